@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The front door: what a person types. The real build is CMakeLists.txt.
+
+PREFIX ?= /usr/local
+DATA ?= ./data
+LISTEN ?= 127.0.0.1:8080
+JOBS ?= $(shell nproc)
+export JOBS
+
+BUILD_PACKAGES = build-essential cmake ninja-build pkg-config ccache libsqlite3-dev libgit2-dev libjansson-dev libssl-dev \
+	libyaml-dev libseccomp-dev zlib1g-dev git
+LAUNCHER = $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
+
+.DEFAULT_GOAL := all
+.NOTPARALLEL:
+.PHONY: all deps run test test-deps test-packages soak bench fuzz install clean format help
+
+all: ## build the program: build/cairn
+	@cmake --preset release $(LAUNCHER) --log-level=WARNING
+	@ninja -C build/release -j $(JOBS) cairn
+	@ln -sfn release/cairn build/cairn
+
+deps: ## install the Debian packages that building needs, when some are missing
+	@scripts/apt-install $(BUILD_PACKAGES)
+
+run: deps all ## build, and start a hub on http://127.0.0.1:8080 with its data in ./data
+	@LISTEN=$(LISTEN) scripts/first-start $(DATA)
+	@exec ./build/cairn serve --data $(DATA) --listen $(LISTEN)
+
+test-deps: deps test-packages .venv/ready tests/js/node_modules/.package-lock.json ## install what the tests need
+
+test-packages:
+	@scripts/apt-install $$(scripts/test-packages)
+
+.venv/ready: tests/requirements.txt
+	@rm -rf .venv && python3 -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check --retries 5 --no-deps -r tests/requirements.txt
+	@touch $@
+
+tests/js/node_modules/.package-lock.json: tests/js/package-lock.json
+	@cd tests/js && npm ci --no-audit --no-fund --silent
+	@touch $@
+
+test: ## install what is missing, build, run every test; the last line counts them
+	@$(MAKE) --no-print-directory test-deps || \
+		{ echo "What the tests need could not be installed"; echo "0 passed, 1 failed"; exit 1; }
+	@python3 scripts/run-tests
+
+soak: all test-deps ## the long tests: 200 rounds of kill -9, a file over 5 GiB
+	@CAIRN_SOAK=1 CAIRN_BINARY=$(CURDIR)/build/cairn .venv/bin/python -m pytest -p no:cacheprovider -v \
+		tests/e2e/test_crash.py tests/e2e/test_big.py
+
+bench: all test-deps ## measure against nginx and the plain pipeline; prints a table of ratios
+	@test -x /usr/sbin/nginx || scripts/apt-install nginx-light
+	@.venv/bin/python bench/run.py
+
+fuzz: deps ## run every fuzz target for a minute (FUZZ_SECONDS)
+	@scripts/apt-install clang libclang-rt-14-dev
+	@scripts/fuzz
+
+install: all ## install to PREFIX (/usr/local)
+	install -D -m 755 build/cairn $(DESTDIR)$(PREFIX)/bin/cairn
+
+clean: ## remove what was built
+	rm -rf build tests/out
+
+format: ## format the C sources
+	@scripts/apt-install clang-format
+	@find src include tests -name '*.[ch]' -not -path '*/node_modules/*' -print0 | xargs -0 clang-format -i
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20

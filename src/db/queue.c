@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "db/sqlite.h"
+#include <assert.h>
+#include <errno.h>
+#include <semaphore.h>
+#include <signal.h>
+
+/* Bounds how long the first of a group waits for the last; far more gains nothing, the fsync is shared by then. */
+#define GROUP_LIMIT 256
+
+struct job {
+    db_write_fn *fn;
+    void *context;
+    struct error *err;
+    enum status status;
+    sem_t done;
+    struct job *next;
+};
+
+static _Thread_local bool is_writer_thread;
+
+/* Foreign keys that are checked at commit: found here they cost this job its write, found there the whole group. */
+static enum status check_deferred_keys(struct db_conn *tx, struct error *err)
+{
+    int open = 0, unused = 0;
+    sqlite3_db_status(tx->handle, SQLITE_DBSTATUS_DEFERRED_FKS, &open, &unused, 0);
+    return open == 0 ? OK : conn_fail(tx, SQLITE_CONSTRAINT_FOREIGNKEY, err);
+}
+
+/* Runs one job under its savepoint. False when the transaction around it cannot go on; tx->failure then says why. */
+static bool job_run(struct db_conn *tx, struct job *job)
+{
+    if (conn_run(tx, "SAVEPOINT job", NULL) != OK)
+        return false;
+    tx->failure = (struct error){.status = INTERNAL, .message = "A write ended its transaction itself."};
+    tx->in_job = true;
+    job->status = job->fn(tx, job->context, job->err);
+    tx->in_job = false;
+    assert(tx->stmts_lent == 0);
+    if (sqlite3_get_autocommit(tx->handle))
+        return false;
+    if (job->status == OK)
+        job->status = check_deferred_keys(tx, job->err);
+    if (job->status != OK && conn_run(tx, "ROLLBACK TO job", NULL) != OK)
+        return false;
+    return conn_run(tx, "RELEASE job", NULL) == OK;
+}
+
+/* Runs the jobs in one transaction. False when they all came to nothing; tx->failure then says why. */
+static bool group_commit(struct db_conn *tx, struct job *group)
+{
+    if (conn_run(tx, "BEGIN IMMEDIATE", NULL) != OK)
+        return false;
+    bool going = true;
+    for (struct job *job = group; job != NULL && going; job = job->next)
+        going = job_run(tx, job);
+    if (going && conn_run(tx, "COMMIT", NULL) == OK)
+        return true;
+    /* Undoing the rest must not hide the reason. Where SQLite has rolled back already there is nothing left to undo. */
+    struct error reason = tx->failure;
+    if (!sqlite3_get_autocommit(tx->handle))
+        conn_run(tx, "ROLLBACK", NULL);
+    tx->failure = reason;
+    return false;
+}
+
+static void group_run(struct db_conn *tx, struct job *group)
+{
+    bool committed = group_commit(tx, group);
+    for (struct job *job = group, *next; job != NULL; job = next) {
+        if (!committed) {
+            job->status = tx->failure.status;
+            if (job->err != NULL)
+                *job->err = tx->failure;
+        }
+        next = job->next; /* the job is on the stack of the thread that wakes now */
+        sem_post(&job->done);
+    }
+}
+
+/* Takes what is waiting. NULL when there is nothing and never will be. */
+static struct job *group_take(struct writer *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    while (writer->first == NULL && !writer->stop)
+        pthread_cond_wait(&writer->more, &writer->lock);
+    struct job *group = writer->first, **end = &writer->first;
+    int64_t count = 0;
+    for (; *end != NULL && count < GROUP_LIMIT; count++)
+        end = &(*end)->next;
+    writer->first = *end;
+    if (writer->first == NULL)
+        writer->last = &writer->first;
+    else
+        *end = NULL;
+    writer->writes += count;
+    writer->groups += group != NULL;
+    writer->waiting -= count;
+    pthread_mutex_unlock(&writer->lock);
+    return group;
+}
+
+static void *writer_main(void *context)
+{
+    struct writer *writer = context;
+    is_writer_thread = true;
+    for (struct job *group; (group = group_take(writer)) != NULL;)
+        group_run(writer->conn, group);
+    return NULL;
+}
+
+enum status writer_start(struct db *db, struct error *err)
+{
+    struct writer *writer = &db->writer;
+    writer->last = &writer->first;
+    pthread_mutex_init(&writer->lock, NULL);
+    pthread_cond_init(&writer->more, NULL);
+
+    /* Signals are the business of the program's own threads. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = pthread_create(&writer->thread, NULL, writer_main, writer);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (code != 0)
+        return fail(err, UNAVAILABLE, NULL, "Cannot start the writer of the database (%s).", strerror(code));
+    pthread_setname_np(writer->thread, "db-writer");
+    return OK;
+}
+
+void writer_stop(struct db *db)
+{
+    struct writer *writer = &db->writer;
+    pthread_mutex_lock(&writer->lock);
+    writer->stop = true;
+    pthread_cond_signal(&writer->more);
+    pthread_mutex_unlock(&writer->lock);
+    pthread_join(writer->thread, NULL);
+    pthread_cond_destroy(&writer->more);
+    pthread_mutex_destroy(&writer->lock);
+}
+
+enum status db_write(struct db *db, db_write_fn *fn, void *context, struct error *err)
+{
+    assert(db->magic == DB_MAGIC);
+    assert(!is_writer_thread); /* it would wait for itself */
+    struct writer *writer = &db->writer;
+    struct job job = {.fn = fn, .context = context, .err = err};
+    sem_init(&job.done, 0, 0);
+
+    pthread_mutex_lock(&writer->lock);
+    assert(!writer->stop);
+    writer->waiting++;
+    *writer->last = &job;
+    writer->last = &job.next;
+    pthread_cond_signal(&writer->more);
+    pthread_mutex_unlock(&writer->lock);
+
+    while (sem_wait(&job.done) != 0)
+        assert(errno == EINTR);
+    sem_destroy(&job.done);
+    return job.status;
+}
+
+void db_stats(struct db *db, struct db_stats *out)
+{
+    assert(db->magic == DB_MAGIC);
+    pthread_mutex_lock(&db->writer.lock);
+    out->writes = db->writer.writes;
+    out->groups = db->writer.groups;
+    out->writes_waiting = db->writer.waiting;
+    pthread_mutex_unlock(&db->writer.lock);
+    pthread_mutex_lock(&db->pool.lock);
+    out->readers_lent = db->pool.lent;
+    out->readers_open = db->pool.open;
+    pthread_mutex_unlock(&db->pool.lock);
+}

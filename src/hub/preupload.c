@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* POST /api/{api}/preupload/{rev} (hub-protocol 1.6): how each file is to be sent, and what the hub has of it already. */
+#include "base/text.h"
+#include "hub/commit_line.h"
+#include "hub/handlers.h"
+#include "scan/attributes.h"
+
+#define BODY_LIMIT (8 << 20)
+#define FILES_LIMIT 1000
+#define LARGE_FROM (10 << 20) /* bytes; from here on a text, too, is kept outside git */
+
+struct rules {
+    struct attributes *attributes;
+    struct ignore *ignore;
+};
+
+/* The text of a small file at the revision; empty when there is none. */
+static enum status text_at(struct request *rq, const struct oid *commit, const char *path, struct str *text,
+                           struct error *err)
+{
+    struct entry entry;
+    *text = STR("");
+    enum status found =
+        entry_find(rq->db, rq->arena, rq->repo.id, commit, str_of(path), false, &entry, err);
+    if (found == NOT_FOUND || (found == OK && (entry.is_folder || entry.is_lfs)))
+        return OK;
+    TRY(found);
+    return blob_read(rq->db, rq->arena, rq->repo.id, &entry.oid, text, err);
+}
+
+static enum status load_rules(struct request *rq, const json_t *body, const struct oid *commit, struct rules *out,
+                              struct error *err)
+{
+    struct str attributes = json_get_str(body, "gitAttributes"), ignore = json_get_str(body, "gitIgnore");
+    if (!str_given(attributes))
+        TRY(text_at(rq, commit, ".gitattributes", &attributes, err));
+    if (!str_given(ignore))
+        TRY(text_at(rq, commit, ".gitignore", &ignore, err));
+    TRY(attributes_parse(rq->arena, attributes, &out->attributes, err));
+    return ignore_parse(rq->arena, ignore, &out->ignore, err);
+}
+
+/* Text for git means: no NUL, and UTF-8 up to a character that the end of the sample may have cut. */
+static bool looks_binary(struct str sample)
+{
+    if (memchr(sample.data, 0, sample.len))
+        return true;
+    for (size_t cut = 0; cut <= 3 && cut <= sample.len; cut++)
+        if (str_is_utf8(str_slice(sample, 0, sample.len - cut)))
+            return false;
+    return true;
+}
+
+static bool is_large(struct request *rq, const struct rules *rules, const json_t *file, struct str path)
+{
+    int64_t size = json_get_int(file, "size", 0);
+    struct str sample = STR("");
+    if (size == 0)
+        return false;
+    if (size >= LARGE_FROM || attributes_is_lfs(rules->attributes, path))
+        return true;
+    base64_decode(rq->arena, json_get_str(file, "sample"), &sample);
+    return looks_binary(sample);
+}
+
+/* The content's own id, so that the client can leave out what has not changed: git blob id, or SHA-256 of a large file. */
+static struct str current_id(struct request *rq, const struct entry *entry)
+{
+    return entry->is_lfs ? hex_encode(rq->arena, entry->sha256, SHA256_SIZE) : oid_hex(rq->arena, &entry->oid);
+}
+
+static enum status write_file(struct request *rq, struct json_writer *w, const struct rules *rules,
+                              const struct oid *commit, const json_t *file, struct error *err)
+{
+    struct entry entry;
+    struct str path = json_get_str(file, "path");
+    if (!str_given(path))
+        return fail(err, INVALID, NULL, "Every file needs a \"path\"");
+    bool large = is_large(rq, rules, file, path);
+    jw_object(w);
+    jw_key_str(w, "path", path);
+    jw_key_str(w, "uploadMode", large ? STR("lfs") : STR("regular"));
+    jw_key_bool(w, "shouldIgnore", ignore_matches(rules->ignore, path));
+    enum status found = entry_find(rq->db, rq->arena, rq->repo.id, commit, path, false, &entry, err);
+    if (found == OK && !entry.is_folder && entry.is_lfs == large) /* the other kind of id would mislead the comparison */
+        jw_key_str(w, "oid", current_id(rq, &entry));
+    else if (found != OK && found != NOT_FOUND)
+        return found;
+    jw_end(w);
+    return OK;
+}
+
+enum status preupload(struct request *rq, struct error *err)
+{
+    json_t *body;
+    struct revision revision;
+    struct rules rules;
+    TRY(request_json(rq, BODY_LIMIT, &body, err));
+    TRY(request_revision(rq, 0, &revision, err));
+    const json_t *files = json_object_get(body, "files");
+    if (!json_is_array(files) || json_array_size(files) > FILES_LIMIT)
+        return fail(err, INVALID, NULL, "\"files\" must be a list of at most %d files", FILES_LIMIT);
+    TRY(load_rules(rq, body, &revision.commit, &rules, err));
+
+    auto_buf struct buf out = {0};
+    struct json_writer w = jw_to(&out);
+    jw_object(&w);
+    jw_key(&w, "files");
+    jw_array(&w);
+    for (size_t i = 0; i < json_array_size(files); i++)
+        TRY(write_file(rq, &w, &rules, &revision.commit, json_array_get(files, i), err));
+    jw_end(&w);
+    jw_key_str(&w, "commitOid", oid_hex(rq->arena, &revision.commit));
+    jw_end(&w);
+    request_reply_json(rq, &out);
+    return OK;
+}

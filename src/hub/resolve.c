@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Downloads: resolve and raw (hub-protocol 1.8). */
+#include "base/text.h"
+#include "base/time.h"
+#include "hub/handlers.h"
+#include "net/range.h"
+
+static struct str file_name_of(struct str path)
+{
+    const char *slash = memrchr(path.data, '/', path.len);
+    return slash ? str_from(path, (size_t)(slash - path.data) + 1) : path;
+}
+
+/* What a browser may show as it is. Everything else is bytes: a model hub must not be a place to host pages. */
+static struct str type_of(struct str path)
+{
+    static const struct {
+        const char *ending, *type;
+    } types[] = {
+        {".json", "application/json"},  {".txt", "text/plain; charset=utf-8"}, {".md", "text/plain; charset=utf-8"},
+        {".py", "text/plain; charset=utf-8"}, {".yaml", "text/plain; charset=utf-8"}, {".yml", "text/plain; charset=utf-8"},
+        {".csv", "text/plain; charset=utf-8"}, {".png", "image/png"}, {".jpg", "image/jpeg"},
+        {".jpeg", "image/jpeg"}, {".gif", "image/gif"}, {".webp", "image/webp"},
+    };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (str_ends(path, str_of(types[i].ending)))
+            return str_of(types[i].type);
+    return STR("application/octet-stream");
+}
+
+static bool etag_listed(struct str list, struct str etag)
+{
+    for (struct str item; str_cut(&list, ',', &item);) {
+        item = str_trim(item);
+        if (str_starts(item, STR("W/")))
+            item = str_from(item, 2);
+        if (str_eq(item, etag) || str_eq(item, STR("*")))
+            return true;
+    }
+    return false;
+}
+
+/* Answers a range or the whole of a body of size bytes, from memory (data) or from the store (object). */
+struct body {
+    int64_t size;
+    struct str data;
+    int64_t object_id;
+};
+
+static void release_view(void *view) { store_view_close(view); }
+
+static enum status reply_body(struct request *rq, const struct body *body, struct str etag, struct str type,
+                              struct error *err)
+{
+    struct str range = http_header(rq->http, "range"), if_range = http_header(rq->http, "if-range");
+    if (str_given(if_range) && !str_eq(if_range, etag))
+        range = (struct str){0};
+    bool partial;
+    int64_t offset, length;
+    if (range_parse(range, body->size, &partial, &offset, &length, err) != OK) {
+        reply_header(rq->http, "Content-Range", "bytes */%lld", (long long)body->size);
+        return err->status;
+    }
+    if (partial)
+        reply_header(rq->http, "Content-Range", "bytes %lld-%lld/%lld", (long long)offset,
+                     (long long)(offset + length - 1), (long long)body->size);
+    int status = partial ? 206 : 200;
+    if (str_given(body->data)) {
+        reply_bytes(rq->http, status, type, str_slice(body->data, (size_t)offset, (size_t)length));
+        return OK;
+    }
+    struct store_view *view;
+    TRY(store_view_open(rq->hub->store, rq->db, body->object_id, offset, length, &view, err));
+    struct http_extent *extents = arena_array(rq->arena, view->count ? view->count : 1, sizeof *extents);
+    for (size_t i = 0; i < view->count; i++)
+        extents[i] = (struct http_extent){view->pieces[i].fd, view->pieces[i].offset, view->pieces[i].length, NULL};
+    reply_extents(rq->http, status, type, extents, view->count, release_view, view);
+    return OK;
+}
+
+static enum status find_file(struct request *rq, struct entry *entry, struct error *err)
+{
+    struct revision revision;
+    TRY(request_revision(rq, 0, &revision, err));
+    /* Also on the 404 below: without it clients cannot remember that the file is not there. */
+    reply_header(rq->http, "X-Repo-Commit", "%.*s", STR_ARG(oid_hex(rq->arena, &revision.commit)));
+    enum status found =
+        rq->params[1].len == 0
+            ? NOT_FOUND
+            : entry_find(rq->db, rq->arena, rq->repo.id, &revision.commit, rq->params[1], false, entry, err);
+    if (found == NOT_FOUND || (found == OK && entry->is_folder))
+        return fail(err, NOT_FOUND, "EntryNotFound", "Entry not found: %.*s has no file %.*s at revision %.*s",
+                    STR_ARG(rq->repo.full_name), STR_ARG(rq->params[1]), STR_ARG(rq->params[0]));
+    return found;
+}
+
+static enum status reply_file(struct request *rq, const struct entry *entry, bool follow_pointer, struct error *err)
+{
+    struct body body = {.size = entry->size};
+    struct str etag = arena_printf(rq->arena, "\"%.*s\"", STR_ARG(oid_hex(rq->arena, &entry->oid)));
+    struct str name = file_name_of(entry->path);
+    bool large = entry->is_lfs && follow_pointer;
+    if (large) {
+        struct object object;
+        TRY(store_lookup(rq->db, rq->repo.id, entry->sha256, &object, err));
+        body.object_id = object.id;
+        etag = arena_printf(rq->arena, "\"%.*s\"", STR_ARG(hex_encode(rq->arena, entry->sha256, SHA256_SIZE)));
+        reply_header(rq->http, "X-Linked-Size", "%lld", (long long)entry->size);
+        reply_header(rq->http, "X-Linked-ETag", "%.*s", STR_ARG(etag));
+    } else if (entry->is_lfs) {
+        body.size = entry->pointer_size;
+    }
+    reply_header(rq->http, "ETag", "%.*s", STR_ARG(etag));
+    reply_header(rq->http, "Accept-Ranges", "bytes");
+    reply_header(rq->http, "Content-Disposition", "inline; filename*=UTF-8''%.*s",
+                 STR_ARG(percent_encode(rq->arena, name, false)));
+    reply_header(rq->http, "X-Content-Type-Options", "nosniff");
+    reply_header(rq->http, "Content-Security-Policy", "default-src 'none'; sandbox");
+    if (etag_listed(http_header(rq->http, "if-none-match"), etag)) {
+        reply_bytes(rq->http, 304, (struct str){0}, STR(""));
+        return OK;
+    }
+    if (!large)
+        TRY(blob_read(rq->db, rq->arena, rq->repo.id, &entry->oid, &body.data, err));
+    return reply_body(rq, &body, etag, type_of(name), err);
+}
+
+/* GET /{web}/resolve/{rev}/{path*}: the file itself, straight from the hub (a redirect would gain nothing on one machine). */
+enum status resolve_get(struct request *rq, struct error *err)
+{
+    struct entry entry;
+    TRY(find_file(rq, &entry, err));
+    return reply_file(rq, &entry, true, err);
+}
+
+/* GET /{web}/raw/{rev}/{path*}: what git has: for a large file its pointer. */
+enum status raw_get(struct request *rq, struct error *err)
+{
+    struct entry entry;
+    TRY(find_file(rq, &entry, err));
+    return reply_file(rq, &entry, false, err);
+}
+
+/* GET /transfer/get/{sha256}: git-lfs downloads by signed address; the hash selects among what the repo holds. */
+enum status transfer_get(struct request *rq, struct error *err)
+{
+    struct object object;
+    uint8_t sha256[SHA256_SIZE];
+    if (!hex_decode(rq->params[0], sha256, sizeof sha256))
+        return fail(err, NOT_FOUND, NULL, "Object not found");
+    TRY(store_lookup(rq->db, rq->repo.id, sha256, &object, err));
+    struct body body = {.size = object.size, .object_id = object.id};
+    struct str etag = arena_printf(rq->arena, "\"%.*s\"", STR_ARG(rq->params[0]));
+    reply_header(rq->http, "ETag", "%.*s", STR_ARG(etag));
+    reply_header(rq->http, "Accept-Ranges", "bytes");
+    return reply_body(rq, &body, etag, STR("application/octet-stream"), err);
+}

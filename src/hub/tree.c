@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Folders and paths of a revision (hub-protocol 1.5). */
+#include "base/path.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "hub/entry_json.h"
+#include "hub/handlers.h"
+
+#define TREE_PAGE 1000
+#define TREE_PAGE_EXPANDED 100 /* each entry of these costs a look into history */
+#define PATHS_LIMIT 1000
+#define PATHS_BODY_LIMIT (2 << 20)
+
+void entry_write(struct json_writer *w, struct arena *arena, const struct entry *entry, bool expand)
+{
+    jw_object(w);
+    jw_key_str(w, "type", entry->is_folder ? STR("directory") : STR("file"));
+    jw_key_str(w, "oid", oid_hex(arena, &entry->oid));
+    jw_key_int(w, "size", entry->size);
+    if (entry->is_lfs) {
+        jw_key(w, "lfs");
+        jw_object(w);
+        jw_key_str(w, "oid", hex_encode(arena, entry->sha256, SHA256_SIZE));
+        jw_key_int(w, "size", entry->size);
+        jw_key_int(w, "pointerSize", entry->pointer_size);
+        jw_end(w);
+    }
+    jw_key_str(w, "path", entry->path);
+    if (expand && entry->last_commit) {
+        jw_key(w, "lastCommit");
+        jw_object(w);
+        jw_key_str(w, "id", oid_hex(arena, &entry->last_commit->id));
+        jw_key_str(w, "title", entry->last_commit->title);
+        jw_key_str(w, "date", time_iso(arena, entry->last_commit->at_us));
+        jw_end(w);
+    }
+    jw_end(w);
+}
+
+/* GET /api/{api}/tree/{rev}/{path*}: the path's slashes may be quoted; the cursor is the last path of the page before. */
+enum status tree_get(struct request *rq, struct error *err)
+{
+    struct revision revision;
+    struct entry *entries;
+    size_t count;
+    bool more, expand = request_query_true(rq, "expand");
+    struct listing how = {
+        .recursive = request_query_true(rq, "recursive"),
+        .last_commit = expand,
+        .after = request_query(rq, "cursor", 0),
+    };
+    int64_t page = expand ? TREE_PAGE_EXPANDED : TREE_PAGE;
+    if (!str_to_i64(request_query(rq, "limit", 0), &how.limit) || how.limit < 1 || how.limit > page)
+        how.limit = page;
+    TRY(request_revision(rq, 0, &revision, err));
+    reply_header(rq->http, "X-Repo-Commit", "%.*s", STR_ARG(oid_hex(rq->arena, &revision.commit)));
+    struct str folder = rq->params[1];
+    while (str_ends(folder, STR("/")))
+        folder.len--;
+    TRY(entry_list(rq->db, rq->arena, rq->repo.id, &revision.commit, folder, &how, &entries, &count, &more, err));
+
+    auto_buf struct buf body = {0};
+    buf_reserve(&body, 64 + count * 256);
+    struct json_writer w = jw_to(&body);
+    jw_array(&w);
+    for (size_t i = 0; i < count; i++)
+        entry_write(&w, rq->arena, &entries[i], expand);
+    jw_end(&w);
+    if (more && count > 0)
+        request_link_next(rq, entries[count - 1].path);
+    request_reply_json(rq, &body);
+    return OK;
+}
+
+/* ---- paths-info ------------------------------------------------------------------------------------------------------- */
+
+struct wanted {
+    struct str *paths;
+    size_t count;
+    bool expand;
+};
+
+static enum status wanted_add(struct wanted *wanted, struct str path, struct error *err)
+{
+    if (wanted->count == PATHS_LIMIT)
+        return fail(err, TOO_LARGE, NULL, "At most %d paths fit in one request: ask in several.", PATHS_LIMIT);
+    wanted->paths[wanted->count++] = path;
+    return OK;
+}
+
+static enum status wanted_from_json(struct str text, struct request *rq, struct wanted *wanted, struct error *err)
+{
+    TRY(json_read(text, PATHS_BODY_LIMIT, &rq->json, err));
+    const json_t *paths = json_object_get(rq->json, "paths");
+    wanted->expand = json_get_bool(rq->json, "expand", false);
+    for (size_t i = 0; i < json_array_size(paths); i++) {
+        const json_t *path = json_array_get(paths, i);
+        if (!json_is_string(path))
+            return fail(err, INVALID, NULL, "\"paths\" must be a list of strings");
+        TRY(wanted_add(wanted, (struct str){json_string_value(path), json_string_length(path)}, err));
+    }
+    return OK;
+}
+
+static enum status wanted_from_form(struct str text, struct request *rq, struct wanted *wanted, struct error *err)
+{
+    struct str name, value;
+    while (form_next(rq->arena, &text, &name, &value)) {
+        if (str_eq(name, STR("paths")) || str_eq(name, STR("paths[]")))
+            TRY(wanted_add(wanted, value, err));
+        else if (str_eq(name, STR("expand")))
+            wanted->expand = str_eq_nocase(value, STR("true"));
+    }
+    return OK;
+}
+
+/* POST /api/{api}/paths-info/{rev}: form-encoded by the Python client, JSON by the JavaScript one. Unknown paths are left out. */
+enum status paths_info(struct request *rq, struct error *err)
+{
+    struct revision revision;
+    struct str text;
+    struct wanted wanted = {.paths = arena_array(rq->arena, PATHS_LIMIT, sizeof *wanted.paths)};
+    TRY(body_read_all(rq->http, PATHS_BODY_LIMIT, &text, err));
+    bool is_json = str_starts(http_header(rq->http, "content-type"), STR("application/json"));
+    TRY(is_json ? wanted_from_json(text, rq, &wanted, err) : wanted_from_form(text, rq, &wanted, err));
+    TRY(request_revision(rq, 0, &revision, err));
+
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    jw_array(&w);
+    for (size_t i = 0; i < wanted.count; i++) {
+        struct entry entry;
+        struct str path = wanted.paths[i];
+        while (str_ends(path, STR("/")))
+            path.len--;
+        if (path.len == 0)
+            continue;
+        enum status found =
+            entry_find(rq->db, rq->arena, rq->repo.id, &revision.commit, path, wanted.expand, &entry, err);
+        if (found == OK)
+            entry_write(&w, rq->arena, &entry, wanted.expand);
+        else if (found != NOT_FOUND)
+            return found;
+    }
+    jw_end(&w);
+    request_reply_json(rq, &body);
+    return OK;
+}

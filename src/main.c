@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "admin.h"
+#include "care.h"
+#include "scan/worker.h"
+#include "serve.h"
+#include <stdio.h>
+#include <string.h>
+
+static const char help[] = "cairn " CAIRN_VERSION " - a self-hosted hub for open AI models\n"
+                           "\n"
+                           "  cairn serve    run the hub\n"
+                           "  cairn admin    people, organisations and tokens\n"
+                           "  cairn fsck     check everything that is kept\n"
+                           "  cairn backup   copy everything that is kept\n"
+                           "\n"
+                           "cairn COMMAND --help tells more about each.\n";
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"serve", serve_main},   {"admin", admin_main},   {"fsck", fsck_main},
+    {"backup", backup_main}, {"worker", worker_main}, /* started by the server itself, in a sandbox */
+};
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+        puts("cairn " CAIRN_VERSION);
+        return 0;
+    }
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        fputs(help, argc < 2 ? stderr : stdout);
+        return argc < 2 ? 2 : 0;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "cairn: \"%s\" is not a command (see cairn --help)\n", argv[1]);
+    return 2;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CAIRN_MODULE_H
+#define CAIRN_MODULE_H
+
+#include "access/access.h"
+#include "db/db.h"
+#include "event/event.h"
+#include "net/http.h"
+
+/*
+ * A part of the house shows one face, a struct module in its module.c: the tables below. modules.c lists the faces.
+ */
+
+struct store;
+struct request;
+
+/* What every handler and job may use; made once by serve. */
+struct hub {
+    struct db *db;
+    struct store *store;
+    struct str public_url;     /* without trailing slash; absent: taken from each request's Host */
+    uint8_t signing_secret[32]; /* of upload addresses */
+    struct http_server *server;
+    int64_t started_us;
+};
+
+typedef enum status route_handler(struct request *rq, struct error *err);
+
+/*
+ * Patterns are made of segments:
+ *   text       itself
+ *   {api}      models|datasets|spaces and a repo's ns/name: fills rq->repo (one-segment names are repos that are not there)
+ *   {web}      nothing|datasets|spaces and ns/name: the same for web addresses; ".git" behind the name is taken off where the next
+ *              segment asks for it by being written {web}.git
+ *   {kind}     models|datasets|spaces, as a parameter
+ *   {rev}      a revision: one segment, decoded after splitting, or refs/pr/N and refs/convert/X unescaped
+ *   {name}     any one segment, decoded
+ *   {path*}    the rest, decoded after splitting; may be empty
+ * Parameters are numbered in their order. A request for a repo by an old name is answered 307 to the new one.
+ */
+struct route {
+    enum http_method method; /* HTTP_GET routes also answer HEAD */
+    const char *pattern;
+    enum action action;
+    route_handler *handle;
+    /* For addresses that carry their own signature instead of a key: checks it and fills rq->actor and rq->repo. NULL elsewhere. */
+    route_handler *signed_by;
+    /* What the action is about stands in the body: the handler names it with request_admit_repo() or request_admit_owner() before it
+     * does anything; the dispatcher asserts that it did. */
+    bool object_in_body;
+};
+
+struct job {
+    const char *name;
+    unsigned period_seconds;
+    enum status (*run)(struct hub *hub, struct error *err);
+};
+
+struct module {
+    const char *name;
+    const struct migration_set *migrations;
+    const struct event_kind *events; /* ends with a NULL name */
+    const struct route *routes;      /* ends with a NULL pattern */
+    const struct job *jobs;          /* ends with a NULL name */
+};
+
+extern const struct module *const modules[]; /* ends with NULL */
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "modules.h"
+#include "base/file.h"
+#include "hub/hub.h"
+#include "module.h"
+#include <stdio.h>
+
+/*
+ * The house, from the ground up. A part is what its module.c declares: tables in the database, kinds of event, routes, jobs.
+ * Read this list first, then the part you came for.
+ */
+extern const struct module event_module, identity_module, store_module, repo_module;
+
+const struct module *const modules[] = {
+    &event_module,    /* the spine: what happened, in order */
+    &identity_module, /* people, organisations, keys */
+    &store_module,    /* large files, by content */
+    &repo_module,     /* names, git objects, refs */
+    &hub_module,      /* the Hub protocol */
+    NULL,
+};
+
+enum status hub_data_open(const char *dir, struct db **out, struct error *err)
+{
+    char path[4096];
+    struct migration_set sets[16];
+    size_t count = 0;
+    if ((size_t)snprintf(path, sizeof path, "%s/cairn.db", dir) >= sizeof path)
+        return fail(err, INVALID, NULL, "The name of the data folder is too long");
+    TRY(folder_make(dir, 0700, err));
+    TRY(db_open(path, out, err));
+    for (const struct module *const *module = modules; *module; module++)
+        if ((*module)->migrations)
+            sets[count++] = *(*module)->migrations;
+    enum status status = db_migrate(*out, sets, count, err);
+    if (status != OK) {
+        db_close(*out);
+        *out = NULL;
+    }
+    return status;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "router/dispatch.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "router/pattern.h"
+#include "router/request.h"
+#include <assert.h>
+#include <ctype.h>
+#include <stdatomic.h>
+
+static _Atomic int64_t answered[6];
+
+int64_t dispatch_count(int status_class) { return answered[status_class]; }
+
+/* ---- who asks --------------------------------------------------------------------------------------------------------- */
+
+static bool token_of(struct arena *arena, struct str header, struct str *token)
+{
+    if (str_eq_nocase(str_slice(header, 0, 7), STR("bearer "))) {
+        *token = str_trim(str_from(header, 7));
+        return token->len > 0;
+    }
+    struct str pair, user;
+    if (str_eq_nocase(str_slice(header, 0, 6), STR("basic ")) &&
+        base64_decode(arena, str_trim(str_from(header, 6)), &pair)) {
+        *token = pair;
+        return str_cut(token, ':', &user) && token->len > 0; /* git: any user name, the token as password */
+    }
+    return false;
+}
+
+static enum status authenticate(struct request *rq, struct error *err)
+{
+    struct str header = http_header(rq->http, "authorization"), token;
+    if (!str_given(header))
+        return OK;
+    if (!token_of(rq->arena, header, &token))
+        return fail(err, UNAUTHENTICATED, NULL, "Invalid credentials in Authorization header");
+    return actor_authenticate(rq->db, rq->arena, token, &rq->actor, err);
+}
+
+/* ---- which repo ------------------------------------------------------------------------------------------------------- */
+
+/* 307 keeps method and body; clients follow a relative address with only its path (hub-protocol 1.8). */
+static void redirect_moved(struct request *rq, const struct pattern_match *m)
+{
+    struct str target = rq->http->target;
+    struct str to = arena_printf(rq->arena, "%.*s%.*s%.*s", (int)m->repo_start, target.data, STR_ARG(rq->repo.full_name),
+                                 STR_ARG(str_from(target, m->repo_end)));
+    reply_header(rq->http, "Location", "%.*s", STR_ARG(to));
+    reply_bytes(rq->http, 307, STR("text/plain"), STR(""));
+}
+
+static enum status find_repo(struct request *rq, const struct pattern_match *m, bool *moved, struct error *err)
+{
+    enum status found = NOT_FOUND;
+    if (str_given(m->name))
+        found = repo_find(rq->db, rq->arena, m->kind, m->ns, m->name, &rq->repo, moved, err);
+    return found == NOT_FOUND ? access_hidden(&rq->actor, err) : found;
+}
+
+/* ---- the door --------------------------------------------------------------------------------------------------------- */
+
+static enum status admit(struct request *rq, const struct pattern_match *m, bool *moved, struct error *err)
+{
+    if (rq->route->signed_by) {
+        TRY(rq->route->signed_by(rq, err));
+    } else if (rq->route->action != ACT_PUBLIC) {
+        TRY(authenticate(rq, err));
+        if (m->has_repo)
+            TRY(find_repo(rq, m, moved, err));
+    }
+    if (rq->route->object_in_body)
+        return access_decide(rq->db, &rq->actor, ACT_SELF, NULL, err);
+    struct access_object object = repo_access(&rq->repo);
+    TRY(access_decide(rq->db, &rq->actor, rq->route->action, rq->repo.id ? &object : NULL, err));
+    rq->admitted = true;
+    return OK;
+}
+
+static enum status run(struct request *rq, const struct pattern_match *m, struct error *err)
+{
+    if (rq->route->action != ACT_PUBLIC || rq->route->signed_by)
+        TRY(db_reader(rq->hub->db, &rq->db, err));
+    bool moved = false;
+    TRY(admit(rq, m, &moved, err));
+    if (moved) {
+        redirect_moved(rq, m);
+        return OK;
+    }
+    TRY(rq->route->handle(rq, err));
+    assert(rq->admitted);
+    return OK;
+}
+
+/* ---- which route ------------------------------------------------------------------------------------------------------ */
+
+static const struct route *find_route(struct request *rq, struct pattern_match *m, bool *other_method)
+{
+    enum http_method method = rq->http->method == HTTP_HEAD ? HTTP_GET : rq->http->method;
+    for (const struct module *const *module = modules; *module; module++) {
+        for (const struct route *route = (*module)->routes; route && route->pattern; route++) {
+            if (!pattern_match(rq->arena, route->pattern, rq->http->path, m))
+                continue;
+            if (route->method == method)
+                return route;
+            *other_method = true;
+        }
+    }
+    return NULL;
+}
+
+/* The client's own trace id comes back in ours, so that both sides' logs meet (hub-protocol 0.2); it is cut to harmless bytes. */
+static struct str request_id(struct request *rq)
+{
+    struct str trace = str_slice(http_header(rq->http, "x-amzn-trace-id"), 0, 64);
+    for (size_t i = 0; i < trace.len; i++)
+        if (!isalnum((unsigned char)trace.data[i]) && !strchr("-=;_", trace.data[i]))
+            trace.len = i;
+    uint8_t random[12];
+    random_bytes(random, sizeof random);
+    struct str own = hex_encode(rq->arena, random, sizeof random);
+    return trace.len ? arena_printf(rq->arena, "Root=1-%.*s;%.*s", STR_ARG(own), STR_ARG(trace))
+                     : arena_printf(rq->arena, "Root=1-%.*s", STR_ARG(own));
+}
+
+void dispatch(struct http_request *http, void *context)
+{
+    struct request *rq = arena_alloc(http->arena, sizeof *rq);
+    *rq = (struct request){.hub = context, .http = http, .arena = http->arena};
+    http->context = rq;
+    rq->id = request_id(rq);
+    reply_header(http, "X-Request-Id", "%.*s", STR_ARG(rq->id));
+    if (str_given(http_header(http, "origin")))
+        reply_header(http, "Access-Control-Expose-Headers",
+                     "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,"
+                     "Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash");
+
+    struct error err = {0};
+    struct pattern_match m = {0};
+    bool other_method = false;
+    rq->route = find_route(rq, &m, &other_method);
+    memcpy(rq->params, m.params, sizeof m.params);
+    enum status status;
+    if (rq->route)
+        status = run(rq, &m, &err);
+    else if (other_method)
+        status = fail(&err, NOT_ALLOWED, NULL, "This address does not take %s.", http_method_name(http->method));
+    else
+        status = fail(&err, NOT_FOUND, NULL, "Sorry, we can't find the page you are looking for.");
+    if (status != OK)
+        request_reply_error(rq, &err);
+    db_release(&rq->db);
+    json_release(&rq->json);
+}
+
+/* ---- afterwards ------------------------------------------------------------------------------------------------------- */
+
+void dispatch_done(struct http_request *http, void *context)
+{
+    (void)context;
+    const struct request *rq = http->context;
+    answered[http->status / 100 % 6]++;
+    auto_buf struct buf line = {0};
+    struct json_writer w = jw_to(&line);
+    jw_object(&w);
+    jw_key_str(&w, "at", time_iso(http->arena, now_us()));
+    jw_key_str(&w, "event", STR("request"));
+    jw_key_str(&w, "id", rq->id);
+    jw_key_str(&w, "method", str_of(http_method_name(http->method)));
+    jw_key_str(&w, "path", http->path); /* never the query: signed addresses carry their secret there */
+    jw_key_int(&w, "status", http->status);
+    jw_key_int(&w, "bytes", http->bytes_sent);
+    jw_key_int(&w, "us", monotonic_us() - http->started_us);
+    jw_key_str(&w, "remote", http->remote);
+    if (rq->actor.account.id)
+        jw_key_str(&w, "actor", rq->actor.account.name);
+    jw_end(&w);
+    log_json(&line);
+}

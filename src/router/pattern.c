@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "router/pattern.h"
+#include "base/text.h"
+
+struct cursor {
+    struct arena *arena;
+    struct str path;
+    size_t at; /* of the next segment's first byte; path.len + 1 when there is none */
+};
+
+static bool next_raw(struct cursor *c, struct str *segment)
+{
+    if (c->at > c->path.len)
+        return false;
+    const char *start = c->path.data + c->at;
+    const char *slash = memchr(start, '/', c->path.len - c->at);
+    segment->data = start;
+    segment->len = slash ? (size_t)(slash - start) : c->path.len - c->at;
+    c->at += segment->len + 1;
+    return true;
+}
+
+static bool next_decoded(struct cursor *c, struct str *segment)
+{
+    struct str raw;
+    return next_raw(c, &raw) && raw.len > 0 && percent_decode(c->arena, raw, segment);
+}
+
+/* Clients write refs/pr/1 and refs/convert/parquet both as one quoted segment and as three plain ones (hub-protocol 0.1). */
+static bool next_revision(struct cursor *c, struct str *revision)
+{
+    size_t start = c->at;
+    if (!next_decoded(c, revision))
+        return false;
+    struct cursor ahead = *c;
+    struct str family, name;
+    if (str_eq(*revision, STR("refs")) && next_raw(&ahead, &family) &&
+        (str_eq(family, STR("pr")) || str_eq(family, STR("convert"))) && next_raw(&ahead, &name) && name.len > 0) {
+        *c = ahead;
+        return percent_decode(c->arena, str_slice(c->path, start, ahead.at - 1 - start), revision);
+    }
+    return true;
+}
+
+/* Two segments, or one where the caller tries whether the rest of the pattern fits a one-segment id. */
+static bool next_repo(struct cursor *c, bool one_segment, struct str suffix, struct pattern_match *m)
+{
+    m->repo_start = c->at;
+    struct str last;
+    if (one_segment) {
+        if (!next_decoded(c, &m->ns))
+            return false;
+        m->name = (struct str){0};
+        last = m->ns;
+    } else {
+        if (!next_decoded(c, &m->ns) || !next_decoded(c, &m->name))
+            return false;
+        last = m->name;
+    }
+    if (!str_ends(last, suffix))
+        return false;
+    m->repo_end = c->at - 1 - suffix.len;
+    if (!one_segment)
+        m->name.len -= suffix.len;
+    m->has_repo = true;
+    return true;
+}
+
+static bool match_web(struct cursor *c, bool one_segment, struct str suffix, struct pattern_match *m)
+{
+    struct cursor ahead = *c;
+    struct str first;
+    m->kind = KIND_MODEL;
+    if (next_raw(&ahead, &first) && (str_eq(first, STR("datasets")) || str_eq(first, STR("spaces")))) {
+        repo_kind_parse(first, &m->kind);
+        *c = ahead;
+    }
+    return next_repo(c, one_segment, suffix, m);
+}
+
+static bool match_api(struct cursor *c, bool one_segment, struct pattern_match *m)
+{
+    struct str kind;
+    return next_raw(c, &kind) && str_ends(kind, STR("s")) && repo_kind_parse(kind, &m->kind) &&
+           next_repo(c, one_segment, STR(""), m);
+}
+
+static bool match_segment(struct cursor *c, struct str want, bool one_segment, struct pattern_match *m, size_t *params)
+{
+    if (str_eq(want, STR("{api}")))
+        return match_api(c, one_segment, m);
+    if (str_starts(want, STR("{web}")))
+        return match_web(c, one_segment, str_from(want, 5), m);
+    if (want.data[0] != '{') {
+        struct str got;
+        return next_raw(c, &got) && str_eq(got, want);
+    }
+    struct str *param = &m->params[(*params)++];
+    if (str_eq(want, STR("{rev}")))
+        return next_revision(c, param);
+    if (str_eq(want, STR("{path*}"))) {
+        struct str raw = str_from(c->path, c->at);
+        c->at = c->path.len + 1;
+        return percent_decode(c->arena, raw, param);
+    }
+    if (!next_decoded(c, param))
+        return false;
+    enum repo_kind kind;
+    return !str_eq(want, STR("{kind}")) || (str_ends(*param, STR("s")) && repo_kind_parse(*param, &kind));
+}
+
+static bool match_with(struct arena *arena, struct str pattern, struct str path, bool one_segment,
+                       struct pattern_match *m)
+{
+    struct cursor c = {.arena = arena, .path = path, .at = 1};
+    struct str want;
+    size_t params = 0;
+    *m = (struct pattern_match){0};
+    for (struct str rest = str_from(pattern, 1); str_cut(&rest, '/', &want);)
+        if (!match_segment(&c, want, one_segment, m, &params))
+            return false;
+    return c.at > path.len;
+}
+
+bool pattern_match(struct arena *arena, const char *pattern, struct str path, struct pattern_match *out)
+{
+    if (path.len == 0 || path.data[0] != '/')
+        return false;
+    struct str text = str_of(pattern);
+    bool names_repo = str_has(text, STR("{api}")) || str_has(text, STR("{web}"));
+    return match_with(arena, text, path, false, out) || (names_repo && match_with(arena, text, path, true, out));
+}

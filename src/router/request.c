@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "router/request.h"
+#include "base/text.h"
+#include <inttypes.h>
+
+struct str request_base_url(struct request *rq)
+{
+    if (str_given(rq->hub->public_url))
+        return rq->hub->public_url;
+    struct str scheme = http_header(rq->http, "x-forwarded-proto"), host = http_header(rq->http, "host");
+    bool https = str_eq_nocase(scheme, STR("https"));
+    return arena_printf(rq->arena, "%s://%.*s", https ? "https" : "http", STR_ARG(host));
+}
+
+struct str request_query(struct request *rq, const char *name, size_t index)
+{
+    struct str rest = rq->http->query, found, value, wanted = str_of(name);
+    while (form_next(rq->arena, &rest, &found, &value))
+        if (str_eq(found, wanted) && index-- == 0)
+            return value;
+    return (struct str){0};
+}
+
+bool request_query_true(struct request *rq, const char *name)
+{
+    struct str value = request_query(rq, name, 0);
+    return str_eq_nocase(value, STR("true")) || str_eq(value, STR("1"));
+}
+
+enum status request_json(struct request *rq, size_t limit, json_t **out, struct error *err)
+{
+    struct str body;
+    TRY(body_read_all(rq->http, limit, &body, err));
+    if (body.len == 0)
+        body = STR("{}");
+    TRY(json_read(body, limit, &rq->json, err));
+    if (!json_is_object(rq->json))
+        return fail(err, INVALID, NULL, "The request body must be a JSON object.");
+    *out = rq->json;
+    return OK;
+}
+
+enum status request_admit_repo(struct request *rq, enum repo_kind kind, struct str full_name, struct error *err)
+{
+    struct str ns, name = full_name;
+    bool moved;
+    if (!str_cut(&name, '/', &ns) || !str_given(name))
+        return access_hidden(&rq->actor, err);
+    enum status found = repo_find(rq->db, rq->arena, kind, ns, name, &rq->repo, &moved, err);
+    if (found != OK)
+        return found == NOT_FOUND ? access_hidden(&rq->actor, err) : found;
+    struct access_object object = repo_access(&rq->repo);
+    TRY(access_decide(rq->db, &rq->actor, rq->route->action, &object, err));
+    rq->admitted = true;
+    return OK;
+}
+
+enum status request_admit_owner(struct request *rq, struct str name, struct account *owner, struct error *err)
+{
+    enum status found = account_find(rq->db, rq->arena, name, owner, err);
+    if (found != OK && found != NOT_FOUND)
+        return found;
+    /* Account 0 owns nothing, so nobody may create there: an unknown name space reads like somebody else's. */
+    struct access_object object = {.owner_id = found == OK ? owner->id : 0, .full_name = name};
+    TRY(access_decide(rq->db, &rq->actor, ACT_CREATE, &object, err));
+    rq->admitted = true;
+    return OK;
+}
+
+void request_done_reading(struct request *rq) { db_release(&rq->db); }
+
+void request_reply_json(struct request *rq, struct buf *body)
+{
+    reply_buf(rq->http, 200, STR("application/json; charset=utf-8"), body);
+}
+
+void request_reply_empty(struct request *rq)
+{
+    reply_bytes(rq->http, 200, STR("application/json; charset=utf-8"), STR("{}"));
+}
+
+void request_reply_error(struct request *rq, const struct error *err)
+{
+    if (err->code[0])
+        reply_header(rq->http, "X-Error-Code", "%s", err->code);
+    reply_header(rq->http, "X-Error-Message", "%s", err->message);
+    if (err->status == UNAUTHENTICATED) /* git asks for a password only when it sees this */
+        reply_header(rq->http, "WWW-Authenticate", "Basic realm=\"Cairn\", charset=\"UTF-8\"");
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    jw_object(&w);
+    jw_key_str(&w, "error", str_of(err->message));
+    jw_end(&w);
+    reply_buf(rq->http, status_http(err->status), STR("application/json; charset=utf-8"), &body);
+}
+
+void request_link_next(struct request *rq, struct str cursor)
+{
+    auto_buf struct buf query = {0};
+    struct str rest = rq->http->query, pair;
+    while (str_given(rest) && str_cut(&rest, '&', &pair))
+        if (pair.len && !str_starts(pair, STR("cursor=")))
+            buf_printf(&query, "%.*s&", STR_ARG(pair));
+    struct str base = request_base_url(rq);
+    reply_header(rq->http, "Link", "<%.*s%.*s?%.*scursor=%.*s>; rel=\"next\"", STR_ARG(base), STR_ARG(rq->http->path),
+                 STR_ARG(buf_view(&query)), STR_ARG(percent_encode(rq->arena, cursor, false)));
+}

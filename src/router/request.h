@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CAIRN_ROUTER_REQUEST_H
+#define CAIRN_ROUTER_REQUEST_H
+
+#include "base/json.h"
+#include "module.h"
+#include "repo/ref.h"
+#include "store/store.h"
+
+/*
+ * A request on its way through a handler. What the route's pattern and action promise has been done: params are decoded, repo is
+ * resolved, the actor is known, and access_decide() said yes.
+ */
+struct request {
+    struct hub *hub;
+    struct http_request *http;
+    struct arena *arena;
+    const struct route *route;
+    struct db_conn *db; /* a reader; request_done_reading() gives it back early */
+    struct actor actor; /* account.id 0: nobody */
+    struct repo repo;   /* of {api} and {web} patterns */
+    struct str params[6];
+    struct str id; /* of the request, as it stands in the log and in X-Request-Id */
+    json_t *json;   /* the parsed body, released with the request */
+    bool admitted;  /* access_decide() has said yes to the route's action */
+};
+
+/* ---- for handlers --------------------------------------------------------------------------------------------------------- */
+
+/* The hub's address as this request's client sees it: the configured one, or from Host and X-Forwarded-Proto. */
+struct str request_base_url(struct request *rq);
+/* A query parameter, decoded; absent when it is not there. index 0 is its first occurrence. */
+struct str request_query(struct request *rq, const char *name, size_t index);
+bool request_query_true(struct request *rq, const char *name);
+/* A JSON object as body, at most limit bytes; released with the request. An empty body counts as {}. */
+enum status request_json(struct request *rq, size_t limit, json_t **out, struct error *err);
+/* For routes with object_in_body: find the object, ask the door, and fill rq->repo. full_name is "ns/name". */
+enum status request_admit_repo(struct request *rq, enum repo_kind kind, struct str full_name, struct error *err);
+/* The same for ACT_CREATE (or a move) in a name space; owner is filled. An unknown name space is refused like a foreign one. */
+enum status request_admit_owner(struct request *rq, struct str name, struct account *owner, struct error *err);
+
+/* Gives the database reader back before a long transfer. */
+void request_done_reading(struct request *rq);
+/* Replies 200 with what was written. */
+void request_reply_json(struct request *rq, struct buf *body);
+/* Replies 200 with an empty object. */
+void request_reply_empty(struct request *rq);
+/* Replies with the status, code and sentence of err, as hub-protocol 0.4 has them; headers already added stay. */
+void request_reply_error(struct request *rq, const struct error *err);
+/* The Link header that names the next page: this request's own address with the parameter `cursor` set to value. */
+void request_link_next(struct request *rq, struct str cursor);
+
+#endif

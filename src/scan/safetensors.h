@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CAIRN_SCAN_SAFETENSORS_H
+#define CAIRN_SCAN_SAFETENSORS_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#define SAFETENSORS_HEADER_LIMIT (25 << 20) /* bytes; the format allows 100 MB, no real file comes near */
+
+/*
+ * Checks the header of a safetensors file (the JSON after the 8 bytes of length) and appends its summary to out:
+ * {"parameters":{"F32":n,…},"total":n,"tensors":n}, where n of a dtype counts elements. Only the sandboxed child calls this
+ * (architecture, rule 5); the server calls scan_safetensors().
+ *
+ * INVALID with the reason for anything that loaders of the format would refuse, TOO_LARGE beyond the limit. The check of the
+ * offsets ends where the header ends: it cannot know how long the file is.
+ */
+enum status safetensors_summary(struct str header, struct buf *out, struct error *err);
+
+#endif

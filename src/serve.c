@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "serve.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "module.h"
+#include "modules.h"
+#include "options.h"
+#include "router/dispatch.h"
+#include "store/store.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define GRACE_SECONDS 30
+#define JOBS_MOST 32
+
+/* ---- background work ------------------------------------------------------------------------------------------------------ */
+
+struct worker {
+    struct hub *hub;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stop;
+};
+
+static bool sleep_a_second(struct worker *worker)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    pthread_mutex_lock(&worker->lock);
+    if (!worker->stop)
+        pthread_cond_timedwait(&worker->wake, &worker->lock, &until);
+    bool go_on = !worker->stop;
+    pthread_mutex_unlock(&worker->lock);
+    return go_on;
+}
+
+/* Every job runs once soon after the start and then by its period. A failed job is logged and tried again in its time. */
+static void *run_jobs(void *context)
+{
+    struct worker *worker = context;
+    int64_t due[JOBS_MOST] = {0};
+    while (sleep_a_second(worker)) {
+        size_t slot = 0;
+        for (const struct module *const *module = modules; *module; module++) {
+            for (const struct job *job = (*module)->jobs; job && job->name && slot < JOBS_MOST; job++, slot++) {
+                struct error err = {0};
+                if (monotonic_us() < due[slot])
+                    continue;
+                if (job->run(worker->hub, &err) != OK)
+                    log_line("error", "job", "%s: %s", job->name, err.message);
+                due[slot] = monotonic_us() + job->period_seconds * SECOND_US;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void worker_start(struct worker *worker, struct hub *hub)
+{
+    *worker = (struct worker){.hub = hub};
+    pthread_mutex_init(&worker->lock, NULL);
+    pthread_cond_init(&worker->wake, NULL);
+    if (pthread_create(&worker->thread, NULL, run_jobs, worker) != 0)
+        abort();
+}
+
+static void worker_stop(struct worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->stop = true;
+    pthread_cond_signal(&worker->wake);
+    pthread_mutex_unlock(&worker->lock);
+    pthread_join(worker->thread, NULL);
+}
+
+/* ---- the data folder ------------------------------------------------------------------------------------------------------ */
+
+/* One server a folder: a second one would hand out upload places that the first does not know of. */
+static enum status lock_folder(const char *dir, int *fd, struct error *err)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/serve.lock", dir);
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (*fd < 0)
+        return fail_errno(err, path);
+    if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
+        return fail(err, UNAVAILABLE, NULL, "Another cairn serve is running on %s", dir);
+    return OK;
+}
+
+/* The key of signed addresses. It stays over restarts, so that uploads under way go on. */
+static enum status load_secret(const char *dir, uint8_t secret[32], struct error *err)
+{
+    char path[4096];
+    auto_buf struct buf text = {0};
+    snprintf(path, sizeof path, "%s/secret", dir);
+    enum status status = file_read_all(path, 4096, &text, err);
+    if (status == OK && text.len == 32) {
+        memcpy(secret, text.data, 32);
+        return OK;
+    }
+    if (status == OK)
+        return fail(err, CORRUPT, NULL, "%s must hold 32 bytes: restore it, or remove it to make a new one", path);
+    if (status != NOT_FOUND)
+        return status;
+    random_bytes(secret, 32);
+    return file_write_durable(path, (struct str){(const char *)secret, 32}, 0600, err);
+}
+
+static enum status open_hub(const char *dir, struct hub *hub, int *lock, struct error *err)
+{
+    char path[4096];
+    TRY(hub_data_open(dir, &hub->db, err));
+    TRY(lock_folder(dir, lock, err));
+    TRY(load_secret(dir, hub->signing_secret, err));
+    if ((size_t)snprintf(path, sizeof path, "%s/store", dir) >= sizeof path)
+        return fail(err, INVALID, NULL, "The name of the data folder is too long");
+    return store_open(hub->db, path, &hub->store, err);
+}
+
+/* ---- running -------------------------------------------------------------------------------------------------------------- */
+
+static struct http_server *running;
+
+static void on_signal(int number)
+{
+    (void)number;
+    http_server_stop(running);
+}
+
+static enum status run(struct hub *hub, const char *listen, struct error *err)
+{
+    struct worker worker;
+    struct http_config config = {.listen = listen, .handle = dispatch, .done = dispatch_done, .context = hub};
+    TRY(http_server_new(&config, &hub->server, err));
+    running = hub->server;
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    log_line("info", "start", "Cairn %s listens on %s, port %d", CAIRN_VERSION, listen, http_server_port(hub->server));
+    worker_start(&worker, hub);
+    http_server_run(hub->server, GRACE_SECONDS);
+    worker_stop(&worker);
+    http_server_free(hub->server);
+    log_line("info", "stop", "All requests are finished");
+    return OK;
+}
+
+static const char help[] =
+    "cairn serve - run the hub\n"
+    "\n"
+    "  cairn serve [--data DIR] [--listen HOST:PORT] [--public-url URL]\n"
+    "\n"
+    "  --data DIR          where everything is kept; made when missing          (./data)\n"
+    "  --listen HOST:PORT  only this machine can reach it unless you say else   (127.0.0.1:8080)\n"
+    "  --public-url URL    the address that people use, when a proxy stands in front (taken from each request)\n"
+    "\n"
+    "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL.\n"
+    "Stops on SIGTERM or SIGINT, after the requests in flight. Logs one JSON object a line on standard error.\n"
+    "Nobody can sign in until you make a person: see cairn admin --help.\n";
+
+int serve_main(int argc, char **argv)
+{
+    const char *data = "data", *listen = "127.0.0.1:8080", *public_url = NULL;
+    const struct option_spec specs[] = {{"data", &data}, {"listen", &listen}, {"public-url", &public_url}};
+    struct error err = {0};
+    size_t rest;
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        fputs(help, stdout);
+        return 0;
+    }
+    if (options_read(argc, argv, specs, 3, NULL, 0, &rest, &err) != OK) {
+        fprintf(stderr, "cairn serve: %s (see cairn serve --help)\n", err.message);
+        return 2;
+    }
+    /* Threads come and go; with glibc's default of eight arenas a core, what they leave behind adds up. */
+    mallopt(M_ARENA_MAX, 4);
+    signal(SIGPIPE, SIG_IGN);
+
+    struct hub hub = {.started_us = monotonic_us(), .public_url = str_of(public_url)};
+    if (str_ends(hub.public_url, STR("/")))
+        hub.public_url.len--;
+    auto_fd int lock = -1;
+    enum status status = open_hub(data, &hub, &lock, &err);
+    if (status == OK)
+        status = run(&hub, listen, &err);
+    if (status != OK)
+        fprintf(stderr, "cairn serve: %s\n", err.message);
+    if (hub.store)
+        store_close(hub.store);
+    if (hub.db)
+        db_close(hub.db);
+    return status == OK ? 0 : 1;
+}

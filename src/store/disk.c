@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "store/internal.h"
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FLUSH_BYTES (8 * MIB)
+#define HASH_PIECE ((size_t)MIB)
+
+void store_assert(const struct store *store)
+{
+    assert(store && store->magic == STORE_MAGIC);
+}
+
+void hex_name(const void *data, size_t len, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *bytes = data;
+    for (size_t i = 0; i < len; i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    out[2 * len] = '\0';
+}
+
+void random_name(char out[NAME_SIZE])
+{
+    uint8_t random[(NAME_SIZE - 1) / 2];
+    random_bytes(random, sizeof(random));
+    hex_name(random, sizeof(random), out);
+}
+
+bool name_valid(const char *name)
+{
+    return strlen(name) == NAME_SIZE - 1 && strspn(name, "0123456789abcdef") == NAME_SIZE - 1;
+}
+
+void container_path(const char *root, const char *name, char out[STORE_PATH_LIMIT])
+{
+    int len = snprintf(out, STORE_PATH_LIMIT, "%s/containers/%.2s/%s", root, name, name);
+    assert(len > 0 && len < STORE_PATH_LIMIT);
+}
+
+void incoming_path(const char *root, const char *name, char out[STORE_PATH_LIMIT])
+{
+    int len = snprintf(out, STORE_PATH_LIMIT, "%s/incoming/%s", root, name);
+    assert(len > 0 && len < STORE_PATH_LIMIT);
+}
+
+/*
+ * All folders are made and synced at once: one made when it is first needed could be lost in a power failure after a
+ * file in it has been acknowledged, because of a second thread that found it there but not yet synced.
+ */
+enum status store_folders(const char *root, struct error *err)
+{
+    char path[STORE_PATH_LIMIT];
+    if (strlen(root) >= STORE_ROOT_LIMIT)
+        return fail(err, INVALID, NULL, "The path of the store folder is longer than %d bytes.", STORE_ROOT_LIMIT - 1);
+    snprintf(path, sizeof(path), "%s/incoming", root);
+    TRY(disk_explain(folder_make(path, 0700, err), err));
+    for (int i = 0; i < 256; i++) {
+        snprintf(path, sizeof(path), "%s/containers/%02x", root, (unsigned)i);
+        TRY(disk_explain(folder_make(path, 0700, err), err));
+    }
+    snprintf(path, sizeof(path), "%s/containers", root);
+    TRY(folder_sync(path, err));
+    return folder_sync(root, err);
+}
+
+enum status store_open(struct db *db, const char *root, struct store **out, struct error *err)
+{
+    TRY(store_folders(root, err));
+    struct store *store = calloc(1, sizeof(*store));
+    if (!store)
+        abort();
+    store->magic = STORE_MAGIC;
+    store->db = db;
+    memcpy(store->root, root, strlen(root) + 1);
+    running_init(&store->running);
+    *out = store;
+    return OK;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    store_assert(store);
+    running_free(&store->running);
+    store->magic = 0;
+    free(store);
+}
+
+static struct flock exclusive(int64_t start, int64_t length)
+{
+    return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
+}
+
+bool file_lock(int fd, int64_t start, int64_t length)
+{
+    struct flock lock = exclusive(start, length);
+    return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+enum status file_lock_wait(int fd, int64_t start, int64_t length, struct error *err)
+{
+    struct flock lock = exclusive(start, length);
+    while (fcntl(fd, F_OFD_SETLKW, &lock) != 0) {
+        if (errno != EINTR)
+            return fail_errno(err, "locking an incoming file");
+    }
+    return OK;
+}
+
+enum status incoming_new(struct store *store, char name[NAME_SIZE], int *fd, struct error *err)
+{
+    char path[STORE_PATH_LIMIT];
+    random_name(name);
+    incoming_path(store->root, name, path);
+    *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (*fd < 0)
+        return disk_fail(err, "creating an incoming file");
+    if (!file_lock(*fd, 0, 0)) {
+        enum status status = fail_errno(err, "locking an incoming file");
+        unlink(path);
+        fd_close(fd);
+        return status;
+    }
+    return OK;
+}
+
+void incoming_remove(struct store *store, const char *name)
+{
+    char path[STORE_PATH_LIMIT];
+    incoming_path(store->root, name, path);
+    unlink(path);
+}
+
+enum status disk_explain(enum status status, struct error *err)
+{
+    if (status != NO_SPACE)
+        return status;
+    return fail(
+        err, NO_SPACE, NULL,
+        "The disk that holds the store is full, so nothing of this upload was kept; what was stored before is safe. "
+        "Free space on it, or move the store to a larger disk, then upload again.");
+}
+
+enum status disk_fail(struct error *err, const char *what)
+{
+    return disk_explain(fail_errno(err, what), err);
+}
+
+void disk_flush_early(int fd, int64_t written, int64_t *flushed)
+{
+    if (written - *flushed < FLUSH_BYTES)
+        return;
+    /* A hint: file systems that do not know it are synced at the end all the same. */
+    (void)sync_file_range(fd, *flushed, written - *flushed, SYNC_FILE_RANGE_WRITE);
+    *flushed = written;
+}
+
+enum status disk_hash(int fd, int64_t offset, int64_t length, struct hasher *hasher, struct error *err)
+{
+    char *piece = malloc(HASH_PIECE);
+    if (!piece)
+        abort();
+    enum status status = OK;
+    (void)posix_fadvise(fd, offset, length, POSIX_FADV_SEQUENTIAL);
+    while (status == OK && length > 0) {
+        size_t len = length < (int64_t)HASH_PIECE ? (size_t)length : HASH_PIECE;
+        status = pread_full(fd, piece, len, offset, err);
+        if (status == OK)
+            hasher_add(hasher, piece, len);
+        offset += (int64_t)len;
+        length -= (int64_t)len;
+    }
+    free(piece);
+    return status;
+}

