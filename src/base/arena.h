@@ -10,7 +10,7 @@
  */
 struct arena {
     struct arena_block *blocks;
-    size_t used, total;
+    size_t used, total; /* bytes taken from the newest block; bytes held in all blocks */
 };
 
 #define auto_arena __attribute__((cleanup(arena_free)))

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/buf.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define SMALLEST 128
 
 void buf_free(struct buf *buf)
 {
@@ -12,18 +15,18 @@ void buf_free(struct buf *buf)
 
 void buf_reserve(struct buf *buf, size_t more)
 {
-    size_t need;
-    if (__builtin_add_overflow(buf->len, more, &need) || need > SIZE_MAX / 4)
-        abort();
-    if (need <= buf->capacity)
+    if (buf->capacity - buf->len >= more)
         return;
-    size_t capacity = buf->capacity * 2 > need ? buf->capacity * 2 : need;
-    if (capacity < 256)
-        capacity = 256;
-    char *data = realloc(buf->data, capacity);
-    if (!data)
+    size_t need, capacity;
+    if (__builtin_add_overflow(buf->len, more, &need))
         abort();
-    buf->data = data;
+    if (__builtin_add_overflow(buf->capacity, buf->capacity / 2, &capacity) || capacity < need)
+        capacity = need;
+    if (capacity < SMALLEST)
+        capacity = SMALLEST;
+    buf->data = realloc(buf->data, capacity);
+    if (!buf->data)
+        abort();
     buf->capacity = capacity;
 }
 
@@ -36,7 +39,10 @@ void buf_add(struct buf *buf, const void *data, size_t len)
     buf->len += len;
 }
 
-void buf_str(struct buf *buf, struct str s) { buf_add(buf, s.data, s.len); }
+void buf_str(struct buf *buf, struct str s)
+{
+    buf_add(buf, s.data, s.len);
+}
 
 void buf_byte(struct buf *buf, char c)
 {
@@ -46,15 +52,18 @@ void buf_byte(struct buf *buf, char c)
 
 void buf_printf(struct buf *buf, const char *format, ...)
 {
-    va_list arguments, again;
-    va_start(arguments, format);
-    va_copy(again, arguments);
-    int len = vsnprintf(NULL, 0, format, arguments);
-    va_end(arguments);
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    buf_reserve(buf, SMALLEST);
+    int len = vsnprintf(buf->data + buf->len, buf->capacity - buf->len, format, args);
     if (len < 0)
         abort();
-    buf_reserve(buf, (size_t)len + 1); /* vsnprintf writes its NUL there; it does not count */
-    vsnprintf(buf->data + buf->len, (size_t)len + 1, format, again);
-    va_end(again);
+    if ((size_t)len >= buf->capacity - buf->len) {
+        buf_reserve(buf, (size_t)len + 1); /* the 1 is vsnprintf()'s NUL, which is not part of the buffer */
+        vsnprintf(buf->data + buf->len, buf->capacity - buf->len, format, again);
+    }
     buf->len += (size_t)len;
+    va_end(again);
+    va_end(args);
 }

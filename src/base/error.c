@@ -1,23 +1,39 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/error.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+/* What is cut in the middle of a UTF-8 character would make the whole message invalid. */
+static void drop_cut_character(char *text, size_t len)
+{
+    size_t start = len;
+    while (start > 0 && len - start < 3 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
+        start--;
+    if (start == 0)
+        return;
+    unsigned char lead = (unsigned char)text[start - 1];
+    size_t need = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    if (need > len - start + 1)
+        text[start - 1] = '\0';
+}
+
 enum status fail(struct error *err, enum status status, const char *code, const char *format, ...)
 {
     if (!err)
         return status;
-    va_list arguments;
-    va_start(arguments, format);
-    /* Formatted aside first: an argument may well be the message that err holds. */
-    char message[sizeof err->message];
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    err->status = status;
-    snprintf(err->code, sizeof err->code, "%s", code ? code : "");
-    memcpy(err->message, message, sizeof message);
+    struct error made = {.status = status}; /* apart from *err, because the arguments may point into it */
+    if (code)
+        snprintf(made.code, sizeof made.code, "%s", code);
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(made.message, sizeof made.message, format, args);
+    va_end(args);
+    if (len >= (int)sizeof made.message)
+        drop_cut_character(made.message, sizeof made.message - 1);
+    *err = made;
     return status;
 }
 
@@ -25,25 +41,61 @@ enum status fail_errno(struct error *err, const char *what)
 {
     int number = errno;
     enum status status = INTERNAL;
-    if (number == ENOSPC || number == EDQUOT || number == EFBIG)
+    switch (number) {
+    case ENOSPC:
+    case EDQUOT:
         status = NO_SPACE;
-    else if (number == ENOENT)
+        break;
+    case ENOENT:
         status = NOT_FOUND;
-    else if (number == EACCES || number == EPERM || number == EROFS)
+        break;
+    case EACCES:
+    case EPERM:
         status = FORBIDDEN;
-    else if (number == EEXIST)
-        status = CONFLICT;
+        break;
+    }
     char text[128];
     return fail(err, status, NULL, "%s: %s", what, strerror_r(number, text, sizeof text));
 }
 
 int status_http(enum status status)
 {
-    static const int http[] = {
-        [OK] = 200,        [INVALID] = 400,   [UNAUTHENTICATED] = 401, [FORBIDDEN] = 403,   [NOT_FOUND] = 404,
-        [NOT_ALLOWED] = 405, [TIMED_OUT] = 408, [CONFLICT] = 409,      [STALE] = 412,       [TOO_LARGE] = 413,
-        [BAD_RANGE] = 416, [UNPROCESSABLE] = 422, [TOO_MANY] = 429,    [INTERNAL] = 500,    [CORRUPT] = 500,
-        [UNSUPPORTED] = 501, [UNAVAILABLE] = 503, [NO_SPACE] = 507,
-    };
-    return http[status];
+    switch (status) {
+    case OK:
+        return 200;
+    case INVALID:
+        return 400;
+    case UNAUTHENTICATED:
+        return 401;
+    case FORBIDDEN:
+        return 403;
+    case NOT_FOUND:
+        return 404;
+    case NOT_ALLOWED:
+        return 405;
+    case TIMED_OUT:
+        return 408;
+    case CONFLICT:
+        return 409;
+    case STALE:
+        return 412;
+    case TOO_LARGE:
+        return 413;
+    case BAD_RANGE:
+        return 416;
+    case UNPROCESSABLE:
+        return 422;
+    case TOO_MANY:
+        return 429;
+    case INTERNAL:
+    case CORRUPT:
+        return 500;
+    case UNSUPPORTED:
+        return 501;
+    case UNAVAILABLE:
+        return 503;
+    case NO_SPACE:
+        return 507;
+    }
+    return 500;
 }

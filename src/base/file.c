@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/file.h"
+
+#include "base/arena.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define READ_PIECE ((size_t)64 * 1024)
+
 void fd_close(int *fd)
 {
+    int saved_errno = errno; /* cleanup must not hide why the function failed */
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
+    errno = saved_errno;
 }
 
 enum status file_read_all(const char *path, size_t limit, struct buf *out, struct error *err)
@@ -18,122 +26,135 @@ enum status file_read_all(const char *path, size_t limit, struct buf *out, struc
     auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return fail_errno(err, path);
+    size_t start = out->len;
     for (;;) {
-        buf_reserve(out, 64 << 10);
-        ssize_t got = read(fd, out->data + out->len, 64 << 10);
+        size_t room = limit - (out->len - start);
+        size_t piece = room < READ_PIECE ? room + 1 : READ_PIECE; /* one byte more tells a file that is too long */
+        buf_reserve(out, piece);
+        ssize_t got = read(fd, out->data + out->len, piece);
         if (got < 0 && errno == EINTR)
             continue;
-        if (got < 0)
-            return fail_errno(err, path);
+        if (got < 0 || (size_t)got > room) {
+            out->len = start;
+            return got < 0 ? fail_errno(err, path)
+                           : fail(err, TOO_LARGE, NULL, "%s: longer than %zu bytes", path, limit);
+        }
         if (got == 0)
             return OK;
         out->len += (size_t)got;
-        if (out->len > limit)
-            return fail(err, TOO_LARGE, NULL, "%s is over %zu bytes", path, limit);
     }
 }
 
 enum status write_full(int fd, const void *data, size_t len, struct error *err)
 {
-    for (const char *at = data; len > 0;) {
-        ssize_t put = write(fd, at, len);
-        if (put < 0 && errno == EINTR)
+    for (const char *at = data; len;) {
+        ssize_t wrote = write(fd, at, len);
+        if (wrote < 0 && errno == EINTR)
             continue;
-        if (put < 0)
+        if (wrote < 0)
             return fail_errno(err, "write");
-        at += put;
-        len -= (size_t)put;
+        at += wrote;
+        len -= (size_t)wrote;
     }
     return OK;
 }
 
 enum status pwrite_full(int fd, const void *data, size_t len, int64_t offset, struct error *err)
 {
-    for (const char *at = data; len > 0;) {
-        ssize_t put = pwrite(fd, at, len, offset);
-        if (put < 0 && errno == EINTR)
+    for (const char *at = data; len;) {
+        ssize_t wrote = pwrite(fd, at, len, offset);
+        if (wrote < 0 && errno == EINTR)
             continue;
-        if (put < 0)
+        if (wrote < 0)
             return fail_errno(err, "write");
-        at += put;
-        len -= (size_t)put;
-        offset += put;
+        at += wrote;
+        offset += wrote;
+        len -= (size_t)wrote;
     }
     return OK;
 }
 
 enum status pread_full(int fd, void *data, size_t len, int64_t offset, struct error *err)
 {
-    for (char *at = data; len > 0;) {
+    for (char *at = data; len;) {
         ssize_t got = pread(fd, at, len, offset);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
             return fail_errno(err, "read");
         if (got == 0)
-            return fail(err, CORRUPT, NULL, "A stored file is shorter than it must be.");
+            return fail(err, CORRUPT, NULL, "a stored file ends at byte %lld, %zu bytes too early", (long long)offset,
+                        len);
         at += got;
-        len -= (size_t)got;
         offset += got;
+        len -= (size_t)got;
     }
     return OK;
 }
 
-enum status folder_make(const char *path, unsigned mode, struct error *err)
+static enum status write_and_sync(int fd, struct str content, unsigned mode, struct error *err)
 {
-    char partial[4096];
-    size_t len = strlen(path);
-    if (len == 0 || len >= sizeof partial)
-        return fail(err, INVALID, NULL, "The folder's name is empty or too long.");
-    for (size_t i = 1; i <= len; i++) {
-        if (path[i] != '/' && path[i] != '\0')
-            continue;
-        memcpy(partial, path, i);
-        partial[i] = '\0';
-        if (mkdir(partial, mode) != 0 && errno != EEXIST)
-            return fail_errno(err, partial);
-    }
-    struct stat info;
-    if (stat(path, &info) != 0)
-        return fail_errno(err, path);
-    return S_ISDIR(info.st_mode) ? OK : fail(err, CONFLICT, NULL, "%s is not a folder", path);
-}
-
-enum status folder_sync(const char *path, struct error *err)
-{
-    auto_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd >= 0 && fsync(fd) == 0 ? OK : fail_errno(err, path);
-}
-
-static enum status write_and_sync(const char *path, struct str content, unsigned mode, struct error *err)
-{
-    auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-    if (fd < 0)
-        return fail_errno(err, path);
+    if (fchmod(fd, mode))
+        return fail_errno(err, "fchmod");
     TRY(write_full(fd, content.data, content.len, err));
-    return fsync(fd) == 0 ? OK : fail_errno(err, path);
+    return fsync(fd) ? fail_errno(err, "fsync") : OK;
 }
 
 static enum status sync_parent(const char *path, struct error *err)
 {
-    char folder[4096] = ".";
     const char *slash = strrchr(path, '/');
-    if (slash)
-        snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-    return folder_sync(folder, err);
+    if (!slash)
+        return folder_sync(".", err);
+    auto_arena struct arena arena = {0};
+    size_t len = slash == path ? 1 : (size_t)(slash - path);
+    return folder_sync(arena_cstr(&arena, (struct str){path, len}), err);
 }
 
 enum status file_write_durable(const char *path, struct str content, unsigned mode, struct error *err)
 {
-    char temporary[4096];
-    if ((size_t)snprintf(temporary, sizeof temporary, "%s.%ld.new", path, (long)getpid()) >= sizeof temporary)
-        return fail(err, INVALID, NULL, "The file's name is too long.");
-    enum status status = write_and_sync(temporary, content, mode, err);
-    if (status == OK && rename(temporary, path) != 0)
+    auto_arena struct arena arena = {0};
+    char *temporary = arena_cstr(&arena, arena_printf(&arena, "%s.XXXXXX", path));
+    auto_fd int fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno(err, path);
+    enum status status = write_and_sync(fd, content, mode, err);
+    if (status == OK && rename(temporary, path))
         status = fail_errno(err, path);
     if (status != OK) {
         unlink(temporary);
         return status;
     }
     return sync_parent(path, err);
+}
+
+static enum status folder_make_one(const char *path, unsigned mode, struct error *err)
+{
+    if (mkdir(path, mode) == 0)
+        return OK;
+    int why = errno; /* EEXIST, but also EROFS or EACCES, may come for a folder that is there already */
+    struct stat found;
+    if (stat(path, &found) == 0 && S_ISDIR(found.st_mode))
+        return OK;
+    errno = why;
+    return fail_errno(err, path);
+}
+
+enum status folder_make(const char *path, unsigned mode, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    char *copy = arena_cstr(&arena, str_of(path));
+    for (char *slash = copy; (slash = strchr(slash + 1, '/'));) {
+        *slash = '\0';
+        TRY(folder_make_one(copy, mode, err));
+        *slash = '/';
+    }
+    return folder_make_one(copy, mode, err);
+}
+
+enum status folder_sync(const char *path, struct error *err)
+{
+    auto_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd))
+        return fail_errno(err, path);
+    return OK;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/hash.h"
+
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -7,48 +9,66 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-/* Fetched once: asking OpenSSL for the algorithm at each use costs more than hashing a small object does. */
-static EVP_MD *md_sha256, *md_sha1;
-static pthread_once_t fetched = PTHREAD_ONCE_INIT;
+struct hasher {
+    EVP_MD_CTX *context;
+    const EVP_MD *digest;
+};
+
+/* Looking a digest up by name costs more than hashing a small git object (foundation.md section 2), so it is done once.
+ */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static EVP_MD *digest_sha256, *digest_sha1;
+static pthread_key_t thread_hasher; /* the hasher of sha256(), one a thread */
+
+/* OpenSSL refuses these calls only when it is out of memory or was built without the digest. */
+static void must(bool done)
+{
+    if (!done)
+        abort();
+}
+
+static void end_thread_hasher(void *hasher)
+{
+    hasher_free(hasher);
+}
 
 static void fetch(void)
 {
-    md_sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    md_sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
-    if (!md_sha256 || !md_sha1)
-        abort();
+    digest_sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    digest_sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+    must(digest_sha256 && digest_sha1 && pthread_key_create(&thread_hasher, end_thread_hasher) == 0);
 }
 
-struct hasher {
-    EVP_MD_CTX *context;
-    const EVP_MD *md;
-};
-
-static struct hasher *hasher_new(EVP_MD *const *md)
+static struct hasher *hasher_make(const EVP_MD *digest)
 {
-    pthread_once(&fetched, fetch);
     struct hasher *hasher = malloc(sizeof *hasher);
-    if (!hasher || !(hasher->context = EVP_MD_CTX_new()))
-        abort();
-    hasher->md = *md;
-    if (!EVP_DigestInit_ex2(hasher->context, hasher->md, NULL))
-        abort();
+    must(hasher);
+    *hasher = (struct hasher){EVP_MD_CTX_new(), digest};
+    must(hasher->context && EVP_DigestInit_ex2(hasher->context, digest, NULL) == 1);
     return hasher;
 }
 
-struct hasher *hasher_sha256(void) { return hasher_new(&md_sha256); }
-struct hasher *hasher_sha1(void) { return hasher_new(&md_sha1); }
+struct hasher *hasher_sha256(void)
+{
+    pthread_once(&once, fetch);
+    return hasher_make(digest_sha256);
+}
+
+struct hasher *hasher_sha1(void)
+{
+    pthread_once(&once, fetch);
+    return hasher_make(digest_sha1);
+}
 
 void hasher_add(struct hasher *hasher, const void *data, size_t len)
 {
-    if (!EVP_DigestUpdate(hasher->context, data, len))
-        abort();
+    must(EVP_DigestUpdate(hasher->context, data, len) == 1);
 }
 
 void hasher_end(struct hasher *hasher, uint8_t *digest)
 {
-    if (!EVP_DigestFinal_ex(hasher->context, digest, NULL) || !EVP_DigestInit_ex2(hasher->context, hasher->md, NULL))
-        abort();
+    must(EVP_DigestFinal_ex(hasher->context, digest, NULL) == 1);
+    must(EVP_DigestInit_ex2(hasher->context, hasher->digest, NULL) == 1);
 }
 
 void hasher_free(struct hasher *hasher)
@@ -61,27 +81,38 @@ void hasher_free(struct hasher *hasher)
 
 void sha256(struct str data, uint8_t digest[SHA256_SIZE])
 {
-    pthread_once(&fetched, fetch);
-    if (!EVP_Digest(data.data, data.len, digest, NULL, md_sha256, NULL))
-        abort();
+    pthread_once(&once, fetch);
+    struct hasher *hasher = pthread_getspecific(thread_hasher);
+    if (!hasher) {
+        hasher = hasher_make(digest_sha256);
+        must(pthread_setspecific(thread_hasher, hasher) == 0);
+    }
+    hasher_add(hasher, data.data, data.len);
+    hasher_end(hasher, digest);
 }
 
 void hmac_sha256(struct str key, struct str data, uint8_t digest[SHA256_SIZE])
 {
-    pthread_once(&fetched, fetch);
-    if (!HMAC(md_sha256, key.data, (int)key.len, (const unsigned char *)data.data, data.len, digest, NULL))
-        abort();
+    pthread_once(&once, fetch);
+    must(key.len <= INT32_MAX);
+    must(HMAC(digest_sha256, key.len ? key.data : "", (int)key.len, (const unsigned char *)data.data, data.len, digest,
+              NULL));
 }
 
 void random_bytes(void *out, size_t len)
 {
-    for (char *at = out; len > 0;) {
+    unsigned char *at = out;
+    while (len) {
         ssize_t got = getrandom(at, len, 0);
-        if (got <= 0)
-            abort();
+        if (got < 0 && errno == EINTR)
+            continue;
+        must(got > 0);
         at += got;
         len -= (size_t)got;
     }
 }
 
-bool equal_secret(const void *a, const void *b, size_t len) { return CRYPTO_memcmp(a, b, len) == 0; }
+bool equal_secret(const void *a, const void *b, size_t len)
+{
+    return CRYPTO_memcmp(a, b, len) == 0;
+}

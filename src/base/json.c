@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/json.h"
+
 #include <assert.h>
-#include <inttypes.h>
+#include <pthread.h>
 
 void json_release(json_t **value)
 {
@@ -9,24 +10,56 @@ void json_release(json_t **value)
     *value = NULL;
 }
 
+/* A random seed for jansson's hash tables, so that nobody can choose keys that all collide. */
+static void seed(void)
+{
+    json_object_seed(0);
+}
+
+/* jansson's own text quotes the input, which may be a secret; these do not. */
+static const char *reason(enum json_error_code code)
+{
+    switch (code) {
+    case json_error_premature_end_of_input:
+        return "it ends too early";
+    case json_error_end_of_input_expected:
+        return "something follows the end of the value";
+    case json_error_invalid_utf8:
+        return "it is not UTF-8";
+    case json_error_null_character:
+    case json_error_null_byte_in_key:
+        return "a string has a NUL character";
+    case json_error_duplicate_key:
+        return "an object has the same key twice";
+    case json_error_numeric_overflow:
+        return "a number is too large";
+    case json_error_stack_overflow:
+        return "it is nested too deeply";
+    default:
+        return "a value, a key or a punctuation mark is not as it should be";
+    }
+}
+
 enum status json_read(struct str text, size_t limit, json_t **out, struct error *err)
 {
-    json_error_t at;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, seed);
+    *out = NULL;
     if (text.len > limit)
-        return fail(err, TOO_LARGE, NULL, "The JSON has %zu bytes; at most %zu are accepted.", text.len, limit);
-    *out = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &at);
+        return fail(err, TOO_LARGE, NULL, "This JSON has %zu bytes; at most %zu are accepted.", text.len, limit);
+    json_error_t found;
+    *out = json_loadb(str_given(text) ? text.data : "", text.len, JSON_REJECT_DUPLICATES, &found);
     if (*out)
         return OK;
-    /* Only the position: the text around it may hold a secret. */
-    return fail(err, INVALID, NULL, "The JSON is malformed at line %d, column %d.", at.line, at.column);
+    return fail(err, INVALID, NULL, "This is not valid JSON: %s (at line %d, byte %d).",
+                reason(json_error_code(&found)), found.line, found.position);
 }
 
 struct str json_get_str(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
-    if (!json_is_string(value))
-        return (struct str){0};
-    return (struct str){json_string_value(value), json_string_length(value)};
+    return json_is_string(value) ? (struct str){json_string_value(value), json_string_length(value)}
+                                 : (struct str){NULL, 0};
 }
 
 bool json_get_bool(const json_t *object, const char *key, bool otherwise)
@@ -49,97 +82,113 @@ static int dump_piece(const char *data, size_t len, void *out)
 
 void json_dump(const json_t *value, struct buf *out)
 {
-    json_dump_callback(value, dump_piece, out, JSON_COMPACT | JSON_ENCODE_ANY | JSON_PRESERVE_ORDER);
+    int refused = json_dump_callback(value, dump_piece, out, JSON_COMPACT | JSON_ENCODE_ANY);
+    assert(!refused); /* only for values that contain themselves */
+    (void)refused;
 }
 
-/* ---- the writer ------------------------------------------------------------------------------------------------------------- */
+struct json_writer jw_to(struct buf *out)
+{
+    return (struct json_writer){.out = out};
+}
 
-struct json_writer jw_to(struct buf *out) { return (struct json_writer){.out = out}; }
-
-/* A value is due: after a key, in an array, or as the whole text. */
+/* Puts the comma before a value, and checks that a value may stand here. */
 static void before_value(struct json_writer *w)
 {
-    assert(w->depth == 0 || w->stack[w->depth - 1] == ']' || w->after_key);
+    bool in_object = w->depth && w->stack[w->depth - 1] == '}';
+    assert(in_object == w->after_key);
+    assert(w->depth || !w->comma); /* one value only at the top */
     if (w->comma && !w->after_key)
         buf_byte(w->out, ',');
     w->comma = true;
     w->after_key = false;
 }
 
-static void open_level(struct json_writer *w, char opening, char closing)
+static void open_container(struct json_writer *w, char opening, char closing)
 {
-    before_value(w);
     assert(w->depth < sizeof w->stack);
+    before_value(w);
     buf_byte(w->out, opening);
     w->stack[w->depth++] = closing;
     w->comma = false;
 }
 
-void jw_object(struct json_writer *w) { open_level(w, '{', '}'); }
-void jw_array(struct json_writer *w) { open_level(w, '[', ']'); }
+void jw_object(struct json_writer *w)
+{
+    open_container(w, '{', '}');
+}
+
+void jw_array(struct json_writer *w)
+{
+    open_container(w, '[', ']');
+}
 
 void jw_end(struct json_writer *w)
 {
-    assert(w->depth > 0 && !w->after_key);
+    assert(w->depth && !w->after_key);
     buf_byte(w->out, w->stack[--w->depth]);
     w->comma = true;
 }
 
-static bool is_plain(unsigned char c) { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-static size_t sequence_len(const unsigned char *p, size_t left)
+/* How many of the first bytes of s are ASCII that needs no escape; may stop up to seven bytes early. */
+static size_t plain_words(struct str s)
 {
-    for (size_t len = 2; len <= 4 && len <= left; len++)
-        if (str_is_utf8((struct str){(const char *)p, len}))
-            return len;
-    return 0;
+    size_t at = 0;
+    for (; s.len - at >= 8; at += 8) {
+        uint64_t word;
+        memcpy(&word, s.data + at, 8);
+        uint64_t quote = word ^ EACH('"'), backslash = word ^ EACH('\\');
+        /* Subtracting 1 (or 32) sets the top bit of a byte that was 0 (or a control); bytes of 0x80 and up have it. */
+        if ((word | (word - EACH(0x20)) | (quote - EACH(1)) | (backslash - EACH(1))) & EACH(0x80))
+            break;
+    }
+    return at;
 }
 
-/* Escapes the character at p, which is not plain, and returns how many bytes it took. */
-static size_t write_special(struct buf *out, const unsigned char *p, size_t left)
+static void add_escape(struct buf *out, unsigned char c)
 {
-    static const char named[] = "\"\"\\\\\nn\rr\tt\bb\ff";
-    if (*p >= 0x80) {
-        size_t len = sequence_len(p, left);
-        if (len)
-            buf_add(out, p, len);
-        else
-            buf_add(out, "\xef\xbf\xbd", 3);
-        return len ? len : 1;
-    }
-    for (size_t i = 0; i + 1 < sizeof named; i += 2) {
-        if (named[i] == (char)*p) {
-            buf_byte(out, '\\');
-            buf_byte(out, named[i + 1]);
-            return 1;
+    static const char short_forms[32] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+    char escape = c < 0x20 ? short_forms[c] : (char)c;
+    if (escape)
+        buf_add(out, (char[]){'\\', escape}, 2);
+    else
+        buf_printf(out, "\\u%04x", c);
+}
+
+static void add_string(struct buf *out, struct str s)
+{
+    buf_reserve(out, s.len + 2 > s.len ? s.len + 2 : s.len);
+    buf_byte(out, '"');
+    size_t done = 0, at = plain_words(s); /* done: written so far; at: looked at so far */
+    while (at < s.len) {
+        unsigned char c = (unsigned char)s.data[at];
+        uint32_t code_point;
+        size_t len = c < 0x80 ? 1 : str_utf8_char(str_from(s, at), &code_point);
+        if (len == 0 || c < 0x20 || c == '"' || c == '\\') {
+            buf_add(out, s.data + done, at - done);
+            if (len == 0)
+                buf_str(out, STR("\xEF\xBF\xBD")); /* U+FFFD */
+            else
+                add_escape(out, c);
+            done = ++at;
+            at += plain_words(str_from(s, at));
+        } else {
+            at += len;
         }
     }
-    buf_printf(out, "\\u%04x", *p);
-    return 1;
-}
-
-static void write_string(struct buf *out, struct str s)
-{
-    const unsigned char *p = (const unsigned char *)s.data, *end = p + s.len;
-    buf_reserve(out, s.len + 2);
-    buf_byte(out, '"');
-    while (p < end) {
-        const unsigned char *run = p;
-        while (p < end && is_plain(*p))
-            p++;
-        buf_add(out, run, (size_t)(p - run));
-        if (p < end)
-            p += write_special(out, p, (size_t)(end - p));
-    }
+    if (at > done)
+        buf_add(out, s.data + done, at - done);
     buf_byte(out, '"');
 }
 
 void jw_key(struct json_writer *w, const char *key)
 {
-    assert(w->depth > 0 && w->stack[w->depth - 1] == '}' && !w->after_key);
+    assert(w->depth && w->stack[w->depth - 1] == '}' && !w->after_key);
     if (w->comma)
         buf_byte(w->out, ',');
-    write_string(w->out, str_of(key));
+    add_string(w->out, str_of(key));
     buf_byte(w->out, ':');
     w->after_key = true;
 }
@@ -151,17 +200,32 @@ void jw_str(struct json_writer *w, struct str value)
         return;
     }
     before_value(w);
-    write_string(w->out, value);
+    add_string(w->out, value);
 }
 
 void jw_int(struct json_writer *w, int64_t value)
 {
     before_value(w);
-    buf_printf(w->out, "%" PRId64, value);
+    char digits[20];
+    size_t at = sizeof digits;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do
+        digits[--at] = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (value < 0)
+        digits[--at] = '-';
+    buf_add(w->out, digits + at, sizeof digits - at);
 }
 
-void jw_bool(struct json_writer *w, bool value) { jw_raw(w, value ? STR("true") : STR("false")); }
-void jw_null(struct json_writer *w) { jw_raw(w, STR("null")); }
+void jw_bool(struct json_writer *w, bool value)
+{
+    jw_raw(w, value ? STR("true") : STR("false"));
+}
+
+void jw_null(struct json_writer *w)
+{
+    jw_raw(w, STR("null"));
+}
 
 void jw_raw(struct json_writer *w, struct str json)
 {

@@ -15,7 +15,10 @@
 #define auto_json __attribute__((cleanup(json_release)))
 void json_release(json_t **value);
 
-/* Parses one JSON text of at most limit bytes. INVALID or TOO_LARGE with the position on failure. Release *out with json_decref. */
+/*
+ * Parses one JSON text, an object or an array, of at most limit bytes. INVALID with the position or TOO_LARGE on failure, and *out
+ * is then NULL. The message never quotes the text. Release *out with json_decref.
+ */
 enum status json_read(struct str text, size_t limit, json_t **out, struct error *err);
 
 /* The member as a view that lives as long as object; absent when missing or not a string. */

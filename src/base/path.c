@@ -1,86 +1,112 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/path.h"
-#include "base/text.h"
 
-/* Code points that HFS+ ignores when it compares names, so that ".g\u200cit" is ".git" there (git's own list, by its release notes). */
-static size_t hfs_ignored(struct str s)
+/* Code points that HFS+ ignores in names, so that ".g\u200Cit" is ".git" there. */
+static bool hfs_ignores(uint32_t c)
 {
-    const uint8_t *p = (const uint8_t *)s.data;
-    if (s.len < 3)
-        return 0;
-    if (p[0] == 0xe2 && p[1] == 0x80 && ((p[2] >= 0x8c && p[2] <= 0x8f) || (p[2] >= 0xaa && p[2] <= 0xae)))
-        return 3; /* U+200C..200F, U+202A..202E */
-    if (p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xaa && p[2] <= 0xaf)
-        return 3; /* U+206A..206F */
-    return p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf ? 3 : 0; /* U+FEFF */
+    return (c >= 0x200C && c <= 0x200F) || (c >= 0x202A && c <= 0x202E) || (c >= 0x206A && c <= 0x206F) || c == 0xFEFF;
 }
 
-static bool is_git_on_hfs(struct str name)
+/*
+ * True for what some file system takes for ".git": any case; HFS+ ignorables anywhere; on NTFS also the short name
+ * "git~1", dots and spaces at the end, and a stream after a colon. The name is UTF-8 of at most PATH_NAME_LIMIT bytes.
+ */
+static bool folds_to_dot_git(struct str name)
 {
-    char plain[5];
+    char folded[PATH_NAME_LIMIT];
     size_t len = 0;
-    while (name.len) {
-        size_t ignored = hfs_ignored(name);
-        if (!ignored && len == sizeof plain)
-            return false;
-        if (!ignored)
-            plain[len++] = name.data[0];
-        name = str_from(name, ignored ? ignored : 1);
+    for (size_t at = 0, step; at < name.len; at += step) {
+        uint32_t c = 0;
+        step = str_utf8_char(str_from(name, at), &c);
+        if (step == 0)
+            return true; /* cannot be: the caller has checked; refuse rather than loop */
+        if (!hfs_ignores(c))
+            folded[len++] = c < 0x80 ? (char)c : '?';
     }
-    return str_eq_nocase((struct str){plain, len}, STR(".git"));
+    struct str rest = {folded, len};
+    if (str_eq_nocase(str_slice(rest, 0, 4), STR(".git")))
+        rest = str_from(rest, 4);
+    else if (str_eq_nocase(str_slice(rest, 0, 5), STR("git~1")))
+        rest = str_from(rest, 5);
+    else
+        return false;
+    while (rest.len && (rest.data[0] == '.' || rest.data[0] == ' '))
+        rest = str_from(rest, 1);
+    return rest.len == 0 || rest.data[0] == ':';
 }
 
-/* NTFS drops dots and spaces at the end, knows ".git" as "git~1" too, and takes what follows a colon for a stream. */
-static bool is_git_on_ntfs(struct str name)
+static bool has_control_or_backslash(struct str s)
 {
-    struct str rest = name, head;
-    str_cut(&rest, ':', &head);
-    while (head.len && (head.data[head.len - 1] == '.' || head.data[head.len - 1] == ' '))
-        head.len--;
-    return str_eq_nocase(head, STR(".git")) || str_eq_nocase(head, STR("git~1"));
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.data[i];
+        if (c < 0x20 || c == 0x7F || c == '\\')
+            return true;
+        if (c == 0xC2 && i + 1 < s.len && (unsigned char)s.data[i + 1] < 0xA0)
+            return true; /* U+0080 to U+009F, which steer terminals as ESC does */
+    }
+    return false;
 }
 
-static enum status name_check(struct str name, struct error *err)
-{
-    if (name.len == 0)
-        return fail(err, UNPROCESSABLE, NULL, "The path has an empty name in it.");
-    if (name.len > PATH_NAME_LIMIT)
-        return fail(err, UNPROCESSABLE, NULL, "A name in the path is over %d bytes.", PATH_NAME_LIMIT);
-    if (str_eq(name, STR(".")) || str_eq(name, STR("..")))
-        return fail(err, UNPROCESSABLE, NULL, "The path must not have \".\" or \"..\" in it.");
-    if (is_git_on_hfs(name) || is_git_on_ntfs(name))
-        return fail(err, UNPROCESSABLE, NULL, "The path must not have \".git\" in it.");
-    return OK;
-}
-
+/* Messages quote the path only after it is known to be UTF-8 without controls: they also travel in HTTP headers. */
 enum status path_check(struct str path, struct error *err)
 {
     if (path.len == 0)
-        return fail(err, UNPROCESSABLE, NULL, "The path is empty.");
+        return fail(err, UNPROCESSABLE, NULL, "A file needs a path; this one is empty.");
     if (path.len > PATH_LIMIT)
-        return fail(err, UNPROCESSABLE, NULL, "The path is over %d bytes.", PATH_LIMIT);
+        return fail(err, UNPROCESSABLE, NULL, "A path may have at most %d bytes; this one has %zu.", PATH_LIMIT,
+                    path.len);
     if (!str_is_utf8(path))
-        return fail(err, UNPROCESSABLE, NULL, "The path is not UTF-8.");
-    for (size_t i = 0; i < path.len; i++) {
-        uint8_t c = (uint8_t)path.data[i];
-        if (c < 0x20 || c == 0x7f || c == '\\')
-            return fail(err, UNPROCESSABLE, NULL, "The path must not have control characters or backslashes in it.");
+        return fail(err, UNPROCESSABLE, NULL, "A path must be UTF-8.");
+    if (has_control_or_backslash(path))
+        return fail(err, UNPROCESSABLE, NULL, "A path may not have backslashes or control characters.");
+
+    struct str rest = path, name;
+    while (str_cut(&rest, '/', &name)) {
+        const char *reason = NULL;
+        if (name.len == 0)
+            reason = "it may not start or end with a slash, or have two in a row";
+        else if (str_eq(name, STR(".")) || str_eq(name, STR("..")))
+            reason = "\".\" and \"..\" are not names of files or folders";
+        else if (name.len > PATH_NAME_LIMIT)
+            reason = "the name of a file or folder may have at most 255 bytes";
+        else if (folds_to_dot_git(name))
+            reason = "a name in it means \".git\" on some file system, and git keeps that for itself";
+        if (reason)
+            return fail(err, UNPROCESSABLE, NULL, "The path \"%.*s\" cannot be stored: %s.",
+                        (int)(path.len < 300 ? path.len : 300), path.data, reason);
     }
-    for (struct str rest = path, name; str_cut(&rest, '/', &name);)
-        TRY(name_check(name, err));
     return OK;
+}
+
+static bool ref_character(unsigned char c)
+{
+    return c > ' ' && c != 0x7F && !strchr("~^:?*[\\", c);
+}
+
+static bool ref_name_fits(struct str name)
+{
+    if (name.len == 0 || name.len > 255 || !str_is_utf8(name))
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        if (!ref_character((unsigned char)name.data[i]))
+            return false;
+    if (name.data[0] == '-' || name.data[name.len - 1] == '.' || str_has(name, STR("..")) || str_has(name, STR("@{")) ||
+        str_eq(name, STR("@")) || str_eq(name, STR("HEAD")))
+        return false;
+    struct str rest = name, part;
+    while (str_cut(&rest, '/', &part))
+        if (part.len == 0 || part.data[0] == '.' || str_ends(part, STR(".lock")))
+            return false;
+    return true;
 }
 
 enum status ref_name_check(struct str name, struct error *err)
 {
-    bool bad = name.len == 0 || name.len > 255 || !str_is_utf8(name) || str_has(name, STR("..")) || str_has(name, STR("@{")) ||
-               str_has(name, STR("//")) || str_eq(name, STR("@")) || name.data[0] == '-' || name.data[0] == '/' ||
-               str_ends(name, STR("/")) || str_ends(name, STR("."));
-    for (size_t i = 0; !bad && i < name.len; i++)
-        bad = (uint8_t)name.data[i] <= ' ' || name.data[i] == 0x7f || strchr("~^:?*[\\", name.data[i]);
-    for (struct str rest = name, part; !bad && str_cut(&rest, '/', &part);)
-        bad = str_starts(part, STR(".")) || str_ends(part, STR(".lock"));
-    if (bad)
-        return fail(err, INVALID, NULL, "This is not a valid name for a branch or tag.");
-    return OK;
+    if (ref_name_fits(name))
+        return OK;
+    return fail(
+        err, INVALID, NULL,
+        "This is not a name that git accepts for a branch or tag: use 1 to 255 bytes of UTF-8 without spaces, "
+        "control characters, \"..\", \"@{\" or any of ~^:?*[\\, and no part that is empty, starts with a dot or "
+        "ends with \".lock\".");
 }

@@ -38,4 +38,7 @@ bool str_to_i64(struct str s, int64_t *out);
 /* True for well-formed UTF-8 (no surrogates, nothing overlong); NUL is allowed here. */
 bool str_is_utf8(struct str s);
 
+/* The length in bytes of the UTF-8 character that s starts with, and its code point; 0 when malformed or s is empty. */
+size_t str_utf8_char(struct str s, uint32_t *code_point);
+
 #endif

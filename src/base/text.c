@@ -1,21 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/text.h"
+
 #include <sys/types.h>
 
-/* ---- hex, base64 ---------------------------------------------------------------------------------------------------------- */
+static const char hex_digits[] = "0123456789abcdef";
 
-struct str hex_encode(struct arena *arena, const void *data, size_t len)
-{
-    static const char digits[] = "0123456789abcdef";
-    const uint8_t *bytes = data;
-    char *text = arena_array(arena, len + 1, 2);
-    for (size_t i = 0; i < len; i++) {
-        text[2 * i] = digits[bytes[i] >> 4];
-        text[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    return (struct str){text, 2 * len};
-}
-
+/* The value of a hexadecimal digit, or -1. */
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')
@@ -23,6 +13,17 @@ static int hex_value(char c)
     if (c >= 'a' && c <= 'f')
         return c - 'a' + 10;
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+struct str hex_encode(struct arena *arena, const void *data, size_t len)
+{
+    const unsigned char *bytes = data;
+    char *text = arena_array(arena, len + 1, 2); /* the last two hold the NUL */
+    for (size_t i = 0; i < len; i++) {
+        text[2 * i] = hex_digits[bytes[i] >> 4];
+        text[2 * i + 1] = hex_digits[bytes[i] & 15];
+    }
+    return (struct str){text, 2 * len};
 }
 
 bool hex_decode(struct str hex, uint8_t *out, size_t out_len)
@@ -42,144 +43,169 @@ static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopq
 
 struct str base64_encode(struct arena *arena, struct str data)
 {
-    const uint8_t *in = (const uint8_t *)data.data;
-    char *text = arena_array(arena, data.len / 3 + 2, 4), *out = text;
-    for (size_t i = 0; i < data.len; i += 3) {
-        size_t left = data.len - i;
-        uint32_t group = (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) | (left > 2 ? in[i + 2] : 0);
-        *out++ = base64_digits[group >> 18];
-        *out++ = base64_digits[group >> 12 & 63];
-        *out++ = left > 1 ? base64_digits[group >> 6 & 63] : '=';
-        *out++ = left > 2 ? base64_digits[group & 63] : '=';
+    const unsigned char *in = (const unsigned char *)data.data;
+    char *text = arena_array(arena, data.len / 3 + 2, 4), *at = text; /* one group for a rest, one for the NUL */
+    size_t left = data.len;
+    for (; left >= 3; left -= 3, in += 3) {
+        *at++ = base64_digits[in[0] >> 2];
+        *at++ = base64_digits[(in[0] & 3) << 4 | in[1] >> 4];
+        *at++ = base64_digits[(in[1] & 15) << 2 | in[2] >> 6];
+        *at++ = base64_digits[in[2] & 63];
     }
-    return (struct str){text, (size_t)(out - text)};
+    if (left) {
+        unsigned second = left == 2 ? in[1] : 0;
+        *at++ = base64_digits[in[0] >> 2];
+        *at++ = base64_digits[(in[0] & 3) << 4 | second >> 4];
+        *at++ = left == 2 ? base64_digits[(second & 15) << 2] : '=';
+        *at++ = '=';
+    }
+    return (struct str){text, (size_t)(at - text)};
 }
 
-/* The value of each digit, -1 for what is none; a table, because uploads inside commits pass through here byte by byte. */
-static int8_t base64_value[256];
-static __attribute__((constructor)) void base64_fill(void)
-{
-    memset(base64_value, -1, sizeof base64_value);
-    for (int i = 0; i < 64; i++)
-        base64_value[(uint8_t)base64_digits[i]] = (int8_t)i;
-}
+/* The values of the digits, BAD for all other bytes. A table, because commits carry many megabytes of base64. */
+#define BAD 0xFF
+#define TEN(first)                                                                                                     \
+    first, first + 1, first + 2, first + 3, first + 4, first + 5, first + 6, first + 7, first + 8, first + 9
+#define LETTERS(first)                                                                                                 \
+    TEN(first), TEN(first + 10), first + 20, first + 21, first + 22, first + 23, first + 24, first + 25
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
+static const uint8_t base64_values[256] = {
+    [0 ... 255] = BAD, ['A'] = LETTERS(0), ['a'] = LETTERS(26), ['0'] = TEN(52), ['+'] = 62, ['/'] = 63,
+};
+#pragma GCC diagnostic pop
 
-/* Decodes into out, which has room for text.len / 4 * 3 bytes; returns how many, or -1. Unused bits must be zero. */
-static ssize_t decode64(struct str text, uint8_t *out)
+/* Decodes the whole groups of text (not empty, a multiple of 4 long) and returns how many bytes there are, or -1. */
+static ssize_t base64_groups(struct str text, uint8_t *out)
 {
-    const uint8_t *in = (const uint8_t *)text.data;
-    if (text.len % 4)
-        return -1;
-    size_t padding = str_ends(text, STR("==")) ? 2 : str_ends(text, STR("=")) ? 1 : 0;
-    size_t whole = (text.len - (padding ? 4 : 0)) / 4, n = 0;
-    unsigned bad = 0; /* its top bit is set once a digit was none: -1 spreads it */
-    for (size_t i = 0; i < whole; i++, in += 4) {
-        unsigned a = (unsigned)base64_value[in[0]], b = (unsigned)base64_value[in[1]];
-        unsigned c = (unsigned)base64_value[in[2]], d = (unsigned)base64_value[in[3]];
-        bad |= a | b | c | d;
-        out[n++] = (uint8_t)(a << 2 | b >> 4);
-        out[n++] = (uint8_t)(b << 4 | c >> 2);
-        out[n++] = (uint8_t)(c << 6 | d);
-    }
-    if (padding) {
-        unsigned a = (unsigned)base64_value[in[0]], b = (unsigned)base64_value[in[1]];
-        unsigned c = padding == 1 ? (unsigned)base64_value[in[2]] : 0;
-        bad |= a | b | c;
-        if (bad >> 31 || (padding == 2 ? b & 15 : c & 3))
+    const unsigned char *in = (const unsigned char *)text.data;
+    uint8_t *at = out;
+    for (size_t left = text.len; left > 4; left -= 4, in += 4) {
+        unsigned a = base64_values[in[0]], b = base64_values[in[1]], c = base64_values[in[2]], d = base64_values[in[3]];
+        if ((a | b | c | d) > 63)
             return -1;
-        out[n++] = (uint8_t)(a << 2 | b >> 4);
-        if (padding == 1)
-            out[n++] = (uint8_t)(b << 4 | c >> 2);
+        *at++ = (uint8_t)(a << 2 | b >> 4);
+        *at++ = (uint8_t)(b << 4 | c >> 2);
+        *at++ = (uint8_t)(c << 6 | d);
     }
-    return bad >> 31 ? -1 : (ssize_t)n;
+    /* Only the last group may be padded, and then the bits that stand for nothing must be zero. */
+    unsigned padding = in[3] != '=' ? 0 : in[2] != '=' ? 1 : 2;
+    unsigned a = base64_values[in[0]], b = base64_values[in[1]];
+    unsigned c = padding > 1 ? 0 : base64_values[in[2]], d = padding ? 0 : base64_values[in[3]];
+    if ((a | b | c | d) > 63 || (padding == 1 && c & 3) || (padding == 2 && b & 15))
+        return -1;
+    *at++ = (uint8_t)(a << 2 | b >> 4);
+    if (padding < 2)
+        *at++ = (uint8_t)(b << 4 | c >> 2);
+    if (padding < 1)
+        *at++ = (uint8_t)(c << 6 | d);
+    return at - out;
 }
 
 bool base64_decode(struct arena *arena, struct str text, struct str *out)
 {
-    uint8_t *bytes = arena_alloc(arena, text.len / 4 * 3 + 1);
-    ssize_t n = decode64(text, bytes);
-    if (n < 0)
+    if (text.len % 4)
         return false;
-    *out = (struct str){(const char *)bytes, (size_t)n};
+    char *data = arena_alloc(arena, text.len / 4 * 3 + 1);
+    ssize_t len = text.len ? base64_groups(text, (uint8_t *)data) : 0;
+    if (len < 0)
+        return false;
+    *out = (struct str){data, (size_t)len};
     return true;
 }
 
 bool base64_decode_into(struct str text, struct buf *out)
 {
-    buf_reserve(out, text.len / 4 * 3 + 1);
-    ssize_t n = decode64(text, (uint8_t *)out->data + out->len);
-    if (n < 0)
+    if (text.len == 0 || text.len % 4)
+        return text.len == 0;
+    buf_reserve(out, text.len / 4 * 3);
+    ssize_t len = base64_groups(text, (uint8_t *)out->data + out->len);
+    if (len < 0)
         return false;
-    out->len += (size_t)n;
+    out->len += (size_t)len;
     return true;
 }
 
-/* ---- percent-encoding ------------------------------------------------------------------------------------------------------- */
-
-static bool is_unreserved(char c)
+static bool is_digit(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
-           c == '~';
+    return c >= '0' && c <= '9';
+}
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool unreserved(char c)
+{
+    return is_letter(c) || is_digit(c) || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
 struct str percent_encode(struct arena *arena, struct str s, bool keep_slash)
 {
-    static const char digits[] = "0123456789ABCDEF";
-    char *text = arena_array(arena, s.len + 1, 3), *out = text;
+    char *text = arena_array(arena, s.len + 1, 3), *at = text;
     for (size_t i = 0; i < s.len; i++) {
-        uint8_t c = (uint8_t)s.data[i];
-        if (is_unreserved(s.data[i]) || (keep_slash && c == '/')) {
-            *out++ = s.data[i];
+        unsigned char c = (unsigned char)s.data[i];
+        if (unreserved(s.data[i]) || (c == '/' && keep_slash)) {
+            *at++ = s.data[i];
         } else {
-            *out++ = '%';
-            *out++ = digits[c >> 4];
-            *out++ = digits[c & 15];
+            *at++ = '%';
+            *at++ = "0123456789ABCDEF"[c >> 4];
+            *at++ = "0123456789ABCDEF"[c & 15];
         }
     }
-    return (struct str){text, (size_t)(out - text)};
+    return (struct str){text, (size_t)(at - text)};
 }
 
-static bool decode_percent(struct arena *arena, struct str s, bool plus_is_space, struct str *out)
+static bool decode(struct arena *arena, struct str s, bool plus_is_space, struct str *out)
 {
-    if (!memchr(s.data ? s.data : "", '%', s.len) && !(plus_is_space && memchr(s.data ? s.data : "", '+', s.len))) {
-        *out = s.data ? s : STR("");
-        return true;
-    }
-    char *text = arena_alloc(arena, s.len + 1), *to = text;
+    char *text = arena_alloc(arena, s.len + 1), *at = text;
     for (size_t i = 0; i < s.len; i++) {
-        uint8_t byte = (uint8_t)s.data[i];
-        if (byte == '%') {
-            if (!hex_decode(str_slice(s, i + 1, 2), &byte, 1) || byte == 0)
+        char c = s.data[i];
+        if (c == '%') {
+            int high = s.len - i > 2 ? hex_value(s.data[i + 1]) : -1;
+            int low = high < 0 ? -1 : hex_value(s.data[i + 2]);
+            if (low < 0)
                 return false;
+            c = (char)(high << 4 | low);
             i += 2;
-        } else if (byte == '+' && plus_is_space) {
-            byte = ' ';
+        } else if (c == '+' && plus_is_space) {
+            c = ' ';
         }
-        *to++ = (char)byte;
+        if (c == '\0') /* would cut the text short wherever it becomes a C string */
+            return false;
+        *at++ = c;
     }
-    *out = (struct str){text, (size_t)(to - text)};
+    *out = (struct str){text, (size_t)(at - text)};
     return true;
 }
 
-bool percent_decode(struct arena *arena, struct str s, struct str *out) { return decode_percent(arena, s, false, out); }
+bool percent_decode(struct arena *arena, struct str s, struct str *out)
+{
+    return decode(arena, s, false, out);
+}
 
 bool form_next(struct arena *arena, struct str *rest, struct str *name, struct str *value)
 {
-    struct str pair, raw;
-    do {
-        if (!str_cut(rest, '&', &pair))
+    struct str pair, left = *rest;
+    do
+        if (!str_cut(&left, '&', &pair)) {
+            *rest = left;
             return false;
-    } while (pair.len == 0);
-    *value = STR("");
-    if (!str_cut(&pair, '=', &raw) || !decode_percent(arena, raw, true, name))
+        }
+    while (pair.len == 0);
+    struct str raw_name, raw_value = pair;
+    str_cut(&raw_value, '=', &raw_name);
+    if (!decode(arena, raw_name, true, name) || !decode(arena, raw_value, true, value))
         return false;
-    return !str_given(pair) || decode_percent(arena, pair, true, value);
+    *rest = left;
+    return true;
 }
 
 struct str str_lower(struct arena *arena, struct str s)
 {
-    char *text = arena_alloc(arena, s.len + 1);
+    char *copy = arena_cstr(arena, s);
     for (size_t i = 0; i < s.len; i++)
-        text[i] = (char)(s.data[i] >= 'A' && s.data[i] <= 'Z' ? s.data[i] + ('a' - 'A') : s.data[i]);
-    return (struct str){text, s.len};
+        if (copy[i] >= 'A' && copy[i] <= 'Z')
+            copy[i] = (char)(copy[i] + 32);
+    return (struct str){copy, s.len};
 }

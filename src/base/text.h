@@ -17,7 +17,10 @@ bool base64_decode_into(struct str text, struct buf *out);                 /* th
 struct str percent_encode(struct arena *arena, struct str s, bool keep_slash);
 bool percent_decode(struct arena *arena, struct str s, struct str *out);
 
-/* One name=value of application/x-www-form-urlencoded after another ('+' is a space). False at the end or on bad encoding. */
+/*
+ * One name=value of application/x-www-form-urlencoded after another ('+' is a space; no '=' gives an empty value). False at the
+ * end, when *rest is absent, or on bad encoding, when *rest still starts with the bad pair.
+ */
 bool form_next(struct arena *arena, struct str *rest, struct str *name, struct str *value);
 
 /* ASCII lower case, for names that are matched without case. */

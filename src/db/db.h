@@ -26,9 +26,9 @@ void db_close(struct db *db); /* waits for queued writes; all readers have been 
 /* ---- reading ---------------------------------------------------------------------------------------------------------- */
 
 /*
- * Lends a read connection to the calling thread until db_release(). Each statement sees all writes acknowledged before it began;
- * but while one is between its first row and its end, others of the same connection share its view. UNAVAILABLE when all
- * readers stay lent out for ten seconds.
+ * Lends a read connection to the calling thread until db_release(). Each statement sees all writes acknowledged before
+ * it began; but while one is between its first row and its end, others of the same connection share its view.
+ * UNAVAILABLE when all readers stay lent out for ten seconds.
  */
 enum status db_reader(struct db *db, struct db_conn **out, struct error *err);
 void db_release(struct db_conn **conn); /* sets *conn to NULL; nothing when it is NULL already */
@@ -54,8 +54,8 @@ enum status db_prepare(struct db_conn *conn, const char *sql, struct stmt **out,
 void stmt_release(struct stmt **stmt); /* sets *stmt to NULL */
 
 /*
- * Positions count from 1. Text and blobs are not copied: they must live until the statement is released or reset, which also
- * forgets all values. Each parameter needs one before the first stmt_next(), NULL by name too; INTERNAL otherwise.
+ * Positions count from 1. Text and blobs are not copied: they must live until the statement is released or reset, which
+ * also forgets all values. Each parameter needs one before the first stmt_next(), NULL by name too; INTERNAL otherwise.
  */
 void stmt_bind_int(struct stmt *stmt, int position, int64_t value);
 void stmt_bind_str(struct stmt *stmt, int position, struct str value); /* NULL when absent; text */

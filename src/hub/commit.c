@@ -13,7 +13,7 @@
 
 static const char attributes_path[] = ".gitattributes";
 
-struct job {
+struct commit_job {
     struct request *rq;
     struct draft *draft;
     struct revision base; /* what the client named */
@@ -30,7 +30,7 @@ struct job {
 
 /* ---- operations --------------------------------------------------------------------------------------------------------- */
 
-static enum status held_check(struct job *job, const struct commit_line *line, struct object *object, struct error *err)
+static enum status held_check(struct commit_job *job, const struct commit_line *line, struct object *object, struct error *err)
 {
     struct request *rq = job->rq;
     enum status found = store_lookup(rq->db, rq->repo.id, line->sha256, object, err);
@@ -43,7 +43,7 @@ static enum status held_check(struct job *job, const struct commit_line *line, s
     return found;
 }
 
-static void remember_large(struct job *job, struct str path)
+static void remember_large(struct commit_job *job, struct str path)
 {
     if (job->large_count == job->large_capacity) {
         size_t capacity = job->large_capacity ? job->large_capacity * 2 : 64;
@@ -56,7 +56,7 @@ static void remember_large(struct job *job, struct str path)
     job->large[job->large_count++] = arena_copy(job->rq->arena, path);
 }
 
-static enum status put_file(struct job *job, struct commit_line *line, struct str content, struct error *err)
+static enum status put_file(struct commit_job *job, struct commit_line *line, struct str content, struct error *err)
 {
     struct object object;
     if (str_eq(line->path, STR(".gitattributes")))
@@ -69,7 +69,7 @@ static enum status put_file(struct job *job, struct commit_line *line, struct st
     return draft_put(job->draft, line->path, content, err);
 }
 
-static enum status put_large(struct job *job, struct commit_line *line, struct error *err)
+static enum status put_large(struct commit_job *job, struct commit_line *line, struct error *err)
 {
     struct object object;
     TRY(held_check(job, line, &object, err));
@@ -77,7 +77,7 @@ static enum status put_large(struct job *job, struct commit_line *line, struct e
     return draft_put_pointer(job->draft, line->path, line->sha256, object.size, err);
 }
 
-static enum status operation(struct job *job, struct commit_line *line, struct str content, struct error *err)
+static enum status operation(struct commit_job *job, struct commit_line *line, struct str content, struct error *err)
 {
     if (line->kind == LINE_HEADER)
         return fail(err, INVALID, NULL, "A commit has exactly one header, as its first line");
@@ -95,7 +95,7 @@ static enum status operation(struct job *job, struct commit_line *line, struct s
     }
 }
 
-static enum status take_line(struct job *job, struct str text, struct buf *content, struct error *err)
+static enum status take_line(struct commit_job *job, struct str text, struct buf *content, struct error *err)
 {
     auto_arena struct arena scratch = {0};
     struct commit_line line;
@@ -114,7 +114,7 @@ static enum status take_line(struct job *job, struct str text, struct buf *conte
 }
 
 /* Lines are handled as they come: a commit of many large texts never stands in memory as a whole. */
-static enum status take_body(struct job *job, struct error *err)
+static enum status take_body(struct commit_job *job, struct error *err)
 {
     auto_buf struct buf input = {0}, content = {0};
     size_t scanned = 0;
@@ -140,7 +140,7 @@ static enum status take_body(struct job *job, struct error *err)
 
 /* ---- .gitattributes ----------------------------------------------------------------------------------------------------- */
 
-static enum status base_attributes(struct job *job, const struct oid *head, struct str *text, struct error *err)
+static enum status base_attributes(struct commit_job *job, const struct oid *head, struct str *text, struct error *err)
 {
     struct request *rq = job->rq;
     struct entry entry;
@@ -158,7 +158,7 @@ static enum status base_attributes(struct job *job, const struct oid *head, stru
 }
 
 /* git clients need a rule for every large file; the commit that adds the file adds the rule (hub-protocol 1.6). */
-static enum status cover_large(struct job *job, const struct oid *head, struct error *err)
+static enum status cover_large(struct commit_job *job, const struct oid *head, struct error *err)
 {
     struct str text;
     struct attributes *attributes;
@@ -168,21 +168,23 @@ static enum status cover_large(struct job *job, const struct oid *head, struct e
     TRY(base_attributes(job, head, &text, err));
     if (attributes_parse(job->rq->arena, text, &attributes, err) != OK)
         return OK; /* a file that we cannot read we do not rewrite */
+    auto_buf struct buf grown = {0};
+    buf_str(&grown, text);
     for (size_t i = 0; i < job->large_count && added < ATTRIBUTE_RULES_LIMIT; i++) {
         if (attributes_is_lfs(attributes, job->large[i]))
             continue;
-        text = attributes_add_lfs(job->rq->arena, text, job->large[i]);
+        attributes_append_lfs(&grown, job->large[i]);
         added++;
     }
     if (!added && !job->put_attributes)
         return OK;
     job->put_attributes = true; /* an earlier build may have put another text: the last one counts */
-    return draft_put(job->draft, str_of(attributes_path), text, err);
+    return draft_put(job->draft, str_of(attributes_path), buf_view(&grown), err);
 }
 
 /* ---- building and applying ---------------------------------------------------------------------------------------------- */
 
-static enum status parent_check(struct job *job, const struct oid *head, struct error *err)
+static enum status parent_check(struct commit_job *job, const struct oid *head, struct error *err)
 {
     struct str parent = job->header.parent_commit;
     if (!str_given(parent) ||
@@ -191,7 +193,7 @@ static enum status parent_check(struct job *job, const struct oid *head, struct 
     return fail(err, STALE, NULL, "The branch was updated since you opened this page. Please refresh and try again.");
 }
 
-static enum status build_once(struct job *job, struct str ref, const struct oid *head, struct oid *commit,
+static enum status build_once(struct commit_job *job, struct str ref, const struct oid *head, struct oid *commit,
                               struct error *err)
 {
     struct request *rq = job->rq;
@@ -215,7 +217,7 @@ static enum status build_once(struct job *job, struct str ref, const struct oid 
                        is_main ? summary_store : NULL, &job->summary, err);
 }
 
-static enum status build_and_apply(struct job *job, struct str ref, struct oid *commit, struct error *err)
+static enum status build_and_apply(struct commit_job *job, struct str ref, struct oid *commit, struct error *err)
 {
     struct request *rq = job->rq;
     struct revision now = job->base;
@@ -228,7 +230,7 @@ static enum status build_and_apply(struct job *job, struct str ref, struct oid *
     }
 }
 
-static void reply_commit(struct job *job, const struct oid *commit, int64_t pull_number)
+static void reply_commit(struct commit_job *job, const struct oid *commit, int64_t pull_number)
 {
     struct request *rq = job->rq;
     struct str url = repo_url(rq, rq->repo.kind, rq->repo.full_name), id = oid_hex(rq->arena, commit);
@@ -246,7 +248,7 @@ static void reply_commit(struct job *job, const struct oid *commit, int64_t pull
     request_reply_json(rq, &body);
 }
 
-static enum status run_job(struct job *job, struct error *err)
+static enum status run_job(struct commit_job *job, struct error *err)
 {
     struct request *rq = job->rq;
     struct oid commit;
@@ -266,7 +268,7 @@ static enum status run_job(struct job *job, struct error *err)
 
 enum status commit_post(struct request *rq, struct error *err)
 {
-    struct job job = {.rq = rq, .create_pr = request_query_true(rq, "create_pr")};
+    struct commit_job job = {.rq = rq, .create_pr = request_query_true(rq, "create_pr")};
     TRY(request_revision(rq, 0, &job.base, err));
     if (!job.base.is_branch)
         return fail(err, NOT_FOUND, "RevisionNotFound", "Invalid rev id: %.*s is not a branch", STR_ARG(rq->params[0]));

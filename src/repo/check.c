@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The check of all repos. An object is written in one transaction with what it names, or after it; so every stored object,
- * reachable or not, must have what it names, and checking each object's own references covers all of history.
+ * The check of all repos. An object is written in one transaction with what it names, or after it; so every stored
+ * object, reachable or not, must have what it names, and checking each object's own references covers all of history.
  */
 #include "base/text.h"
 #include "repo/internal.h"
@@ -40,7 +40,8 @@ static void finding(struct checker *c, const char *format, ...)
     c->report(c->context, text);
 }
 
-/* ---- which objects there are ------------------------------------------------------------------------------------------------------------ */
+/* ---- which objects there are
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static const char known_sql[] = "SELECT oid, kind FROM git_object WHERE repo_id = ? ORDER BY oid";
 
@@ -78,7 +79,9 @@ static void expect(struct checker *c, enum git_kind kind, const struct oid *oid,
             known ? "of another kind" : "missing");
 }
 
-/* ---- one object -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- one object
+ * --------------------------------------------------------------------------------------------------------------------------
+ */
 
 static enum status check_commit(struct checker *c, struct arena *arena, const struct oid *oid, struct str hex,
                                 struct str content, struct error *err)
@@ -115,7 +118,8 @@ static void check_tree(struct checker *c, struct str hex, struct str content)
         finding(c, "tree %.*s is malformed", STR_ARG(hex));
 }
 
-static enum status check_blob(struct checker *c, struct stmt *row, struct str hex, struct str content, struct error *err)
+static enum status check_blob(struct checker *c, struct stmt *row, struct str hex, struct str content,
+                              struct error *err)
 {
     uint8_t sha256[SHA256_SIZE];
     int64_t size = 0;
@@ -189,7 +193,8 @@ static enum status check_objects(struct checker *c, struct error *err)
     return stmt_end(objects, err);
 }
 
-/* ---- refs and rows of commits ---------------------------------------------------------------------------------------------------------------- */
+/* ---- refs and rows of commits
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static const char refs_sql[] = "SELECT name, target, commit_oid FROM ref WHERE repo_id = ?";
 static const char commits_sql[] = "SELECT oid FROM commit_row WHERE repo_id = ?";

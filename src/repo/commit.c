@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Commits: the git object, and a row beside it for what lists ask. A row is inserted after those of its parents, so ids of rows
- * fall along every line of history: "is this commit an ancestor" needs to look no further down than its own id.
+ * Commits: the git object, and a row beside it for what lists ask. A row is inserted after those of its parents, so ids
+ * of rows fall along every line of history: "is this commit an ancestor" needs to look no further down than its own id.
  */
 #include "base/text.h"
 #include "base/time.h"
 #include "repo/internal.h"
 
-/* ---- the object ---------------------------------------------------------------------------------------------------------- */
+/* ---- the object
+ * ---------------------------------------------------------------------------------------------------------- */
 
 /* Git forbids NUL everywhere and, in names, what would end them early; other control characters deceive terminals. */
 static void text_add(struct buf *out, struct str text, bool is_name)
@@ -99,7 +100,8 @@ bool commit_parse(struct arena *arena, struct str content, struct commit *out)
     return true;
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------------------------ */
+/* ---- rows
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static const char find_sql[] = "SELECT id, history FROM commit_row WHERE repo_id = ? AND oid = ?";
 
@@ -220,15 +222,16 @@ enum status commit_by_row(struct db_conn *conn, struct arena *arena, int64_t row
     return found ? OK : fail(err, CORRUPT, NULL, "Commit row %lld is missing", (long long)row);
 }
 
-enum status commit_get(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *id, struct commit *out,
-                       struct error *err)
+enum status commit_get(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *id,
+                       struct commit *out, struct error *err)
 {
     int64_t row, history;
     TRY(find_row(conn, repo_id, id, &row, &history, err));
     return row ? commit_by_row(conn, arena, row, out, err) : no_commit(err, id);
 }
 
-enum status commit_history(struct db_conn *conn, int64_t repo_id, const struct oid *oid, int64_t *out, struct error *err)
+enum status commit_history(struct db_conn *conn, int64_t repo_id, const struct oid *oid, int64_t *out,
+                           struct error *err)
 {
     int64_t row, history = 0;
     TRY(find_row(conn, repo_id, oid, &row, &history, err));

@@ -5,18 +5,33 @@
 #include "base/time.h"
 #include "repo/internal.h"
 
-/* ---- the first files ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the first files
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 /* Weights, tensors and archives: what is large or cannot be read in a diff. */
 static const char *const large_patterns[] = {
-    "*.7z", "*.arrow", "*.bin", "*.bz2", "*.ckpt", "*.ftz", "*.gz", "*.h5", "*.joblib", "*.lfs.*", "*.mlmodel",
-    "*.model", "*.msgpack", "*.npy", "*.npz", "*.onnx", "*.ot", "*.parquet", "*.pb", "*.pickle", "*.pkl", "*.pt",
-    "*.pth", "*.rar", "*.safetensors", "saved_model/**/*", "*.tar.*", "*.tar", "*.tflite", "*.tgz", "*.wasm", "*.xz",
-    "*.zip", "*.zst", "*tfevents*", NULL,
+    "*.7z",          "*.arrow",
+    "*.bin",         "*.bz2",
+    "*.ckpt",        "*.ftz",
+    "*.gz",          "*.h5",
+    "*.joblib",      "*.lfs.*",
+    "*.mlmodel",     "*.model",
+    "*.msgpack",     "*.npy",
+    "*.npz",         "*.onnx",
+    "*.ot",          "*.parquet",
+    "*.pb",          "*.pickle",
+    "*.pkl",         "*.pt",
+    "*.pth",         "*.rar",
+    "*.safetensors", "saved_model/**/*",
+    "*.tar.*",       "*.tar",
+    "*.tflite",      "*.tgz",
+    "*.wasm",        "*.xz",
+    "*.zip",         "*.zst",
+    "*tfevents*",    NULL,
 };
 static const char *const media_patterns[] = {
-    "*.pcm", "*.sam", "*.raw", "*.aac", "*.flac", "*.m4a", "*.mp3", "*.ogg", "*.opus", "*.wav", "*.bmp", "*.gif", "*.png",
-    "*.tif", "*.tiff", "*.jpg", "*.jpeg", "*.webp", "*.avi", "*.mkv", "*.mov", "*.mp4", "*.webm", NULL,
+    "*.pcm", "*.sam", "*.raw",  "*.aac", "*.flac", "*.m4a",  "*.mp3", "*.ogg", "*.opus", "*.wav", "*.bmp",  "*.gif",
+    "*.png", "*.tif", "*.tiff", "*.jpg", "*.jpeg", "*.webp", "*.avi", "*.mkv", "*.mov",  "*.mp4", "*.webm", NULL,
 };
 
 static void add_patterns(struct buf *out, const char *const *patterns)
@@ -38,7 +53,8 @@ static const char page_html[] = "<!doctype html>\n"
                                 "    <p>Replace <code>index.html</code> to show something here.</p>\n"
                                 "  </body>\n"
                                 "</html>\n";
-static const char page_css[] = "body {\n    font-family: sans-serif;\n    margin: 2rem auto;\n    max-width: 40rem;\n}\n";
+static const char page_css[] =
+    "body {\n    font-family: sans-serif;\n    margin: 2rem auto;\n    max-width: 40rem;\n}\n";
 
 static enum status put_first_files(struct draft *draft, const struct repo_new *what, struct error *err)
 {
@@ -58,7 +74,9 @@ static enum status put_first_files(struct draft *draft, const struct repo_new *w
     return draft_put(draft, STR("style.css"), str_of(page_css), err);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- rows
+ * --------------------------------------------------------------------------------------------------------------------------
+ */
 
 struct create_call {
     const struct repo_new *what;
@@ -98,8 +116,9 @@ static enum status next_id(struct db_conn *tx, int64_t *out, struct error *err)
     return *out ? OK : fail(err, CORRUPT, NULL, "The row of repo_serial is missing");
 }
 
-static const char insert_sql[] = "INSERT INTO repo (id, public_id, kind, owner_id, ns, name, ns_key, name_key, visibility, "
-                                 "sdk, created_us, updated_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+static const char insert_sql[] =
+    "INSERT INTO repo (id, public_id, kind, owner_id, ns, name, ns_key, name_key, visibility, "
+    "sdk, created_us, updated_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 static enum status insert_repo(struct db_conn *tx, struct arena *arena, int64_t id, const struct repo_new *what,
                                struct error *err)

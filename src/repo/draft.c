@@ -56,7 +56,9 @@ void draft_free(struct draft **draft)
     *draft = NULL;
 }
 
-/* ---- changes ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- changes
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
 
 static enum status flush_in_write(struct db_conn *tx, void *context, struct error *err)
 {
@@ -67,7 +69,8 @@ static enum status flush_in_write(struct db_conn *tx, void *context, struct erro
 
 static struct edit *add_edit(struct draft *draft, enum edit_kind kind, struct str path)
 {
-    draft->edits = array_room(&draft->arena, draft->edits, draft->edit_count, &draft->edit_capacity, sizeof(struct edit));
+    draft->edits =
+        array_room(&draft->arena, draft->edits, draft->edit_count, &draft->edit_capacity, sizeof(struct edit));
     struct edit *edit = &draft->edits[draft->edit_count++];
     *edit = (struct edit){.kind = kind, .path = arena_copy(&draft->arena, path)};
     return edit;
@@ -116,7 +119,9 @@ enum status draft_remove(struct draft *draft, struct str path, struct error *err
     return OK;
 }
 
-/* ---- building ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- building
+ * -----------------------------------------------------------------------------------------------------------------------
+ */
 
 static struct git_source source_of(const struct draft *draft, struct db_conn *conn)
 {
@@ -172,7 +177,8 @@ enum status draft_build(struct draft *draft, struct arena *arena, const struct d
     return OK;
 }
 
-/* ---- reading what was built ------------------------------------------------------------------------------------------------------------- */
+/* ---- reading what was built
+ * ------------------------------------------------------------------------------------------------------------- */
 
 enum status draft_entry(struct draft *draft, struct arena *arena, struct str path, struct entry *out, struct error *err)
 {
@@ -182,7 +188,8 @@ enum status draft_entry(struct draft *draft, struct arena *arena, struct str pat
     return find_entry(&from, arena, &draft->root, path, NULL, out, err);
 }
 
-enum status draft_blob(struct draft *draft, struct arena *arena, const struct oid *blob, struct str *out, struct error *err)
+enum status draft_blob(struct draft *draft, struct arena *arena, const struct oid *blob, struct str *out,
+                       struct error *err)
 {
     auto_conn struct db_conn *conn = NULL;
     TRY(db_reader(draft->db, &conn, err));
@@ -201,9 +208,12 @@ enum status draft_list(struct draft *draft, struct arena *arena, struct str fold
     return list_entries(&from, arena, &draft->root, folder, &all, NULL, out, count, &more, err);
 }
 
-/* ---- applying --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- applying
+ * ---------------------------------------------------------------------------------------------------------------------------
+ */
 
-static const char move_sql[] = "UPDATE ref SET target = ?, commit_oid = ? WHERE repo_id = ? AND name = ? AND target = ?";
+static const char move_sql[] =
+    "UPDATE ref SET target = ?, commit_oid = ? WHERE repo_id = ? AND name = ? AND target = ?";
 
 static enum status move_ref(struct db_conn *tx, int64_t repo_id, struct str ref, const struct oid *from,
                             const struct oid *to, struct error *err)
@@ -221,8 +231,8 @@ static enum status move_ref(struct db_conn *tx, int64_t repo_id, struct str ref,
                                  "The branch was updated since you opened this page. Please refresh and try again.");
 }
 
-enum status draft_store(struct draft *draft, struct db_conn *tx, int64_t repo_id, struct str ref, const struct oid *expected,
-                        struct error *err)
+enum status draft_store(struct draft *draft, struct db_conn *tx, int64_t repo_id, struct str ref,
+                        const struct oid *expected, struct error *err)
 {
     const struct oid *id = &draft->commit.id;
     if (expected)

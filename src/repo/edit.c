@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Editing a tree. git_tree_create_updated() leaves open what happens when one path is removed and added in one call, and cannot
- * turn a file into a folder; people do both. So the tree is edited as one would edit folders on a disk: edits are done one after
- * the other on an overlay that loads a folder when an edit first enters it, and in the end the changed folders are written.
+ * Editing a tree. git_tree_create_updated() leaves open what happens when one path is removed and added in one call,
+ * and cannot turn a file into a folder; people do both. So the tree is edited as one would edit folders on a disk:
+ * edits are done one after the other on an overlay that loads a folder when an edit first enters it, and in the end the
+ * changed folders are written.
  */
 #include "repo/internal.h"
 #include <stdlib.h>
@@ -10,8 +11,8 @@
 struct node {
     struct str name;
     unsigned mode;
-    bool gone;             /* stays in its folder so that a later edit can bring it back */
-    struct oid oid;        /* out of date while the folder is changed */
+    bool gone;      /* stays in its folder so that a later edit can bring it back */
+    struct oid oid; /* out of date while the folder is changed */
     struct node *parent;
     struct folder *folder; /* what is in a folder; NULL while nobody has looked */
 };
@@ -31,7 +32,8 @@ struct editor {
     uint64_t seed; /* people choose names, but not this */
 };
 
-/* ---- folders in memory --------------------------------------------------------------------------------------------------- */
+/* ---- folders in memory
+ * --------------------------------------------------------------------------------------------------- */
 
 static uint32_t *slot_of(const struct editor *e, const struct folder *folder, struct str name)
 {
@@ -66,7 +68,8 @@ static struct node *child_add(struct editor *e, struct node *parent, struct str 
         grow_slots(e, folder);
     struct node *node = arena_alloc(&e->arena, sizeof *node);
     *node = (struct node){.name = name, .parent = parent, .gone = true};
-    folder->children = array_room(&e->arena, folder->children, folder->count, &folder->capacity, sizeof *folder->children);
+    folder->children =
+        array_room(&e->arena, folder->children, folder->count, &folder->capacity, sizeof *folder->children);
     *slot_of(e, folder, name) = (uint32_t)folder->count + 1;
     folder->children[folder->count++] = node;
     return node;
@@ -117,7 +120,8 @@ static void drop(struct node *node)
     } while (node->folder->alive == 0 && node->parent);
 }
 
-/* ---- edits ---------------------------------------------------------------------------------------------------------------- */
+/* ---- edits
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static enum status file_in_the_way(struct str path, const struct node *node, struct error *err)
 {
@@ -139,7 +143,8 @@ static void begin_folder(struct editor *e, struct node *node)
     node->folder = arena_alloc(&e->arena, sizeof *node->folder);
 }
 
-/* From the root to the node of a path that is to be written, making folders on the way. It may be new: gone, and mode 0. */
+/* From the root to the node of a path that is to be written, making folders on the way. It may be new: gone, and mode
+ * 0. */
 static enum status reach(struct editor *e, struct str path, struct node **at, struct error *err)
 {
     struct node *node = *at;
@@ -193,7 +198,8 @@ static enum status take_away(struct editor *e, struct node *root, struct str pat
     return OK;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------------------- */
+/* ---- writing
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static int by_tree_order(const void *a, const void *b)
 {
@@ -206,7 +212,8 @@ static enum status write_folder(struct editor *e, struct node *node, struct erro
     struct folder *folder = node->folder;
     auto_buf struct buf tree = {0};
     /* The slots are out of step with the children from here on: nobody looks names up any more. */
-    qsort(folder->children, folder->count, sizeof *folder->children, by_tree_order);
+    if (folder->count)
+        qsort(folder->children, folder->count, sizeof *folder->children, by_tree_order);
     for (size_t i = 0; i < folder->count; i++) {
         struct node *child = folder->children[i];
         if (child->gone)
@@ -218,7 +225,8 @@ static enum status write_folder(struct editor *e, struct node *node, struct erro
     return git_set_add(e->made, GIT_TREE, buf_view(&tree), &node->oid, err);
 }
 
-static enum status edit_all(struct editor *e, struct node *root, const struct edit *edits, size_t count, struct error *err)
+static enum status edit_all(struct editor *e, struct node *root, const struct edit *edits, size_t count,
+                            struct error *err)
 {
     for (size_t i = 0; i < count; i++) {
         if (edits[i].kind == EDIT_REMOVE)

@@ -10,8 +10,8 @@ struct step {
     struct str parents; /* 20 bytes each */
 };
 
-static enum status step_to(struct db_conn *conn, struct arena *arena, int64_t repo_id, const void *oid, struct step *out,
-                           struct error *err)
+static enum status step_to(struct db_conn *conn, struct arena *arena, int64_t repo_id, const void *oid,
+                           struct step *out, struct error *err)
 {
     auto_stmt struct stmt *step = NULL;
     TRY(db_prepare(conn, step_sql, &step, err));
@@ -24,7 +24,8 @@ static enum status step_to(struct db_conn *conn, struct arena *arena, int64_t re
     return found ? OK : fail(err, CORRUPT, NULL, "A commit of repo %lld is missing", (long long)repo_id);
 }
 
-/* ---- all ancestors, newest first -------------------------------------------------------------------------------------------- */
+/* ---- all ancestors, newest first
+ * -------------------------------------------------------------------------------------------- */
 
 /* Commits that were reached and not yet passed, highest row last. Short: as long as history is wide. */
 struct front {
@@ -49,8 +50,9 @@ static enum status front_add(struct db_conn *conn, struct arena *arena, int64_t 
     return OK;
 }
 
-enum status commit_list(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *from, int64_t skip,
-                        int64_t limit, struct commit **out, size_t *count, int64_t *total, struct error *err)
+enum status commit_list(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *from,
+                        int64_t skip, int64_t limit, struct commit **out, size_t *count, int64_t *total,
+                        struct error *err)
 {
     auto_arena struct arena scratch = {0};
     struct front front = {0};
@@ -71,11 +73,13 @@ enum status commit_list(struct db_conn *conn, struct arena *arena, int64_t repo_
     return OK;
 }
 
-/* ---- the line of first parents ------------------------------------------------------------------------------------------------ */
+/* ---- the line of first parents
+ * ------------------------------------------------------------------------------------------------ */
 
 /*
- * A commit touches the paths in which it differs from its first parent. So along the line of first parents the newest commit
- * that touched a path is the one that gave it its present content; a merge is where the changes that it brings arrive.
+ * A commit touches the paths in which it differs from its first parent. So along the line of first parents the newest
+ * commit that touched a path is the one that gave it its present content; a merge is where the changes that it brings
+ * arrive.
  */
 struct lineage {
     struct db_conn *conn;
@@ -83,7 +87,7 @@ struct lineage {
     int64_t repo_id;
     struct oid next; /* the commit to go on with, unless the line has ended */
     bool ended;
-    int64_t *rows; /* falling */
+    int64_t *rows;                 /* falling */
     const struct commit **commits; /* of the rows; NULL while nobody asked */
     size_t count, capacity, commits_capacity;
 };
@@ -101,8 +105,7 @@ static enum status extend(struct lineage *line, struct error *err)
     struct step step;
     TRY(step_to(line->conn, &scratch, line->repo_id, line->next.bytes, &step, err));
     line->rows = array_room(line->arena, line->rows, line->count, &line->capacity, sizeof *line->rows);
-    line->commits =
-        array_room(line->arena, line->commits, line->count, &line->commits_capacity, sizeof *line->commits);
+    line->commits = array_room(line->arena, line->commits, line->count, &line->commits_capacity, sizeof *line->commits);
     line->rows[line->count] = step.row;
     line->commits[line->count++] = NULL;
     line->ended = step.parents.len == 0;

@@ -11,7 +11,8 @@
 /* Room for one more item at the end of an array that lives in arena; the array doubles. */
 void *array_room(struct arena *arena, void *items, size_t count, size_t *capacity, size_t item_size);
 
-/* ---- git objects (object.c) ------------------------------------------------------------------------------------------- */
+/* ---- git objects (object.c)
+ * ------------------------------------------------------------------------------------------- */
 
 enum git_kind { GIT_COMMIT = 1, GIT_TREE = 2, GIT_BLOB = 3, GIT_TAG = 4 }; /* git's own numbers */
 
@@ -21,9 +22,9 @@ enum git_kind { GIT_COMMIT = 1, GIT_TREE = 2, GIT_BLOB = 3, GIT_TAG = 4 }; /* gi
 struct git_row {
     struct oid oid;
     enum git_kind kind;
-    bool deflated;    /* bytes are a zlib stream */
-    bool is_lfs;      /* a blob that is a pointer; sha256 and lfs_size say to what */
-    int64_t size;     /* of the object, inflated */
+    bool deflated; /* bytes are a zlib stream */
+    bool is_lfs;   /* a blob that is a pointer; sha256 and lfs_size say to what */
+    int64_t size;  /* of the object, inflated */
     int64_t lfs_size;
     uint8_t sha256[SHA256_SIZE];
     struct str bytes; /* as stored */
@@ -41,8 +42,10 @@ struct git_set {
 };
 void git_set_free(struct git_set *set); /* empties it; it can be used again */
 const struct git_row *git_set_find(const struct git_set *set, const struct oid *oid);
-/* Adds an object (nothing when the set has it) and tells its id. TOO_LARGE; UNPROCESSABLE when content attacks SHA-1. */
-enum status git_set_add(struct git_set *set, enum git_kind kind, struct str content, struct oid *oid, struct error *err);
+/* Adds an object (nothing when the set has it) and tells its id. TOO_LARGE; UNPROCESSABLE when content attacks SHA-1.
+ */
+enum status git_set_add(struct git_set *set, enum git_kind kind, struct str content, struct oid *oid,
+                        struct error *err);
 /* Stores all of a set; objects that the repo has already stay as they are. */
 enum status git_set_store(const struct git_set *set, struct db_conn *tx, int64_t repo_id, struct error *err);
 
@@ -64,7 +67,8 @@ enum status git_inflate(struct str bytes, bool deflated, int64_t size, struct ar
 
 void oid_from(struct oid *out, struct str bytes); /* 20 bytes (asserted) */
 
-/* ---- tree objects (treefile.c) ---------------------------------------------------------------------------------------- */
+/* ---- tree objects (treefile.c)
+ * ---------------------------------------------------------------------------------------- */
 
 #define MODE_FOLDER 040000u
 #define MODE_FILE 0100644u
@@ -76,9 +80,13 @@ struct tree_item {
     struct str name;
     struct oid oid;
 };
-static inline bool tree_is_folder(const struct tree_item *item) { return item->mode == MODE_FOLDER; }
+static inline bool tree_is_folder(const struct tree_item *item)
+{
+    return item->mode == MODE_FOLDER;
+}
 
-/* Takes the next item off the front of a tree object. False at the end, and at bytes that are no item: rest is not empty then. */
+/* Takes the next item off the front of a tree object. False at the end, and at bytes that are no item: rest is not
+ * empty then. */
 bool tree_next(struct str *rest, struct tree_item *out);
 /* OK when the tree was read to its end, CORRUPT otherwise. */
 enum status tree_end(struct str rest, struct error *err);
@@ -101,7 +109,8 @@ struct tree_changes {
 enum status tree_diff(const struct git_source *from, struct arena *arena, const struct oid *before,
                       const struct oid *after, struct tree_changes *out, struct error *err);
 
-/* ---- editing (edit.c) -------------------------------------------------------------------------------------------------- */
+/* ---- editing (edit.c)
+ * -------------------------------------------------------------------------------------------------- */
 
 enum edit_kind { EDIT_PUT, EDIT_PUT_ENTRY, EDIT_REMOVE };
 struct edit {
@@ -114,7 +123,8 @@ struct edit {
 enum status edit_apply(const struct git_source *from, const struct oid *root, const struct edit *edits, size_t count,
                        struct git_set *made, struct oid *out, struct error *err);
 
-/* ---- commits (commit.c) ------------------------------------------------------------------------------------------------ */
+/* ---- commits (commit.c)
+ * ------------------------------------------------------------------------------------------------ */
 
 /* Text of a person or a commit as git can hold it: no control characters, and for names no angle brackets. */
 void signature_add(struct buf *out, const char *role, const struct signature *who);
@@ -133,11 +143,14 @@ bool commit_parse(struct arena *arena, struct str content, struct commit *out);
 enum status commit_tree(struct db_conn *conn, int64_t repo_id, const struct oid *commit, struct oid *tree,
                         struct error *err);
 
-enum status commit_by_row(struct db_conn *conn, struct arena *arena, int64_t row, struct commit *out, struct error *err);
+enum status commit_by_row(struct db_conn *conn, struct arena *arena, int64_t row, struct commit *out,
+                          struct error *err);
 /* How many commits are reachable from one, itself included; out may be NULL. */
-enum status commit_history(struct db_conn *conn, int64_t repo_id, const struct oid *oid, int64_t *out, struct error *err);
+enum status commit_history(struct db_conn *conn, int64_t repo_id, const struct oid *oid, int64_t *out,
+                           struct error *err);
 
-/* ---- history (history.c) ----------------------------------------------------------------------------------------------- */
+/* ---- history (history.c)
+ * ----------------------------------------------------------------------------------------------- */
 
 /* The line of first parents from a commit on, walked only as far as it is asked about; for last_commit. */
 struct lineage;
@@ -145,7 +158,8 @@ struct lineage *lineage_new(struct db_conn *conn, struct arena *arena, int64_t r
 /* The newest commit of the line that changed path; "" is the start of the line. */
 enum status lineage_last(struct lineage *line, struct str path, const struct commit **out, struct error *err);
 
-/* ---- listing (tree.c) --------------------------------------------------------------------------------------------------- */
+/* ---- listing (tree.c)
+ * --------------------------------------------------------------------------------------------------- */
 
 enum status find_entry(const struct git_source *from, struct arena *arena, const struct oid *root, struct str path,
                        struct lineage *line, struct entry *out, struct error *err);
@@ -153,11 +167,13 @@ enum status list_entries(const struct git_source *from, struct arena *arena, con
                          const struct listing *how, struct lineage *line, struct entry **out, size_t *count, bool *more,
                          struct error *err);
 
-/* ---- refs and events ------------------------------------------------------------------------------------------------------ */
+/* ---- refs and events
+ * ------------------------------------------------------------------------------------------------------ */
 
 enum status no_revision(struct error *err, struct str revision); /* NOT_FOUND "Invalid rev id: X" */
 enum status no_repo(struct error *err);
-/* A new ref; CONFLICT when it exists or when another stands where it needs a folder. commit is target, followed to its commit. */
+/* A new ref; CONFLICT when it exists or when another stands where it needs a folder. commit is target, followed to its
+ * commit. */
 enum status ref_insert(struct db_conn *tx, int64_t repo_id, struct str name, const struct oid *target,
                        const struct oid *commit, struct error *err);
 enum status repo_exists(struct db_conn *conn, int64_t repo_id, struct error *err); /* NOT_FOUND when it does not */
@@ -165,7 +181,15 @@ struct str repo_visibility_name(enum visibility visibility);
 /* Sets updated_us; NOT_FOUND when the repo is gone. */
 enum status repo_touch(struct db_conn *tx, int64_t repo_id, struct error *err);
 
-enum repo_event { EVENT_CREATE, EVENT_DELETE, EVENT_MOVE, EVENT_SETTINGS, EVENT_REF_CREATE, EVENT_REF_DELETE, EVENT_COMMIT };
+enum repo_event {
+    EVENT_CREATE,
+    EVENT_DELETE,
+    EVENT_MOVE,
+    EVENT_SETTINGS,
+    EVENT_REF_CREATE,
+    EVENT_REF_DELETE,
+    EVENT_COMMIT
+};
 /* Appends an event; body is taken as finished. */
 enum status repo_event_append(struct db_conn *tx, enum repo_event kind, int64_t repo_id, int64_t by_id,
                               const struct buf *body, struct error *err);

@@ -12,7 +12,9 @@ static enum status run_for_repo(struct db_conn *tx, const char *sql, int64_t rep
     return stmt_run(stmt, err);
 }
 
-/* ---- moving ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- moving
+ * -----------------------------------------------------------------------------------------------------------------------------
+ */
 
 struct move_call {
     const struct repo *repo;
@@ -22,7 +24,8 @@ struct move_call {
 
 static const char target_sql[] = "SELECT id FROM repo WHERE kind = ? AND ns_key = ? AND name_key = ? AND id <> ?";
 
-static enum status check_target(struct db_conn *tx, struct arena *arena, const struct move_call *call, struct error *err)
+static enum status check_target(struct db_conn *tx, struct arena *arena, const struct move_call *call,
+                                struct error *err)
 {
     auto_stmt struct stmt *find = NULL;
     TRY(db_prepare(tx, target_sql, &find, err));
@@ -41,8 +44,8 @@ static enum status check_target(struct db_conn *tx, struct arena *arena, const s
 static const char free_alias_sql[] = "DELETE FROM repo_alias WHERE kind = ? AND ns_key = ? AND name_key = ?";
 static const char add_alias_sql[] = "INSERT INTO repo_alias (kind, ns_key, name_key, repo_id) VALUES (?, ?, ?, ?)";
 
-static enum status set_alias(struct db_conn *tx, struct arena *arena, const char *sql, const struct repo *repo, struct str ns,
-                             struct str name, struct error *err)
+static enum status set_alias(struct db_conn *tx, struct arena *arena, const char *sql, const struct repo *repo,
+                             struct str ns, struct str name, struct error *err)
 {
     auto_stmt struct stmt *stmt = NULL;
     TRY(db_prepare(tx, sql, &stmt, err));
@@ -101,7 +104,9 @@ enum status repo_move(struct db *db, const struct repo *repo, int64_t new_owner_
     return db_write(db, move_in_write, &call, err);
 }
 
-/* ---- deleting --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- deleting
+ * ---------------------------------------------------------------------------------------------------------------------------
+ */
 
 struct delete_call {
     int64_t repo_id, by_id;

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#define DEFLATE_FROM 256   /* a pointer or a small tree is mostly hash, which does not shrink */
-#define DEFLATE_BEST 1032  /* a zlib stream inflates to at most this many times its length */
+#define DEFLATE_FROM 256  /* a pointer or a small tree is mostly hash, which does not shrink */
+#define DEFLATE_BEST 1032 /* a zlib stream inflates to at most this many times its length */
 
 void *array_room(struct arena *arena, void *items, size_t count, size_t *capacity, size_t item_size)
 {
@@ -27,7 +27,8 @@ void oid_from(struct oid *out, struct str bytes)
     memcpy(out->bytes, bytes.data, sizeof out->bytes);
 }
 
-/* ---- ids ---------------------------------------------------------------------------------------------------------------- */
+/* ---- ids
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static void start_libgit2(void)
 {
@@ -51,7 +52,8 @@ enum status git_oid_of(enum git_kind kind, struct str content, struct oid *out, 
     return OK;
 }
 
-/* ---- deflate ------------------------------------------------------------------------------------------------------------- */
+/* ---- deflate
+ * ------------------------------------------------------------------------------------------------------------- */
 
 /* Level 1: a commit waits for it, and higher levels gain a few percent on trees. */
 static bool deflate_into(struct str content, struct buf *out)
@@ -86,7 +88,8 @@ enum status git_inflate(struct str bytes, bool deflated, int64_t size, struct ar
     return OK;
 }
 
-/* ---- objects that are not stored yet -------------------------------------------------------------------------------------- */
+/* ---- objects that are not stored yet
+ * -------------------------------------------------------------------------------------- */
 
 void git_set_free(struct git_set *set)
 {
@@ -95,8 +98,8 @@ void git_set_free(struct git_set *set)
 }
 
 /*
- * People choose contents, so they can choose ids that agree in their first bits; a multiplier that they do not know spreads
- * those all the same.
+ * People choose contents, so they can choose ids that agree in their first bits; a multiplier that they do not know
+ * spreads those all the same.
  */
 static uint32_t *slot_of(const struct git_set *set, const struct oid *oid)
 {
@@ -148,10 +151,12 @@ enum status git_set_add(struct git_set *set, enum git_kind kind, struct str cont
     return OK;
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------------------------------- */
+/* ---- rows
+ * ---------------------------------------------------------------------------------------------------------------- */
 
-static const char insert_sql[] = "INSERT INTO git_object (repo_id, oid, kind, size, lfs_sha256, lfs_size, encoding, bytes) "
-                                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (repo_id, oid) DO NOTHING";
+static const char insert_sql[] =
+    "INSERT INTO git_object (repo_id, oid, kind, size, lfs_sha256, lfs_size, encoding, bytes) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (repo_id, oid) DO NOTHING";
 
 enum status git_set_store(const struct git_set *set, struct db_conn *tx, int64_t repo_id, struct error *err)
 {

@@ -24,7 +24,9 @@ enum status ref_list(struct db_conn *conn, struct arena *arena, int64_t repo_id,
     return stmt_end(list, err);
 }
 
-/* ---- making -------------------------------------------------------------------------------------------------------------------- */
+/* ---- making
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
 static enum status already(struct str name, struct error *err)
 {
@@ -41,8 +43,8 @@ static enum status in_the_way(struct str other, struct str name, struct error *e
 }
 
 /*
- * In a clone refs are files, so refs/heads/a and refs/heads/a/b cannot both be: git would refuse to fetch them. Git compares
- * these names in bytes, and so do we.
+ * In a clone refs are files, so refs/heads/a and refs/heads/a/b cannot both be: git would refuse to fetch them. Git
+ * compares these names in bytes, and so do we.
  */
 static enum status check_neighbours(struct db_conn *tx, int64_t repo_id, struct str name, struct error *err)
 {
@@ -154,19 +156,24 @@ static enum status create_in_write(struct db_conn *tx, void *context, struct err
     return append_ref_event(tx, EVENT_REF_CREATE, change, exists ? &old : NULL, &change->target, err);
 }
 
-enum status ref_create(struct db *db, const struct repo *repo, struct str name, const struct oid *target, bool overwrite,
-                       int64_t by_id, struct error *err)
+enum status ref_create(struct db *db, const struct repo *repo, struct str name, const struct oid *target,
+                       bool overwrite, int64_t by_id, struct error *err)
 {
-    struct ref_change change = {
-        .repo_id = repo->id, .by_id = by_id, .name = name, .target = *target, .commit = *target, .overwrite = overwrite};
+    struct ref_change change = {.repo_id = repo->id,
+                                .by_id = by_id,
+                                .name = name,
+                                .target = *target,
+                                .commit = *target,
+                                .overwrite = overwrite};
     if (!str_starts(name, STR("refs/")))
-        return fail(err, INVALID, NULL, "\"%.*s\" is not the full name of a reference", STR_ARG(str_slice(name, 0, 255)));
+        return fail(err, INVALID, NULL, "\"%.*s\" is not the full name of a reference",
+                    STR_ARG(str_slice(name, 0, 255)));
     TRY(ref_name_check(name, err));
     return db_write(db, create_in_write, &change, err);
 }
 
-enum status tag_create(struct db *db, const struct repo *repo, struct str tag, struct str message, const struct oid *target,
-                       const struct signature *tagger, int64_t by_id, struct error *err)
+enum status tag_create(struct db *db, const struct repo *repo, struct str tag, struct str message,
+                       const struct oid *target, const struct signature *tagger, int64_t by_id, struct error *err)
 {
     auto_arena struct arena arena = {0};
     auto_buf struct buf content = {0};
@@ -189,7 +196,8 @@ enum status tag_create(struct db *db, const struct repo *repo, struct str tag, s
     return status;
 }
 
-/* ---- deleting, and numbers ------------------------------------------------------------------------------------------------------- */
+/* ---- deleting, and numbers
+ * ------------------------------------------------------------------------------------------------------- */
 
 /* As people named it. */
 static struct str short_name(struct str name)

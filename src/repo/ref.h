@@ -17,23 +17,25 @@ struct revision {
 };
 
 /*
- * Resolves a decoded revision: branch, tag (an annotated one is followed to its commit), full ref name, commit id of 40 or 7 to 39
- * hex digits (unambiguous within the repo). A branch wins over a tag of the same name. NOT_FOUND "RevisionNotFound",
- * "Invalid rev id: X" otherwise. A commit id of this repo is accepted whether or not a ref reaches it.
+ * Resolves a decoded revision: branch, tag (an annotated one is followed to its commit), full ref name, commit id of 40
+ * or 7 to 39 hex digits (unambiguous within the repo). A branch wins over a tag of the same name. NOT_FOUND
+ * "RevisionNotFound", "Invalid rev id: X" otherwise. A commit id of this repo is accepted whether or not a ref reaches
+ * it.
  */
-enum status revision_resolve(struct db_conn *conn, struct arena *arena, int64_t repo_id, struct str revision, struct revision *out,
-                             struct error *err);
+enum status revision_resolve(struct db_conn *conn, struct arena *arena, int64_t repo_id, struct str revision,
+                             struct revision *out, struct error *err);
 
 struct ref {
     struct str name;   /* "refs/heads/main" */
     struct oid target; /* the commit, also for annotated tags */
 };
 /* All refs in the order of their names. */
-enum status ref_list(struct db_conn *conn, struct arena *arena, int64_t repo_id, struct ref **out, size_t *count, struct error *err);
+enum status ref_list(struct db_conn *conn, struct arena *arena, int64_t repo_id, struct ref **out, size_t *count,
+                     struct error *err);
 
 /* name is the full ref name; CONFLICT "Reference refs/heads/x already exists" unless overwrite. */
-enum status ref_create(struct db *db, const struct repo *repo, struct str name, const struct oid *target, bool overwrite,
-                       int64_t by_id, struct error *err);
+enum status ref_create(struct db *db, const struct repo *repo, struct str name, const struct oid *target,
+                       bool overwrite, int64_t by_id, struct error *err);
 /* NOT_FOUND "RevisionNotFound" when it is not there. */
 enum status ref_delete(struct db *db, const struct repo *repo, struct str name, int64_t by_id, struct error *err);
 
@@ -42,8 +44,8 @@ struct signature {
     int64_t at_us;
 };
 /* A tag with a message is a git tag object; without one (absent message) just a ref. CONFLICT when it exists. */
-enum status tag_create(struct db *db, const struct repo *repo, struct str tag, struct str message, const struct oid *target,
-                       const struct signature *tagger, int64_t by_id, struct error *err);
+enum status tag_create(struct db *db, const struct repo *repo, struct str tag, struct str message,
+                       const struct oid *target, const struct signature *tagger, int64_t by_id, struct error *err);
 
 /* The next free N of refs/pr/N (discussions will share the numbers): takes it in a write. */
 enum status pull_number_take(struct db *db, int64_t repo_id, int64_t *number, struct error *err);

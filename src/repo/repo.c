@@ -7,7 +7,9 @@
 #include "repo/internal.h"
 #include <assert.h>
 
-/* ---- kinds -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- kinds
+ * --------------------------------------------------------------------------------------------------------------------------
+ */
 
 static const struct {
     struct str name, plural, prefix;
@@ -45,7 +47,9 @@ bool repo_kind_parse(struct str name, enum repo_kind *out)
     return false;
 }
 
-/* ---- finding ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- finding
+ * ------------------------------------------------------------------------------------------------------------------------
+ */
 
 enum status no_repo(struct error *err)
 {
@@ -135,7 +139,8 @@ enum status repo_name_check(struct str name, struct error *err)
     return OK;
 }
 
-/* ---- small writes that others build on ------------------------------------------------------------------------------------------------ */
+/* ---- small writes that others build on
+ * ------------------------------------------------------------------------------------------------ */
 
 static const char exists_sql[] = "SELECT 1 FROM repo WHERE id = ?";
 
@@ -164,12 +169,13 @@ enum status repo_touch(struct db_conn *tx, int64_t repo_id, struct error *err)
 enum status repo_event_append(struct db_conn *tx, enum repo_event kind, int64_t repo_id, int64_t by_id,
                               const struct buf *body, struct error *err)
 {
-    struct event event = {
-        .kind = &repo_events[kind], .repo_id = repo_id, .actor_id = by_id, .body = buf_view(body)};
+    struct event event = {.kind = &repo_events[kind], .repo_id = repo_id, .actor_id = by_id, .body = buf_view(body)};
     return event_append(tx, &event, err);
 }
 
-/* ---- settings --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- settings
+ * ---------------------------------------------------------------------------------------------------------------------------
+ */
 
 struct set_call {
     const struct repo *repo;
@@ -177,7 +183,8 @@ struct set_call {
     int64_t by_id;
 };
 
-static const char set_sql[] = "UPDATE repo SET visibility = coalesce(?, visibility), gated = coalesce(?, gated) WHERE id = ?";
+static const char set_sql[] =
+    "UPDATE repo SET visibility = coalesce(?, visibility), gated = coalesce(?, gated) WHERE id = ?";
 
 static enum status set_in_write(struct db_conn *tx, void *context, struct error *err)
 {

@@ -9,17 +9,17 @@
 #include "store/store.h"
 
 /*
- * Repos: their names and settings (this header), their git objects (object.h), refs (ref.h), what a revision holds (tree.h) and
- * how it changes (draft.h). Git objects are rows; a commit is one write. None of these functions asks access_decide(): the caller
- * has.
+ * Repos: their names and settings (this header), their git objects (object.h), refs (ref.h), what a revision holds
+ * (tree.h) and how it changes (draft.h). Git objects are rows; a commit is one write. None of these functions asks
+ * access_decide(): the caller has.
  */
 extern const struct migration_set repo_migrations;
 extern const struct event_kind repo_events[]; /* ends with a NULL name */
 
 enum repo_kind { KIND_MODEL = 1, KIND_DATASET = 2, KIND_SPACE = 3 };
-struct str repo_kind_name(enum repo_kind kind);   /* "model" */
-struct str repo_kind_plural(enum repo_kind kind); /* "models" */
-struct str repo_kind_prefix(enum repo_kind kind); /* of web addresses: "", "datasets/", "spaces/" */
+struct str repo_kind_name(enum repo_kind kind);             /* "model" */
+struct str repo_kind_plural(enum repo_kind kind);           /* "models" */
+struct str repo_kind_prefix(enum repo_kind kind);           /* of web addresses: "", "datasets/", "spaces/" */
 bool repo_kind_parse(struct str name, enum repo_kind *out); /* "model" or "models" */
 
 struct repo {
@@ -35,8 +35,8 @@ struct repo {
 };
 
 /*
- * Finds by name without case. NOT_FOUND "RepoNotFound" otherwise. When the name is one that the repo had before it was moved, *moved
- * is true and out has the new name. Strings are copied into arena.
+ * Finds by name without case. NOT_FOUND "RepoNotFound" otherwise. When the name is one that the repo had before it was
+ * moved, *moved is true and out has the new name. Strings are copied into arena.
  */
 enum status repo_find(struct db_conn *conn, struct arena *arena, enum repo_kind kind, struct str ns, struct str name,
                       struct repo *out, bool *moved, struct error *err);
@@ -51,32 +51,35 @@ struct repo_new {
     int64_t owner_id;
     struct str ns, name;
     enum visibility visibility;
-    struct str sdk;            /* spaces */
-    int64_t by_id;             /* account; also the author of the first commit */
+    struct str sdk; /* spaces */
+    int64_t by_id;  /* account; also the author of the first commit */
     struct str by_name, by_email;
 };
 /*
- * Makes the repo with one commit "initial commit" on main, which holds .gitattributes (and for spaces README.md, for static ones
- * index.html and style.css; hub-protocol 1.2). CONFLICT when the name, or an alias of a living repo, is taken.
+ * Makes the repo with one commit "initial commit" on main, which holds .gitattributes (and for spaces README.md, for
+ * static ones index.html and style.css; hub-protocol 1.2). CONFLICT when the name, or an alias of a living repo, is
+ * taken.
  */
-enum status repo_create(struct db *db, struct arena *arena, const struct repo_new *what, struct repo *out, struct error *err);
+enum status repo_create(struct db *db, struct arena *arena, const struct repo_new *what, struct repo *out,
+                        struct error *err);
 /* Also releases the store's objects, and frees the name. */
 enum status repo_delete(struct db *db, const struct repo *repo, int64_t by_id, struct error *err);
 /* The old name becomes an alias until another repo takes it. CONFLICT when the target exists. */
-enum status repo_move(struct db *db, const struct repo *repo, int64_t new_owner_id, struct str ns, struct str name, int64_t by_id,
-                      struct error *err);
+enum status repo_move(struct db *db, const struct repo *repo, int64_t new_owner_id, struct str ns, struct str name,
+                      int64_t by_id, struct error *err);
 
 struct repo_settings {
     const enum visibility *visibility; /* NULL: as it is */
     struct str gated;                  /* absent: as it is */
 };
-enum status repo_set(struct db *db, const struct repo *repo, const struct repo_settings *settings, int64_t by_id, struct error *err);
+enum status repo_set(struct db *db, const struct repo *repo, const struct repo_settings *settings, int64_t by_id,
+                     struct error *err);
 
 /*
- * Checks every git object's id, every ref's target, that all trees and blobs of every reachable commit are there, and that every
- * LFS pointer names an object that the repo holds. Calls report for each finding and goes on.
+ * Checks every git object's id, every ref's target, that all trees and blobs of every reachable commit are there, and
+ * that every LFS pointer names an object that the repo holds. Calls report for each finding and goes on.
  */
-enum status repo_check(struct db_conn *conn, void (*report)(void *context, const char *finding), void *context, int64_t *findings,
-                       struct error *err);
+enum status repo_check(struct db_conn *conn, void (*report)(void *context, const char *finding), void *context,
+                       int64_t *findings, struct error *err);
 
 #endif

@@ -57,8 +57,8 @@ static bool id_range(struct str digits, struct oid *low, struct oid *high)
 
 static const char range_sql[] = "SELECT oid FROM commit_row WHERE repo_id = ? AND oid BETWEEN ? AND ? LIMIT 2";
 
-static enum status find_commit(struct db_conn *conn, int64_t repo_id, struct str digits,
-                               struct revision *out, bool *found, struct error *err)
+static enum status find_commit(struct db_conn *conn, int64_t repo_id, struct str digits, struct revision *out,
+                               bool *found, struct error *err)
 {
     struct oid low, high;
     int matches = 0;
@@ -79,8 +79,8 @@ static enum status find_commit(struct db_conn *conn, int64_t repo_id, struct str
 }
 
 /*
- * A full commit id comes first: who pins one must not be given the branch that somebody called so. The same holds for full ref
- * names. A short id comes last: "deadbeef" may well be a branch.
+ * A full commit id comes first: who pins one must not be given the branch that somebody called so. The same holds for
+ * full ref names. A short id comes last: "deadbeef" may well be a branch.
  */
 enum status revision_resolve(struct db_conn *conn, struct arena *arena, int64_t repo_id, struct str revision,
                              struct revision *out, struct error *err)

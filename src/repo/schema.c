@@ -3,85 +3,84 @@
 
 /*
  * repo_serial: numbers of repos are never given twice, because events and signed addresses outlive a repo.
- * git_object: what a listing asks stands before the bytes, which are last so that reading it stays on the row's first page.
- * commit_row: history counts the commits that are reachable from this one, itself included.
- * path_touch: the paths (and folders above them) in which a commit differs from its first parent.
+ * git_object: what a listing asks stands before the bytes, which are last so that reading it stays on the row's first
+ * page. commit_row: history counts the commits that are reachable from this one, itself included. path_touch: the paths
+ * (and folders above them) in which a commit differs from its first parent.
  */
-static const char create_sql[] =
-    "CREATE TABLE repo_serial (last BIGINT NOT NULL);"
-    "INSERT INTO repo_serial (last) VALUES (0);"
+static const char create_sql[] = "CREATE TABLE repo_serial (last BIGINT NOT NULL);"
+                                 "INSERT INTO repo_serial (last) VALUES (0);"
 
-    "CREATE TABLE repo ("
-    "  id INTEGER PRIMARY KEY,"
-    "  public_id TEXT NOT NULL UNIQUE,"
-    "  kind BIGINT NOT NULL,"
-    "  owner_id BIGINT NOT NULL,"
-    "  ns TEXT NOT NULL,"
-    "  name TEXT NOT NULL,"
-    "  ns_key TEXT NOT NULL,"
-    "  name_key TEXT NOT NULL,"
-    "  visibility BIGINT NOT NULL,"
-    "  disabled BIGINT NOT NULL DEFAULT 0,"
-    "  gated TEXT NOT NULL DEFAULT '',"
-    "  sdk TEXT NOT NULL DEFAULT '',"
-    "  last_number BIGINT NOT NULL DEFAULT 0,"
-    "  created_us BIGINT NOT NULL,"
-    "  updated_us BIGINT NOT NULL,"
-    "  UNIQUE (kind, ns_key, name_key));"
-    "CREATE INDEX repo_owner ON repo (owner_id, updated_us);"
+                                 "CREATE TABLE repo ("
+                                 "  id INTEGER PRIMARY KEY,"
+                                 "  public_id TEXT NOT NULL UNIQUE,"
+                                 "  kind BIGINT NOT NULL,"
+                                 "  owner_id BIGINT NOT NULL,"
+                                 "  ns TEXT NOT NULL,"
+                                 "  name TEXT NOT NULL,"
+                                 "  ns_key TEXT NOT NULL,"
+                                 "  name_key TEXT NOT NULL,"
+                                 "  visibility BIGINT NOT NULL,"
+                                 "  disabled BIGINT NOT NULL DEFAULT 0,"
+                                 "  gated TEXT NOT NULL DEFAULT '',"
+                                 "  sdk TEXT NOT NULL DEFAULT '',"
+                                 "  last_number BIGINT NOT NULL DEFAULT 0,"
+                                 "  created_us BIGINT NOT NULL,"
+                                 "  updated_us BIGINT NOT NULL,"
+                                 "  UNIQUE (kind, ns_key, name_key));"
+                                 "CREATE INDEX repo_owner ON repo (owner_id, updated_us);"
 
-    "CREATE TABLE repo_alias ("
-    "  kind BIGINT NOT NULL,"
-    "  ns_key TEXT NOT NULL,"
-    "  name_key TEXT NOT NULL,"
-    "  repo_id BIGINT NOT NULL REFERENCES repo (id),"
-    "  PRIMARY KEY (kind, ns_key, name_key));"
-    "CREATE INDEX repo_alias_repo ON repo_alias (repo_id);"
+                                 "CREATE TABLE repo_alias ("
+                                 "  kind BIGINT NOT NULL,"
+                                 "  ns_key TEXT NOT NULL,"
+                                 "  name_key TEXT NOT NULL,"
+                                 "  repo_id BIGINT NOT NULL REFERENCES repo (id),"
+                                 "  PRIMARY KEY (kind, ns_key, name_key));"
+                                 "CREATE INDEX repo_alias_repo ON repo_alias (repo_id);"
 
-    "CREATE TABLE git_object ("
-    "  id INTEGER PRIMARY KEY,"
-    "  repo_id BIGINT NOT NULL REFERENCES repo (id),"
-    "  oid BLOB NOT NULL,"
-    "  kind BIGINT NOT NULL,"
-    "  size BIGINT NOT NULL,"
-    "  lfs_sha256 BLOB,"
-    "  lfs_size BIGINT,"
-    "  encoding BIGINT NOT NULL,"
-    "  bytes BLOB NOT NULL,"
-    "  UNIQUE (repo_id, oid));"
+                                 "CREATE TABLE git_object ("
+                                 "  id INTEGER PRIMARY KEY,"
+                                 "  repo_id BIGINT NOT NULL REFERENCES repo (id),"
+                                 "  oid BLOB NOT NULL,"
+                                 "  kind BIGINT NOT NULL,"
+                                 "  size BIGINT NOT NULL,"
+                                 "  lfs_sha256 BLOB,"
+                                 "  lfs_size BIGINT,"
+                                 "  encoding BIGINT NOT NULL,"
+                                 "  bytes BLOB NOT NULL,"
+                                 "  UNIQUE (repo_id, oid));"
 
-    "CREATE TABLE commit_row ("
-    "  id INTEGER PRIMARY KEY,"
-    "  repo_id BIGINT NOT NULL REFERENCES repo (id),"
-    "  oid BLOB NOT NULL,"
-    "  tree BLOB NOT NULL,"
-    "  parents BLOB NOT NULL,"
-    "  history BIGINT NOT NULL,"
-    "  at_us BIGINT NOT NULL,"
-    "  author_name TEXT NOT NULL,"
-    "  author_email TEXT NOT NULL,"
-    "  title TEXT NOT NULL,"
-    "  message TEXT NOT NULL,"
-    "  UNIQUE (repo_id, oid));"
+                                 "CREATE TABLE commit_row ("
+                                 "  id INTEGER PRIMARY KEY,"
+                                 "  repo_id BIGINT NOT NULL REFERENCES repo (id),"
+                                 "  oid BLOB NOT NULL,"
+                                 "  tree BLOB NOT NULL,"
+                                 "  parents BLOB NOT NULL,"
+                                 "  history BIGINT NOT NULL,"
+                                 "  at_us BIGINT NOT NULL,"
+                                 "  author_name TEXT NOT NULL,"
+                                 "  author_email TEXT NOT NULL,"
+                                 "  title TEXT NOT NULL,"
+                                 "  message TEXT NOT NULL,"
+                                 "  UNIQUE (repo_id, oid));"
 
-    "CREATE TABLE path_touch ("
-    "  repo_id BIGINT NOT NULL,"
-    "  path TEXT NOT NULL,"
-    "  commit_id BIGINT NOT NULL,"
-    "  PRIMARY KEY (repo_id, path, commit_id)) WITHOUT ROWID;"
+                                 "CREATE TABLE path_touch ("
+                                 "  repo_id BIGINT NOT NULL,"
+                                 "  path TEXT NOT NULL,"
+                                 "  commit_id BIGINT NOT NULL,"
+                                 "  PRIMARY KEY (repo_id, path, commit_id)) WITHOUT ROWID;"
 
-    "CREATE TABLE ref ("
-    "  repo_id BIGINT NOT NULL REFERENCES repo (id),"
-    "  name TEXT NOT NULL,"
-    "  target BLOB NOT NULL,"
-    "  commit_oid BLOB NOT NULL,"
-    "  PRIMARY KEY (repo_id, name)) WITHOUT ROWID;";
+                                 "CREATE TABLE ref ("
+                                 "  repo_id BIGINT NOT NULL REFERENCES repo (id),"
+                                 "  name TEXT NOT NULL,"
+                                 "  target BLOB NOT NULL,"
+                                 "  commit_oid BLOB NOT NULL,"
+                                 "  PRIMARY KEY (repo_id, name)) WITHOUT ROWID;";
 
 const struct migration_set repo_migrations = {"repo", (const char *const[]){create_sql, NULL}};
 
 const struct event_kind repo_events[] = {
-    [EVENT_CREATE] = {"repo.create", 1},     [EVENT_DELETE] = {"repo.delete", 1},
-    [EVENT_MOVE] = {"repo.move", 1},         [EVENT_SETTINGS] = {"repo.settings", 1},
-    [EVENT_REF_CREATE] = {"ref.create", 1},  [EVENT_REF_DELETE] = {"ref.delete", 1},
-    [EVENT_COMMIT] = {"commit", 1},          {0},
+    [EVENT_CREATE] = {"repo.create", 1},    [EVENT_DELETE] = {"repo.delete", 1},
+    [EVENT_MOVE] = {"repo.move", 1},        [EVENT_SETTINGS] = {"repo.settings", 1},
+    [EVENT_REF_CREATE] = {"ref.create", 1}, [EVENT_REF_DELETE] = {"ref.delete", 1},
+    [EVENT_COMMIT] = {"commit", 1},         {0},
 };

@@ -36,7 +36,8 @@ enum status find_entry(const struct git_source *from, struct arena *arena, const
     return fill_entry(from, &item, arena_copy(arena, path), line, out, err);
 }
 
-/* ---- listings --------------------------------------------------------------------------------------------------------------- */
+/* ---- listings
+ * --------------------------------------------------------------------------------------------------------------- */
 
 struct lister {
     const struct git_source *from;
@@ -73,8 +74,9 @@ static enum status list_item(struct lister *l, const struct tree_item *item, str
 }
 
 /*
- * after is the last path of the page before, seen from this folder; absent when all of the folder is to be listed. What stands
- * before its first name is passed over; a folder of that name is entered, because the page may have ended inside it.
+ * after is the last path of the page before, seen from this folder; absent when all of the folder is to be listed. What
+ * stands before its first name is passed over; a folder of that name is entered, because the page may have ended inside
+ * it.
  */
 static enum status list_folder(struct lister *l, const struct oid *oid, struct str prefix, struct str after,
                                struct error *err)
@@ -86,7 +88,8 @@ static enum status list_folder(struct lister *l, const struct oid *oid, struct s
     bool skipping = str_given(after);
     if (skipping)
         str_cut(&below, '/', &first);
-    /* A name alone does not tell its place: "a" as a folder comes behind "a.txt". When it is gone, "a/b" was a folder. */
+    /* A name alone does not tell its place: "a" as a folder comes behind "a.txt". When it is gone, "a/b" was a folder.
+     */
     bool first_is_folder = skipping && (tree_find(rest, first, &at) ? tree_is_folder(&at) : str_given(below));
     while (!l->more && tree_next(&rest, &item)) {
         int order = skipping ? tree_order(item.name, tree_is_folder(&item), first, first_is_folder) : 1;
@@ -121,10 +124,11 @@ enum status list_entries(const struct git_source *from, struct arena *arena, con
     return OK;
 }
 
-/* ---- of a commit -------------------------------------------------------------------------------------------------------------- */
+/* ---- of a commit
+ * -------------------------------------------------------------------------------------------------------------- */
 
-enum status entry_find(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit, struct str path,
-                       bool last_commit, struct entry *out, struct error *err)
+enum status entry_find(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
+                       struct str path, bool last_commit, struct entry *out, struct error *err)
 {
     struct git_source from = {.conn = conn, .repo_id = repo_id};
     struct oid root;
@@ -144,8 +148,8 @@ enum status entry_list(struct db_conn *conn, struct arena *arena, int64_t repo_i
     return list_entries(&from, arena, &root, folder, how, line, out, count, more, err);
 }
 
-enum status blob_read(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *blob, struct str *out,
-                      struct error *err)
+enum status blob_read(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *blob,
+                      struct str *out, struct error *err)
 {
     struct git_source from = {.conn = conn, .repo_id = repo_id};
     return git_read(&from, arena, GIT_BLOB, blob, out, err);

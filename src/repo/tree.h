@@ -4,7 +4,8 @@
 
 #include "repo/ref.h"
 
-/* What a revision holds, and how it came to be. Paths are repo-relative, decoded, without slash at either end; "" is the root. */
+/* What a revision holds, and how it came to be. Paths are repo-relative, decoded, without slash at either end; "" is
+ * the root. */
 
 struct commit {
     struct oid id, tree;
@@ -18,38 +19,42 @@ struct commit {
 struct entry {
     struct str path;
     bool is_folder;
-    struct oid oid;   /* of the git blob (for a large file: of its pointer) or tree */
-    int64_t size;     /* of the file itself, large or not; 0 for a folder */
-    bool is_lfs;      /* the blob is a git-lfs pointer (by content, never by .gitattributes: hub-protocol trap 15) */
+    struct oid oid; /* of the git blob (for a large file: of its pointer) or tree */
+    int64_t size;   /* of the file itself, large or not; 0 for a folder */
+    bool is_lfs;    /* the blob is a git-lfs pointer (by content, never by .gitattributes: hub-protocol trap 15) */
     uint8_t sha256[SHA256_SIZE]; /* of a large file */
     int64_t pointer_size;
-    const struct commit *last_commit; /* newest commit that changed this path or something below it; NULL when not asked for */
+    const struct commit
+        *last_commit; /* newest commit that changed this path or something below it; NULL when not asked for */
 };
 
-enum status commit_get(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *id, struct commit *out,
-                       struct error *err);
+enum status commit_get(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *id,
+                       struct commit *out, struct error *err);
 
 /* Newest first, starting skip commits below from; *total (may be NULL) counts all of them. */
-enum status commit_list(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *from, int64_t skip, int64_t limit,
-                        struct commit **out, size_t *count, int64_t *total, struct error *err);
+enum status commit_list(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *from,
+                        int64_t skip, int64_t limit, struct commit **out, size_t *count, int64_t *total,
+                        struct error *err);
 
 /* One path. NOT_FOUND "EntryNotFound" when the revision has no such path. "" is the root folder. */
-enum status entry_find(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit, struct str path,
-                       bool last_commit, struct entry *out, struct error *err);
+enum status entry_find(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
+                       struct str path, bool last_commit, struct entry *out, struct error *err);
 
 struct listing {
-    bool recursive;    /* everything below, folders included, in the order of git's trees */
+    bool recursive; /* everything below, folders included, in the order of git's trees */
     bool last_commit;
-    struct str after;  /* go on behind this path; absent: from the start */
+    struct str after; /* go on behind this path; absent: from the start */
     int64_t limit;
 };
-/* A folder's entries. *more tells that the limit cut it. Costs grow with the page, not with the tree. NOT_FOUND as entry_find(). */
-enum status entry_list(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit, struct str folder,
-                       const struct listing *how, struct entry **out, size_t *count, bool *more, struct error *err);
+/* A folder's entries. *more tells that the limit cut it. Costs grow with the page, not with the tree. NOT_FOUND as
+ * entry_find(). */
+enum status entry_list(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
+                       struct str folder, const struct listing *how, struct entry **out, size_t *count, bool *more,
+                       struct error *err);
 
 /* A blob's bytes, in arena. */
-enum status blob_read(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *blob, struct str *out,
-                      struct error *err);
+enum status blob_read(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *blob,
+                      struct str *out, struct error *err);
 
 /* Parses a git-lfs pointer, canonical form only (hub-protocol trap 5). False for anything else. */
 bool pointer_parse(struct str blob, uint8_t sha256[SHA256_SIZE], int64_t *size);

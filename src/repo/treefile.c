@@ -4,7 +4,8 @@
 #include "repo/internal.h"
 #include <assert.h>
 
-/* ---- one tree ------------------------------------------------------------------------------------------------------------ */
+/* ---- one tree
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static bool read_mode(struct str digits, unsigned *mode)
 {
@@ -83,7 +84,8 @@ enum status tree_walk(const struct git_source *from, const struct oid *root, str
     return OK;
 }
 
-/* ---- the difference of two ----------------------------------------------------------------------------------------------- */
+/* ---- the difference of two
+ * ----------------------------------------------------------------------------------------------- */
 
 struct differ {
     const struct git_source *from;
@@ -142,8 +144,9 @@ static enum status diff_folder(struct differ *d, const struct oid *before, const
     TRY(open_side(d, &arena, before, &a, err));
     TRY(open_side(d, &arena, after, &b, err));
     while (a.there || b.there) {
-        int order = !b.there ? -1 : !a.there ? 1 : tree_order(a.item.name, tree_is_folder(&a.item), b.item.name,
-                                                              tree_is_folder(&b.item));
+        int order = !b.there   ? -1
+                    : !a.there ? 1
+                               : tree_order(a.item.name, tree_is_folder(&a.item), b.item.name, tree_is_folder(&b.item));
         TRY(diff_item(d, order <= 0 ? &a.item : NULL, order >= 0 ? &b.item : NULL, prefix, err));
         if (order <= 0)
             a.there = tree_next(&a.rest, &a.item);

@@ -74,7 +74,9 @@ static enum status admit(struct request *rq, const struct pattern_match *m, bool
     }
     if (rq->route->object_in_body)
         return access_decide(rq->db, &rq->actor, ACT_SELF, NULL, err);
-    struct access_object object = repo_access(&rq->repo);
+    struct access_object object = {0};
+    if (rq->repo.id)
+        object = repo_access(&rq->repo);
     TRY(access_decide(rq->db, &rq->actor, rq->route->action, rq->repo.id ? &object : NULL, err));
     rq->admitted = true;
     return OK;

@@ -84,9 +84,9 @@ enum status commit_arrival(struct store *store, int fd, const struct arrival *ar
     snprintf(folder, sizeof(folder), "%s/containers/%.2s", store->root, arrival->name);
 
     if (fdatasync(fd) != 0)
-        return disk_fail(err, "writing an incoming file to disk");
+        return disk_fail(err, "sync an incoming file");
     if (rename(incoming, container) != 0)
-        return disk_fail(err, "moving an incoming file to the containers");
+        return disk_fail(err, "make an incoming file a container");
     enum status status = folder_sync(folder, err);
     if (status != OK) {
         unlink(container);

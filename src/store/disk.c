@@ -61,10 +61,10 @@ enum status store_folders(const char *root, struct error *err)
     if (strlen(root) >= STORE_ROOT_LIMIT)
         return fail(err, INVALID, NULL, "The path of the store folder is longer than %d bytes.", STORE_ROOT_LIMIT - 1);
     snprintf(path, sizeof(path), "%s/incoming", root);
-    TRY(disk_explain(folder_make(path, 0700, err), err));
+    TRY(folder_make(path, 0700, err));
     for (int i = 0; i < 256; i++) {
         snprintf(path, sizeof(path), "%s/containers/%02x", root, (unsigned)i);
-        TRY(disk_explain(folder_make(path, 0700, err), err));
+        TRY(folder_make(path, 0700, err));
     }
     snprintf(path, sizeof(path), "%s/containers", root);
     TRY(folder_sync(path, err));
@@ -111,7 +111,7 @@ enum status file_lock_wait(int fd, int64_t start, int64_t length, struct error *
     struct flock lock = exclusive(start, length);
     while (fcntl(fd, F_OFD_SETLKW, &lock) != 0) {
         if (errno != EINTR)
-            return fail_errno(err, "locking an incoming file");
+            return disk_fail(err, "lock an incoming file");
     }
     return OK;
 }
@@ -123,9 +123,9 @@ enum status incoming_new(struct store *store, char name[NAME_SIZE], int *fd, str
     incoming_path(store->root, name, path);
     *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (*fd < 0)
-        return disk_fail(err, "creating an incoming file");
+        return disk_fail(err, "create an incoming file");
     if (!file_lock(*fd, 0, 0)) {
-        enum status status = fail_errno(err, "locking an incoming file");
+        enum status status = disk_fail(err, "lock an incoming file");
         unlink(path);
         fd_close(fd);
         return status;
@@ -152,7 +152,11 @@ enum status disk_explain(enum status status, struct error *err)
 
 enum status disk_fail(struct error *err, const char *what)
 {
-    return disk_explain(fail_errno(err, what), err);
+    int number = errno;
+    char text[128];
+    if (number == ENOSPC || number == EDQUOT)
+        return disk_explain(NO_SPACE, err);
+    return fail(err, UNAVAILABLE, NULL, "The store could not %s: %s.", what, strerror_r(number, text, sizeof(text)));
 }
 
 void disk_flush_early(int fd, int64_t written, int64_t *flushed)

@@ -80,7 +80,9 @@ void incoming_remove(struct store *store, const char *name);
 
 /* Gives a full disk its sentence; other failures stay as they are. */
 enum status disk_explain(enum status status, struct error *err);
-enum status disk_fail(struct error *err, const char *what); /* fail_errno() with that */
+/* For a failed system call: "The store could not <what>". Never NOT_FOUND or FORBIDDEN, which would be about the repo.
+ */
+enum status disk_fail(struct error *err, const char *what);
 
 /* Starts write-back of what came since *flushed, once it is worth it, so that the sync at the end has little left to
  * do. */

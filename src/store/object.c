@@ -115,7 +115,7 @@ static enum status piece_open(struct store *store, const char *name, int64_t sta
     if (piece->fd < 0 && errno == ENOENT)
         return fail(err, CORRUPT, NULL, "The container %s is missing from the store; restore it from a backup.", name);
     if (piece->fd < 0 || fstat(piece->fd, &status) != 0)
-        return fail_errno(err, "opening a container");
+        return disk_fail(err, "open a container");
     if (start > status.st_size || length > status.st_size - start)
         return fail(err, CORRUPT, NULL,
                     "The container %s has %lld bytes, fewer than the %lld it should have; restore it from a backup.",

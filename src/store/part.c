@@ -56,7 +56,7 @@ static enum status part_lock(struct part *part, struct error *err)
         return fail(err, CONFLICT, NULL, "Part %lld is being received already, or the upload is being finished.",
                     (long long)part->number);
     if (fstat(part->fd, &status) != 0)
-        return fail_errno(err, "reading the state of an incoming file");
+        return disk_fail(err, "look at an incoming file");
     /* Between opening and locking the file a sweep may have removed it. */
     return status.st_nlink > 0 ? OK : fail(err, NOT_FOUND, NULL, "This upload has ended. Begin again.");
 }
@@ -73,7 +73,7 @@ enum status part_open(struct store *store, struct str upload_id, int64_t repo_id
     auto_part struct part *part = calloc(1, sizeof(*part));
     if (!part)
         abort();
-    *part = (struct part){.store = store, .fd = -1, .number = number, .length = length};
+    *part = (struct part){.store = store, .fd = -1, .upload = upload, .number = number, .length = length};
     part->offset = part->flushed = (number - 1) * upload.part_size;
     TRY(upload_open_file(store, &upload, &part->fd, err));
     TRY(part_lock(part, err));
@@ -133,10 +133,11 @@ static enum status part_compare(struct part *part, const char *data, size_t len,
     return OK;
 }
 
-/* A full disk gets its space back; after other failures the part can be sent again. */
+/* A full disk gets its space back at once, though we and others have the file open; after other failures the part can
+ * be sent again. */
 static enum status part_failed(struct part *part, enum status status, struct error *err)
 {
-    if (status == NO_SPACE)
+    if (status == NO_SPACE && ftruncate(part->fd, 0) == 0)
         upload_discard(part->store, part->upload.id);
     return disk_explain(status, err);
 }
@@ -206,7 +207,7 @@ static enum status part_complete(struct part *part, struct error *err)
 {
     if (fdatasync(part->fd) != 0) {
         /* The kernel takes what did not reach the disk for clean now, so nothing in the file can be relied on. */
-        enum status status = disk_fail(err, "writing an incoming file to disk");
+        enum status status = part_failed(part, disk_fail(err, "sync an incoming file"), err);
         upload_discard(part->store, part->upload.id);
         return status;
     }

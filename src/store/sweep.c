@@ -152,9 +152,9 @@ static enum status old_file_lock(const struct sweep *sweep, const char *path, in
     struct stat status;
     *fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (*fd < 0)
-        return errno == ENOENT ? OK : fail_errno(err, "opening a file to sweep");
+        return errno == ENOENT ? OK : disk_fail(err, "open a file to sweep");
     if (fstat(*fd, &status) != 0)
-        return fail_errno(err, "reading the state of a file to sweep");
+        return disk_fail(err, "look at a file to sweep");
     if (!S_ISREG(status.st_mode) || !is_old(sweep, &status) || !file_lock(*fd, 0, 0))
         fd_close(fd);
     return OK;
@@ -175,7 +175,7 @@ static enum status sweep_file(const struct sweep *sweep, const char *folder, con
         return OK;
     TRY(row_exists(sweep->conn, named_sql, name, &named, err));
     if (!named && unlink(path) != 0 && errno != ENOENT)
-        return fail_errno(err, "removing a file that nothing names");
+        return disk_fail(err, "remove a file that nothing names");
     return OK;
 }
 
@@ -190,7 +190,7 @@ static enum status sweep_folder(const struct sweep *sweep, const char *path, con
 {
     __attribute__((cleanup(folder_close))) DIR *folder = opendir(path);
     if (!folder)
-        return fail_errno(err, "opening a folder of the store");
+        return disk_fail(err, "read one of its folders");
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         if (name_valid(entry->d_name))
             TRY(sweep_file(sweep, path, entry->d_name, named_sql, err));

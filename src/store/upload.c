@@ -92,7 +92,7 @@ enum status upload_open_file(struct store *store, const struct upload *upload, i
     *fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (*fd < 0 && errno == ENOENT)
         return fail(err, NOT_FOUND, NULL, "This upload has ended. Begin again.");
-    return *fd < 0 ? fail_errno(err, "opening an incoming file") : OK;
+    return *fd < 0 ? disk_fail(err, "open an incoming file") : OK;
 }
 
 /* ---- beginning ----------------------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ static enum status finish_digest(struct store *store, const struct upload *uploa
 {
     struct stat status;
     if (fstat(fd, &status) != 0)
-        return fail_errno(err, "reading the state of an incoming file");
+        return disk_fail(err, "look at an incoming file");
     if (status.st_size != upload->size)
         return fail(err, UNPROCESSABLE, NULL,
                     "The file was announced with %lld bytes, but %lld are there. Nothing was kept; upload it again.",
@@ -308,7 +308,9 @@ enum status parts_finish(struct store *store, struct str upload_id, int64_t repo
     }
     /* After a failed sync the kernel takes what did not reach the disk for clean, so there is nothing left to try again
      * with. */
-    if (status != OK)
+    if (status != OK) {
+        fd_close(&fd);
         upload_discard(store, upload.id);
+    }
     return status;
 }

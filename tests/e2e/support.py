@@ -69,7 +69,6 @@ class Hub:
             **(environment or {}),
         }
         self.process = None
-        self.people = {}
 
     def start(self, timeout=60):
         command = [BINARY, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", *self.flags]
@@ -128,9 +127,7 @@ class Hub:
 
     def key_of(self, name, role="write"):
         token = self.admin("token", "create", name, "--name", new_name("key"), "--role", role).stdout.strip()
-        person = Person(self, name, token)
-        self.people.setdefault(name, person)
-        return person
+        return Person(self, name, token)
 
     def anyone(self):
         """Somebody without an account."""
@@ -168,14 +165,14 @@ class Person:
             **more,
         }
 
-    def run(self, *command, check=True, **environment):
+    def run(self, *command, check=True, timeout=300, **environment):
         chosen = {key: value for key, value in self.environment(**environment).items() if value is not None}
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=chosen, timeout=300)
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=chosen, timeout=timeout)
         assert not check or done.returncode == 0, f"{' '.join(map(str, command))}:\n{done.stdout}{done.stderr}"
         return done
 
-    def hf(self, *arguments, check=True, **environment):
-        return self.run(HF, *arguments, check=check, **environment)
+    def hf(self, *arguments, check=True, timeout=300, **environment):
+        return self.run(HF, *arguments, check=check, timeout=timeout, **environment)
 
     def python(self, program, *arguments, **environment):
         """Runs a program of its own that prints one JSON value."""

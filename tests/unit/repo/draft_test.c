@@ -44,8 +44,10 @@ static void a_file_becomes_a_folder_when_it_is_removed_first(void **state)
 {
     struct place *p = *state;
     commit_to("main", "file", "+a=1");
-    assert_failure(try_commit(p, "main", "folder", CHANGES("+a/b=1")), UNPROCESSABLE, "a file where a folder is needed");
-    assert_failure(try_commit(p, "main", "deep", CHANGES("+a/b/c=1")), UNPROCESSABLE, "a file where a folder is needed");
+    assert_failure(try_commit(p, "main", "folder", CHANGES("+a/b=1")), UNPROCESSABLE,
+                   "a file where a folder is needed");
+    assert_failure(try_commit(p, "main", "deep", CHANGES("+a/b/c=1")), UNPROCESSABLE,
+                   "a file where a folder is needed");
     commit_to("main", "folder", "-a", "+a/b=1");
     assert_string_equal(files(p, "main"), ".gitattributes a/ a/b");
 }
@@ -77,7 +79,8 @@ static void removing_what_is_not_there_is_an_error(void **state)
     commit_to("main", "add", "+dir/a=1", "+file=1");
     const char *const missing[] = {"-nothing", "-dir/b", "-dir/a/b", "-file/x", "-nowhere/at/all"};
     for (size_t i = 0; i < sizeof missing / sizeof *missing; i++) {
-        assert_failure(try_commit(p, "main", "x", CHANGES(missing[i])), NOT_FOUND, "A file with this name doesn't exist");
+        assert_failure(try_commit(p, "main", "x", CHANGES(missing[i])), NOT_FOUND,
+                       "A file with this name doesn't exist");
         assert_string_equal(p->err.code, "EntryNotFound");
     }
     assert_failure(try_commit(p, "main", "twice", CHANGES("-file", "-file")), NOT_FOUND, "doesn't exist");

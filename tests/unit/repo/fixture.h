@@ -43,10 +43,16 @@ static inline void shell(const char *format, ...)
     assert_int_equal(system(command), 0);
 }
 
+#define give_up(...)                                                                                                   \
+    do {                                                                                                               \
+        print_error(__VA_ARGS__);                                                                                      \
+        print_error("\n");                                                                                             \
+        _fail(__FILE__, __LINE__);                                                                                     \
+    } while (0)
 #define assert_ok(p, call)                                                                                             \
     do {                                                                                                               \
         if ((call) != OK)                                                                                              \
-            fail_msg("%s: %s", #call, (p)->err.message);                                                               \
+            give_up("%s: %s", #call, (p)->err.message);                                                                \
     } while (0)
 #define assert_str(got, expected)                                                                                      \
     do {                                                                                                               \
@@ -60,7 +66,7 @@ static inline void shell(const char *format, ...)
         assert_int_equal((call), (status_));                                                                           \
         assert_int_equal(p->err.status, (status_));                                                                    \
         if (!strstr(p->err.message, (words)))                                                                          \
-            fail_msg("\"%s\" does not say \"%s\"", p->err.message, (words));                                           \
+            give_up("\"%s\" does not say \"%s\"", p->err.message, (words));                                            \
     } while (0)
 
 static inline struct db_conn *reader(struct place *p)
@@ -159,9 +165,13 @@ static inline const char *hex_of(struct place *p, struct oid oid)
     return arena_cstr(&p->arena, oid_hex(&p->arena, &oid));
 }
 
-/* ---- commits: "+path=content" puts, "-path" removes, "*path" puts a pointer whose size is the length of the path ---------- */
+/* ---- commits: "+path=content" puts, "-path" removes, "*path" puts a pointer whose size is the length of the path
+ * ---------- */
 
-static inline void fake_sha256(const char *name, uint8_t out[SHA256_SIZE]) { sha256(str_of(name), out); }
+static inline void fake_sha256(const char *name, uint8_t out[SHA256_SIZE])
+{
+    sha256(str_of(name), out);
+}
 
 static inline enum status make_change(struct draft *draft, const char *change, struct error *err)
 {
@@ -218,7 +228,8 @@ static inline void branch_from(struct place *p, const char *name, const char *st
     assert_ok(p, ref_create(p->db, &p->repo, full, &target, false, PERSON, &p->err));
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------------------ */
+/* ---- reading
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static inline struct entry find(struct place *p, const char *revision, const char *path)
 {

@@ -191,8 +191,8 @@ static void every_change_is_one_event(void **state)
     auto_conn struct db_conn *conn = reader(p);
     auto_stmt struct stmt *events = NULL;
     struct str kinds = STR("");
-    assert_ok(p, db_prepare(conn, "SELECT kind, body FROM event WHERE repo_id = 1 AND actor_id = 9 ORDER BY id", &events,
-                            &p->err));
+    assert_ok(p, db_prepare(conn, "SELECT kind, body FROM event WHERE repo_id = 1 AND actor_id = 9 ORDER BY id",
+                            &events, &p->err));
     while (stmt_next(events))
         kinds = arena_printf(&p->arena, "%.*s %.*s", STR_ARG(kinds), STR_ARG(stmt_str(events, 0)));
     assert_ok(p, stmt_end(events, &p->err));

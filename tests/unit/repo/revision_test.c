@@ -76,8 +76,8 @@ static void what_names_no_commit_is_not_found(void **state)
     wrong[39] = wrong[39] == '0' ? '1' : '0';
     struct entry root = find(p, "main", "");
     memcpy(tree, hex_of(p, root.oid), 41);
-    const char *const bad[] = {"", "Main", "nope", "refs/heads/nope", "refs/", "pr/1", "heads/main", wrong, tree,
-                               "0123456", "main\n", "%"};
+    const char *const bad[] = {"",           "Main", "nope", "refs/heads/nope", "refs/",  "pr/1",
+                               "heads/main", wrong,  tree,   "0123456",         "main\n", "%"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_failure(resolve_error(p, str_of(bad[i])), NOT_FOUND, "Invalid rev id: ");
         assert_string_equal(p->err.code, "RevisionNotFound");
@@ -99,7 +99,8 @@ static void a_commit_of_another_repo_is_not_found(void **state)
 static void a_short_id_of_two_commits_is_not_found(void **state)
 {
     struct place *p = *state;
-    damage(p, "INSERT INTO commit_row (repo_id, oid, tree, parents, history, at_us, author_name, author_email, title, message)"
+    damage(p, "INSERT INTO commit_row (repo_id, oid, tree, parents, history, at_us, author_name, author_email, title, "
+              "message)"
               " VALUES (1, x'aabbccddee000000000000000000000000000000', x'00', x'', 1, 0, '', '', '', ''),"
               " (1, x'aabbccddff000000000000000000000000000000', x'00', x'', 1, 0, '', '', '', '')");
     assert_failure(resolve_error(p, STR("aabbccdd")), NOT_FOUND, "Invalid rev id: aabbccdd");

@@ -3,11 +3,21 @@
 #include "store_fixture.h"
 #include <fcntl.h>
 
-/* ---- sweeping ----------------------------------------------------------------------------------------------------- */
+/* ---- sweeping -----------------------------------------------------------------------------------------------------
+ */
 
-static void sweep_at(struct house *house, int64_t when) { assert_int_equal(store_sweep(house->store, when, &house->err), OK); }
-static void sweep_now(struct house *house) { sweep_at(house, now_us()); }
-static void sweep_later(struct house *house) { sweep_at(house, now_us() + 2 * DAY_US); }
+static void sweep_at(struct house *house, int64_t when)
+{
+    assert_int_equal(store_sweep(house->store, when, &house->err), OK);
+}
+static void sweep_now(struct house *house)
+{
+    sweep_at(house, now_us());
+}
+static void sweep_later(struct house *house)
+{
+    sweep_at(house, now_us() + 2 * DAY_US);
+}
 
 /* Puts a file into a folder of the store, as a crash might leave it there. */
 static void leave_file(struct house *house, const char *folder, const char *name)
@@ -176,7 +186,8 @@ static void a_sweep_never_takes_what_is_being_uploaded(void **state)
     assert_int_equal(findings(house), 0);
 }
 
-/* ---- checking ----------------------------------------------------------------------------------------------------- */
+/* ---- checking -----------------------------------------------------------------------------------------------------
+ */
 
 static void flip_byte(const char *path, int64_t offset)
 {
@@ -223,7 +234,10 @@ static void a_check_finds_a_container_that_is_missing_or_of_the_wrong_size(void 
     assert_non_null(strstr(last_finding, "missing"));
 }
 
-static enum status break_write(struct db_conn *tx, void *context, struct error *err) { return db_exec(tx, context, err); }
+static enum status break_write(struct db_conn *tx, void *context, struct error *err)
+{
+    return db_exec(tx, context, err);
+}
 
 static void a_check_finds_extents_that_do_not_cover_the_object(void **state)
 {
@@ -231,13 +245,21 @@ static void a_check_finds_extents_that_do_not_cover_the_object(void **state)
     auto_content struct content file = content_of(1, 3000);
     assert_int_equal(put(house, ALICE, &file), OK);
     static char *const damages[] = {
-        "UPDATE extent SET length = 2999",   "UPDATE extent SET length = 3001",    "UPDATE extent SET start = 1",
-        "UPDATE extent SET start = -1",      "UPDATE extent SET encoding = 9",     "UPDATE extent SET seq = 1",
-        "UPDATE container SET name = '../'", "UPDATE extent SET length = -5",      "UPDATE object SET size = 9000000000000000000",
-        "UPDATE container SET size = 1",     "UPDATE extent SET start = 9000000000000000000",
+        "UPDATE extent SET length = 2999",
+        "UPDATE extent SET length = 3001",
+        "UPDATE extent SET start = 1",
+        "UPDATE extent SET start = -1",
+        "UPDATE extent SET encoding = 9",
+        "UPDATE extent SET seq = 1",
+        "UPDATE container SET name = '../'",
+        "UPDATE extent SET length = -5",
+        "UPDATE object SET size = 9000000000000000000",
+        "UPDATE container SET size = 1",
+        "UPDATE extent SET start = 9000000000000000000",
     };
     static char *const repairs[] = {
-        "UPDATE extent SET length = 3000, start = 0, encoding = 0, seq = 0", "UPDATE object SET size = 3000",
+        "UPDATE extent SET length = 3000, start = 0, encoding = 0, seq = 0",
+        "UPDATE object SET size = 3000",
         "UPDATE container SET size = 3000",
     };
     struct str name;
@@ -255,7 +277,8 @@ static void a_check_finds_extents_that_do_not_cover_the_object(void **state)
     }
 }
 
-/* ---- backing up --------------------------------------------------------------------------------------------------- */
+/* ---- backing up ---------------------------------------------------------------------------------------------------
+ */
 
 /* Backs the store up into a folder, by the rows of the live database. */
 static enum status back_up(struct house *house, const char *root)

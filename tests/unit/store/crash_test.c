@@ -8,7 +8,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-/* ---- kill -9 ------------------------------------------------------------------------------------------------------ */
+/* ---- kill -9 ------------------------------------------------------------------------------------------------------
+ */
 
 #define ROUNDS 60
 #define UPLOADERS 3
@@ -38,7 +39,8 @@ static enum status put_in_one_part(struct house *house, int64_t repo, const stru
     return parts_finish(house->store, plan.id, repo, &claim, 1, err);
 }
 
-/* Uploads until the process is killed, some contents a second time, and tells the parent what the store has promised to keep. */
+/* Uploads until the process is killed, some contents a second time, and tells the parent what the store has promised to
+ * keep. */
 static void *upload_until_killed(void *context)
 {
     struct uploader *uploader = context;
@@ -125,7 +127,8 @@ static void what_was_acknowledged_survives_kill_9(void **state)
     assert_true(total >= ROUNDS);
 }
 
-/* ---- the full disk ------------------------------------------------------------------------------------------------ */
+/* ---- the full disk ------------------------------------------------------------------------------------------------
+ */
 
 static void limit_file_size(rlim_t bytes)
 {
@@ -160,7 +163,8 @@ static void a_file_that_the_disk_does_not_take_leaves_nothing(void **state)
 /* Runs with a store on a file system of 8 MiB, in a process of its own because that needs its own namespace. */
 static void fill_a_small_disk(struct house *house)
 {
-    auto_content struct content small = content_of(1, 3000000), large = content_of(2, 9000000), fits = content_of(3, 2000000);
+    auto_content struct content small = content_of(1, 3000000), large = content_of(2, 9000000),
+                                fits = content_of(3, 2000000);
     struct error err;
     house_start(house);
     assert_int_equal(put(house, ALICE, &small), OK);

@@ -16,20 +16,29 @@ struct upload {
 static struct upload begin_for(struct house *house, int64_t repo)
 {
     struct upload upload = {.house = house};
-    assert_int_equal(
-        parts_begin(house->store, &upload.arena, repo, file.sha256, SIZE, &upload.plan, &house->err), OK);
+    assert_int_equal(parts_begin(house->store, &upload.arena, repo, file.sha256, SIZE, &upload.plan, &house->err), OK);
     return upload;
 }
 
-static struct upload begin(struct house *house) { return begin_for(house, ALICE); }
-static void end(struct upload *upload) { arena_free(&upload->arena); }
+static struct upload begin(struct house *house)
+{
+    return begin_for(house, ALICE);
+}
+static void end(struct upload *upload)
+{
+    arena_free(&upload->arena);
+}
 #define auto_upload __attribute__((cleanup(end)))
 
-static int64_t length_of(int64_t number) { return number == 3 ? 1000 : PART; }
+static int64_t length_of(int64_t number)
+{
+    return number == 3 ? 1000 : PART;
+}
 
 static enum status open_part(struct upload *upload, int64_t number, struct part **part)
 {
-    return part_open(upload->house->store, upload->plan.id, ALICE, number, length_of(number), part, &upload->house->err);
+    return part_open(upload->house->store, upload->plan.id, ALICE, number, length_of(number), part,
+                     &upload->house->err);
 }
 
 static enum status write_bytes(struct upload *upload, struct part *part, const char *data, int64_t len)
@@ -111,7 +120,8 @@ static void assert_spoilt(struct upload *upload)
 static void a_plan_covers_the_file_in_few_parts(void **state)
 {
     struct house *house = *state;
-    static const int64_t sizes[] = {0, 1, PART - 1, PART, PART + 1, 1000 * PART, 1000 * PART + 1, INT64_C(1) << 50, INT64_MAX};
+    static const int64_t sizes[] = {
+        0, 1, PART - 1, PART, PART + 1, 1000 * PART, 1000 * PART + 1, INT64_C(1) << 50, INT64_MAX};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         auto_arena struct arena arena = {0};
         struct parts_plan plan;
@@ -310,11 +320,12 @@ static void a_part_has_the_length_that_the_plan_gives_it(void **state)
 {
     struct house *house = *state;
     auto_upload struct upload upload = begin(house);
-    static const int64_t wrong[][2] = {{0, PART}, {4, 1000}, {-1, PART},     {INT64_MAX, PART}, {1, PART - 1},
+    static const int64_t wrong[][2] = {{0, PART}, {4, 1000}, {-1, PART},    {INT64_MAX, PART}, {1, PART - 1},
                                        {1, 0},    {1, -1},   {2, PART + 1}, {3, PART},         {3, 999}};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct part *part = NULL;
-        assert_int_equal(part_open(house->store, upload.plan.id, ALICE, wrong[i][0], wrong[i][1], &part, &house->err), INVALID);
+        assert_int_equal(part_open(house->store, upload.plan.id, ALICE, wrong[i][0], wrong[i][1], &part, &house->err),
+                         INVALID);
     }
     char etag[33];
     struct part *part = NULL;
@@ -353,7 +364,8 @@ static void *send_thread(void *context)
     int64_t number = sender->number;
     sender->status = part_open(upload->house->store, upload->plan.id, ALICE, number, length_of(number), &part, &err);
     for (int64_t at = 0, len = length_of(number); at < len && sender->status == OK; at += 1000)
-        sender->status = part_write(part, file.data + (number - 1) * PART + at, len - at < 1000 ? (size_t)(len - at) : 1000, &err);
+        sender->status =
+            part_write(part, file.data + (number - 1) * PART + at, len - at < 1000 ? (size_t)(len - at) : 1000, &err);
     if (sender->status == OK)
         sender->status = part_keep(&part, upload->etags[number], &err);
     return NULL;

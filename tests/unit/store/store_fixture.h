@@ -93,7 +93,8 @@ __attribute__((unused)) static int house_close(void **state)
 
 #define in_a_house(test) cmocka_unit_test_setup_teardown(test, house_open, house_close)
 
-/* ---- contents ------------------------------------------------------------------------------------------------------ */
+/* ---- contents ------------------------------------------------------------------------------------------------------
+ */
 
 struct content {
     char *data;
@@ -116,10 +117,14 @@ __attribute__((unused)) static struct content content_of(uint64_t seed, size_t l
     return content;
 }
 
-__attribute__((unused)) static void content_free(struct content *content) { free(content->data); }
+__attribute__((unused)) static void content_free(struct content *content)
+{
+    free(content->data);
+}
 #define auto_content __attribute__((cleanup(content_free)))
 
-/* ---- uploading and reading ----------------------------------------------------------------------------------------- */
+/* ---- uploading and reading -----------------------------------------------------------------------------------------
+ */
 
 /* Uploads the content in pieces, announced with the given digest and size. */
 __attribute__((unused)) static enum status put_as(struct house *house, int64_t repo, const struct content *content,
@@ -149,8 +154,8 @@ __attribute__((unused)) static enum status lookup(struct house *house, int64_t r
 }
 
 /* Reads a range of an object into out, which has room for it. */
-__attribute__((unused)) static enum status read_range(struct house *house, int64_t object_id, int64_t offset, int64_t length,
-                                                      char *out)
+__attribute__((unused)) static enum status read_range(struct house *house, int64_t object_id, int64_t offset,
+                                                      int64_t length, char *out)
 {
     auto_conn struct db_conn *conn = NULL;
     TRY(db_reader(house->db, &conn, &house->err));
@@ -195,7 +200,8 @@ __attribute__((unused)) static void release(struct house *house, int64_t repo)
     assert_int_equal(db_write(house->db, release_write, &repo, &house->err), OK);
 }
 
-/* ---- looking at the disk ------------------------------------------------------------------------------------------- */
+/* ---- looking at the disk -------------------------------------------------------------------------------------------
+ */
 
 static int files_counted;
 static char file_seen[512];
@@ -232,7 +238,7 @@ static enum status count_rows_in(struct db_conn *conn, const char *sql, int64_t 
 __attribute__((unused)) static int64_t count_rows(struct house *house, const char *sql)
 {
     auto_conn struct db_conn *conn = NULL;
-    int64_t count;
+    int64_t count = 0;
     assert_int_equal(db_reader(house->db, &conn, &house->err), OK);
     assert_int_equal(count_rows_in(conn, sql, &count, &house->err), OK);
     return count;

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "access/access.h"
+#include <assert.h>
+
+/* How somebody stands towards what an action is about. Ordered: each may do what those before it may. */
+enum standing {
+    ANYBODY,
+    SIGNED_IN,
+    READER, /* of the name space that owns it */
+    WRITER,
+    OWNER, /* also who has role admin in the organisation */
+    HUB_ADMIN,
+    NOBODY, /* needed for what no standing allows */
+};
+
+enum subject { NOTHING, NAME_SPACE, REPO };
+
+/*
+ * The whole decision: an action needs a standing, another one when the repo is disabled, and a key of some role. A private repo
+ * needs READER besides, for whatever is done with it; stock clients create, change and delete with keys of role write, so that
+ * role admin of a key is only asked of hub administrators (find_standing).
+ */
+static const struct rule {
+    const char *name, *deed;
+    enum subject subject;
+    enum standing standing, when_disabled;
+    enum role key;
+} rules[ACTIONS] = {
+    [ACT_PUBLIC] = {"public", "", NOTHING, ANYBODY, ANYBODY, ROLE_NONE},
+    [ACT_LIST] = {"list", "", NOTHING, ANYBODY, ANYBODY, ROLE_NONE},
+    [ACT_SELF] = {"self", "", NOTHING, SIGNED_IN, SIGNED_IN, ROLE_READ},
+    [ACT_CREATE] = {"create", "create repos in", NAME_SPACE, WRITER, WRITER, ROLE_WRITE},
+    [ACT_SEE] = {"see", "see", REPO, ANYBODY, HUB_ADMIN, ROLE_NONE},
+    [ACT_READ] = {"read", "read", REPO, ANYBODY, NOBODY, ROLE_NONE},
+    [ACT_PROPOSE] = {"propose", "propose changes to", REPO, SIGNED_IN, NOBODY, ROLE_WRITE},
+    [ACT_WRITE] = {"write", "write to", REPO, WRITER, NOBODY, ROLE_WRITE},
+    [ACT_ADMINISTER] = {"administer", "administer", REPO, OWNER, NOBODY, ROLE_WRITE},
+};
+
+const char *action_name(enum action action) { return rules[action].name; }
+
+/* ---- the standing ----------------------------------------------------------------------------------------------------- */
+
+static bool is_hidden_from_strangers(const struct rule *rule, const struct access_object *object)
+{
+    return rule->subject == REPO && object->visibility != VISIBILITY_PUBLIC;
+}
+
+static enum status find_standing(struct db_conn *conn, const struct actor *actor, const struct rule *rule,
+                                 const struct access_object *object, enum standing *out, struct error *err)
+{
+    static const enum standing of_role[] = {
+        [ROLE_NONE] = SIGNED_IN, [ROLE_READ] = READER, [ROLE_WRITE] = WRITER, [ROLE_ADMIN] = OWNER};
+    enum role role;
+    *out = actor->account.id ? SIGNED_IN : ANYBODY;
+    if (*out == ANYBODY || rule->subject == NOTHING)
+        return OK;
+    /* Their other keys are those of an ordinary person, so that a key that leaks from a build does not open the whole hub. What
+     * is new in a name space is made by its owner alone: it speaks in that name. */
+    if (rule->subject == REPO && actor->account.is_admin && actor->key_role == ROLE_ADMIN) {
+        *out = HUB_ADMIN;
+        return OK;
+    }
+    /* Lists ask for each repo; most are public, and the answer needs no more. */
+    if (rule->standing <= SIGNED_IN && !is_hidden_from_strangers(rule, object))
+        return OK;
+    TRY(account_role_in(conn, actor->account.id, object->owner_id, &role, err));
+    *out = of_role[role];
+    return OK;
+}
+
+/* ---- refusals ----------------------------------------------------------------------------------------------------------- */
+
+enum status access_hidden(const struct actor *actor, struct error *err)
+{
+    return fail(err, actor->account.id ? NOT_FOUND : UNAUTHENTICATED, "RepoNotFound", "Repository not found");
+}
+
+static enum status refuse_stranger(struct error *err)
+{
+    return fail(err, UNAUTHENTICATED, NULL,
+                "Sign in to do this: send a token of this hub in the Authorization header (hf auth login)");
+}
+
+static enum status refuse_standing(const struct rule *rule, const struct access_object *object, struct error *err)
+{
+    const char *role = rule->standing == OWNER ? "admin" : "write";
+    if (rule->subject == NAME_SPACE)
+        return fail(err, FORBIDDEN, NULL,
+                    "You may not %s this name space: it takes its owner, or a member of the organisation with role %s", rule->deed,
+                    role);
+    return fail(err, FORBIDDEN, NULL,
+                "You may not %s the %.*s %.*s: it takes its owner, or a member of the owning organisation with role %s%s",
+                rule->deed, STR_ARG(object->kind_name), STR_ARG(object->full_name), role,
+                rule->standing == WRITER ? ". Propose the change in a pull request, or ask them" : "");
+}
+
+static enum status refuse_key(enum role has, enum role needs, struct error *err)
+{
+    assert(has < needs);
+    return fail(err, FORBIDDEN, NULL, "This token may only %.*s. Create one with role %.*s.", STR_ARG(role_name(has)),
+                STR_ARG(role_name(needs)));
+}
+
+/* ---- the door ----------------------------------------------------------------------------------------------------------- */
+
+enum status access_decide(struct db_conn *conn, const struct actor *actor, enum action action,
+                          const struct access_object *object, struct error *err)
+{
+    assert((unsigned)action < ACTIONS);
+    const struct rule *rule = &rules[action];
+    enum standing standing;
+    assert(rule->subject == NOTHING || object != NULL);
+    TRY(find_standing(conn, actor, rule, object, &standing, err));
+    if (is_hidden_from_strangers(rule, object) && standing < READER)
+        return access_hidden(actor, err);
+    if (rule->subject == REPO && object->disabled)
+        return standing >= rule->when_disabled
+                   ? OK
+                   : fail(err, FORBIDDEN, NULL, "Access to this resource is disabled."); /* to the letter (hub-protocol 0.4) */
+    if (standing == ANYBODY && rule->standing > ANYBODY)
+        return refuse_stranger(err);
+    if (standing < rule->standing)
+        return refuse_standing(rule, object, err);
+    return actor->key_role >= rule->key ? OK : refuse_key(actor->key_role, rule->key, err);
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "admin.h"
+#include "identity/identity.h"
+#include "modules.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char help[] =
+    "cairn admin - people, organisations and tokens\n"
+    "\n"
+    "People\n"
+    "  cairn admin user create NAME [--admin] [--email E] [--full-name N]\n"
+    "      --admin        the person administers the hub, when using a token of role admin\n"
+    "      --email E      shown to nobody but the person\n"
+    "      --full-name N  shown beside NAME\n"
+    "\n"
+    "Tokens: what a person signs in with, in the Authorization header or as the password of git\n"
+    "  cairn admin token create USER --name N --role read|write|admin [--value TOKEN]\n"
+    "      Prints the token, and nothing else, on standard output. Only its hash is kept: nobody can read it again.\n"
+    "      --name N       tells USER's tokens apart\n"
+    "      --role read    download what USER may see\n"
+    "      --role write   also create, change and delete what USER may\n"
+    "      --role admin   also administer the hub, when USER does\n"
+    "      --value TOKEN  takes over a token that exists elsewhere, of 1 to 4096 visible ASCII characters; short or\n"
+    "                     guessable ones are as weak here as they were there\n"
+    "  cairn admin token revoke USER --name N\n"
+    "      From the next request on the token is worth nothing. Its name can be used again; its value cannot.\n"
+    "\n"
+    "Organisations: name spaces that several people share\n"
+    "  cairn admin org create NAME\n"
+    "  cairn admin org add-member ORG USER --role read|write|admin\n"
+    "      --role read    see and download its private repos\n"
+    "      --role write   also create and change repos\n"
+    "      --role admin   also their settings, renaming and deleting\n"
+    "      For a member already, this sets the role.\n"
+    "  cairn admin org remove-member ORG USER\n"
+    "  cairn admin org set ORG --default-private on|off\n"
+    "      New repos are private (on) or public (off) unless whoever creates them says otherwise.\n"
+    "\n"
+    "Everywhere\n"
+    "  --data DIR         the folder of the hub, made when it is missing; also CAIRN_DATA in the environment   (./data)\n"
+    "\n"
+    "All of this works while the hub runs and while it does not. Run it as the same system user as cairn serve: files made by\n"
+    "another could be out of its reach. Flags may stand anywhere, as \"--name N\" or \"--name=N\".\n"
+    "Names take 1 to 96 letters, digits, '-', '_' and '.', and are matched without case.\n"
+    "Exit status 0: done; 1: it could not be done; 2: the command was not understood.\n";
+
+enum flag { DATA, ADMIN, EMAIL, FULL_NAME, NAME, ROLE, VALUE, DEFAULT_PRIVATE, FLAGS };
+
+static const struct {
+    const char *name;
+    bool alone; /* takes no value */
+} flags[FLAGS] = {
+    [DATA] = {"--data"}, [ADMIN] = {"--admin", true}, [EMAIL] = {"--email"}, [FULL_NAME] = {"--full-name"},
+    [NAME] = {"--name"}, [ROLE] = {"--role"},         [VALUE] = {"--value"}, [DEFAULT_PRIVATE] = {"--default-private"},
+};
+
+#define WORDS_MOST 4 /* two of the command, two names */
+
+struct words {
+    struct str word[WORDS_MOST];
+    size_t count;
+    struct str flag[FLAGS]; /* absent when not given */
+    bool wants_help;
+    enum role role; /* what flag[ROLE] says */
+};
+
+/* ---- the commands ------------------------------------------------------------------------------------------------------- */
+
+static void say(struct str what, const char *done) { printf("%.*s %s\n", STR_ARG(what), done); }
+
+static enum status create_account(struct db *db, const struct words *given, enum account_kind kind, struct error *err)
+{
+    struct account_new new = {
+        .kind = kind,
+        .name = given->word[2],
+        .full_name = given->flag[FULL_NAME],
+        .email = given->flag[EMAIL],
+        .is_admin = str_given(given->flag[ADMIN]),
+    };
+    TRY(account_create(db, &new, 0, NULL, err));
+    say(given->word[2], "is created");
+    return OK;
+}
+
+static enum status user_create(struct db *db, const struct words *given, struct error *err)
+{
+    return create_account(db, given, ACCOUNT_USER, err);
+}
+
+static enum status org_create(struct db *db, const struct words *given, struct error *err)
+{
+    return create_account(db, given, ACCOUNT_ORG, err);
+}
+
+static enum status token_create(struct db *db, const struct words *given, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    struct str token;
+    TRY(key_create(db, &arena, given->word[2], given->flag[NAME], given->role, given->flag[VALUE], 0, &token, err));
+    printf("%.*s\n", STR_ARG(token));
+    return OK;
+}
+
+static enum status token_revoke(struct db *db, const struct words *given, struct error *err)
+{
+    TRY(key_revoke(db, given->word[2], given->flag[NAME], 0, err));
+    say(given->flag[NAME], "is revoked");
+    return OK;
+}
+
+static enum status org_add_member(struct db *db, const struct words *given, struct error *err)
+{
+    TRY(member_set(db, given->word[2], given->word[3], given->role, 0, err));
+    say(given->word[3], "is a member");
+    return OK;
+}
+
+static enum status org_remove_member(struct db *db, const struct words *given, struct error *err)
+{
+    TRY(member_set(db, given->word[2], given->word[3], ROLE_NONE, 0, err));
+    say(given->word[3], "is no member any more");
+    return OK;
+}
+
+static enum status org_set(struct db *db, const struct words *given, struct error *err)
+{
+    bool on = str_eq(given->flag[DEFAULT_PRIVATE], STR("on"));
+    TRY(org_set_default_private(db, given->word[2], on, 0, err));
+    say(given->word[2], on ? "makes new repos private" : "makes new repos public");
+    return OK;
+}
+
+#define FLAG(flag) (1u << (flag))
+
+static const struct command {
+    const char *noun, *verb, *names;
+    size_t name_count;
+    unsigned needs, takes; /* sets of flags; takes are those beyond needs */
+    enum status (*run)(struct db *db, const struct words *given, struct error *err);
+} commands[] = {
+    {"user", "create", "NAME", 1, 0, FLAG(ADMIN) | FLAG(EMAIL) | FLAG(FULL_NAME), user_create},
+    {"token", "create", "USER", 1, FLAG(NAME) | FLAG(ROLE), FLAG(VALUE), token_create},
+    {"token", "revoke", "USER", 1, FLAG(NAME), 0, token_revoke},
+    {"org", "create", "NAME", 1, 0, FLAG(FULL_NAME), org_create},
+    {"org", "add-member", "ORG USER", 2, FLAG(ROLE), 0, org_add_member},
+    {"org", "remove-member", "ORG USER", 2, 0, 0, org_remove_member},
+    {"org", "set", "ORG", 1, FLAG(DEFAULT_PRIVATE), 0, org_set},
+};
+
+/* ---- reading the command line --------------------------------------------------------------------------------------------- */
+
+static enum flag find_flag(struct str name)
+{
+    enum flag flag = 0;
+    while (flag < FLAGS && !str_eq(name, str_of(flags[flag].name)))
+        flag++;
+    return flag;
+}
+
+static enum status read_flag(int argc, char **argv, int *at, struct words *out, struct error *err)
+{
+    struct str value = str_of(argv[*at]), name;
+    str_cut(&value, '=', &name);
+    enum flag flag = find_flag(name);
+    if (flag == FLAGS)
+        return fail(err, INVALID, NULL, "%.*s is not a flag of this command", STR_ARG(name));
+    if (flags[flag].alone && str_given(value))
+        return fail(err, INVALID, NULL, "%s takes no value", flags[flag].name);
+    if (!flags[flag].alone && !str_given(value)) {
+        if (++*at == argc)
+            return fail(err, INVALID, NULL, "%s needs a value", flags[flag].name);
+        value = str_of(argv[*at]);
+    }
+    out->flag[flag] = flags[flag].alone ? STR("") : value;
+    return OK;
+}
+
+static enum status read_words(int argc, char **argv, struct words *out, struct error *err)
+{
+    for (int i = 1; i < argc; i++) {
+        struct str word = str_of(argv[i]);
+        if (str_eq(word, STR("--help")) || str_eq(word, STR("-h")))
+            out->wants_help = true;
+        else if (str_starts(word, STR("-")))
+            TRY(read_flag(argc, argv, &i, out, err));
+        else if (out->count == WORDS_MOST)
+            return fail(err, INVALID, NULL, "\"%s\" is one word too many", argv[i]);
+        else
+            out->word[out->count++] = word;
+    }
+    return OK;
+}
+
+static enum status find_command(const struct words *given, const struct command **out, struct error *err)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        const struct command *command = &commands[i];
+        if (given->count < 2 || !str_eq(given->word[0], str_of(command->noun)) || !str_eq(given->word[1], str_of(command->verb)))
+            continue;
+        *out = command;
+        if (given->count == 2 + command->name_count)
+            return OK;
+        return fail(err, INVALID, NULL, "say: cairn admin %s %s %s", command->noun, command->verb, command->names);
+    }
+    return fail(err, INVALID, NULL, "there is no such command");
+}
+
+static enum status check_flags(const struct command *command, struct words *given, struct error *err)
+{
+    for (enum flag flag = 0; flag < FLAGS; flag++) {
+        bool there = str_given(given->flag[flag]);
+        if (there && !((command->needs | command->takes | FLAG(DATA)) & FLAG(flag)))
+            return fail(err, INVALID, NULL, "%s is not a flag of %s %s", flags[flag].name, command->noun, command->verb);
+        if (!there && command->needs & FLAG(flag))
+            return fail(err, INVALID, NULL, "%s %s needs %s", command->noun, command->verb, flags[flag].name);
+    }
+    if (command->needs & FLAG(ROLE) && !role_parse(given->flag[ROLE], &given->role))
+        return fail(err, INVALID, NULL, "--role is read, write or admin");
+    if (str_given(given->flag[DATA]) && given->flag[DATA].len == 0)
+        return fail(err, INVALID, NULL, "--data names no folder");
+    struct str on = given->flag[DEFAULT_PRIVATE];
+    if (str_given(on) && !str_eq(on, STR("on")) && !str_eq(on, STR("off")))
+        return fail(err, INVALID, NULL, "--default-private is on or off");
+    return OK;
+}
+
+/* ---- running -------------------------------------------------------------------------------------------------------------- */
+
+static const char *data_folder(const struct words *given)
+{
+    const char *environment = getenv("CAIRN_DATA");
+    if (str_given(given->flag[DATA]))
+        return given->flag[DATA].data; /* the end of an argument, so it ends with NUL */
+    return environment && *environment ? environment : "data";
+}
+
+static enum status run(const struct command *command, const struct words *given, struct error *err)
+{
+    struct db *db;
+    TRY(hub_data_open(data_folder(given), &db, err));
+    enum status status = command->run(db, given, err);
+    db_close(db);
+    /* Whoever asked for a token has to know that it exists and is lost. */
+    if (status == OK && (fflush(stdout) != 0 || ferror(stdout)))
+        return fail(err, INTERNAL, NULL, "It is done, but the answer cannot be written to standard output");
+    return status;
+}
+
+int admin_main(int argc, char **argv)
+{
+    struct words given = {0};
+    struct error err = {0};
+    const struct command *command = NULL;
+    enum status status = read_words(argc, argv, &given, &err);
+    if (given.wants_help || argc < 2) {
+        fputs(help, given.wants_help ? stdout : stderr);
+        return given.wants_help ? 0 : 2;
+    }
+    if (status == OK)
+        status = find_command(&given, &command, &err);
+    if (status == OK)
+        status = check_flags(command, &given, &err);
+    if (status != OK) {
+        fprintf(stderr, "cairn admin: %s (see cairn admin --help)\n", err.message);
+        return 2;
+    }
+    if (run(command, &given, &err) != OK) {
+        fprintf(stderr, "cairn admin: %s\n", err.message);
+        return 1;
+    }
+    return 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CAIRN_IDENTITY_INTERNAL_H
+#define CAIRN_IDENTITY_INTERNAL_H
+
+#include "identity/identity.h"
+
+/* What the files of this folder share; nobody else includes it. */
+
+enum { EVENT_ACCOUNT_CREATE, EVENT_MEMBER_SET, EVENT_ORG_DEFAULT_PRIVATE, EVENT_KEY_CREATE, EVENT_KEY_REVOKE };
+
+/* The columns that account_read() takes, of the table under the name a. */
+#define ACCOUNT_COLUMNS "a.id, a.kind, a.name, a.full_name, a.email, a.is_admin, a.default_private, a.created_us"
+
+/* Copies the columns from first on. */
+void account_read(struct stmt *row, int first, struct arena *arena, struct account *out);
+
+/* As account_find(), and INVALID with a sentence when the account is of the other kind. */
+enum status account_find_kind(struct db_conn *conn, struct arena *arena, struct str name, enum account_kind kind,
+                              struct account *out, struct error *err);
+
+/* UTF-8 without control characters, at most limit bytes. */
+bool is_one_line(struct str text, size_t limit);
+
+#endif

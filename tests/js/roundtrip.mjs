@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Runs one call of the JavaScript client and prints its result as JSON. Arguments: the call's name and its parameters as JSON.
+// Bytes travel as {"base64": "..."} in both directions; a file of the disk as {"file": "..."}.
+import * as hub from "@huggingface/hub";
+import { readFile } from "node:fs/promises";
+
+const [, , call, text] = process.argv;
+
+async function toBlob(value) {
+  if (value?.base64 !== undefined) return new Blob([Buffer.from(value.base64, "base64")]);
+  if (value?.file !== undefined) return new Blob([await readFile(value.file)]);
+  return value;
+}
+
+const params = { hubUrl: process.env.HF_ENDPOINT, accessToken: process.env.HF_TOKEN || undefined, ...JSON.parse(text ?? "{}") };
+for (const list of ["files", "operations"]) {
+  for (const item of params[list] ?? []) {
+    if (item.content !== undefined) item.content = await toBlob(item.content);
+  }
+}
+if (params.file) params.file = { path: params.file.path, content: await toBlob(params.file.content) };
+
+async function plain(value) {
+  if (value instanceof Blob) return { base64: Buffer.from(await value.arrayBuffer()).toString("base64") };
+  if (value?.[Symbol.asyncIterator]) {
+    const items = [];
+    for await (const item of value) items.push(item);
+    return items;
+  }
+  return value ?? null;
+}
+
+try {
+  console.log(JSON.stringify({ result: await plain(await hub[call](params)) }));
+} catch (error) {
+  console.log(JSON.stringify({ error: { message: error.message, status: error.statusCode ?? null } }));
+}
