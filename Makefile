@@ -31,6 +31,7 @@ test-deps: deps test-packages .venv/ready tests/js/node_modules/.package-lock.js
 
 test-packages:
 	@scripts/apt-install $$(scripts/test-packages)
+	@.venv/bin/python -c '' 2>/dev/null || rm -f .venv/ready # the Python that it was made from may have gone
 
 .venv/ready: tests/requirements.txt
 	@rm -rf .venv && python3 -m venv .venv

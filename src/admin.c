@@ -22,7 +22,8 @@ static const char help[] =
     "      --role write   also create, change and delete what USER may\n"
     "      --role admin   also administer the hub, when USER does\n"
     "      --value TOKEN  takes over a token that exists elsewhere, of 1 to 4096 visible ASCII characters; short or\n"
-    "                     guessable ones are as weak here as they were there\n"
+    "                     guessable ones are as weak here as they were there. Other users of the machine can see a\n"
+    "                     command line while it runs\n"
     "  cairn admin token revoke USER --name N\n"
     "      From the next request on the token is worth nothing. Its name can be used again; its value cannot.\n"
     "\n"
@@ -38,9 +39,11 @@ static const char help[] =
     "      New repos are private (on) or public (off) unless whoever creates them says otherwise.\n"
     "\n"
     "Everywhere\n"
-    "  --data DIR         the folder of the hub, made when it is missing; also CAIRN_DATA in the environment   (./data)\n"
+    "  --data DIR         the folder of the hub, made when it is missing; also CAIRN_DATA in the environment   "
+    "(./data)\n"
     "\n"
-    "All of this works while the hub runs and while it does not. Run it as the same system user as cairn serve: files made by\n"
+    "All of this works while the hub runs and while it does not. Run it as the same system user as cairn serve: files "
+    "made by\n"
     "another could be out of its reach. Flags may stand anywhere, as \"--name N\" or \"--name=N\".\n"
     "Names take 1 to 96 letters, digits, '-', '_' and '.', and are matched without case.\n"
     "Exit status 0: done; 1: it could not be done; 2: the command was not understood.\n";
@@ -65,9 +68,12 @@ struct words {
     enum role role; /* what flag[ROLE] says */
 };
 
-/* ---- the commands ------------------------------------------------------------------------------------------------------- */
+/* ---- the commands ---------------------------------------------------------------------------- */
 
-static void say(struct str what, const char *done) { printf("%.*s %s\n", STR_ARG(what), done); }
+static void say(struct str what, const char *done)
+{
+    printf("%.*s %s\n", STR_ARG(what), done);
+}
 
 static enum status create_account(struct db *db, const struct words *given, enum account_kind kind, struct error *err)
 {
@@ -148,7 +154,7 @@ static const struct command {
     {"org", "set", "ORG", 1, FLAG(DEFAULT_PRIVATE), 0, org_set},
 };
 
-/* ---- reading the command line --------------------------------------------------------------------------------------------- */
+/* ---- reading the command line ---------------------------------------------------------------- */
 
 static enum flag find_flag(struct str name)
 {
@@ -196,7 +202,8 @@ static enum status find_command(const struct words *given, const struct command 
 {
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         const struct command *command = &commands[i];
-        if (given->count < 2 || !str_eq(given->word[0], str_of(command->noun)) || !str_eq(given->word[1], str_of(command->verb)))
+        if (given->count < 2 || !str_eq(given->word[0], str_of(command->noun)) ||
+            !str_eq(given->word[1], str_of(command->verb)))
             continue;
         *out = command;
         if (given->count == 2 + command->name_count)
@@ -211,7 +218,8 @@ static enum status check_flags(const struct command *command, struct words *give
     for (enum flag flag = 0; flag < FLAGS; flag++) {
         bool there = str_given(given->flag[flag]);
         if (there && !((command->needs | command->takes | FLAG(DATA)) & FLAG(flag)))
-            return fail(err, INVALID, NULL, "%s is not a flag of %s %s", flags[flag].name, command->noun, command->verb);
+            return fail(err, INVALID, NULL, "%s is not a flag of %s %s", flags[flag].name, command->noun,
+                        command->verb);
         if (!there && command->needs & FLAG(flag))
             return fail(err, INVALID, NULL, "%s %s needs %s", command->noun, command->verb, flags[flag].name);
     }
@@ -225,7 +233,7 @@ static enum status check_flags(const struct command *command, struct words *give
     return OK;
 }
 
-/* ---- running -------------------------------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static const char *data_folder(const struct words *given)
 {

@@ -9,6 +9,8 @@
  * The one door (rule 2): whether an actor may do an action on an object is decided here and nowhere else. A route names its
  * action; the dispatcher asks before the handler runs. Visibility and roles today; gates, grants and tiers will be further rows
  * of the same decision.
+ *
+ * A hub administrator acts as one only with a key of role admin: on every repo, but not to create in a name space of others.
  */
 enum action {
     ACT_PUBLIC,      /* reads nothing that anybody may not know: health, metrics, validate-yaml */

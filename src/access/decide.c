@@ -16,9 +16,9 @@ enum standing {
 enum subject { NOTHING, NAME_SPACE, REPO };
 
 /*
- * The whole decision: an action needs a standing, another one when the repo is disabled, and a key of some role. A private repo
- * needs READER besides, for whatever is done with it; stock clients create, change and delete with keys of role write, so that
- * role admin of a key is only asked of hub administrators (find_standing).
+ * The whole decision: an action needs a standing, another one when the repo is disabled, and a key of some role. A
+ * private repo needs READER besides, for whatever is done with it; stock clients create, change and delete with keys of
+ * role write, so that role admin of a key is only asked of hub administrators (find_standing).
  */
 static const struct rule {
     const char *name, *deed;
@@ -37,9 +37,12 @@ static const struct rule {
     [ACT_ADMINISTER] = {"administer", "administer", REPO, OWNER, NOBODY, ROLE_WRITE},
 };
 
-const char *action_name(enum action action) { return rules[action].name; }
+const char *action_name(enum action action)
+{
+    return rules[action].name;
+}
 
-/* ---- the standing ----------------------------------------------------------------------------------------------------- */
+/* ---- the standing ---------------------------------------------------------------------------- */
 
 static bool is_hidden_from_strangers(const struct rule *rule, const struct access_object *object)
 {
@@ -55,8 +58,8 @@ static enum status find_standing(struct db_conn *conn, const struct actor *actor
     *out = actor->account.id ? SIGNED_IN : ANYBODY;
     if (*out == ANYBODY || rule->subject == NOTHING)
         return OK;
-    /* Their other keys are those of an ordinary person, so that a key that leaks from a build does not open the whole hub. What
-     * is new in a name space is made by its owner alone: it speaks in that name. */
+    /* Their other keys are those of an ordinary person, so that a key that leaks from a build does not open the whole
+     * hub. What is new in a name space is made by its owner alone: it speaks in that name. */
     if (rule->subject == REPO && actor->account.is_admin && actor->key_role == ROLE_ADMIN) {
         *out = HUB_ADMIN;
         return OK;
@@ -69,11 +72,17 @@ static enum status find_standing(struct db_conn *conn, const struct actor *actor
     return OK;
 }
 
-/* ---- refusals ----------------------------------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 enum status access_hidden(const struct actor *actor, struct error *err)
 {
     return fail(err, actor->account.id ? NOT_FOUND : UNAUTHENTICATED, "RepoNotFound", "Repository not found");
+}
+
+/* To the letter: clients know it by its words (hub-protocol 0.4). */
+static enum status refuse_disabled(struct error *err)
+{
+    return fail(err, FORBIDDEN, NULL, "Access to this resource is disabled.");
 }
 
 static enum status refuse_stranger(struct error *err)
@@ -87,12 +96,13 @@ static enum status refuse_standing(const struct rule *rule, const struct access_
     const char *role = rule->standing == OWNER ? "admin" : "write";
     if (rule->subject == NAME_SPACE)
         return fail(err, FORBIDDEN, NULL,
-                    "You may not %s this name space: it takes its owner, or a member of the organisation with role %s", rule->deed,
-                    role);
+                    "You may not %s this name space: it takes its owner, or a member of the organisation with role %s",
+                    rule->deed, role);
+    const char *advice = rule->standing == WRITER ? ". Propose the change in a pull request, or ask them" : "";
     return fail(err, FORBIDDEN, NULL,
-                "You may not %s the %.*s %.*s: it takes its owner, or a member of the owning organisation with role %s%s",
-                rule->deed, STR_ARG(object->kind_name), STR_ARG(object->full_name), role,
-                rule->standing == WRITER ? ". Propose the change in a pull request, or ask them" : "");
+                "You may not %s the %.*s %.*s: it takes its owner, or a member of the owning organisation with role "
+                "%s%s",
+                rule->deed, STR_ARG(object->kind_name), STR_ARG(object->full_name), role, advice);
 }
 
 static enum status refuse_key(enum role has, enum role needs, struct error *err)
@@ -102,7 +112,7 @@ static enum status refuse_key(enum role has, enum role needs, struct error *err)
                 STR_ARG(role_name(needs)));
 }
 
-/* ---- the door ----------------------------------------------------------------------------------------------------------- */
+/* ---- the door -------------------------------------------------------------------------------- */
 
 enum status access_decide(struct db_conn *conn, const struct actor *actor, enum action action,
                           const struct access_object *object, struct error *err)
@@ -115,9 +125,7 @@ enum status access_decide(struct db_conn *conn, const struct actor *actor, enum 
     if (is_hidden_from_strangers(rule, object) && standing < READER)
         return access_hidden(actor, err);
     if (rule->subject == REPO && object->disabled)
-        return standing >= rule->when_disabled
-                   ? OK
-                   : fail(err, FORBIDDEN, NULL, "Access to this resource is disabled."); /* to the letter (hub-protocol 0.4) */
+        return standing >= rule->when_disabled ? OK : refuse_disabled(err);
     if (standing == ANYBODY && rule->standing > ANYBODY)
         return refuse_stranger(err);
     if (standing < rule->standing)

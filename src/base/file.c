@@ -143,10 +143,12 @@ enum status folder_make(const char *path, unsigned mode, struct error *err)
 {
     auto_arena struct arena arena = {0};
     char *copy = arena_cstr(&arena, str_of(path));
-    for (char *slash = copy; (slash = strchr(slash + 1, '/'));) {
-        *slash = '\0';
+    for (char *at = copy; *at; at++) {
+        if (*at != '/' || at == copy)
+            continue;
+        *at = '\0';
         TRY(folder_make_one(copy, mode, err));
-        *slash = '/';
+        *at = '/';
     }
     return folder_make_one(copy, mode, err);
 }

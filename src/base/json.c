@@ -48,7 +48,7 @@ enum status json_read(struct str text, size_t limit, json_t **out, struct error 
     if (text.len > limit)
         return fail(err, TOO_LARGE, NULL, "This JSON has %zu bytes; at most %zu are accepted.", text.len, limit);
     json_error_t found;
-    *out = json_loadb(str_given(text) ? text.data : "", text.len, JSON_REJECT_DUPLICATES, &found);
+    *out = json_loadb(str_given(text) ? text.data : "", text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &found);
     if (*out)
         return OK;
     return fail(err, INVALID, NULL, "This is not valid JSON: %s (at line %d, byte %d).",

@@ -16,7 +16,7 @@
 void json_release(json_t **value);
 
 /*
- * Parses one JSON text, an object or an array, of at most limit bytes. INVALID with the position or TOO_LARGE on failure, and *out
+ * Parses one JSON text (any value, so check its type) of at most limit bytes. INVALID with the position or TOO_LARGE on failure, and *out
  * is then NULL. The message never quotes the text. Release *out with json_decref.
  */
 enum status json_read(struct str text, size_t limit, json_t **out, struct error *err);

@@ -47,6 +47,15 @@ static bool has_control_or_backslash(struct str s)
     return false;
 }
 
+/* At most limit bytes of UTF-8, without a cut character at the end. */
+static struct str front(struct str s, size_t limit)
+{
+    size_t len = s.len < limit ? s.len : limit;
+    while (len && len < s.len && ((unsigned char)s.data[len] & 0xC0) == 0x80)
+        len--;
+    return str_slice(s, 0, len);
+}
+
 /* Messages quote the path only after it is known to be UTF-8 without controls: they also travel in HTTP headers. */
 enum status path_check(struct str path, struct error *err)
 {
@@ -71,9 +80,10 @@ enum status path_check(struct str path, struct error *err)
             reason = "the name of a file or folder may have at most 255 bytes";
         else if (folds_to_dot_git(name))
             reason = "a name in it means \".git\" on some file system, and git keeps that for itself";
-        if (reason)
-            return fail(err, UNPROCESSABLE, NULL, "The path \"%.*s\" cannot be stored: %s.",
-                        (int)(path.len < 300 ? path.len : 300), path.data, reason);
+        if (reason) {
+            struct str quoted = front(path, 300);
+            return fail(err, UNPROCESSABLE, NULL, "The path \"%.*s\" cannot be stored: %s.", STR_ARG(quoted), reason);
+        }
     }
     return OK;
 }

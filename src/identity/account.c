@@ -11,7 +11,10 @@
 static const char *const role_names[] = {
     [ROLE_NONE] = "none", [ROLE_READ] = "read", [ROLE_WRITE] = "write", [ROLE_ADMIN] = "admin"};
 
-struct str role_name(enum role role) { return str_of(role_names[role]); }
+struct str role_name(enum role role)
+{
+    return str_of(role_names[role]);
+}
 
 bool role_parse(struct str name, enum role *out)
 {
@@ -23,14 +26,18 @@ bool role_parse(struct str name, enum role *out)
     return false;
 }
 
-/* ---- names ---------------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static bool is_name_byte(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
 }
 
-static bool is_dash_or_dot(char c) { return c == '-' || c == '.'; }
+static bool is_dash_or_dot(char c)
+{
+    return c == '-' || c == '.';
+}
 
 enum status account_name_check(struct str name, struct error *err)
 {
@@ -38,25 +45,27 @@ enum status account_name_check(struct str name, struct error *err)
                 !is_dash_or_dot(name.data[name.len - 1]) && !str_has(name, STR("--")) && !str_has(name, STR(".."));
     for (size_t i = 0; good && i < name.len; i++)
         good = is_name_byte(name.data[i]);
-    return good ? OK
-                : fail(err, INVALID, NULL,
-                       "A name takes 1 to %d letters, digits, '-', '_' and '.', with no \"--\" or \"..\" in it and no '-' or "
-                       "'.' at its ends",
-                       NAME_LIMIT);
+    if (good)
+        return OK;
+    return fail(err, INVALID, NULL,
+                "A name takes 1 to %d letters, digits, '-', '_' and '.', without \"--\" or \"..\" in it or '-' or '.' "
+                "at its ends",
+                NAME_LIMIT);
 }
 
-/* First segments of addresses that are, or are likely to become, the hub's own. A repo may have such a name, an account not. */
+/* First segments of the hub's own addresses, today or one day. A repo may be called like that, an account may not. */
 static const char *const reserved_names[] = {
-    "api",      "assets", "buckets", "datasets", "docs",    "favicon.ico",   "git",        "healthz",  "join",
-    "kernels",  "lfs",    "log",     "login",    "logout",  "me",            "metrics",    "models",   "new",
-    "oauth",    "spaces", "static",  "settings", "transfer", "organizations", "robots.txt", "v1",
+    "api",     "assets", "buckets", "datasets", "docs",          "favicon.ico", "git",        "healthz", "join",
+    "kernels", "lfs",    "log",     "login",    "logout",        "me",          "metrics",    "models",  "new",
+    "oauth",   "spaces", "static",  "settings", "organizations", "transfer",    "robots.txt", "v1",
 };
 
 static enum status check_not_reserved(struct str name, struct error *err)
 {
     for (size_t i = 0; i < sizeof reserved_names / sizeof *reserved_names; i++)
         if (str_eq_nocase(name, str_of(reserved_names[i])))
-            return fail(err, INVALID, NULL, "The name \"%s\" is reserved for the hub's own addresses", reserved_names[i]);
+            return fail(err, INVALID, NULL, "The name \"%s\" is reserved for the hub's own addresses",
+                        reserved_names[i]);
     return OK;
 }
 
@@ -72,8 +81,8 @@ bool is_one_line(struct str text, size_t limit)
 static bool is_email(struct str email)
 {
     struct str rest = email, local;
-    return is_one_line(email, EMAIL_LIMIT) && !str_has(email, STR(" ")) && str_cut(&rest, '@', &local) && local.len > 0 &&
-           rest.len > 0;
+    return is_one_line(email, EMAIL_LIMIT) && !str_has(email, STR(" ")) && str_cut(&rest, '@', &local) &&
+           local.len > 0 && rest.len > 0;
 }
 
 static enum status check_new(const struct account_new *what, struct error *err)
@@ -87,7 +96,7 @@ static enum status check_new(const struct account_new *what, struct error *err)
     return OK;
 }
 
-/* ---- finding -------------------------------------------------------------------------------------------------------- */
+/* ---- finding --------------------------------------------------------------------------------- */
 
 static struct str copy_column(struct stmt *row, int column, struct arena *arena)
 {
@@ -121,7 +130,8 @@ static enum status read_one(struct stmt *row, struct arena *arena, bool *found, 
 
 static const char find_sql[] = "SELECT " ACCOUNT_COLUMNS " FROM account a WHERE a.name_folded = ?";
 
-enum status account_find(struct db_conn *conn, struct arena *arena, struct str name, struct account *out, struct error *err)
+enum status account_find(struct db_conn *conn, struct arena *arena, struct str name, struct account *out,
+                         struct error *err)
 {
     /* What cannot be a name is not looked up, and not repeated in the answer. */
     if (account_name_check(name, NULL) != OK)
@@ -143,7 +153,8 @@ enum status account_get(struct db_conn *conn, struct arena *arena, int64_t id, s
     TRY(db_prepare(conn, get_sql, &get, err));
     stmt_bind_int(get, 1, id);
     TRY(read_one(get, arena, &found, out, err));
-    return found ? OK : fail(err, NOT_FOUND, NULL, "There is no user or organisation with the number %lld", (long long)id);
+    return found ? OK
+                 : fail(err, NOT_FOUND, NULL, "There is no user or organisation with the number %lld", (long long)id);
 }
 
 enum status account_find_kind(struct db_conn *conn, struct arena *arena, struct str name, enum account_kind kind,
@@ -152,13 +163,15 @@ enum status account_find_kind(struct db_conn *conn, struct arena *arena, struct 
     TRY(account_find(conn, arena, name, out, err));
     if (out->kind == kind)
         return OK;
-    return fail(err, INVALID, NULL, kind == ACCOUNT_ORG ? "%.*s is a person, not an organisation" : "%.*s is an organisation, not a person",
+    return fail(err, INVALID, NULL,
+                kind == ACCOUNT_ORG ? "%.*s is a person, not an organisation" : "%.*s is an organisation, not a person",
                 STR_ARG(out->name));
 }
 
 static const char role_sql[] = "SELECT role FROM member WHERE org_id = ? AND user_id = ?";
 
-enum status account_role_in(struct db_conn *conn, int64_t account_id, int64_t owner_id, enum role *out, struct error *err)
+enum status account_role_in(struct db_conn *conn, int64_t account_id, int64_t owner_id, enum role *out,
+                            struct error *err)
 {
     *out = ROLE_NONE;
     if (account_id == 0 || owner_id == 0) /* nobody is not even nobody's owner */
@@ -180,7 +193,8 @@ static const char orgs_sql[] = "SELECT m.role, " ACCOUNT_COLUMNS " FROM member m
                                "WHERE m.user_id = ? ORDER BY a.name_folded";
 
 enum status account_orgs(struct db_conn *conn, struct arena *arena, int64_t account_id,
-                         void (*each)(void *context, const struct account *org, enum role role), void *context, struct error *err)
+                         void (*each)(void *context, const struct account *org, enum role role), void *context,
+                         struct error *err)
 {
     auto_stmt struct stmt *orgs = NULL;
     TRY(db_prepare(conn, orgs_sql, &orgs, err));
@@ -193,7 +207,7 @@ enum status account_orgs(struct db_conn *conn, struct arena *arena, int64_t acco
     return stmt_end(orgs, err);
 }
 
-/* ---- a new account ---------------------------------------------------------------------------------------------------- */
+/* ---- a new account --------------------------------------------------------------------------- */
 
 struct creation {
     const struct account_new *what;
@@ -236,13 +250,15 @@ static enum status write_account(struct db_conn *tx, void *context, struct error
     jw_key_int(&w, "account", new->id);
     jw_key_str(&w, "kind", new->what->kind == ACCOUNT_USER ? STR("user") : STR("org"));
     jw_key_str(&w, "name", new->what->name);
-    jw_key_bool(&w, "is_admin", new->what->kind == ACCOUNT_USER && new->what->is_admin);
+    jw_key_bool(&w, "is_admin", new->what->kind == ACCOUNT_USER &&new->what->is_admin);
     jw_end(&w);
-    struct event event = {.kind = &identity_events[EVENT_ACCOUNT_CREATE], .actor_id = new->by_id, .body = buf_view(&body)};
+    struct event event = {
+        .kind = &identity_events[EVENT_ACCOUNT_CREATE], .actor_id = new->by_id, .body = buf_view(&body)};
     return event_append(tx, &event, err);
 }
 
-enum status account_create(struct db *db, const struct account_new *what, int64_t by_id, int64_t *out_id, struct error *err)
+enum status account_create(struct db *db, const struct account_new *what, int64_t by_id, int64_t *out_id,
+                           struct error *err)
 {
     struct creation new = {.what = what, .by_id = by_id};
     TRY(check_new(what, err));
@@ -253,7 +269,7 @@ enum status account_create(struct db *db, const struct account_new *what, int64_
     return status;
 }
 
-/* ---- changes of an organisation ----------------------------------------------------------------------------------------- */
+/* ---- changes of an organisation -------------------------------------------------------------- */
 
 struct org_change {
     struct str org, user;
@@ -298,7 +314,8 @@ static enum status write_member(struct db_conn *tx, void *context, struct error 
     jw_key_str(&w, "user_name", user.name);
     jw_key_str(&w, "role", role_name(change->role));
     jw_end(&w);
-    struct event event = {.kind = &identity_events[EVENT_MEMBER_SET], .actor_id = change->by_id, .body = buf_view(&body)};
+    struct event event = {
+        .kind = &identity_events[EVENT_MEMBER_SET], .actor_id = change->by_id, .body = buf_view(&body)};
     return event_append(tx, &event, err);
 }
 

@@ -16,7 +16,7 @@ enum account_kind { ACCOUNT_USER = 1, ACCOUNT_ORG = 2 };
 struct account {
     int64_t id;
     enum account_kind kind;
-    struct str name, full_name, email; /* email absent for organisations */
+    struct str name, full_name, email; /* full_name is the name when none was given; email may be absent */
     bool is_admin;
     bool default_private; /* new repos of this name space are private unless they say otherwise */
     int64_t created_us;
@@ -57,12 +57,14 @@ enum status actor_of_key(struct db_conn *conn, struct arena *arena, int64_t key_
 
 /* ---- changes, each one write and one event; by_id is the account that does it, 0 for the command line ------------------- */
 
+/* full_name and email may be absent. INVALID for bad names and those of the hub's own addresses, CONFLICT for taken ones. */
 struct account_new {
     enum account_kind kind;
     struct str name, full_name, email;
     bool is_admin;
 };
 enum status account_create(struct db *db, const struct account_new *what, int64_t by_id, int64_t *out_id, struct error *err);
+/* ROLE_NONE ends a membership; NOT_FOUND when there is none. */
 enum status member_set(struct db *db, struct str org, struct str user, enum role role, int64_t by_id, struct error *err);
 enum status org_set_default_private(struct db *db, struct str org, bool on, int64_t by_id, struct error *err);
 

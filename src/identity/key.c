@@ -11,7 +11,7 @@
 #define SECRET_LEN 32 /* 62^32 is a little more than 2^190 */
 #define CHECK_LEN 6   /* 62^6 is more than 2^32 */
 
-/* ---- making tokens -------------------------------------------------------------------------------------------------- */
+/* ---- making tokens --------------------------------------------------------------------------- */
 
 static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -43,7 +43,7 @@ static uint32_t crc32_of(struct str data)
     return ~crc;
 }
 
-/* cairn_<id>_<secret><check> (access C13). The check lets scanners of public code tell a token from what only looks like one. */
+/* cairn_<id>_<secret><check> (access C13). By the check, scanners of public code know a token from a look-alike. */
 static struct str make_token(struct arena *arena, const char id[ID_LEN])
 {
     char secret[SECRET_LEN], check[CHECK_LEN];
@@ -55,15 +55,16 @@ static struct str make_token(struct arena *arena, const char id[ID_LEN])
     return arena_printf(arena, "%.*s%.*s", STR_ARG(checked), CHECK_LEN, check);
 }
 
-/* ---- who asks --------------------------------------------------------------------------------------------------------- */
+/* ---- who asks -------------------------------------------------------------------------------- */
 
+/* To the letter: clients know it by its words (hub-protocol 0.4). */
 static enum status fail_credentials(struct error *err)
 {
-    return fail(err, UNAUTHENTICATED, NULL, "Invalid credentials in Authorization header"); /* to the letter (hub-protocol 0.4) */
+    return fail(err, UNAUTHENTICATED, NULL, "Invalid credentials in Authorization header");
 }
 
-#define ACTOR_SQL(condition)                                                                                             \
-    "SELECT k.id, k.name, k.role, k.created_us, " ACCOUNT_COLUMNS                                                        \
+#define ACTOR_SQL(condition)                                                                                           \
+    "SELECT k.id, k.name, k.role, k.created_us, " ACCOUNT_COLUMNS                                                      \
     " FROM api_key k JOIN account a ON a.id = k.account_id WHERE k.revoked_us IS NULL AND " condition
 
 static const char by_secret_sql[] = ACTOR_SQL("k.secret_sha256 = ?");
@@ -83,10 +84,9 @@ static enum status read_actor(struct stmt *row, struct arena *arena, struct acto
     return found ? OK : fail_credentials(err);
 }
 
-/*
- * The index is searched by hash: how long that takes tells about the hash of a guess, from which nothing about a token follows.
- */
-enum status actor_authenticate(struct db_conn *conn, struct arena *arena, struct str token, struct actor *out, struct error *err)
+/* How long the search takes tells how near the hash of a guess is to a stored one; that helps nobody to guess. */
+enum status actor_authenticate(struct db_conn *conn, struct arena *arena, struct str token, struct actor *out,
+                               struct error *err)
 {
     uint8_t digest[SHA256_SIZE];
     auto_stmt struct stmt *find = NULL;
@@ -98,7 +98,8 @@ enum status actor_authenticate(struct db_conn *conn, struct arena *arena, struct
     return read_actor(find, arena, out, err);
 }
 
-enum status actor_of_key(struct db_conn *conn, struct arena *arena, int64_t key_id, struct actor *out, struct error *err)
+enum status actor_of_key(struct db_conn *conn, struct arena *arena, int64_t key_id, struct actor *out,
+                         struct error *err)
 {
     auto_stmt struct stmt *find = NULL;
     TRY(db_prepare(conn, by_id_sql, &find, err));
@@ -106,7 +107,7 @@ enum status actor_of_key(struct db_conn *conn, struct arena *arena, int64_t key_
     return read_actor(find, arena, out, err);
 }
 
-/* ---- changes ---------------------------------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 struct key_change {
     struct str user, name;
@@ -117,8 +118,8 @@ struct key_change {
     struct arena arena;
 };
 
-static enum status append_key_event(struct db_conn *tx, int kind, const struct key_change *change, const struct account *user,
-                                    int64_t key_id, struct str public_id, struct error *err)
+static enum status append_key_event(struct db_conn *tx, int kind, const struct key_change *change,
+                                    const struct account *user, int64_t key_id, struct str public_id, struct error *err)
 {
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
@@ -135,7 +136,8 @@ static enum status append_key_event(struct db_conn *tx, int kind, const struct k
     return event_append(tx, &event, err);
 }
 
-static const char live_sql[] = "SELECT id, public_id FROM api_key WHERE account_id = ? AND name = ? AND revoked_us IS NULL";
+static const char live_sql[] =
+    "SELECT id, public_id FROM api_key WHERE account_id = ? AND name = ? AND revoked_us IS NULL";
 
 /* The live key of that name; *id is 0 when there is none. */
 static enum status find_live(struct db_conn *tx, struct key_change *change, int64_t account_id, int64_t *id,
@@ -168,7 +170,8 @@ static enum status insert_key(struct db_conn *tx, const struct key_change *new, 
     stmt_bind_int(create, 6, now_us());
     enum status status = stmt_run(create, err);
     if (status == CONFLICT)
-        return fail(err, CONFLICT, NULL, "This token exists already, or did until it was revoked; choose another value");
+        return fail(err, CONFLICT, NULL,
+                    "This token exists already, or did until it was revoked; choose another value");
     return status;
 }
 
@@ -191,7 +194,8 @@ static enum status check_key_name(struct str name, struct error *err)
 {
     if (name.len >= 1 && is_one_line(name, KEY_NAME_LIMIT) && str_trim(name).len == name.len)
         return OK;
-    return fail(err, INVALID, NULL, "The name of a token is one line of 1 to %d bytes, without space at its ends", KEY_NAME_LIMIT);
+    return fail(err, INVALID, NULL, "The name of a token is one line of 1 to %d bytes, without space at its ends",
+                KEY_NAME_LIMIT);
 }
 
 /* It has to fit into an HTTP header as one word. The message never repeats it. */
@@ -200,11 +204,12 @@ static enum status check_token(struct str value, struct error *err)
     bool good = value.len >= 1 && value.len <= TOKEN_LIMIT;
     for (size_t i = 0; good && i < value.len; i++)
         good = value.data[i] > ' ' && value.data[i] < 0x7f;
-    return good ? OK : fail(err, INVALID, NULL, "A token is 1 to %d visible ASCII characters without space", TOKEN_LIMIT);
+    return good ? OK
+                : fail(err, INVALID, NULL, "A token is 1 to %d visible ASCII characters without space", TOKEN_LIMIT);
 }
 
-enum status key_create(struct db *db, struct arena *arena, struct str user, struct str name, enum role role, struct str value,
-                       int64_t by_id, struct str *token, struct error *err)
+enum status key_create(struct db *db, struct arena *arena, struct str user, struct str name, enum role role,
+                       struct str value, int64_t by_id, struct str *token, struct error *err)
 {
     struct key_change new = {.user = user, .name = name, .role = role, .by_id = by_id};
     assert(role > ROLE_NONE);

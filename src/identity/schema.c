@@ -2,37 +2,39 @@
 #include "identity/internal.h"
 
 /*
- * Accounts are never deleted, so that an id means the same person for as long as events name it. Keys stay after they are
- * revoked for the same reason; and because secret_sha256 is unique among all of them, a revoked token cannot be imported again.
+ * Accounts are never deleted, so that an id means the same person for as long as events name it. Keys stay after they
+ * are revoked for the same reason; and because secret_sha256 is unique among all of them, a revoked token cannot be
+ * imported again.
  */
-static const char create_sql[] = "CREATE TABLE account ("
-                                 "  id INTEGER PRIMARY KEY,"
-                                 "  kind BIGINT NOT NULL,"
-                                 "  name TEXT NOT NULL,"
-                                 "  name_folded TEXT NOT NULL UNIQUE,"
-                                 "  full_name TEXT,"
-                                 "  email TEXT,"
-                                 "  is_admin BIGINT NOT NULL,"
-                                 "  default_private BIGINT NOT NULL,"
-                                 "  created_us BIGINT NOT NULL);"
+static const char create_sql[] =
+    "CREATE TABLE account ("
+    "  id INTEGER PRIMARY KEY,"
+    "  kind BIGINT NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  name_folded TEXT NOT NULL UNIQUE,"
+    "  full_name TEXT,"
+    "  email TEXT,"
+    "  is_admin BIGINT NOT NULL,"
+    "  default_private BIGINT NOT NULL,"
+    "  created_us BIGINT NOT NULL);"
 
-                                 "CREATE TABLE member ("
-                                 "  org_id BIGINT NOT NULL REFERENCES account (id),"
-                                 "  user_id BIGINT NOT NULL REFERENCES account (id),"
-                                 "  role BIGINT NOT NULL,"
-                                 "  PRIMARY KEY (org_id, user_id));"
-                                 "CREATE INDEX member_user ON member (user_id);"
+    "CREATE TABLE member ("
+    "  org_id BIGINT NOT NULL REFERENCES account (id),"
+    "  user_id BIGINT NOT NULL REFERENCES account (id),"
+    "  role BIGINT NOT NULL,"
+    "  PRIMARY KEY (org_id, user_id));"
+    "CREATE INDEX member_user ON member (user_id);"
 
-                                 "CREATE TABLE api_key ("
-                                 "  id INTEGER PRIMARY KEY,"
-                                 "  account_id BIGINT NOT NULL REFERENCES account (id),"
-                                 "  name TEXT NOT NULL,"
-                                 "  role BIGINT NOT NULL,"
-                                 "  secret_sha256 BLOB NOT NULL UNIQUE,"
-                                 "  public_id TEXT NOT NULL UNIQUE,"
-                                 "  created_us BIGINT NOT NULL,"
-                                 "  revoked_us BIGINT);"
-                                 "CREATE UNIQUE INDEX api_key_name ON api_key (account_id, name) WHERE revoked_us IS NULL;";
+    "CREATE TABLE api_key ("
+    "  id INTEGER PRIMARY KEY,"
+    "  account_id BIGINT NOT NULL REFERENCES account (id),"
+    "  name TEXT NOT NULL,"
+    "  role BIGINT NOT NULL,"
+    "  secret_sha256 BLOB NOT NULL UNIQUE,"
+    "  public_id TEXT NOT NULL UNIQUE,"
+    "  created_us BIGINT NOT NULL,"
+    "  revoked_us BIGINT);"
+    "CREATE UNIQUE INDEX api_key_name ON api_key (account_id, name) WHERE revoked_us IS NULL;";
 
 const struct migration_set identity_migrations = {"identity", (const char *const[]){create_sql, NULL}};
 

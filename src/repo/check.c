@@ -83,11 +83,18 @@ static void expect(struct checker *c, enum git_kind kind, const struct oid *oid,
  * --------------------------------------------------------------------------------------------------------------------------
  */
 
+static bool same_parents(const struct commit *a, const struct commit *b)
+{
+    bool same = a->parent_count == b->parent_count;
+    for (size_t i = 0; same && i < a->parent_count; i++)
+        same = oid_eq(&a->parents[i], &b->parents[i]);
+    return same;
+}
+
 static enum status check_commit(struct checker *c, struct arena *arena, const struct oid *oid, struct str hex,
                                 struct str content, struct error *err)
 {
-    struct commit commit;
-    struct oid row_tree;
+    struct commit commit, row;
     if (!commit_parse(arena, content, &commit)) {
         finding(c, "commit %.*s is malformed", STR_ARG(hex));
         return OK;
@@ -95,11 +102,11 @@ static enum status check_commit(struct checker *c, struct arena *arena, const st
     expect(c, GIT_TREE, &commit.tree, "commit", hex);
     for (size_t i = 0; i < commit.parent_count; i++)
         expect(c, GIT_COMMIT, &commit.parents[i], "commit", hex);
-    enum status status = commit_tree(c->conn, c->repo_id, oid, &row_tree, err);
+    enum status status = commit_get(c->conn, arena, c->repo_id, oid, &row, err);
     if (status != OK && status != NOT_FOUND)
         return status;
-    if (status == NOT_FOUND || !oid_eq(&row_tree, &commit.tree))
-        finding(c, "commit %.*s has no row, or one with another tree", STR_ARG(hex));
+    if (status == NOT_FOUND || !oid_eq(&row.tree, &commit.tree) || !same_parents(&row, &commit))
+        finding(c, "commit %.*s has no row, or one with another tree or other parents", STR_ARG(hex));
     return OK;
 }
 
@@ -141,15 +148,25 @@ static enum status check_blob(struct checker *c, struct stmt *row, struct str he
     return OK;
 }
 
+/* People's tags mostly name commits, but git lets them name anything. */
 static void check_tag(struct checker *c, struct str hex, struct str content)
 {
+    static const struct str names[] = {[GIT_COMMIT] = {"type commit", 11},
+                                       [GIT_TREE] = {"type tree", 9},
+                                       [GIT_BLOB] = {"type blob", 9},
+                                       [GIT_TAG] = {"type tag", 8}};
     struct oid target;
-    struct str rest = content, line;
-    str_cut(&rest, '\n', &line);
-    if (!str_starts(line, STR("object ")) || !hex_decode(str_from(line, 7), target.bytes, sizeof target.bytes))
+    struct str rest = content, object, type;
+    str_cut(&rest, '\n', &object);
+    str_cut(&rest, '\n', &type);
+    enum git_kind kind = GIT_COMMIT;
+    while (kind <= GIT_TAG && !str_eq(type, names[kind]))
+        kind++;
+    if (kind > GIT_TAG || !str_starts(object, STR("object ")) ||
+        !hex_decode(str_from(object, 7), target.bytes, sizeof target.bytes))
         finding(c, "tag %.*s is malformed", STR_ARG(hex));
     else
-        expect(c, GIT_COMMIT, &target, "tag", hex);
+        expect(c, kind, &target, "tag", hex);
 }
 
 static const char objects_sql[] = "SELECT oid, kind, size, encoding, bytes, lfs_sha256, lfs_size FROM git_object "

@@ -242,16 +242,23 @@ enum status commit_history(struct db_conn *conn, int64_t repo_id, const struct o
 
 static const char tree_sql[] = "SELECT tree FROM commit_row WHERE repo_id = ? AND oid = ?";
 
+enum status commit_hold(struct db_conn *conn, int64_t repo_id, const struct oid *commit, struct stmt **hold,
+                        struct oid *tree, struct error *err)
+{
+    TRY(db_prepare(conn, tree_sql, hold, err));
+    stmt_bind_int(*hold, 1, repo_id);
+    stmt_bind_blob(*hold, 2, commit->bytes, sizeof commit->bytes);
+    if (stmt_next(*hold)) {
+        oid_from(tree, stmt_str(*hold, 0));
+        return OK;
+    }
+    TRY(stmt_end(*hold, err));
+    return no_commit(err, commit);
+}
+
 enum status commit_tree(struct db_conn *conn, int64_t repo_id, const struct oid *commit, struct oid *tree,
                         struct error *err)
 {
-    auto_stmt struct stmt *get = NULL;
-    TRY(db_prepare(conn, tree_sql, &get, err));
-    stmt_bind_int(get, 1, repo_id);
-    stmt_bind_blob(get, 2, commit->bytes, sizeof commit->bytes);
-    bool found = stmt_next(get);
-    if (found)
-        oid_from(tree, stmt_str(get, 0));
-    TRY(stmt_end(get, err));
-    return found ? OK : no_commit(err, commit);
+    auto_stmt struct stmt *hold = NULL;
+    return commit_hold(conn, repo_id, commit, &hold, tree, err);
 }

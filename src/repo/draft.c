@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "repo/draft.h"
 #include "base/json.h"
+#include "base/path.h"
 #include "base/time.h"
 #include "repo/internal.h"
 #include <assert.h>
@@ -156,12 +157,13 @@ enum status draft_build(struct draft *draft, struct arena *arena, const struct d
 {
     (void)arena;
     auto_conn struct db_conn *conn = NULL;
+    auto_stmt struct stmt *hold = NULL;
     struct oid before;
     forget_built(draft);
     TRY(db_reader(draft->db, &conn, err));
     struct git_source from = source_of(draft, conn);
     if (how->parent)
-        TRY(commit_tree(conn, draft->repo_id, how->parent, &before, err));
+        TRY(commit_hold(conn, draft->repo_id, how->parent, &hold, &before, err));
     TRY(edit_apply(&from, how->parent ? &before : NULL, draft->edits, draft->edit_count, &draft->built, &draft->root,
                    err));
     *unchanged = how->parent && !how->squash && oid_eq(&draft->root, &before);
@@ -283,6 +285,8 @@ enum status draft_apply(struct draft *draft, const struct repo *repo, struct str
                         int64_t by_id, db_write_fn *also, void *also_context, struct error *err)
 {
     assert(draft->is_built && draft->repo_id == repo->id);
+    if (!expected)
+        TRY(ref_name_check(ref, err));
     struct application a = {draft, repo->id, by_id, ref, expected, also, also_context};
     return db_write(draft->db, apply_in_write, &a, err);
 }

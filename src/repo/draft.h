@@ -34,7 +34,8 @@ struct draft_commit {
 };
 /*
  * Builds against parent. *unchanged is true when the tree is the parent's own: there is nothing to apply, *commit is
- * the parent. UNPROCESSABLE when a file stands where a folder is needed.
+ * the parent. UNPROCESSABLE when a file stands where a folder is needed, or a folder where a file is to be written: who
+ * means it removes the one first, in the same draft.
  */
 enum status draft_build(struct draft *draft, struct arena *arena, const struct draft_commit *how, struct oid *commit,
                         bool *unchanged, struct error *err);
@@ -49,9 +50,10 @@ enum status draft_list(struct draft *draft, struct arena *arena, struct str fold
                        struct error *err);
 
 /*
- * Stores what was built and moves ref from the head it was built on (or creates it, when expected is NULL) to the new
- * commit; also appends the event "commit". STALE when ref stands elsewhere. also (may be NULL) runs in the same write:
- * what the hub keeps per repo, such as its card.
+ * Stores what was built and moves ref from the head it was built on to the new commit; also appends the event "commit".
+ * STALE when ref stands elsewhere. When expected is NULL it creates ref (a pull request's, say): CONFLICT when it
+ * exists, INVALID when it is no name. also (may be NULL) runs in the same write: what the hub keeps per repo, such as
+ * its card. Not to be called after *unchanged.
  */
 enum status draft_apply(struct draft *draft, const struct repo *repo, struct str ref, const struct oid *expected,
                         int64_t by_id, db_write_fn *also, void *also_context, struct error *err);

@@ -166,6 +166,9 @@ static enum status put(struct editor *e, struct node *root, const struct edit *e
 {
     struct node *node = root;
     TRY(reach(e, edit->path, &node, err));
+    struct git_row blob;
+    if (edit->kind == EDIT_PUT_ENTRY && !edit->is_folder)
+        TRY(git_blob_row(e->from, &edit->oid, &blob, err)); /* another repo's would be missing in this one */
     bool was_folder = !node->gone && node->mode == MODE_FOLDER;
     if (edit->is_folder && !node->gone && !was_folder)
         return file_in_the_way(edit->path, node, err);

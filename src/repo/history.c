@@ -55,10 +55,13 @@ enum status commit_list(struct db_conn *conn, struct arena *arena, int64_t repo_
                         struct error *err)
 {
     auto_arena struct arena scratch = {0};
+    auto_stmt struct stmt *hold = NULL;
     struct front front = {0};
+    struct oid tree;
     size_t capacity = 0;
     *out = NULL;
     *count = 0;
+    TRY(commit_hold(conn, repo_id, from, &hold, &tree, err));
     TRY(commit_history(conn, repo_id, from, total, err));
     TRY(front_add(conn, &scratch, repo_id, from->bytes, &front, err));
     for (int64_t passed = 0; front.count && (int64_t)*count < limit; passed++) {

@@ -142,6 +142,13 @@ enum status commit_insert(struct db_conn *tx, int64_t repo_id, const struct comm
 bool commit_parse(struct arena *arena, struct str content, struct commit *out);
 enum status commit_tree(struct db_conn *conn, int64_t repo_id, const struct oid *commit, struct oid *tree,
                         struct error *err);
+/*
+ * As commit_tree(), and leaves the statement standing on its row until the caller releases it. An open statement keeps
+ * its connection in one read transaction, so that what is read meanwhile is of one state, and SQLite does not take and
+ * drop its locks for each of thousands of look-ups (they were more than half of a listing's time).
+ */
+enum status commit_hold(struct db_conn *conn, int64_t repo_id, const struct oid *commit, struct stmt **hold,
+                        struct oid *tree, struct error *err);
 
 enum status commit_by_row(struct db_conn *conn, struct arena *arena, int64_t row, struct commit *out,
                           struct error *err);

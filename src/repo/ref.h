@@ -18,9 +18,10 @@ struct revision {
 
 /*
  * Resolves a decoded revision: branch, tag (an annotated one is followed to its commit), full ref name, commit id of 40
- * or 7 to 39 hex digits (unambiguous within the repo). A branch wins over a tag of the same name. NOT_FOUND
- * "RevisionNotFound", "Invalid rev id: X" otherwise. A commit id of this repo is accepted whether or not a ref reaches
- * it.
+ * or 7 to 39 hex digits (unambiguous within the repo). A branch wins over a tag of the same name; a commit id of 40
+ * digits and a full ref name win over both, so that nobody can take over what others have pinned. A short id comes
+ * last. NOT_FOUND "RevisionNotFound", "Invalid rev id: X" otherwise. A commit id of this repo is accepted whether or
+ * not a ref reaches it.
  */
 enum status revision_resolve(struct db_conn *conn, struct arena *arena, int64_t repo_id, struct str revision,
                              struct revision *out, struct error *err);
@@ -33,7 +34,11 @@ struct ref {
 enum status ref_list(struct db_conn *conn, struct arena *arena, int64_t repo_id, struct ref **out, size_t *count,
                      struct error *err);
 
-/* name is the full ref name; CONFLICT "Reference refs/heads/x already exists" unless overwrite. */
+/*
+ * name is the full ref name. CONFLICT "Reference refs/heads/x already exists" unless overwrite, and when a ref "x/y" or
+ * "x" is in the way of "x" or "x/y": git could not hold both. NOT_FOUND "RevisionNotFound" when the repo has no such
+ * commit.
+ */
 enum status ref_create(struct db *db, const struct repo *repo, struct str name, const struct oid *target,
                        bool overwrite, int64_t by_id, struct error *err);
 /* NOT_FOUND "RevisionNotFound" when it is not there. */
@@ -43,7 +48,7 @@ struct signature {
     struct str name, email;
     int64_t at_us;
 };
-/* A tag with a message is a git tag object; without one (absent message) just a ref. CONFLICT when it exists. */
+/* A tag with a message is a git tag object; without one (absent message) just a ref. Errors as ref_create(). */
 enum status tag_create(struct db *db, const struct repo *repo, struct str tag, struct str message,
                        const struct oid *target, const struct signature *tagger, int64_t by_id, struct error *err);
 

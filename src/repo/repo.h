@@ -9,8 +9,8 @@
 #include "store/store.h"
 
 /*
- * Repos: their names and settings (this header), their git objects (object.h), refs (ref.h), what a revision holds
- * (tree.h) and how it changes (draft.h). Git objects are rows; a commit is one write. None of these functions asks
+ * Repos: their names and settings (this header), refs (ref.h), what a revision holds (tree.h) and how it changes
+ * (draft.h). Git objects are rows; a commit is one write. None of these functions asks
  * access_decide(): the caller has.
  */
 extern const struct migration_set repo_migrations;

@@ -2,10 +2,10 @@
 #include "repo/internal.h"
 
 /*
- * repo_serial: numbers of repos are never given twice, because events and signed addresses outlive a repo.
- * git_object: what a listing asks stands before the bytes, which are last so that reading it stays on the row's first
- * page. commit_row: history counts the commits that are reachable from this one, itself included. path_touch: the paths
- * (and folders above them) in which a commit differs from its first parent.
+ * - repo_serial: numbers of repos are never given twice, because events and signed addresses outlive a repo.
+ * - git_object: what a listing asks stands before the bytes, so that reading it stays on the row's first page.
+ * - commit_row: history counts the commits that are reachable from this one, itself included.
+ * - path_touch: the paths, and folders above them, in which a commit differs from its first parent.
  */
 static const char create_sql[] = "CREATE TABLE repo_serial (last BIGINT NOT NULL);"
                                  "INSERT INTO repo_serial (last) VALUES (0);"

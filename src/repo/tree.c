@@ -131,8 +131,9 @@ enum status entry_find(struct db_conn *conn, struct arena *arena, int64_t repo_i
                        struct str path, bool last_commit, struct entry *out, struct error *err)
 {
     struct git_source from = {.conn = conn, .repo_id = repo_id};
+    auto_stmt struct stmt *hold = NULL;
     struct oid root;
-    TRY(commit_tree(conn, repo_id, commit, &root, err));
+    TRY(commit_hold(conn, repo_id, commit, &hold, &root, err));
     struct lineage *line = last_commit ? lineage_new(conn, arena, repo_id, commit) : NULL;
     return find_entry(&from, arena, &root, path, line, out, err);
 }
@@ -142,8 +143,9 @@ enum status entry_list(struct db_conn *conn, struct arena *arena, int64_t repo_i
                        struct error *err)
 {
     struct git_source from = {.conn = conn, .repo_id = repo_id};
+    auto_stmt struct stmt *hold = NULL;
     struct oid root;
-    TRY(commit_tree(conn, repo_id, commit, &root, err));
+    TRY(commit_hold(conn, repo_id, commit, &hold, &root, err));
     struct lineage *line = how->last_commit ? lineage_new(conn, arena, repo_id, commit) : NULL;
     return list_entries(&from, arena, &root, folder, how, line, out, count, more, err);
 }

@@ -15,7 +15,8 @@ static bool read_mode(struct str digits, unsigned *mode)
             return false;
         *mode = 8 * *mode + (unsigned)(digits.data[i] - '0');
     }
-    return digits.len >= 5 && digits.len <= 6;
+    unsigned type = *mode & 0170000;
+    return digits.len <= 6 && (*mode == MODE_FOLDER || *mode == MODE_SUBMODULE || type == 0100000 || type == 0120000);
 }
 
 bool tree_next(struct str *rest, struct tree_item *out)

@@ -272,16 +272,14 @@ static enum status read_list(struct reader *r, int depth, json_t *out)
     }
 }
 
+/* The caller owns *key also when it is refused. */
 static enum status read_key(struct reader *r, int depth, const json_t *mapping, json_t **key)
 {
     if (r->event.type != YAML_SCALAR_EVENT)
         return bad(r, INVALID, "a key must be a plain text");
     r->event.data.scalar.style = YAML_DOUBLE_QUOTED_SCALAR_STYLE; /* as it is written: 1 and true are "1" and "true" */
     TRY(read_scalar(r, depth, key));
-    if (!json_object_get(mapping, json_string_value(*key)))
-        return OK;
-    json_decref(*key);
-    return bad(r, INVALID, "the key is given twice");
+    return json_object_get(mapping, json_string_value(*key)) ? bad(r, INVALID, "the key is given twice") : OK;
 }
 
 static enum status read_mapping(struct reader *r, int depth, json_t *out)

@@ -95,6 +95,7 @@ static const int allowed[] = {
 static const int allowed_sanitized[] = {
     SCMP_SYS(mprotect),    SCMP_SYS(sigaltstack), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(gettid),
     SCMP_SYS(sched_yield), SCMP_SYS(getpid),      SCMP_SYS(prctl),        SCMP_SYS(nanosleep),      SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(sysinfo),
 };
 
 static int allow_all(scmp_filter_ctx filter, const int *calls, size_t count)

@@ -74,11 +74,8 @@ static enum status start(const struct worker *worker, struct str input, int *out
         return fail_errno(err, "pipe2");
     auto_fd int theirs = ends[1], ours = ends[0];
     int failed = spawn(worker, in, theirs, pid);
-    if (failed) {
-        errno = failed;
-        fail_errno(err, worker->program);
-        return err ? (err->status = UNAVAILABLE) : UNAVAILABLE;
-    }
+    if (failed)
+        return fail(err, UNAVAILABLE, NULL, "%s cannot be started: %s", worker->program, strerrordesc_np(failed));
     *output = ours;
     ours = -1;
     return OK;
@@ -148,10 +145,13 @@ static enum status check_summary(struct str answer, struct buf *out, struct erro
     const char *dtype;
     json_t *count;
     TRY(json_read(answer, OUTPUT_LIMIT, &root, err));
+    struct str error = json_get_str(root, "error");
+    if (!str_given(error) && !json_is_object(json_object_get(root, "parameters")))
+        return fail(err, UNAVAILABLE, NULL, "The worker gave no answer that makes sense");
     struct json_writer w = jw_to(out);
     jw_object(&w);
-    if (str_given(json_get_str(root, "error"))) {
-        jw_key_str(&w, "error", json_get_str(root, "error"));
+    if (str_given(error)) {
+        jw_key_str(&w, "error", error);
         jw_end(&w);
         return OK;
     }

@@ -30,8 +30,8 @@ enum status worker_run(const struct worker *worker, struct str input, struct buf
 /*
  * What the header of a safetensors file holds (the bytes after the 8 bytes of length), found by the child:
  * {"parameters":{"F32":n,…},"total":n,"tensors":n}, or {"error":"…"} when the header is not valid. Both are OK, as both are
- * lasting facts about those bytes; an error says that this look failed, and callers go on without a summary. The arena is
- * for passing use.
+ * lasting facts about those bytes; an error says that this look failed, and callers go on without a summary.
+ * arena may be NULL; nothing of the result is in it.
  */
 enum status scan_safetensors(struct str header, struct arena *arena, struct buf *out_json, struct error *err);
 

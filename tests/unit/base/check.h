@@ -11,9 +11,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#undef fail /* is the function of base/error.h here, which is why broken() stands in for cmocka's fail_msg() */
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define assert_str(actual, expected) check_str((actual), (expected), __FILE__, __LINE__)
+
+#define broken(...) (print_error(__VA_ARGS__), print_error("\n"), _fail(__FILE__, __LINE__))
 
 static inline void check_str(struct str actual, const char *expected, const char *file, int line)
 {
@@ -32,6 +35,9 @@ static inline struct str exact(struct str s)
     return (struct str){copy, s.len};
 }
 
-static inline void done(struct str copy) { test_free((void *)copy.data); }
+static inline void done(struct str copy)
+{
+    test_free((void *)copy.data);
+}
 
 #endif

@@ -90,7 +90,8 @@ static void whole_numbers_are_read_to_the_last_digit(void **state)
 static void what_is_not_a_whole_number_is_refused_and_changes_nothing(void **state)
 {
     (void)state;
-    const char *const bad[] = {"", "-1", "+1", " 1", "1 ", "1.0", "0x1", "9223372036854775808", "99999999999999999999", "a"};
+    const char *const bad[] = {"", "-1", "+1", " 1", "1 ", "1.0", "0x1", "9223372036854775808", "99999999999999999999",
+                               "a"};
     for (size_t i = 0; i < COUNT(bad); i++) {
         int64_t n = 7;
         assert_false(str_to_i64(str_of(bad[i]), &n));

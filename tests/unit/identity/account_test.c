@@ -1,16 +1,32 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "helper.h"
 
-/* ---- names ---------------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 #define X48 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 static void good_names_are_accepted(void **state)
 {
     (void)state;
-    static const char *const names[] = {"a",       "A",     "7",          "_",    "__x__", "a-b",    "a.b", "a_b",
-                                        "x.-y",    "9lives", X48 X48,      "admin", "user",  "models", "api", "a.git",
-                                        "Org-1.x", "_a",     "__DUMMY_TRANSFORMERS_USER__"};
+    static const char *const names[] = {"a",
+                                        "A",
+                                        "7",
+                                        "_",
+                                        "__x__",
+                                        "a-b",
+                                        "a.b",
+                                        "a_b",
+                                        "x.-y",
+                                        "9lives",
+                                        X48 X48,
+                                        "admin",
+                                        "user",
+                                        "models",
+                                        "api",
+                                        "a.git",
+                                        "Org-1.x",
+                                        "_a",
+                                        "__DUMMY_TRANSFORMERS_USER__"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         GOOD(account_name_check(str_of(names[i]), err));
 }
@@ -19,10 +35,10 @@ static void bad_names_are_refused(void **state)
 {
     (void)state;
     static const struct str names[] = {
-        {NULL, 0},      {"", 0},        {".", 1},      {"..", 2},        {"-", 1},      {"a--b", 4},  {"a..b", 4},
-        {"-a", 2},      {"a-", 2},      {".a", 2},     {"a.", 2},        {"a b", 3},    {" a", 2},    {"a\n", 2},
-        {"a\0b", 3},    {"a/b", 3},     {"a\\b", 3},   {"caf\xc3\xa9", 5}, {"\xff", 1},   {"a%2e", 4},  {"a@b", 3},
-        {"a:b", 3},     {"a+b", 3},     {"a~", 2},     {"--data", 6},    {"a'b", 3},    {"a\"b", 3},  {X48 X48 "x", 97},
+        {NULL, 0},           {"", 0},    {".", 1},    {"..", 2},          {"-", 1},    {"a--b", 4}, {"a..b", 4},
+        {"-a", 2},           {"a-", 2},  {".a", 2},   {"a.", 2},          {"a b", 3},  {" a", 2},   {"a\n", 2},
+        {"a\0b", 3},         {"a/b", 3}, {"a\\b", 3}, {"caf\xc3\xa9", 5}, {"\xff", 1}, {"a%2e", 4}, {"a@b", 3},
+        {"a:b", 3},          {"a+b", 3}, {"a~", 2},   {"--data", 6},      {"a'b", 3},  {"a\"b", 3}, {X48 X48 "x", 97},
         {".well-known", 11},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -31,10 +47,10 @@ static void bad_names_are_refused(void **state)
 
 static void names_of_the_hubs_own_addresses_are_reserved_in_any_case(void **state)
 {
-    static const char *const names[] = {"api",      "datasets", "spaces", "models",  "kernels",  "buckets",       "log",
-                                        "oauth",    "healthz",  "metrics", "settings", "login",   "organizations", "join",
-                                        "new",      "static",   "assets", "docs",    "git",      "lfs",           "me",
-                                        "transfer", "API",      "Models", "DataSets", "robots.txt"};
+    static const char *const names[] = {
+        "api",     "datasets", "spaces", "models",        "kernels", "buckets", "log",      "oauth",     "healthz",
+        "metrics", "settings", "login",  "organizations", "join",    "new",     "static",   "assets",    "docs",
+        "git",     "lfs",      "me",     "transfer",      "API",     "Models",  "DataSets", "robots.txt"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         EXPECT(INVALID, make(*state, ACCOUNT_USER, names[i], NULL, err));
         EXPECT(INVALID, make(*state, ACCOUNT_ORG, names[i], NULL, err));
@@ -44,12 +60,13 @@ static void names_of_the_hubs_own_addresses_are_reserved_in_any_case(void **stat
 
 static void names_that_only_look_reserved_are_free(void **state)
 {
-    static const char *const names[] = {"admin", "user", "__DUMMY_TRANSFORMERS_USER__", "apis", "model", "my-datasets", "_api"};
+    static const char *const names[] = {"admin",       "user", "__DUMMY_TRANSFORMERS_USER__", "apis", "model",
+                                        "my-datasets", "_api"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         add_user(*state, names[i]);
 }
 
-/* ---- accounts ---------------------------------------------------------------------------------------------------------- */
+/* ---- accounts -------------------------------------------------------------------------------- */
 
 static void a_person_is_found_as_created(void **state)
 {
@@ -150,13 +167,20 @@ static void full_names_and_addresses_are_one_good_line(void **state)
         enum status status;
         struct str full_name, email;
     } cases[] = {
-        {OK, {"Ad\xc3\xa1 L.", 7}, {"a@b", 3}},      {OK, {"", 0}, {NULL, 0}},
-        {INVALID, {"two\nlines", 9}, {NULL, 0}},     {INVALID, {"\xff", 1}, {NULL, 0}},
-        {INVALID, {"nul\0", 4}, {NULL, 0}},          {INVALID, {"\x7f", 1}, {NULL, 0}},
-        {INVALID, {NULL, 0}, {"", 0}},               {INVALID, {NULL, 0}, {"ada", 3}},
-        {INVALID, {NULL, 0}, {"@b", 2}},             {INVALID, {NULL, 0}, {"a@", 2}},
-        {INVALID, {NULL, 0}, {"a @b", 4}},           {INVALID, {NULL, 0}, {"a@b\nc", 5}},
-        {INVALID, {X48 X48 X48 X48 X48, 240}, {NULL, 0}}, {INVALID, {NULL, 0}, {"a@" X48 X48 X48 X48 X48 X48, 290}},
+        {OK, {"Ad\xc3\xa1 L.", 7}, {"a@b", 3}},
+        {OK, {"", 0}, {NULL, 0}},
+        {INVALID, {"two\nlines", 9}, {NULL, 0}},
+        {INVALID, {"\xff", 1}, {NULL, 0}},
+        {INVALID, {"nul\0", 4}, {NULL, 0}},
+        {INVALID, {"\x7f", 1}, {NULL, 0}},
+        {INVALID, {NULL, 0}, {"", 0}},
+        {INVALID, {NULL, 0}, {"ada", 3}},
+        {INVALID, {NULL, 0}, {"@b", 2}},
+        {INVALID, {NULL, 0}, {"a@", 2}},
+        {INVALID, {NULL, 0}, {"a @b", 4}},
+        {INVALID, {NULL, 0}, {"a@b\nc", 5}},
+        {INVALID, {X48 X48 X48 X48 X48, 240}, {NULL, 0}},
+        {INVALID, {NULL, 0}, {"a@" X48 X48 X48 X48 X48 X48, 290}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct str name = arena_printf(&town->arena, "u%zu", i);
@@ -195,7 +219,7 @@ static void of_many_who_want_a_name_at_once_one_gets_it(void **state)
     assert_int_equal(1, event_count(*state));
 }
 
-/* ---- roles ------------------------------------------------------------------------------------------------------------ */
+/* ---- roles ----------------------------------------------------------------------------------- */
 
 static void roles_have_names(void **state)
 {
@@ -212,7 +236,8 @@ static void what_is_no_role_is_refused(void **state)
 {
     (void)state;
     enum role role;
-    static const struct str names[] = {{NULL, 0}, {"", 0}, {"none", 4}, {"Read", 4}, {"reader", 6}, {"writ", 4}, {"admin ", 6}};
+    static const struct str names[] = {{NULL, 0},     {"", 0},     {"none", 4},  {"Read", 4},
+                                       {"reader", 6}, {"writ", 4}, {"admin ", 6}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_false(role_parse(names[i], &role));
 }
@@ -282,7 +307,8 @@ struct listing {
 static void add_to_listing(void *context, const struct account *org, enum role role)
 {
     struct listing *list = context;
-    list->text = arena_printf(list->arena, "%.*s%.*s:%.*s ", STR_ARG(list->text), STR_ARG(org->name), STR_ARG(role_name(role)));
+    list->text =
+        arena_printf(list->arena, "%.*s%.*s:%.*s ", STR_ARG(list->text), STR_ARG(org->name), STR_ARG(role_name(role)));
 }
 
 static void a_persons_organisations_are_listed_by_name(void **state)
@@ -322,17 +348,19 @@ static void new_repos_of_an_organisation_can_be_private_by_default(void **state)
     EXPECT(NOT_FOUND, org_set_default_private(town->db, STR("nowhere"), true, 0, err));
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static void every_change_appends_one_event_without_the_address(void **state)
 {
     struct town *town = *state;
     struct account_new new = {ACCOUNT_USER, STR("ada"), STR("Ada L."), STR("ada@example.org"), true};
     GOOD(account_create(town->db, &new, 7, NULL, err));
-    assert_text("account.create {\"account\":1,\"kind\":\"user\",\"name\":\"ada\",\"is_admin\":true}", last_event(town));
+    assert_text("account.create {\"account\":1,\"kind\":\"user\",\"name\":\"ada\",\"is_admin\":true}",
+                last_event(town));
     assert_int_equal(7, number(town->db, "SELECT max(actor_id) FROM event"));
     add_org(town, "acme");
-    assert_text("account.create {\"account\":2,\"kind\":\"org\",\"name\":\"acme\",\"is_admin\":false}", last_event(town));
+    assert_text("account.create {\"account\":2,\"kind\":\"org\",\"name\":\"acme\",\"is_admin\":false}",
+                last_event(town));
     GOOD(join(town, "acme", "ada", ROLE_WRITE, err));
     assert_text("member.set {\"org\":2,\"org_name\":\"acme\",\"user\":1,\"user_name\":\"ada\",\"role\":\"write\"}",
                 last_event(town));

@@ -6,7 +6,8 @@
 #include "base/arena.h"
 #include "identity/identity.h"
 
-/* A database with the tables of this part, in a folder for one test, and shorthands for what every test does with it. */
+/* A database with the tables of this part, in a folder for one test, and shorthands for what every test does with it.
+ */
 struct town {
     struct folder *folder;
     struct db *db;
@@ -36,7 +37,8 @@ static inline int town_teardown(void **state)
 
 #define in_town(test) cmocka_unit_test_setup_teardown(test, town_setup, town_teardown)
 
-static inline enum status make(struct town *town, enum account_kind kind, const char *name, int64_t *id, struct error *err)
+static inline enum status make(struct town *town, enum account_kind kind, const char *name, int64_t *id,
+                               struct error *err)
 {
     struct account_new new = {.kind = kind, .name = str_of(name)};
     return account_create(town->db, &new, 0, id, err);
@@ -78,8 +80,8 @@ static inline enum role role_in(struct town *town, int64_t account_id, int64_t o
 }
 
 /* value NULL makes a token. */
-static inline enum status add_key(struct town *town, const char *user, const char *name, const char *value, struct str *token,
-                                  struct error *err)
+static inline enum status add_key(struct town *town, const char *user, const char *name, const char *value,
+                                  struct str *token, struct error *err)
 {
     return key_create(town->db, &town->arena, str_of(user), str_of(name), ROLE_WRITE, str_of(value), 0, token, err);
 }
@@ -103,7 +105,10 @@ static inline enum status authenticate(struct town *town, struct str token, stru
     return actor_authenticate(conn, &town->arena, token, out, err);
 }
 
-static inline int64_t event_count(struct town *town) { return number(town->db, "SELECT count(*) FROM event"); }
+static inline int64_t event_count(struct town *town)
+{
+    return number(town->db, "SELECT count(*) FROM event");
+}
 
 /* "kind body" of the last event. */
 static inline struct str last_event(struct town *town)
@@ -117,11 +122,11 @@ static inline struct str last_event(struct town *town)
     return text;
 }
 
-#define assert_text(want, got)                                                                                           \
-    do {                                                                                                                 \
-        struct str text_ = (got);                                                                                        \
-        assert_int_equal(strlen(want), text_.len);                                                                       \
-        assert_memory_equal(want, text_.data, text_.len);                                                                \
+#define assert_text(want, got)                                                                                         \
+    do {                                                                                                               \
+        struct str text_ = (got);                                                                                      \
+        assert_int_equal(strlen(want), text_.len);                                                                     \
+        assert_memory_equal(want, text_.data, text_.len);                                                              \
     } while (0)
 
 #define assert_has(text, part) assert_true(str_has(text, str_of(part)))

@@ -148,6 +148,22 @@ static void a_commit_row_that_lies_is_found(void **state)
     assert_finds(p, 1, "another tree");
 }
 
+static void a_commit_row_with_other_parents_is_found(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    damage(p, "UPDATE commit_row SET parents = x'' WHERE title = 'dev'");
+    assert_finds(p, 1, "other parents");
+}
+
+static void a_tag_of_a_missing_commit_is_found(void **state)
+{
+    struct place *p = *state;
+    fill(p);
+    damage(p, "UPDATE git_object SET kind = 3 WHERE oid = (SELECT target FROM ref WHERE name = 'refs/tags/v1')");
+    assert_finds(p, 2, "of another kind"); /* and its content has another id as a blob */
+}
+
 static void a_pointer_to_nothing_is_found(void **state)
 {
     struct place *p = *state;
@@ -167,12 +183,20 @@ static void a_row_that_lies_about_a_large_file_is_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(a_sound_hub_has_no_findings),    test(a_removed_object_is_found),
-        test(a_removed_tree_is_found),        test(a_removed_commit_is_found),
-        test(a_wrong_byte_is_found),          test(a_wrong_byte_in_a_deflated_object_is_found),
-        test(a_size_that_cannot_be_is_found), test(an_object_of_another_kind_is_found),
-        test(a_dangling_ref_is_found),        test(a_commit_row_that_lies_is_found),
-        test(a_pointer_to_nothing_is_found),  test(a_row_that_lies_about_a_large_file_is_found),
+        test(a_sound_hub_has_no_findings),
+        test(a_removed_object_is_found),
+        test(a_removed_tree_is_found),
+        test(a_removed_commit_is_found),
+        test(a_wrong_byte_is_found),
+        test(a_wrong_byte_in_a_deflated_object_is_found),
+        test(a_size_that_cannot_be_is_found),
+        test(an_object_of_another_kind_is_found),
+        test(a_dangling_ref_is_found),
+        test(a_commit_row_that_lies_is_found),
+        test(a_commit_row_with_other_parents_is_found),
+        test(a_tag_of_a_missing_commit_is_found),
+        test(a_pointer_to_nothing_is_found),
+        test(a_row_that_lies_about_a_large_file_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -146,6 +146,24 @@ static void an_entry_of_another_revision_is_put_file_or_folder(void **state)
                    "a file where a folder is needed");
 }
 
+static void an_entry_of_another_repo_cannot_be_put(void **state)
+{
+    struct place *p = *state;
+    commit_to("main", "add", "+secret=1", "+dir/secret=2");
+    struct entry file = find(p, "main", "secret"), folder = find(p, "main", "dir");
+    const struct entry *const entries[] = {&file, &folder};
+    assert_ok(p, new_repo(p, KIND_MODEL, "other", &p->repo));
+    for (size_t i = 0; i < 2; i++) {
+        auto_draft struct draft *draft = NULL;
+        struct oid commit, head = resolve(p, "main").commit;
+        bool unchanged;
+        struct draft_commit how = saying(p, "steal", &head);
+        assert_ok(p, draft_new(p->db, p->repo.id, &draft, &p->err));
+        assert_ok(p, draft_put_entry(draft, STR("mine"), entries[i], &p->err));
+        assert_failure(draft_build(draft, &p->arena, &how, &commit, &unchanged, &p->err), CORRUPT, "is missing");
+    }
+}
+
 static void a_draft_is_read_before_it_is_stored(void **state)
 {
     struct place *p = *state;
@@ -193,6 +211,8 @@ static void a_pull_request_starts_on_the_head_of_main(void **state)
     assert_true(resolve(p, "refs/pr/1").is_branch);
     assert_failure(draft_apply(draft, &p->repo, STR("refs/pr/1"), NULL, PERSON, NULL, NULL, &p->err), CONFLICT,
                    "Reference refs/pr/1 already exists");
+    assert_failure(draft_apply(draft, &p->repo, STR("refs/heads/a..b"), NULL, PERSON, NULL, NULL, &p->err), INVALID,
+                   "");
     commit_to("refs/pr/1", "more", "+b=1");
     assert_string_equal(files(p, "refs/pr/1"), ".gitattributes a b");
     assert_string_equal(files(p, "main"), ".gitattributes");
@@ -400,6 +420,7 @@ int main(void)
         test(removing_what_is_not_there_is_an_error),
         test(a_commit_that_changes_nothing_is_told_apart),
         test(an_entry_of_another_revision_is_put_file_or_folder),
+        test(an_entry_of_another_repo_cannot_be_put),
         test(a_draft_is_read_before_it_is_stored),
         test(an_empty_tree_is_a_tree),
         test(a_pull_request_starts_on_the_head_of_main),
