@@ -33,6 +33,7 @@ struct access_object {
     int64_t repo_id, owner_id;
     enum visibility visibility;
     bool disabled;
+    bool gated; /* bytes only for members of the owner until the gate's own engine decides */
     struct str kind_name; /* "model": for the sentence that a refusal carries */
     struct str full_name; /* "ns/name" */
 };

@@ -49,6 +49,11 @@ static bool is_hidden_from_strangers(const struct rule *rule, const struct acces
     return rule->subject == REPO && object->visibility != VISIBILITY_PUBLIC;
 }
 
+static bool is_gated(const struct rule *rule, const struct access_object *object)
+{
+    return rule == &rules[ACT_READ] && object->gated;
+}
+
 static enum status find_standing(struct db_conn *conn, const struct actor *actor, const struct rule *rule,
                                  const struct access_object *object, enum standing *out, struct error *err)
 {
@@ -65,7 +70,7 @@ static enum status find_standing(struct db_conn *conn, const struct actor *actor
         return OK;
     }
     /* Lists ask for each repo; most are public, and the answer needs no more. */
-    if (rule->standing <= SIGNED_IN && !is_hidden_from_strangers(rule, object))
+    if (rule->standing <= SIGNED_IN && !is_hidden_from_strangers(rule, object) && !is_gated(rule, object))
         return OK;
     TRY(account_role_in(conn, actor->account.id, object->owner_id, &role, err));
     *out = of_role[role];
@@ -83,6 +88,14 @@ enum status access_hidden(const struct actor *actor, struct error *err)
 static enum status refuse_disabled(struct error *err)
 {
     return fail(err, FORBIDDEN, NULL, "Access to this resource is disabled.");
+}
+
+/* Clients show it as GatedRepoError, and know it by these words (hub-protocol 0.4). */
+static enum status refuse_gated(const struct actor *actor, const struct access_object *object, struct error *err)
+{
+    return fail(err, actor->account.id ? FORBIDDEN : UNAUTHENTICATED, "GatedRepo",
+                "Access to %.*s %.*s is restricted and you are not in the authorized list. Ask its owner for access.",
+                STR_ARG(object->kind_name), STR_ARG(object->full_name));
 }
 
 static enum status refuse_stranger(struct error *err)
@@ -126,6 +139,8 @@ enum status access_decide(struct db_conn *conn, const struct actor *actor, enum 
         return access_hidden(actor, err);
     if (rule->subject == REPO && object->disabled)
         return standing >= rule->when_disabled ? OK : refuse_disabled(err);
+    if (is_gated(rule, object) && standing < READER)
+        return refuse_gated(actor, object, err);
     if (standing == ANYBODY && rule->standing > ANYBODY)
         return refuse_stranger(err);
     if (standing < rule->standing)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/error.h"
+#include "base/str.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -20,6 +21,21 @@ static void drop_cut_character(char *text, size_t len)
         text[start - 1] = '\0';
 }
 
+/* Messages quote what people sent. They go out as JSON and as a header, which must say the same. */
+static void mend_utf8(char *text)
+{
+    for (char *at = text; *at;) {
+        size_t len = 1;
+        while (len < 4 && at[len] && !str_is_utf8((struct str){at, len}))
+            len++;
+        if (!str_is_utf8((struct str){at, len})) {
+            *at = '?';
+            len = 1;
+        }
+        at += len;
+    }
+}
+
 enum status fail(struct error *err, enum status status, const char *code, const char *format, ...)
 {
     if (!err)
@@ -33,6 +49,7 @@ enum status fail(struct error *err, enum status status, const char *code, const 
     va_end(args);
     if (len >= (int)sizeof made.message)
         drop_cut_character(made.message, sizeof made.message - 1);
+    mend_utf8(made.message);
     *err = made;
     return status;
 }

@@ -248,6 +248,19 @@ static void reply_commit(struct commit_job *job, const struct oid *commit, int64
     request_reply_json(rq, &body);
 }
 
+/* A pull request starts from the commit that its header names, wherever the branch is by now. */
+static enum status pull_base(struct commit_job *job, struct error *err)
+{
+    struct request *rq = job->rq;
+    struct str parent = job->header.parent_commit;
+    struct revision named;
+    if (!str_given(parent))
+        return OK;
+    TRY(revision_resolve(rq->db, rq->arena, rq->repo.id, parent, &named, err));
+    job->base.commit = named.commit;
+    return OK;
+}
+
 static enum status run_job(struct commit_job *job, struct error *err)
 {
     struct request *rq = job->rq;
@@ -257,7 +270,7 @@ static enum status run_job(struct commit_job *job, struct error *err)
     TRY(draft_new(rq->hub->db, rq->repo.id, &job->draft, err));
     TRY(take_body(job, err));
     if (job->create_pr) {
-        TRY(parent_check(job, &job->base.commit, err));
+        TRY(pull_base(job, err));
         TRY(pull_number_take(rq->hub->db, rq->repo.id, &pull_number, err));
         ref = arena_printf(rq->arena, "refs/pr/%lld", (long long)pull_number);
     }

@@ -126,6 +126,7 @@ struct access_object repo_access(const struct repo *repo)
         .owner_id = repo->owner_id,
         .visibility = repo->visibility,
         .disabled = repo->disabled,
+        .gated = repo->gated.len > 0,
         .kind_name = repo_kind_name(repo->kind),
         .full_name = repo->full_name,
     };

@@ -22,13 +22,16 @@ struct ignore {
     struct rules rules;
 };
 
-/* ---- rules ------------------------------------------------------------------------------------------------------------------ */
+/* ---- rules
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 /* Checks the size, copies the text, and makes room for as many rules as it can have. */
-static enum status rules_start(struct arena *arena, struct str *text, struct rules *rules, const char *file, struct error *err)
+static enum status rules_start(struct arena *arena, struct str *text, struct rules *rules, const char *file,
+                               struct error *err)
 {
     if (text->len > RULES_TEXT_LIMIT)
-        return fail(err, TOO_LARGE, NULL, "%s has %zu bytes; at most %d are accepted", file, text->len, RULES_TEXT_LIMIT);
+        return fail(err, TOO_LARGE, NULL, "%s has %zu bytes; at most %d are accepted", file, text->len,
+                    RULES_TEXT_LIMIT);
     *text = arena_copy(arena, *text);
     if (str_starts(*text, STR("\xef\xbb\xbf")))
         *text = str_from(*text, 3);
@@ -56,9 +59,13 @@ static const struct rule *rules_find(const struct rules *rules, struct str path,
     return NULL;
 }
 
-/* ---- .gitattributes --------------------------------------------------------------------------------------------------------- */
+/* ---- .gitattributes
+ * --------------------------------------------------------------------------------------------------------- */
 
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
 static struct str skip_blank(struct str s)
 {
@@ -187,7 +194,8 @@ bool attributes_is_lfs(const struct attributes *attributes, struct str path)
     return rule && rule->yes;
 }
 
-/* ---- adding a rule ---------------------------------------------------------------------------------------------------------- */
+/* ---- adding a rule
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static bool needs_quotes(struct str path)
 {
@@ -213,7 +221,8 @@ void attributes_append_lfs(struct buf *text, struct str path)
     bool quoted = needs_quotes(path);
     if (text->len && text->data[text->len - 1] != '\n')
         buf_byte(text, '\n');
-    buf_str(text, quoted ? STR("\"/") : STR("/")); /* the slash ties it to this folder, and hides a first '!', '#' or '"' */
+    buf_str(text,
+            quoted ? STR("\"/") : STR("/")); /* the slash ties it to this folder, and hides a first '!', '#' or '"' */
     for (size_t i = 0; i < path.len; i++) {
         if (memchr("*?[\\", path.data[i], 4))
             append_byte(text, '\\', quoted);
@@ -231,7 +240,8 @@ struct str attributes_add_lfs(struct arena *arena, struct str text, struct str p
     return arena_copy(arena, buf_view(&out));
 }
 
-/* ---- .gitignore ------------------------------------------------------------------------------------------------------------- */
+/* ---- .gitignore
+ * ------------------------------------------------------------------------------------------------------------- */
 
 /* Spaces at the end count only behind a backslash; one carriage return there does not count. */
 static struct str trim_ignore_line(struct str line)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The card's YAML, by libyaml's events rather than its documents: an event costs nothing until we keep it, so the limits
- * hold before memory is spent, and what an alias stands for is copied under the same count.
+ * The card's YAML, by libyaml's events rather than its documents: an event costs nothing until we keep it, so the
+ * limits hold before memory is spent, and what an alias stands for is copied under the same count.
  */
 #include "scan/card.h"
 #include <errno.h>
@@ -19,7 +19,8 @@ struct reader {
     struct error *err;
 };
 
-/* ---- the block -------------------------------------------------------------------------------------------------------------- */
+/* ---- the block
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static struct str next_line(struct str *rest)
 {
@@ -60,7 +61,8 @@ bool card_find(struct str readme, struct str *yaml, int *line)
     return false;
 }
 
-/* ---- events ----------------------------------------------------------------------------------------------------------------- */
+/* ---- events
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 static enum status bad_at(struct reader *r, enum status status, yaml_mark_t mark, const char *what)
 {
@@ -98,7 +100,8 @@ static enum status next_event(struct reader *r)
     return OK;
 }
 
-/* ---- counting and copying --------------------------------------------------------------------------------------------------- */
+/* ---- counting and copying
+ * --------------------------------------------------------------------------------------------------- */
 
 static enum status count_node(struct reader *r, size_t text, int depth)
 {
@@ -129,7 +132,8 @@ static enum status copy_mapping(struct reader *r, const json_t *mapping, int dep
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)mapping, key, value) {
+    json_object_foreach((json_t *)mapping, key, value)
+    {
         json_t *copy = NULL;
         r->copied++;
         TRY(count_node(r, strlen(key), depth));
@@ -162,7 +166,8 @@ static enum status read_alias(struct reader *r, int depth, json_t **out)
     return copy_value(r, value, depth, out);
 }
 
-/* ---- scalars ---------------------------------------------------------------------------------------------------------------- */
+/* ---- scalars
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static bool is_one_of(const char *text, const char *const *list)
 {
@@ -172,7 +177,8 @@ static bool is_one_of(const char *text, const char *const *list)
     return false;
 }
 
-/* The whole text as digits of the base after an optional sign. Decimals beyond 64 bits become floats, as in JavaScript. */
+/* The whole text as digits of the base after an optional sign. Decimals beyond 64 bits become floats, as in JavaScript.
+ */
 static json_t *integer_of(const char *text)
 {
     const char *digits = text + (*text == '-' || *text == '+');
@@ -190,7 +196,8 @@ static json_t *integer_of(const char *text)
     return json_integer(*text == '-' ? -value : value);
 }
 
-/* [-+] digits [. digits] [e [-+] digits], with a digit before or after the point. What JSON cannot say stays a string. */
+/* [-+] digits [. digits] [e [-+] digits], with a digit before or after the point. What JSON cannot say stays a string.
+ */
 static json_t *float_of(const char *text)
 {
     const char *p = text + (*text == '-' || *text == '+');
@@ -256,7 +263,8 @@ static enum status read_scalar(struct reader *r, int depth, json_t **out)
     return *out ? OK : bad(r, INVALID, "the text is not UTF-8");
 }
 
-/* ---- structure -------------------------------------------------------------------------------------------------------------- */
+/* ---- structure
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static enum status read_value(struct reader *r, int depth, json_t **out);
 
@@ -322,7 +330,8 @@ static const yaml_char_t *anchor_of(const yaml_event_t *event)
     }
 }
 
-/* The value that starts with the current event. Its anchor counts once it is finished, so nothing can contain itself. */
+/* The value that starts with the current event. Its anchor counts once it is finished, so nothing can contain itself.
+ */
 static enum status read_value(struct reader *r, int depth, json_t **out)
 {
     if (r->event.type == YAML_ALIAS_EVENT)
@@ -371,7 +380,8 @@ enum status card_read(struct str readme, json_t **out, struct error *err)
         return OK;
     }
     if (yaml.len > CARD_YAML_LIMIT)
-        return fail(err, TOO_LARGE, NULL, "The metadata has %zu bytes; at most %d are accepted", yaml.len, CARD_YAML_LIMIT);
+        return fail(err, TOO_LARGE, NULL, "The metadata has %zu bytes; at most %d are accepted", yaml.len,
+                    CARD_YAML_LIMIT);
     if (!yaml_parser_initialize(&r.parser))
         return fail(err, INTERNAL, NULL, "Out of memory for the metadata");
     r.anchors = json_object();

@@ -2,7 +2,10 @@
 #include "scan/pattern.h"
 #include "base/text.h"
 
-static bool is_special(char c) { return c == '*' || c == '?' || c == '[' || c == '\\'; }
+static bool is_special(char c)
+{
+    return c == '*' || c == '?' || c == '[' || c == '\\';
+}
 
 /* Without its backslashes, when they are all that is special in text. False when there is more. */
 static bool unescape(struct arena *arena, struct str text, struct str *out)

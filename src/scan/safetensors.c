@@ -8,9 +8,10 @@ static const struct {
     const char *name;
     unsigned bits;
 } dtypes[] = {
-    {"F64", 64}, {"F32", 32}, {"F16", 16}, {"BF16", 16}, {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"F8_E8M0", 8},
-    {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4}, {"C64", 64},
-    {"I64", 64}, {"I32", 32}, {"I16", 16}, {"I8", 8}, {"U64", 64}, {"U32", 32}, {"U16", 16}, {"U8", 8}, {"BOOL", 8},
+    {"F64", 64},    {"F32", 32},        {"F16", 16},        {"BF16", 16},   {"F8_E4M3", 8}, {"F8_E5M2", 8},
+    {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4},
+    {"C64", 64},    {"I64", 64},        {"I32", 32},        {"I16", 16},    {"I8", 8},      {"U64", 64},
+    {"U32", 32},    {"U16", 16},        {"U8", 8},          {"BOOL", 8},
 };
 
 #define DTYPE_COUNT (sizeof dtypes / sizeof *dtypes)
@@ -83,9 +84,8 @@ static enum status check_metadata(const json_t *metadata, struct error *err)
     json_t *value;
     if (!json_is_object(metadata))
         return fail(err, INVALID, NULL, "__metadata__ is not a map of strings");
-    json_object_foreach((json_t *)metadata, key, value)
-        if (!json_is_string(value))
-            return fail(err, INVALID, NULL, "__metadata__ is not a map of strings");
+    json_object_foreach((json_t *)metadata, key, value) if (!json_is_string(value)) return fail(
+        err, INVALID, NULL, "__metadata__ is not a map of strings");
     return OK;
 }
 

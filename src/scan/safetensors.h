@@ -8,12 +8,12 @@
 #define SAFETENSORS_HEADER_LIMIT (25 << 20) /* bytes; the format allows 100 MB, no real file comes near */
 
 /*
- * Checks the header of a safetensors file (the JSON after the 8 bytes of length) and appends its summary to out:
- * {"parameters":{"F32":n,…},"total":n,"tensors":n}, where n of a dtype counts elements. Only the sandboxed child calls this
- * (architecture, rule 5); the server calls scan_safetensors().
+ * Checks the header of a safetensors file (the JSON after the 8 bytes of length) and appends to out
+ * {"parameters":{"F32":n,…},"total":n,"tensors":n}, where n of a dtype counts elements. Only the sandboxed child calls
+ * this (architecture, rule 5); the server calls scan_safetensors().
  *
- * INVALID with the reason for anything that loaders of the format would refuse, TOO_LARGE beyond the limit. The check of the
- * offsets ends where the header ends: it cannot know how long the file is.
+ * INVALID with the reason for anything that loaders of the format would refuse, TOO_LARGE beyond the limit. The check
+ * of the offsets ends where the header ends: it cannot know how long the file is.
  */
 enum status safetensors_summary(struct str header, struct buf *out, struct error *err);
 

@@ -25,11 +25,12 @@
 #define SANITIZED 0
 #endif
 
-/* ---- Landlock --------------------------------------------------------------------------------------------------------------- */
+/* ---- Landlock
+ * --------------------------------------------------------------------------------------------------------------- */
 
 /*
- * From the kernel's interface, as the system's headers may be older than the kernel. Each version of the interface added rights;
- * a kernel refuses those that it does not know.
+ * From the kernel's interface, as the system's headers may be older than the kernel. Each version of the interface
+ * added rights; a kernel refuses those that it does not know.
  */
 #ifndef SYS_landlock_create_ruleset
 #define SYS_landlock_create_ruleset 444
@@ -41,13 +42,19 @@ struct ruleset_attr {
     uint64_t files, network, scopes;
 };
 
-static uint64_t bits(unsigned count) { return (UINT64_C(1) << count) - 1; }
+static uint64_t bits(unsigned count)
+{
+    return (UINT64_C(1) << count) - 1;
+}
 
 /* A rule set that handles all rights and grants none. */
 static struct ruleset_attr no_rights(long version)
 {
     return (struct ruleset_attr){
-        .files = bits(version >= 5 ? 16 : version >= 3 ? 15 : version == 2 ? 14 : 13),
+        .files = bits(version >= 5   ? 16
+                      : version >= 3 ? 15
+                      : version == 2 ? 14
+                                     : 13),
         .network = version >= 4 ? bits(2) : 0,
         .scopes = version >= 6 ? bits(2) : 0,
     };
@@ -66,7 +73,8 @@ static enum status enter_landlock(struct error *err)
     return OK;
 }
 
-/* ---- limits ----------------------------------------------------------------------------------------------------------------- */
+/* ---- limits
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 static enum status limit(int resource, rlim_t most, struct error *err)
 {
@@ -84,18 +92,23 @@ static enum status enter_limits(struct error *err)
     return limit(RLIMIT_NOFILE, 0, err); /* those that are open stay so */
 }
 
-/* ---- seccomp ---------------------------------------------------------------------------------------------------------------- */
+/* ---- seccomp
+ * ---------------------------------------------------------------------------------------------------------------- */
 
+/* sysinfo is what the C library's qsort() asks before it sorts much; it tells the machine's memory and load, nothing
+ * more. */
 static const int allowed[] = {
-    SCMP_SYS(exit),         SCMP_SYS(exit_group),    SCMP_SYS(brk),   SCMP_SYS(munmap),       SCMP_SYS(mremap),
-    SCMP_SYS(madvise),      SCMP_SYS(clock_gettime), SCMP_SYS(futex), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall),
+    SCMP_SYS(exit),          SCMP_SYS(exit_group),      SCMP_SYS(brk),
+    SCMP_SYS(munmap),        SCMP_SYS(mremap),          SCMP_SYS(madvise),
+    SCMP_SYS(clock_gettime), SCMP_SYS(futex),           SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(sysinfo),       SCMP_SYS(restart_syscall),
 };
 
 /* What sanitizers call on their own, to watch and to report. */
 static const int allowed_sanitized[] = {
-    SCMP_SYS(mprotect),    SCMP_SYS(sigaltstack), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(gettid),
-    SCMP_SYS(sched_yield), SCMP_SYS(getpid),      SCMP_SYS(prctl),        SCMP_SYS(nanosleep),      SCMP_SYS(clock_nanosleep),
-    SCMP_SYS(sysinfo),
+    SCMP_SYS(mprotect),  SCMP_SYS(sigaltstack),     SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(gettid),    SCMP_SYS(sched_yield),     SCMP_SYS(getpid),       SCMP_SYS(prctl),
+    SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep),
 };
 
 static int allow_all(scmp_filter_ctx filter, const int *calls, size_t count)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The server's side of the wall: starts the child, hands it the bytes, takes what it prints, and never waits for ever. */
+/* The server's side of the wall: starts the child, hands it the bytes, takes what it prints, and never waits for ever.
+ */
 #include "scan/worker.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -20,8 +21,8 @@
 #define DEADLINE (5 * SECOND_US)
 
 /*
- * The input is a sealed file in memory rather than a pipe: all of it is there before the child starts, so nobody waits for the
- * other to write, a child that dies early costs no SIGPIPE, and the child cannot change it.
+ * The input is a sealed file in memory rather than a pipe: all of it is there before the child starts, so nobody waits
+ * for the other to write, a child that dies early costs no SIGPIPE, and the child cannot change it.
  */
 static enum status input_file(struct str input, int *out, struct error *err)
 {
@@ -111,7 +112,8 @@ static enum status collect(int fd, const struct worker *worker, int64_t deadline
             return total ? OK : fail(err, UNAVAILABLE, NULL, "The worker ended without an answer");
         total += (size_t)got;
         if (total > worker->output_limit)
-            return fail(err, TOO_LARGE, NULL, "The worker said more than %zu bytes and was stopped", worker->output_limit);
+            return fail(err, TOO_LARGE, NULL, "The worker said more than %zu bytes and was stopped",
+                        worker->output_limit);
         buf_add(out, piece, (size_t)got);
     }
 }

@@ -7,9 +7,9 @@
 #include "base/error.h"
 
 /*
- * The wall between the server and what people upload (architecture, rule 5): a short-lived child of the same program reads the
- * foreign bytes on its standard input and prints what it found, as JSON, on its standard output. Before its first byte of
- * input it gives up everything but those two (sandbox.h).
+ * The wall between the server and what people upload (architecture, rule 5): a short-lived child of the same program
+ * reads the foreign bytes on its standard input and prints what it found, as JSON, on its standard output. Before its
+ * first byte of input it gives up everything but those two (sandbox.h).
  */
 struct worker {
     const char *program;     /* path of the executable */
@@ -19,25 +19,25 @@ struct worker {
 };
 
 /*
- * Runs one child with input on its standard input and appends what it prints to out. When this returns the child is dead
- * and reaped, and no descriptor is left. Threads may call it at the same time.
+ * Runs one child with input on its standard input and appends what it prints to out. When this returns the child is
+ * dead and reaped, and no descriptor is left. Threads may call it at the same time.
  *
- * Errors: TIMED_OUT at the deadline; TOO_LARGE beyond the output limit; UNAVAILABLE when the child cannot be started or ends
- * without any output. After an error out is as it was.
+ * Errors: TIMED_OUT at the deadline; TOO_LARGE beyond the output limit; UNAVAILABLE when the child cannot be started or
+ * ends without any output. After an error out is as it was.
  */
 enum status worker_run(const struct worker *worker, struct str input, struct buf *out, struct error *err);
 
 /*
  * What the header of a safetensors file holds (the bytes after the 8 bytes of length), found by the child:
- * {"parameters":{"F32":n,…},"total":n,"tensors":n}, or {"error":"…"} when the header is not valid. Both are OK, as both are
- * lasting facts about those bytes; an error says that this look failed, and callers go on without a summary.
- * arena may be NULL; nothing of the result is in it.
+ * {"parameters":{"F32":n,…},"total":n,"tensors":n}, or {"error":"…"} when the header is not valid. Both are OK, as both
+ * are lasting facts about those bytes; an error says that this look failed, and callers go on without a summary. arena
+ * may be NULL; nothing of the result is in it.
  */
 enum status scan_safetensors(struct str header, struct arena *arena, struct buf *out_json, struct error *err);
 
 /*
- * The child: `cairn worker safetensors`, argv from "worker" on. Returns the exit status. The tasks "probe-…" each try one
- * thing that the sandbox must forbid, for its tests.
+ * The child: `cairn worker safetensors`, argv from "worker" on. Returns the exit status. The tasks "probe-…" each try
+ * one thing that the sandbox must forbid, for its tests.
  */
 int worker_main(int argc, char **argv);
 

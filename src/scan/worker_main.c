@@ -52,12 +52,30 @@ static int run_safetensors(void)
 }
 
 /* Each probe ends well only when the sandbox failed to stop it. */
-static int probe_nothing(void) { return write_full(STDOUT_FILENO, "alive", 5, NULL) != OK; }
-static int probe_open(void) { return open("/dev/null", O_RDONLY) < 0; }
-static int probe_socket(void) { return socket(AF_UNIX, SOCK_STREAM, 0) < 0; }
-static int probe_fork(void) { return fork() < 0; }
-static int probe_kill(void) { return kill(getppid(), 0); }
-static int probe_read(void) { return read(STDOUT_FILENO, &(char){0}, 1) < 0; }
+static int probe_nothing(void)
+{
+    return write_full(STDOUT_FILENO, "alive", 5, NULL) != OK;
+}
+static int probe_open(void)
+{
+    return open("/dev/null", O_RDONLY) < 0;
+}
+static int probe_socket(void)
+{
+    return socket(AF_UNIX, SOCK_STREAM, 0) < 0;
+}
+static int probe_fork(void)
+{
+    return fork() < 0;
+}
+static int probe_kill(void)
+{
+    return kill(getppid(), 0);
+}
+static int probe_read(void)
+{
+    return read(STDOUT_FILENO, &(char){0}, 1) < 0;
+}
 static int probe_code(void)
 {
     return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
@@ -86,5 +104,6 @@ int worker_main(int argc, char **argv)
         fprintf(stderr, "cairn worker: %s\n", err.message);
         return 1;
     }
-    _exit(tasks[task].run()); /* not exit(): whatever others registered to run at the end may call what is forbidden now */
+    _exit(tasks[task]
+              .run()); /* not exit(): whatever others registered to run at the end may call what is forbidden now */
 }

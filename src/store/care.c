@@ -7,9 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- checking -----------------------------------------------------------------------------------------------------
- */
-
 struct check {
     struct store *store;
     struct db_conn *conn;
@@ -143,8 +140,11 @@ enum status store_check(struct store *store, void (*report)(void *context, const
             return OK;
         struct error finding = {0};
         bool gone;
-        if (check_object(&check, &object, &finding) == OK)
+        enum status status = check_object(&check, &object, &finding);
+        if (status == OK)
             continue;
+        if (status == UNAVAILABLE) /* that says something about us, not about the object */
+            return fail(err, status, NULL, "%s", finding.message);
         TRY(object_gone(conn, object.id, &gone, err)); /* swept while it was being looked at: no damage */
         if (gone)
             continue;
@@ -156,9 +156,6 @@ enum status store_check(struct store *store, void (*report)(void *context, const
         report(context, line);
     }
 }
-
-/* ---- backing up ---------------------------------------------------------------------------------------------------
- */
 
 static const char containers_sql[] = "SELECT name, size FROM container ORDER BY id";
 

@@ -10,7 +10,7 @@ struct commit {
     bool duplicate; /* the store has the content in another container */
 };
 
-static const char finish_upload_sql[] = "UPDATE upload SET state = 1 WHERE id = ? AND state = 0";
+static const char finish_upload_sql[] = "UPDATE upload SET state = 1, changed_us = ? WHERE id = ? AND state = 0";
 static const char delete_parts_sql[] = "DELETE FROM upload_part WHERE upload_id = ?";
 static const char find_object_sql[] = "SELECT id FROM object WHERE sha256 = ?";
 static const char insert_container_sql[] = "INSERT INTO container (name, kind, size, created_us) VALUES (?, ?, ?, ?)";
@@ -22,7 +22,8 @@ static enum status finish_upload(struct db_conn *tx, const char *upload, struct 
 {
     auto_stmt struct stmt *finish = NULL;
     TRY(db_prepare(tx, finish_upload_sql, &finish, err));
-    stmt_bind_str(finish, 1, str_of(upload));
+    stmt_bind_int(finish, 1, now_us());
+    stmt_bind_str(finish, 2, str_of(upload));
     TRY(stmt_run(finish, err));
     if (db_changes(tx) != 1)
         return fail(err, NOT_FOUND, NULL, "This upload is no longer there, perhaps because its repo was deleted.");

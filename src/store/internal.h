@@ -17,7 +17,7 @@
 enum container_kind { CONTAINER_RAW = 0 }; /* the bytes of one file as received */
 enum upload_state { UPLOAD_OPEN = 0, UPLOAD_FINISHED = 1 };
 
-/* ---- running.c: SHA-256 of uploads in parts, kept in memory while the server runs ------------------------------- */
+/* running.c: SHA-256 of uploads in parts, kept in memory while the server runs */
 
 #define RUNNING_LIMIT 256
 
@@ -49,7 +49,7 @@ struct hasher *running_take(struct running_table *table, const char *upload, int
 struct running *running_claim(struct running_table *table, const char *upload);
 void running_unclaim(struct running_table *table, struct running *slot, int64_t position);
 
-/* ---- disk.c ----------------------------------------------------------------------------------------------------- */
+/* disk.c */
 
 struct store {
     unsigned magic;
@@ -91,7 +91,7 @@ void disk_flush_early(int fd, int64_t written, int64_t *flushed);
 /* Feeds length bytes of the file at offset to the hasher. CORRUPT when the file is shorter. */
 enum status disk_hash(int fd, int64_t offset, int64_t length, struct hasher *hasher, struct error *err);
 
-/* ---- commit.c --------------------------------------------------------------------------------------------------- */
+/* commit.c */
 
 /* A whole file that has come in, with its digest verified. */
 struct arrival {
@@ -110,7 +110,7 @@ enum status commit_arrival(struct store *store, int fd, const struct arrival *ar
 /* UNPROCESSABLE with both digests when they differ. */
 enum status digest_check(const uint8_t expected[SHA256_SIZE], const uint8_t actual[SHA256_SIZE], struct error *err);
 
-/* ---- upload.c: what parts need of their upload ------------------------------------------------------------------- */
+/* upload.c: what parts need of their upload */
 
 struct upload {
     char id[NAME_SIZE];

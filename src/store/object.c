@@ -25,7 +25,7 @@ static const char schema_sql[] =
     " created_us INTEGER NOT NULL, PRIMARY KEY (repo_id, object_id));"
     "CREATE INDEX object_hold_object ON object_hold (object_id);"
     "CREATE TABLE upload (id TEXT PRIMARY KEY, repo_id INTEGER NOT NULL, sha256 BLOB NOT NULL, size INTEGER NOT NULL,"
-    " part_size INTEGER NOT NULL, created_us INTEGER NOT NULL, state INTEGER NOT NULL);"
+    " part_size INTEGER NOT NULL, changed_us INTEGER NOT NULL, state INTEGER NOT NULL);"
     "CREATE INDEX upload_content ON upload (repo_id, sha256);"
     "CREATE TABLE upload_part (upload_id TEXT NOT NULL REFERENCES upload (id), number INTEGER NOT NULL,"
     " etag TEXT NOT NULL, PRIMARY KEY (upload_id, number));";
@@ -177,15 +177,15 @@ enum status store_view_open(struct store *store, struct db_conn *conn, int64_t o
     if (!view)
         abort();
     enum status status = view_fill(store, conn, object_id, offset, offset + length, view, err);
-    if (status != OK) {
-        store_view_close(view);
-        /* A sweep may have taken the object since its size was read; then nothing is damaged. */
-        return status == CORRUPT && object_size(conn, object_id, &size, NULL) == NOT_FOUND
-                   ? object_size(conn, object_id, &size, err)
-                   : status;
+    if (status == OK) {
+        *out = view;
+        return OK;
     }
-    *out = view;
-    return OK;
+    store_view_close(view);
+    /* A sweep may have taken the object since its size was read; then nothing is damaged. */
+    if (status == CORRUPT)
+        TRY(object_size(conn, object_id, &size, err));
+    return status;
 }
 
 void store_view_close(struct store_view *view)

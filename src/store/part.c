@@ -49,6 +49,7 @@ static enum status part_check(const struct upload *upload, int64_t number, int64
     return OK;
 }
 
+/* Afterwards the upload can be neither finished nor swept while this part is open. */
 static enum status part_lock(struct part *part, struct error *err)
 {
     struct stat status;
@@ -57,7 +58,6 @@ static enum status part_lock(struct part *part, struct error *err)
                     (long long)part->number);
     if (fstat(part->fd, &status) != 0)
         return disk_fail(err, "look at an incoming file");
-    /* Between opening and locking the file a sweep may have removed it. */
     return status.st_nlink > 0 ? OK : fail(err, NOT_FOUND, NULL, "This upload has ended. Begin again.");
 }
 
@@ -77,6 +77,9 @@ enum status part_open(struct store *store, struct str upload_id, int64_t repo_id
     part->offset = part->flushed = (number - 1) * upload.part_size;
     TRY(upload_open_file(store, &upload, &part->fd, err));
     TRY(part_lock(part, err));
+    /* Between opening the file and locking it, it may have become a container, which nobody may write to any more. */
+    TRY(upload_read(conn, upload_id, repo_id, &upload, err));
+    TRY(part_check(&upload, number, length, err));
     TRY(part_etag(conn, upload.id, number, part->etag, err));
     *out = part;
     part = NULL;

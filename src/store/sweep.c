@@ -19,9 +19,6 @@ struct sweep {
     int64_t before_us; /* what was touched later stays */
 };
 
-/* ---- objects that no repo holds -----------------------------------------------------------------------------------
- */
-
 static const char unheld_sql[] =
     "SELECT id FROM object WHERE id > ? AND NOT EXISTS"
     " (SELECT 1 FROM object_hold WHERE object_hold.object_id = object.id) ORDER BY id LIMIT 1";
@@ -122,9 +119,6 @@ static enum status sweep_objects(struct sweep *sweep, struct error *err)
     }
 }
 
-/* ---- files that no row names --------------------------------------------------------------------------------------
- */
-
 static const char container_named_sql[] = "SELECT 1 FROM container WHERE name = ?";
 static const char upload_named_sql[] = "SELECT 1 FROM upload WHERE id = ? AND state = 0";
 
@@ -198,10 +192,7 @@ static enum status sweep_folder(const struct sweep *sweep, const char *path, con
     return OK;
 }
 
-/* ---- uploads that nobody goes on with -----------------------------------------------------------------------------
- */
-
-static const char old_upload_sql[] = "SELECT id FROM upload WHERE id > ? AND created_us < ? ORDER BY id LIMIT 1";
+static const char old_upload_sql[] = "SELECT id FROM upload WHERE id > ? AND changed_us < ? ORDER BY id LIMIT 1";
 static const char finished_sql[] = "SELECT 1 FROM upload WHERE id = ? AND state = 1";
 
 static enum status next_old_upload(const struct sweep *sweep, char id[NAME_SIZE], bool *found, struct error *err)

@@ -13,13 +13,14 @@
  */
 #define PART_SIZE_LEAST (64 * MIB)
 #define PARTS_AIM 1000
+#define PARTS_LIMIT 9999 /* and one for the rest: what the protocol can number is more */
 
 /* Locked by whoever finishes an upload, behind every byte of a file, so that a repeated call waits for the first. */
 #define FINISH_BYTE (INT64_MAX - 1)
 
 static const char find_upload_sql[] = "SELECT id, part_size FROM upload WHERE repo_id = ? AND sha256 = ? AND size = ?"
-                                      " AND state = 0 ORDER BY created_us DESC, id LIMIT 1";
-static const char insert_upload_sql[] = "INSERT INTO upload (id, repo_id, sha256, size, part_size, created_us, state)"
+                                      " AND state = 0 ORDER BY changed_us DESC, id LIMIT 1";
+static const char insert_upload_sql[] = "INSERT INTO upload (id, repo_id, sha256, size, part_size, changed_us, state)"
                                         " VALUES (?, ?, ?, ?, ?, ?, 0)";
 static const char read_upload_sql[] = "SELECT size, part_size, state, sha256 FROM upload WHERE id = ? AND repo_id = ?";
 static const char delete_upload_sql[] = "DELETE FROM upload WHERE id = ?";
@@ -37,9 +38,6 @@ static int64_t part_count_for(int64_t size, int64_t part_size)
     return size / part_size + (size % part_size != 0);
 }
 
-/* ---- the row of an upload -----------------------------------------------------------------------------------------
- */
-
 enum status upload_read(struct db_conn *conn, struct str id, int64_t repo_id, struct upload *upload, struct error *err)
 {
     auto_stmt struct stmt *read = NULL;
@@ -51,7 +49,8 @@ enum status upload_read(struct db_conn *conn, struct str id, int64_t repo_id, st
         struct str sha256 = stmt_str(read, 3);
         *upload =
             (struct upload){.size = stmt_int(read, 0), .part_size = stmt_int(read, 1), .state = (int)stmt_int(read, 2)};
-        sound = id.len == NAME_SIZE - 1 && sha256.len == SHA256_SIZE && upload->part_size > 0 && upload->size >= 0;
+        sound = id.len == NAME_SIZE - 1 && sha256.len == SHA256_SIZE &&
+                upload->part_size >= upload->size / PARTS_LIMIT && upload->part_size > 0 && upload->size >= 0;
         if (sound) {
             upload->part_count = part_count_for(upload->size, upload->part_size);
             memcpy(upload->id, id.data, id.len);
@@ -94,9 +93,6 @@ enum status upload_open_file(struct store *store, const struct upload *upload, i
         return fail(err, NOT_FOUND, NULL, "This upload has ended. Begin again.");
     return *fd < 0 ? disk_fail(err, "open an incoming file") : OK;
 }
-
-/* ---- beginning ----------------------------------------------------------------------------------------------------
- */
 
 struct begin {
     int64_t repo_id, size, part_size;
@@ -193,9 +189,6 @@ enum status parts_begin(struct store *store, struct arena *arena, int64_t repo_i
     return OK;
 }
 
-/* ---- finishing ----------------------------------------------------------------------------------------------------
- */
-
 /* Waits for a call that is finishing the same upload, and looks again at what became of it. *fd stays -1 when it is
  * finished. */
 static enum status finish_lock(struct store *store, struct str id, int64_t repo_id, struct upload *upload, int *fd,
@@ -207,19 +200,23 @@ static enum status finish_lock(struct store *store, struct str id, int64_t repo_
     db_release(&conn);
     if (upload->state == UPLOAD_FINISHED)
         return OK;
-    enum status status = upload_open_file(store, upload, fd, err);
-    if (status == OK)
-        status = file_lock_wait(*fd, FINISH_BYTE, 1, err);
-    if (status != OK && status != NOT_FOUND)
-        return status;
+    enum status opened = upload_open_file(store, upload, fd, err);
+    if (opened == NOT_FOUND) {
+        /* That other call may be between renaming the file and committing its rows. */
+        char container[STORE_PATH_LIMIT];
+        container_path(store->root, upload->id, container);
+        *fd = open(container, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    }
+    if (*fd >= 0)
+        TRY(file_lock_wait(*fd, FINISH_BYTE, 1, err));
     TRY(db_reader(store->db, &conn, err));
     TRY(upload_read(conn, id, repo_id, upload, err));
     if (upload->state == UPLOAD_FINISHED) {
         fd_close(fd);
         return OK;
     }
-    if (status != OK)
-        return status;
+    if (opened != OK)
+        return opened;
     return file_lock(*fd, 0, FINISH_BYTE) ? OK
                                           : fail(err, CONFLICT, NULL, "A part of this upload is still being received.");
 }

@@ -32,6 +32,7 @@ WRITES = [
     ("DELETE", "/api/repos/delete"),
     ("POST", "/api/repos/move"),
 ]
+BY_BODY = ("/api/repos/delete", "/api/repos/move")
 NAMES = [f"{method} {path}" for method, path in READS + WRITES]
 
 
@@ -76,7 +77,10 @@ def visible(alice):
 @pytest.mark.parametrize("method, path", READS + WRITES, ids=NAMES)
 def test_a_hidden_repo_looks_like_one_that_is_not_there(anyone, bob, hidden, method, path):
     for repo in hidden, "alice/never-was", "nobody/nothing":
-        assert refusal(ask(anyone, method, path, repo)) == (401, "RepoNotFound", "Repository not found")
+        if path in BY_BODY:
+            assert refusal(ask(anyone, method, path, repo))[:2] == (401, None), "refused before the body is read"
+        else:
+            assert refusal(ask(anyone, method, path, repo)) == (401, "RepoNotFound", "Repository not found")
         assert refusal(ask(bob, method, path, repo)) == (404, "RepoNotFound", "Repository not found")
 
 
@@ -122,15 +126,15 @@ def test_one_segment_names_are_repos_that_are_not_there(anyone, alice):
 @pytest.mark.parametrize("path", [
     "/api/models/{repo}/revision/{rev}", "/api/models/{repo}/tree/{rev}", "/api/models/{repo}/commits/{rev}",
     "/{repo}/resolve/{rev}/a.txt", "/{repo}/raw/{rev}/a.txt"])
-@pytest.mark.parametrize("revision", ["never-was", "0" * 40, "deadbeef", "refs%2Fpr%2F99", "ma%00in", "..", "%ff%fe", "x" * 300])
+@pytest.mark.parametrize("revision", ["never-was", "0" * 40, "deadbeef", "refs%2Fpr%2F99", "ma%00in", "%2E%2E", "%ff%fe", "x" * 300])
 def test_a_missing_revision_is_told_in_words_that_clients_know(anyone, visible, path, revision):
-    answer = anyone.http.get(path.format(repo=visible, rev=revision.replace("..", "%2E%2E")))
+    answer = anyone.http.get(path.format(repo=visible, rev=revision))
+    if revision in ("ma%00in", "%2E%2E", "%ff%fe"):
+        assert answer.status_code in (400, 404)
+        return
     status, code, sentence = refusal(answer)
-    if revision in ("ma%00in", "..", "%ff%fe"):
-        assert status in (400, 404)
-    else:
-        assert (status, code) == (404, "RevisionNotFound")
-        assert sentence.startswith("Invalid rev id")
+    assert (status, code) == (404, "RevisionNotFound")
+    assert sentence.startswith("Invalid rev id")
 
 
 @pytest.mark.parametrize("path", ["/api/models/{repo}/tree/main/nowhere", "/{repo}/resolve/main/nowhere", "/{repo}/raw/main/nowhere"])

@@ -94,15 +94,23 @@ def test_smuggling_is_refused_and_the_line_closed(hub, tail):
     assert b"HTTP/1.1 200" not in rest, "what followed was not taken for a request"
 
 
-@pytest.mark.parametrize("first", [b"GET /healthz HTTP/1.1\r\n\r\n", b"GET http://x/healthz HTTP/1.1\r\nhost: x\r\n\r\n",
-                                   b"GET /healthz\r\n\r\n", b"GET /healthz HTTP/2.0\r\nhost: x\r\n\r\n", b"\x16\x03\x01\x02\x00garbage\r\n\r\n",
-                                   b"BREW /pot HTTP/1.1\r\nhost: x\r\n\r\n", b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + b"x-a: b\r\n" * 9000 + b"\r\n",
-                                   b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n"],
-                         ids=["no host", "absolute form", "no version", "version 2", "tls", "unknown method", "many headers", "long target"])
+MALFORMED = {
+    "no host": b"GET /healthz HTTP/1.1\r\n\r\n",
+    "absolute form": b"GET http://x/healthz HTTP/1.1\r\nhost: x\r\n\r\n",
+    "no version": b"GET /healthz\r\n\r\n",
+    "version 2": b"GET /healthz HTTP/2.0\r\nhost: x\r\n\r\n",
+    "tls": b"\x16\x03\x01\x02\x00garbage\r\n\r\n",
+    "unknown method": b"BREW /pot HTTP/1.1\r\nhost: x\r\n\r\n",
+    "many headers": b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + b"x-a: b\r\n" * 9000 + b"\r\n",
+    "long target": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("first", MALFORMED.values(), ids=MALFORMED.keys())
 def test_a_malformed_head_gets_a_clean_no(hub, first):
-    status, head, body = raw_request(hub, first)
+    status, _, body = raw_request(hub, first)
     assert status in (400, 405, 414, 431, 501, 505)
-    assert body.count(b"HTTP/1.1") == 0 and hub.answers()
+    assert b"HTTP/1.1 " not in body and hub.answers()
 
 
 BOMBS = {

@@ -20,8 +20,10 @@ class Refused(Exception):
 
 @pytest.fixture
 def js(alice):
+    """Calls a function of the client as a person."""
+
     def call(name, person=alice, **params):
-        done = person.run("node", ROOT / "tests/js/roundtrip.mjs", name, json.dumps(params), HF_TOKEN=person.token)
+        done = person.run("node", ROOT / "tests/js/roundtrip.mjs", name, json.dumps(params))
         answer = json.loads(done.stdout)
         if "error" in answer:
             raise Refused(answer["error"])

@@ -89,7 +89,6 @@ static void *log_a_while(void *unused)
 static void lines_of_several_threads_do_not_mix(void **state)
 {
     (void)state;
-    auto_arena struct arena arena = {0};
     int ends[2];
     assert_int_equal(pipe(ends), 0); /* a pipe takes a short write whole, as a journal does */
     int saved = dup(STDERR_FILENO);

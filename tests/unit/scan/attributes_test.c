@@ -43,7 +43,8 @@ static bool is_ignored(const char *text, const char *path)
     return ignore_matches(ignore, str_of(path));
 }
 
-/* ---- agreeing with git ------------------------------------------------------------------------------------------------------ */
+/* ---- agreeing with git
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void must_agree_on_lfs(struct str text, const struct str *paths, size_t count)
 {
@@ -68,33 +69,120 @@ static void must_agree_on_ignored(struct str text, const struct str *paths, size
 }
 
 static const struct str table_paths[] = {
-    STR("a"), STR("b"), STR("a.bin"), STR("x/a.bin"), STR("x/y/a.bin"), STR("x/y/z/a.bin"), STR("model.bin"),
-    STR("x/model.bin"), STR("a b"), STR("x/a b"), STR("\"q\""), STR("#c"), STR("!n"), STR("[a]"), STR("*"), STR("a*"),
-    STR("a\\b"), STR("caf\xc3\xa9.bin"), STR("build/a"), STR("build/x/a"), STR("x/build/a"), STR("a/build"), STR("foo"),
-    STR("foo/bar"), STR("foobar"), STR("foo/x/bar"), STR("foo/x/y/bar"), STR("x/foo/bar"), STR("a "), STR("a\tb"),
-    STR(" a"), STR("-"), STR("]"), STR("a-z"), STR("m"), STR("M"), STR("7"), STR("a\r"),
+    STR("a"),         STR("b"),           STR("a.bin"),
+    STR("x/a.bin"),   STR("x/y/a.bin"),   STR("x/y/z/a.bin"),
+    STR("model.bin"), STR("x/model.bin"), STR("a b"),
+    STR("x/a b"),     STR("\"q\""),       STR("#c"),
+    STR("!n"),        STR("[a]"),         STR("*"),
+    STR("a*"),        STR("a\\b"),        STR("caf\xc3\xa9.bin"),
+    STR("build/a"),   STR("build/x/a"),   STR("x/build/a"),
+    STR("a/build"),   STR("foo"),         STR("foo/bar"),
+    STR("foobar"),    STR("foo/x/bar"),   STR("foo/x/y/bar"),
+    STR("x/foo/bar"), STR("a "),          STR("a\tb"),
+    STR(" a"),        STR("-"),           STR("]"),
+    STR("a-z"),       STR("m"),           STR("M"),
+    STR("7"),         STR("a\r"),
 };
 
 static void tables_of_attributes_agree_with_git(void **state)
 {
     static const char *const texts[] = {
-        "*.bin filter=lfs", "*.bin filter=lfs diff=lfs merge=lfs -text\n", "*.bin filter", "*.bin filter=other",
-        "*.bin filter=lfs\n*.bin -filter", "*.bin filter=lfs\n*.bin !filter", "*.bin filter=lfs\nmodel.bin filter=other",
-        "*.bin -filter\n*.bin filter=lfs", "*.bin filter=lfs -filter", "*.bin -filter filter=lfs", "*.bin text",
-        "*.bin filter=lfs\n*.bin text", "# *.bin filter=lfs", "  *.bin filter=lfs", "\t*.bin\tfilter=lfs", "#c filter=lfs",
-        "\\#c filter=lfs", "!n filter=lfs", "\\!n filter=lfs", "\"!n\" filter=lfs", "\"#c\" filter=lfs", "\"a b\" filter=lfs",
-        "\"a\\tb\" filter=lfs", "\"a\\040b\" filter=lfs", "\"a\\40b\" filter=lfs", "\"a b filter=lfs", "\"\\\"q\\\"\" filter=lfs",
-        "\"q\" filter=lfs", "a\\ b filter=lfs", "\"a\"filter=lfs", "\"\" filter=lfs", "\"caf\\303\\251.bin\" filter=lfs",
-        "caf\xc3\xa9.bin filter=lfs", "[attr]big filter=lfs", "[attr]big filter=lfs\nx text", "/a.bin filter=lfs", "x/a.bin filter=lfs",
-        "x/*.bin filter=lfs", "x/** filter=lfs", "**/a.bin filter=lfs", "x/**/a.bin filter=lfs", "/** filter=lfs", "** filter=lfs",
-        "* filter=lfs", "/* filter=lfs", "*/* filter=lfs", "x/ filter=lfs", "x filter=lfs", "build/ filter=lfs", "fo** filter=lfs",
-        "foo** filter=lfs", "foo/**bar filter=lfs", "x/foo** filter=lfs", "foo/***/bar filter=lfs", "[a] filter=lfs", "\\[a\\] filter=lfs", "\\* filter=lfs",
-        "a\\* filter=lfs", "[!a] filter=lfs", "[^a] filter=lfs", "[]] filter=lfs", "[]-] filter=lfs", "[a filter=lfs", "a[ filter=lfs",
-        "[a-m] filter=lfs", "[\\]] filter=lfs", "a?b filter=lfs", "x?a.bin filter=lfs",
-        "x[/]a.bin filter=lfs", "*.bin filter=lfs\r\n", "\xef\xbb\xbf*.bin filter=lfs", "*.bin filter=lfs bad$name", "*.bin bad$name filter=lfs",
-        "*.bin -filter=lfs", "*.bin !filter=lfs", "*.bin filter=LFS", "*.bin Filter=lfs", "*.bin filter=lfs=x", "*.bin =x filter=lfs", "*.bin --x filter=lfs",
-        "*.bin -=x filter=lfs", "*.bin - filter=lfs", "*.bin ! filter=lfs", "*.bin", "", "\n\n", "*.bin\nfilter=lfs", "a\\ filter=lfs", "\\a filter=lfs",
-        "foo/**/ filter=lfs", "**/ filter=lfs", "/ filter=lfs", "// filter=lfs", "a// filter=lfs", "//a filter=lfs", "./a filter=lfs",
+        "*.bin filter=lfs",
+        "*.bin filter=lfs diff=lfs merge=lfs -text\n",
+        "*.bin filter",
+        "*.bin filter=other",
+        "*.bin filter=lfs\n*.bin -filter",
+        "*.bin filter=lfs\n*.bin !filter",
+        "*.bin filter=lfs\nmodel.bin filter=other",
+        "*.bin -filter\n*.bin filter=lfs",
+        "*.bin filter=lfs -filter",
+        "*.bin -filter filter=lfs",
+        "*.bin text",
+        "*.bin filter=lfs\n*.bin text",
+        "# *.bin filter=lfs",
+        "  *.bin filter=lfs",
+        "\t*.bin\tfilter=lfs",
+        "#c filter=lfs",
+        "\\#c filter=lfs",
+        "!n filter=lfs",
+        "\\!n filter=lfs",
+        "\"!n\" filter=lfs",
+        "\"#c\" filter=lfs",
+        "\"a b\" filter=lfs",
+        "\"a\\tb\" filter=lfs",
+        "\"a\\040b\" filter=lfs",
+        "\"a\\40b\" filter=lfs",
+        "\"a b filter=lfs",
+        "\"\\\"q\\\"\" filter=lfs",
+        "\"q\" filter=lfs",
+        "a\\ b filter=lfs",
+        "\"a\"filter=lfs",
+        "\"\" filter=lfs",
+        "\"caf\\303\\251.bin\" filter=lfs",
+        "caf\xc3\xa9.bin filter=lfs",
+        "[attr]big filter=lfs",
+        "[attr]big filter=lfs\nx text",
+        "/a.bin filter=lfs",
+        "x/a.bin filter=lfs",
+        "x/*.bin filter=lfs",
+        "x/** filter=lfs",
+        "**/a.bin filter=lfs",
+        "x/**/a.bin filter=lfs",
+        "/** filter=lfs",
+        "** filter=lfs",
+        "* filter=lfs",
+        "/* filter=lfs",
+        "*/* filter=lfs",
+        "x/ filter=lfs",
+        "x filter=lfs",
+        "build/ filter=lfs",
+        "fo** filter=lfs",
+        "foo** filter=lfs",
+        "foo/**bar filter=lfs",
+        "x/foo** filter=lfs",
+        "foo/***/bar filter=lfs",
+        "[a] filter=lfs",
+        "\\[a\\] filter=lfs",
+        "\\* filter=lfs",
+        "a\\* filter=lfs",
+        "[!a] filter=lfs",
+        "[^a] filter=lfs",
+        "[]] filter=lfs",
+        "[]-] filter=lfs",
+        "[a filter=lfs",
+        "a[ filter=lfs",
+        "[a-m] filter=lfs",
+        "[\\]] filter=lfs",
+        "a?b filter=lfs",
+        "x?a.bin filter=lfs",
+        "x[/]a.bin filter=lfs",
+        "*.bin filter=lfs\r\n",
+        "\xef\xbb\xbf*.bin filter=lfs",
+        "*.bin filter=lfs bad$name",
+        "*.bin bad$name filter=lfs",
+        "*.bin -filter=lfs",
+        "*.bin !filter=lfs",
+        "*.bin filter=LFS",
+        "*.bin Filter=lfs",
+        "*.bin filter=lfs=x",
+        "*.bin =x filter=lfs",
+        "*.bin --x filter=lfs",
+        "*.bin -=x filter=lfs",
+        "*.bin - filter=lfs",
+        "*.bin ! filter=lfs",
+        "*.bin",
+        "",
+        "\n\n",
+        "*.bin\nfilter=lfs",
+        "a\\ filter=lfs",
+        "\\a filter=lfs",
+        "foo/**/ filter=lfs",
+        "**/ filter=lfs",
+        "/ filter=lfs",
+        "// filter=lfs",
+        "a// filter=lfs",
+        "//a filter=lfs",
+        "./a filter=lfs",
     };
     (void)state;
     for (size_t i = 0; i < ITEMS(texts); i++)
@@ -104,20 +192,95 @@ static void tables_of_attributes_agree_with_git(void **state)
 static void tables_of_exclusions_agree_with_git(void **state)
 {
     static const char *const texts[] = {
-        "*.bin", "*.bin\n!model.bin", "!model.bin\n*.bin", "x/", "x", "/x", "/x/", "build", "build/", "/build", "build/*",
-        "build/*\n!build/x", "build/*\n!build/x/", "build/\n!build/a", "build/**\n!build/a", "*\n!*.bin", "/*\n!/foo\n/foo/*\n!/foo/bar",
-        "*\n!*/\n!*.bin", "foo/bar", "/foo/bar", "foo/*", "foo/**", "**/bar", "foo/**/bar", "**/foo/bar", "**/foo", "**/foo/**", "a/", "#c", "\\#c",
-        "!n", "\\!n", "a ", "a\\ ", "a b", "a b  ", " a", "a\\", "a\t", "a\r\n*.bin\r\n", "a\r", "*.bin\r", "\r", "!", "/", "!/", "\\", "[a", "[a]",
-        "\\[a\\]", "\\*", "[!a]", "a?b", "\"q\"", "caf\xc3\xa9.bin", "caf?.bin", "caf??.bin", "\xef\xbb\xbf*.bin", "*.bin\n!*.bin\nx/a.bin", "**", "***", "*/",
-        "**/", "foo**", "fo**bar", "x/foo**", "!foo\nfoo", "foo\n!foo", "foo/\n!foo/bar\n!foo/", "a\\\\ ", "a\\\\\\ ", "x/**/a.bin", "x/*/a.bin", "x/*/*/a.bin",
-        "**/*.bin", "/**/a.bin", "/**/*.bin", "x/**/**/a.bin", "//", "a//b", "./a",
+        "*.bin",
+        "*.bin\n!model.bin",
+        "!model.bin\n*.bin",
+        "x/",
+        "x",
+        "/x",
+        "/x/",
+        "build",
+        "build/",
+        "/build",
+        "build/*",
+        "build/*\n!build/x",
+        "build/*\n!build/x/",
+        "build/\n!build/a",
+        "build/**\n!build/a",
+        "*\n!*.bin",
+        "/*\n!/foo\n/foo/*\n!/foo/bar",
+        "*\n!*/\n!*.bin",
+        "foo/bar",
+        "/foo/bar",
+        "foo/*",
+        "foo/**",
+        "**/bar",
+        "foo/**/bar",
+        "**/foo/bar",
+        "**/foo",
+        "**/foo/**",
+        "a/",
+        "#c",
+        "\\#c",
+        "!n",
+        "\\!n",
+        "a ",
+        "a\\ ",
+        "a b",
+        "a b  ",
+        " a",
+        "a\\",
+        "a\t",
+        "a\r\n*.bin\r\n",
+        "a\r",
+        "*.bin\r",
+        "\r",
+        "!",
+        "/",
+        "!/",
+        "\\",
+        "[a",
+        "[a]",
+        "\\[a\\]",
+        "\\*",
+        "[!a]",
+        "a?b",
+        "\"q\"",
+        "caf\xc3\xa9.bin",
+        "caf?.bin",
+        "caf??.bin",
+        "\xef\xbb\xbf*.bin",
+        "*.bin\n!*.bin\nx/a.bin",
+        "**",
+        "***",
+        "*/",
+        "**/",
+        "foo**",
+        "fo**bar",
+        "x/foo**",
+        "!foo\nfoo",
+        "foo\n!foo",
+        "foo/\n!foo/bar\n!foo/",
+        "a\\\\ ",
+        "a\\\\\\ ",
+        "x/**/a.bin",
+        "x/*/a.bin",
+        "x/*/*/a.bin",
+        "**/*.bin",
+        "/**/a.bin",
+        "/**/*.bin",
+        "x/**/**/a.bin",
+        "//",
+        "a//b",
+        "./a",
     };
     (void)state;
     for (size_t i = 0; i < ITEMS(texts); i++)
         must_agree_on_ignored(str_of(texts[i]), table_paths, ITEMS(table_paths));
 }
 
-/* ---- and on what nobody thought of ------------------------------------------------------------------------------------------ */
+/* ---- and on what nobody thought of
+ * ------------------------------------------------------------------------------------------ */
 
 static uint32_t random_state;
 
@@ -129,7 +292,10 @@ static uint32_t random_below(uint32_t most)
     return random_state % most;
 }
 
-static const char *one_of(const char *const *list, size_t count) { return list[random_below((uint32_t)count)]; }
+static const char *one_of(const char *const *list, size_t count)
+{
+    return list[random_below((uint32_t)count)];
+}
 
 static void random_segments(struct buf *out, const char *const *list, size_t count)
 {
@@ -139,9 +305,11 @@ static void random_segments(struct buf *out, const char *const *list, size_t cou
 
 static void random_pattern(struct buf *out)
 {
-    static const char *const whole[] = {"a", "b", "ab", "abc", "x.y", "*", "a*", "*b", "?", "a?", "[ab]", "[!a]", "**", "**",
-                                        "[a-c]*", "\\*", "*.*", "*.y", "\\a", "[^b]c", "a*c", "???", "*b*", "x[.]y"};
-    static const char *const letters[] = {"a", "b", "c", ".", "x", "y", "*", "?", "/", "/", "*", "[ab]", "[!c]", "[a-b]", "\\*"};
+    static const char *const whole[] = {"a",   "b",   "ab",   "abc",   "x.y", "*",   "a*",     "*b",
+                                        "?",   "a?",  "[ab]", "[!a]",  "**",  "**",  "[a-c]*", "\\*",
+                                        "*.*", "*.y", "\\a",  "[^b]c", "a*c", "???", "*b*",    "x[.]y"};
+    static const char *const letters[] = {"a", "b", "c", ".",    "x",    "y",     "*",  "?",
+                                          "/", "/", "*", "[ab]", "[!c]", "[a-b]", "\\*"};
     if (random_below(4) == 0)
         buf_byte(out, '/');
     if (random_below(3)) {
@@ -198,13 +366,35 @@ static void random_exclusions_agree_with_git(void **state)
     }
 }
 
-/* ---- adding rules ----------------------------------------------------------------------------------------------------------- */
+/* ---- adding rules
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static const struct str odd_names[] = {
-    STR("model.bin"), STR("x/model.bin"), STR("a b.bin"), STR("x y/a b"), STR(" lead"), STR("trail "), STR("[1].bin"),
-    STR("x/[a-z]*?.bin"), STR("*"), STR("**"), STR("?"), STR("\"quoted\".bin"), STR("a \"b\" c"), STR("#hash"),
-    STR("!bang"), STR("caf\xc3\xa9 \xe6\xa8\xa1\xe5\x9e\x8b.bin"), STR("\xe6\xa8\xa1\xe5\x9e\x8b"), STR("[attr]x"),
-    STR("tab\there"), STR("back\\slash"), STR("back \\slash [x] \"q\""), STR("-"), STR("a=b"), STR("new\nline"), STR("cr\r"),
+    STR("model.bin"),
+    STR("x/model.bin"),
+    STR("a b.bin"),
+    STR("x y/a b"),
+    STR(" lead"),
+    STR("trail "),
+    STR("[1].bin"),
+    STR("x/[a-z]*?.bin"),
+    STR("*"),
+    STR("**"),
+    STR("?"),
+    STR("\"quoted\".bin"),
+    STR("a \"b\" c"),
+    STR("#hash"),
+    STR("!bang"),
+    STR("caf\xc3\xa9 \xe6\xa8\xa1\xe5\x9e\x8b.bin"),
+    STR("\xe6\xa8\xa1\xe5\x9e\x8b"),
+    STR("[attr]x"),
+    STR("tab\there"),
+    STR("back\\slash"),
+    STR("back \\slash [x] \"q\""),
+    STR("-"),
+    STR("a=b"),
+    STR("new\nline"),
+    STR("cr\r"),
 };
 
 static void an_added_rule_makes_git_take_exactly_this_path_for_large(void **state)
@@ -235,7 +425,8 @@ static void an_added_rule_leaves_the_others_as_they_are(void **state)
     assert_string_equal("/a filter=lfs diff=lfs merge=lfs -text\n", arena_cstr(&arena, text));
 }
 
-/* ---- limits ----------------------------------------------------------------------------------------------------------------- */
+/* ---- limits
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 static struct str repeated(const char *piece, size_t count)
 {
@@ -253,7 +444,8 @@ static void ten_thousand_rules_are_read_and_one_more_is_not(void **state)
     (void)state;
     assert_int_equal(OK, attributes_parse(&arena, repeated("a filter=lfs\n", RULES_LIMIT), &attributes, &err));
     assert_true(attributes_is_lfs(attributes, STR("x/a")));
-    assert_int_equal(TOO_LARGE, attributes_parse(&arena, repeated("a filter=lfs\n", RULES_LIMIT + 1), &attributes, &err));
+    assert_int_equal(TOO_LARGE,
+                     attributes_parse(&arena, repeated("a filter=lfs\n", RULES_LIMIT + 1), &attributes, &err));
     assert_int_equal(OK, attributes_parse(&arena, repeated("a text\n", RULES_LIMIT + 1), &attributes, &err));
     assert_int_equal(OK, ignore_parse(&arena, repeated("a\n", RULES_LIMIT), &ignore, &err));
     assert_int_equal(TOO_LARGE, ignore_parse(&arena, repeated("a\n", RULES_LIMIT + 1), &ignore, &err));

@@ -38,7 +38,10 @@ static void refuses_str(struct str readme, enum status status, const char *reaso
         fail_msg("%.*s: %s", STR_ARG(str_slice(readme, 0, 200)), err.message);
 }
 
-static void refuses(const char *readme, const char *reason) { refuses_str(str_of(readme), INVALID, reason); }
+static void refuses(const char *readme, const char *reason)
+{
+    refuses_str(str_of(readme), INVALID, reason);
+}
 
 static struct str block(const char *before, const char *piece, size_t count, const char *after)
 {
@@ -64,7 +67,8 @@ static void the_block_is_found_at_the_start_only(void **state)
     reads("---\n---\n", "{}");
     reads("---\n# nothing\n---\n", "{}");
     assert_true(card_find(STR("---\n---\n"), &yaml, NULL));
-    static const char *const without[] = {"", "\n\n", "# Title", "text\n---\na: 1\n---\n", "---\na: 1\n", "---", "---\n", "----\na: 1\n----\n"};
+    static const char *const without[] = {"",    "\n\n",  "# Title",           "text\n---\na: 1\n---\n", "---\na: 1\n",
+                                          "---", "---\n", "----\na: 1\n----\n"};
     for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
         assert_false(card_find(str_of(without[i]), &yaml, NULL));
         reads(without[i], "{}");
@@ -77,9 +81,12 @@ static void plain_scalars_follow_the_core_schema(void **state)
     (void)state;
     reads("---\na: [null, ~, true, False, no, on, y]\n---", "{\"a\":[null,null,true,false,\"no\",\"on\",\"y\"]}");
     reads("---\na: [0, 7, -7, +7, 007, 0x1F, 0o17, 1_0]\n---", "{\"a\":[0,7,-7,7,7,31,15,\"1_0\"]}");
-    reads("---\na: [1.5, -.5, 2., 1e3, .inf, .nan, 1e999, ., 1e]\n---", "{\"a\":[1.5,-0.5,2.0,1000.0,\".inf\",\".nan\",\"1e999\",\".\",\"1e\"]}");
-    reads("---\na: [2024-01-02, 12:30:45, 1.2.3, 0x, 0o8]\n---", "{\"a\":[\"2024-01-02\",\"12:30:45\",\"1.2.3\",\"0x\",\"0o8\"]}");
-    reads("---\na: 9223372036854775807\nb: 9223372036854775808\n---", "{\"a\":9223372036854775807,\"b\":9.2233720368547758e18}");
+    reads("---\na: [1.5, -.5, 2., 1e3, .inf, .nan, 1e999, ., 1e]\n---",
+          "{\"a\":[1.5,-0.5,2.0,1000.0,\".inf\",\".nan\",\"1e999\",\".\",\"1e\"]}");
+    reads("---\na: [2024-01-02, 12:30:45, 1.2.3, 0x, 0o8]\n---",
+          "{\"a\":[\"2024-01-02\",\"12:30:45\",\"1.2.3\",\"0x\",\"0o8\"]}");
+    reads("---\na: 9223372036854775807\nb: 9223372036854775808\n---",
+          "{\"a\":9223372036854775807,\"b\":9.2233720368547758e18}");
     reads("---\na:\nb: x\n---", "{\"a\":null,\"b\":\"x\"}");
 }
 
@@ -147,7 +154,8 @@ static void an_alias_bomb_is_refused(void **state)
     struct str copies = str_slice(block("", "*a, ", 70, ""), 4, 280);
     refuses_str(block("a: &a '", "0123456789abcdef", 4096, arena_printf(&arena, "'\nb: [%.*s]", STR_ARG(copies)).data),
                 TOO_LARGE, "too many values");
-    const char *deep = "---\na: &a [[[[[[[[[[x]]]]]]]]]]\nb: &b [[[[[[[[[[*a]]]]]]]]]]\nc: &c [[[[[[[[[[*b]]]]]]]]]]\nd: [[[*c]]]\n---";
+    const char *deep = "---\na: &a [[[[[[[[[[x]]]]]]]]]]\nb: &b [[[[[[[[[[*a]]]]]]]]]]\nc: &c "
+                       "[[[[[[[[[[*b]]]]]]]]]]\nd: [[[*c]]]\n---";
     refuses_str(str_of(deep), TOO_LARGE, "nested");
 }
 
@@ -165,7 +173,8 @@ static void depth_size_and_number_are_limited(void **state)
     reads("---\na: [[[x]]]\n---", "{\"a\":[[[\"x\"]]]}");
 }
 
-/* ---- validate --------------------------------------------------------------------------------------------------------------- */
+/* ---- validate
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static struct card_report report_on(const char *readme, const char *kind)
 {
@@ -219,7 +228,9 @@ static void licences_come_from_a_list(void **state)
 static void well_known_fields_have_their_type(void **state)
 {
     (void)state;
-    is_fine("---\ntags: x\nlanguage: [en, no]\ndatasets: [a/b]\nbase_model: a/b\npipeline_tag: x\nmodel-index: []\n---\n", "model");
+    is_fine(
+        "---\ntags: x\nlanguage: [en, no]\ndatasets: [a/b]\nbase_model: a/b\npipeline_tag: x\nmodel-index: []\n---\n",
+        "model");
     has_error("---\ntags: {a: b}\n---\n", "model", "\"tags\" must be a string or a list of strings");
     has_error("---\ntags: [a, 1]\n---\n", "dataset", "\"tags\"");
     has_error("---\nlanguage: 1\n---\n", "model", "\"language\"");
@@ -237,9 +248,14 @@ static void bad_yaml_is_one_error_with_its_position(void **state)
     has_error("---\na: 1\na: 2\n---\n", "model", "line 3, column 1");
 }
 
-/* ---- tags ------------------------------------------------------------------------------------------------------------------- */
+/* ---- tags
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
-static void keep_tag(void *context, struct str tag) { buf_printf(context, "%.*s ", STR_ARG(tag)); }
+static void keep_tag(void *context, struct str tag)
+{
+    buf_printf(context, "%.*s ", STR_ARG(tag));
+}
 
 static void tags_are(const char *kind, const char *readme, const char *expected)
 {
@@ -254,17 +270,21 @@ static void tags_are(const char *kind, const char *readme, const char *expected)
 static void a_model_has_the_tags_of_its_card(void **state)
 {
     (void)state;
-    tags_are("model",
-             "---\nlicense: mit\nlibrary_name: transformers\npipeline_tag: fill-mask\ntags: [x, y, x]\nlanguage: [en, fr]\n"
-             "datasets: squad\nbase_model: [a/b, c/d]\n---\nSee https://arxiv.org/abs/1810.04805v2 and arXiv:2001.12345, arxiv:1810.04805.",
-             "transformers fill-mask x y en fr dataset:squad arxiv:1810.04805 arxiv:2001.12345 base_model:a/b base_model:c/d license:mit "
-             "base_model:finetune:a/b base_model:finetune:c/d ");
+    tags_are(
+        "model",
+        "---\nlicense: mit\nlibrary_name: transformers\npipeline_tag: fill-mask\ntags: [x, y, x]\nlanguage: [en, fr]\n"
+        "datasets: squad\nbase_model: [a/b, c/d]\n---\nSee https://arxiv.org/abs/1810.04805v2 and arXiv:2001.12345, "
+        "arxiv:1810.04805.",
+        "transformers fill-mask x y en fr dataset:squad arxiv:1810.04805 arxiv:2001.12345 base_model:a/b "
+        "base_model:c/d license:mit "
+        "base_model:finetune:a/b base_model:finetune:c/d ");
 }
 
 static void the_relation_to_the_base_model_is_a_tag(void **state)
 {
     (void)state;
-    tags_are("model", "---\nbase_model: a/b\nbase_model_relation: quantized\n---", "base_model:a/b base_model:quantized:a/b ");
+    tags_are("model", "---\nbase_model: a/b\nbase_model_relation: quantized\n---",
+             "base_model:a/b base_model:quantized:a/b ");
     tags_are("model", "---\nbase_model: a/b\nbase_model_relation: odd\n---", "base_model:a/b base_model:finetune:a/b ");
     tags_are("dataset", "---\nbase_model: a/b\n---", "");
 }
@@ -272,9 +292,11 @@ static void the_relation_to_the_base_model_is_a_tag(void **state)
 static void a_dataset_has_the_tags_of_its_card(void **state)
 {
     (void)state;
-    tags_are("dataset", "---\ntask_categories: [qa]\nlanguage: en\nsize_categories: [1K<n<10K]\ntask_ids: x\n"
-                        "annotations_creators: [y]\nlicense: [mit, other]\ntags: z\npipeline_tag: no\n---",
-             "task_categories:qa task_ids:x annotations_creators:y z language:en license:mit license:other size_categories:1K<n<10K ");
+    tags_are("dataset",
+             "---\ntask_categories: [qa]\nlanguage: en\nsize_categories: [1K<n<10K]\ntask_ids: x\n"
+             "annotations_creators: [y]\nlicense: [mit, other]\ntags: z\npipeline_tag: no\n---",
+             "task_categories:qa task_ids:x annotations_creators:y z language:en license:mit license:other "
+             "size_categories:1K<n<10K ");
 }
 
 static void values_of_the_wrong_type_give_no_tags(void **state)
@@ -297,8 +319,12 @@ static void a_tag_is_at_most_256_bytes(void **state)
 static void only_arxiv_numbers_are_papers(void **state)
 {
     (void)state;
-    tags_are("model", "arxiv:123.45678 arxiv:1234.123 arxiv:1234.123456 arxiv:1234-12345 arxiv: arxiv.org/abs/hep-th/1 arxiv.org/list/2001.12345 arxiv", "");
-    tags_are("model", "arxiv.org/pdf/2001.12345.pdf [x](https://ARXIV.org/abs/1234.5678)", "arxiv:2001.12345 arxiv:1234.5678 ");
+    tags_are("model",
+             "arxiv:123.45678 arxiv:1234.123 arxiv:1234.123456 arxiv:1234-12345 arxiv: arxiv.org/abs/hep-th/1 "
+             "arxiv.org/list/2001.12345 arxiv",
+             "");
+    tags_are("model", "arxiv.org/pdf/2001.12345.pdf [x](https://ARXIV.org/abs/1234.5678)",
+             "arxiv:2001.12345 arxiv:1234.5678 ");
 }
 
 int main(void)

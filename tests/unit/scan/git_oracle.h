@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Asks the real git what a .gitattributes or .gitignore says, in a repo of its own that the user's settings do not reach. */
+/* Asks the real git what a .gitattributes or .gitignore says, in a repo of its own that the user's settings do not
+ * reach. */
 #ifndef CAIRN_TEST_GIT_ORACLE_H
 #define CAIRN_TEST_GIT_ORACLE_H
 
@@ -37,8 +38,12 @@ static inline void oracle_write(const struct oracle *o, const char *name, struct
 static inline int oracle_git(const struct oracle *o, const char *const *argv)
 {
     char home[128], in[128], out[128];
-    char *environment[] = {home, "GIT_CONFIG_NOSYSTEM=1", "GIT_ATTR_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
-                           "PATH=/usr/bin:/bin:/usr/local/bin", NULL};
+    char *environment[] = {home,
+                           "GIT_CONFIG_NOSYSTEM=1",
+                           "GIT_ATTR_NOSYSTEM=1",
+                           "GIT_CONFIG_GLOBAL=/dev/null",
+                           "PATH=/usr/bin:/bin:/usr/local/bin",
+                           NULL};
     posix_spawn_file_actions_t actions;
     pid_t pid;
     int status;
@@ -48,7 +53,8 @@ static inline int oracle_git(const struct oracle *o, const char *const *argv)
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, in, O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0); /* it warns of the odd lines that we want */
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY,
+                                     0); /* it warns of the odd lines that we want */
     posix_spawn_file_actions_addchdir_np(&actions, o->folder);
     assert(posix_spawnp(&pid, "git", &actions, NULL, (char *const *)argv, environment) == 0);
     posix_spawn_file_actions_destroy(&actions);
@@ -58,7 +64,8 @@ static inline int oracle_git(const struct oracle *o, const char *const *argv)
 
 /* Only what git cannot do without, made by hand, so that stopping removes a handful of known names and nothing else. */
 static const char *const oracle_folders[] = {".git", ".git/objects", ".git/refs"};
-static const char *const oracle_files[] = {".git/HEAD", ".git/config", ".gitattributes", ".gitignore", "paths", "answer"};
+static const char *const oracle_files[] = {".git/HEAD",  ".git/config", ".gitattributes",
+                                           ".gitignore", "paths",       "answer"};
 
 static inline void oracle_start(struct oracle *o)
 {
@@ -112,7 +119,8 @@ static inline struct str oracle_field(struct str *rest)
 }
 
 /* says[i]: is paths[i] large by this .gitattributes? */
-static inline void oracle_lfs(const struct oracle *o, struct str text, const struct str *paths, size_t count, bool *says)
+static inline void oracle_lfs(const struct oracle *o, struct str text, const struct str *paths, size_t count,
+                              bool *says)
 {
     static const char *const argv[] = {"git", "check-attr", "-z", "--stdin", "filter", NULL};
     auto_buf struct buf answer = {0};

@@ -33,8 +33,8 @@ static void refuses(const char *header, const char *reason)
 static void a_good_header_is_summed_by_dtype(void **state)
 {
     (void)state;
-    gives("{\"__metadata__\":{\"format\":\"pt\"},\"a\":" T("F32", "[2,3]", "0", "24") ",\"b\":" T("F16", "[4]", "24", "32")
-              ",\"c\":" T("F32", "[]", "32", "36") "}   ",
+    gives("{\"__metadata__\":{\"format\":\"pt\"},\"a\":" T("F32", "[2,3]", "0", "24") ",\"b\":" T(
+              "F16", "[4]", "24", "32") ",\"c\":" T("F32", "[]", "32", "36") "}   ",
           "{\"parameters\":{\"F32\":7,\"F16\":4},\"total\":11,\"tensors\":3}");
     gives("{}", "{\"parameters\":{},\"total\":0,\"tensors\":0}");
     gives("{\"b\":" T("I8", "[2]", "3", "5") ",\"a\":" T("U8", "[3]", "0", "3") "}",
@@ -44,7 +44,8 @@ static void a_good_header_is_summed_by_dtype(void **state)
 static void empty_tensors_take_no_space(void **state)
 {
     (void)state;
-    gives("{\"a\":" T("F32", "[0]", "0", "0") ",\"b\":" T("F32", "[1]", "0", "4") ",\"c\":" T("I8", "[5,0]", "4", "4") "}",
+    gives("{\"a\":" T("F32", "[0]", "0", "0") ",\"b\":" T("F32", "[1]", "0", "4") ",\"c\":" T("I8", "[5,0]", "4",
+                                                                                              "4") "}",
           "{\"parameters\":{\"F32\":1},\"total\":1,\"tensors\":3}");
     refuses("{\"a\":" T("F32", "[0]", "0", "4") "}", "do not fit");
 }

@@ -6,6 +6,7 @@
 #include "scan/worker.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -68,7 +69,8 @@ static struct str large_header(struct buf *text, int tensors)
 {
     buf_byte(text, '{');
     for (int i = 0; i < tensors; i++)
-        buf_printf(text, "%s\"model.layers.%d.mlp.weight\":{\"dtype\":\"BF16\",\"shape\":[4,2],\"data_offsets\":[%d,%d]}",
+        buf_printf(text,
+                   "%s\"model.layers.%d.mlp.weight\":{\"dtype\":\"BF16\",\"shape\":[4,2],\"data_offsets\":[%d,%d]}",
                    i ? "," : "", i, i * 16, i * 16 + 16);
     buf_byte(text, '}');
     return buf_view(text);
@@ -95,7 +97,8 @@ static void a_header_beyond_the_limit_starts_no_child(void **state)
     assert_int_equal(TOO_LARGE, scan_safetensors(buf_view(&text), NULL, &out, &err));
 }
 
-/* ---- children that misbehave ------------------------------------------------------------------------------------------------ */
+/* ---- children that misbehave
+ * ------------------------------------------------------------------------------------------------ */
 
 static void a_child_that_hangs_is_stopped(void **state)
 {
@@ -166,7 +169,8 @@ static int open_descriptors(void)
 
 static void no_descriptor_stays_behind_or_goes_over(void **state)
 {
-    static const char *const argv[] = {"/bin/sh", "-c", "for n in 3 4 5 6 7 8 9; do [ -e /proc/$$/fd/$n ] && echo $n; done; echo end", NULL};
+    static const char *const argv[] = {
+        "/bin/sh", "-c", "for n in 3 4 5 6 7 8 9; do [ -e /proc/$$/fd/$n ] && echo $n; done; echo end", NULL};
     static const char *const missing[] = {"/nowhere/cairn", NULL};
     auto_buf struct buf out = {0};
     struct error err;
@@ -192,13 +196,15 @@ static void a_worker_starts_no_workers(void **state)
     assert_int_equal(OK, scan_safetensors(STR("{}"), NULL, &out, &err));
 }
 
-/* ---- the sandbox ------------------------------------------------------------------------------------------------------------ */
+/* ---- the sandbox
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static int end_of(const char *task)
 {
     pid_t pid = fork();
     int status;
     if (pid == 0) {
+        dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO); /* to a file, should ours be one, it may not write */
         execl("/proc/self/exe", "cairn", "worker", task, NULL);
         _exit(99);
     }

@@ -3,9 +3,6 @@
 #include "store_fixture.h"
 #include <fcntl.h>
 
-/* ---- sweeping -----------------------------------------------------------------------------------------------------
- */
-
 static void sweep_at(struct house *house, int64_t when)
 {
     assert_int_equal(store_sweep(house->store, when, &house->err), OK);
@@ -186,9 +183,6 @@ static void a_sweep_never_takes_what_is_being_uploaded(void **state)
     assert_int_equal(findings(house), 0);
 }
 
-/* ---- checking -----------------------------------------------------------------------------------------------------
- */
-
 static void flip_byte(const char *path, int64_t offset)
 {
     char byte;
@@ -276,9 +270,6 @@ static void a_check_finds_extents_that_do_not_cover_the_object(void **state)
         assert_int_equal(findings(house), 0);
     }
 }
-
-/* ---- backing up ---------------------------------------------------------------------------------------------------
- */
 
 /* Backs the store up into a folder, by the rows of the live database. */
 static enum status back_up(struct house *house, const char *root)

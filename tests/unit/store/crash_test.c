@@ -8,9 +8,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-/* ---- kill -9 ------------------------------------------------------------------------------------------------------
- */
-
 #define ROUNDS 60
 #define UPLOADERS 3
 
@@ -126,9 +123,6 @@ static void what_was_acknowledged_survives_kill_9(void **state)
     }
     assert_true(total >= ROUNDS);
 }
-
-/* ---- the full disk ------------------------------------------------------------------------------------------------
- */
 
 static void limit_file_size(rlim_t bytes)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "store_fixture.h"
+#include <stdatomic.h>
 
 #define PART (INT64_C(64) << 20)
 #define SIZE (2 * PART + 1000) /* three parts, the last one short */
@@ -417,6 +418,56 @@ static void an_upload_that_lost_its_file_begins_anew(void **state)
     assert_true(str_eq(fresh.plan.id, again.plan.id));
 }
 
+struct meddler {
+    struct house *house;
+    const struct content *content;
+    struct str id;
+    atomic_bool stop;
+    bool too_late; /* a part could be opened though the upload was finished */
+};
+
+/* Begins to send the only part again and again. */
+static void *meddle_thread(void *context)
+{
+    struct meddler *meddler = context;
+    struct house house = *meddler->house; /* for an error of its own */
+    while (!atomic_load(&meddler->stop)) {
+        struct object object;
+        auto_part struct part *part = NULL;
+        if (part_open(house.store, meddler->id, ALICE, 1, 1000, &part, &house.err) == OK)
+            meddler->too_late |= lookup(&house, ALICE, meddler->content, &object) == OK;
+    }
+    return NULL;
+}
+
+static void no_part_can_be_opened_once_the_upload_is_finished(void **state)
+{
+    struct house *house = *state;
+    for (uint64_t round = 0; round < 100; round++) {
+        auto_content struct content small = content_of(100 + round, 1000);
+        auto_arena struct arena arena = {0};
+        auto_part struct part *part = NULL;
+        struct parts_plan plan;
+        char etag[33];
+        pthread_t thread;
+        assert_int_equal(parts_begin(house->store, &arena, ALICE, small.sha256, 1000, &plan, &house->err), OK);
+        assert_int_equal(part_open(house->store, plan.id, ALICE, 1, 1000, &part, &house->err), OK);
+        assert_int_equal(part_write(part, small.data, 1000, &house->err), OK);
+        assert_int_equal(part_keep(&part, etag, &house->err), OK);
+        struct part_claim claim = {1, str_of(etag)};
+        struct meddler meddler = {.house = house, .content = &small, .id = plan.id};
+        assert_int_equal(pthread_create(&thread, NULL, meddle_thread, &meddler), 0);
+        enum status status = CONFLICT;
+        while (status == CONFLICT)
+            status = parts_finish(house->store, plan.id, ALICE, &claim, 1, &house->err);
+        atomic_store(&meddler.stop, true);
+        pthread_join(thread, NULL);
+        assert_int_equal(status, OK);
+        assert_false(meddler.too_late);
+        assert_stored(house, ALICE, &small);
+    }
+}
+
 static int make_file(void **state)
 {
     (void)state;
@@ -453,6 +504,7 @@ int main(void)
         in_a_house(a_part_is_received_by_one_at_a_time),
         in_a_house(parts_can_be_sent_and_finished_by_several_threads),
         in_a_house(an_upload_that_lost_its_file_begins_anew),
+        in_a_house(no_part_can_be_opened_once_the_upload_is_finished),
     };
     return cmocka_run_group_tests(tests, make_file, free_file);
 }

@@ -93,9 +93,6 @@ __attribute__((unused)) static int house_close(void **state)
 
 #define in_a_house(test) cmocka_unit_test_setup_teardown(test, house_open, house_close)
 
-/* ---- contents ------------------------------------------------------------------------------------------------------
- */
-
 struct content {
     char *data;
     size_t len;
@@ -122,9 +119,6 @@ __attribute__((unused)) static void content_free(struct content *content)
     free(content->data);
 }
 #define auto_content __attribute__((cleanup(content_free)))
-
-/* ---- uploading and reading -----------------------------------------------------------------------------------------
- */
 
 /* Uploads the content in pieces, announced with the given digest and size. */
 __attribute__((unused)) static enum status put_as(struct house *house, int64_t repo, const struct content *content,
@@ -199,9 +193,6 @@ __attribute__((unused)) static void release(struct house *house, int64_t repo)
 {
     assert_int_equal(db_write(house->db, release_write, &repo, &house->err), OK);
 }
-
-/* ---- looking at the disk -------------------------------------------------------------------------------------------
- */
 
 static int files_counted;
 static char file_seen[512];
