@@ -166,6 +166,7 @@ static const struct {
     {"mask_token", M, 0, write_null},
     {"model-index", M, 0, write_null},
     {"widgetData", M, 0, write_null},
+    {"region", S, 0, write_null},
     {"citation", D, 0, write_null},
     {"description", D, 0, write_null},
     {"mainSize", D, 0, write_zero},

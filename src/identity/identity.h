@@ -69,7 +69,7 @@ enum status member_set(struct db *db, struct str org, struct str user, enum role
 enum status org_set_default_private(struct db *db, struct str org, bool on, int64_t by_id, struct error *err);
 
 /*
- * Makes a key for a person. value is the token to import, or absent to make one (cairn_<id>_<secret><check>, 190 bits). Only the
+ * Makes a key for a person. value is the token to import, or absent to make one (hf_cairn_<id>_<secret><check>, 190 bits). Only the
  * SHA-256 is stored. *token, in arena, is the only copy there will ever be. CONFLICT when the name or the value is taken.
  */
 enum status key_create(struct db *db, struct arena *arena, struct str user, struct str name, enum role role, struct str value,

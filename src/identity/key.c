@@ -43,12 +43,12 @@ static uint32_t crc32_of(struct str data)
     return ~crc;
 }
 
-/* cairn_<id>_<secret><check> (access C13). By the check, scanners of public code know a token from a look-alike. */
+/* hf_cairn_<id>_<secret><check> (access C13); the JavaScript client refuses tokens that do not begin with hf_. By the check, scanners of public code know a token from a look-alike. */
 static struct str make_token(struct arena *arena, const char id[ID_LEN])
 {
     char secret[SECRET_LEN], check[CHECK_LEN];
     random_digits(secret, sizeof secret);
-    struct str checked = arena_printf(arena, "cairn_%.*s_%.*s", ID_LEN, id, SECRET_LEN, secret);
+    struct str checked = arena_printf(arena, "hf_cairn_%.*s_%.*s", ID_LEN, id, SECRET_LEN, secret);
     uint32_t crc = crc32_of(checked);
     for (size_t i = CHECK_LEN; i > 0; i--, crc /= 62)
         check[i - 1] = base62[crc % 62];

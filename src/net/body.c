@@ -57,8 +57,7 @@ static enum status wait_readable(struct exchange *x, struct error *err)
         int count = poll(&ready, 1, SLICE_MS);
         int64_t waited = monotonic_us() - start;
         /* Only time spent waiting counts against the sender, not what the handler does with the bytes. */
-        int64_t age = (x->waited_us + waited) / SECOND_US;
-        if (age > RATE_AFTER_SECONDS && x->received / age < config->min_bytes_per_second)
+        if (exchange_too_slow(x, x->received, x->waited_us + waited))
             return fail_body(x, err, TIMED_OUT, "The request body arrives too slowly.");
         if (count > 0) {
             x->waited_us += waited;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/time.h"
 #include "net/internal.h"
 #include <stdlib.h>
 
@@ -107,4 +108,10 @@ void exchange_slim(struct exchange *x)
         buf_free(&x->head);
         buf_free(&x->headers);
     }
+}
+
+bool exchange_too_slow(const struct exchange *x, int64_t bytes, int64_t us)
+{
+    int64_t seconds = us / SECOND_US;
+    return seconds > RATE_AFTER_SECONDS && bytes / seconds < x->connection->server->config.min_bytes_per_second;
 }

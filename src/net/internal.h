@@ -123,6 +123,8 @@ void exchange_end(struct exchange *x);  /* done(), release, counts: once for eac
 void exchange_renew(struct exchange *x); /* ready for the next request; keeps received bytes */
 void exchange_slim(struct exchange *x); /* gives back memory that an unfinished request need not hold */
 void exchange_forget_spare(void);
+/* Has a body moved too slowly, so many bytes in so much time? */
+bool exchange_too_slow(const struct exchange *x, int64_t bytes, int64_t us);
 
 /* connection.c: the state machine. The caller owns c, and does not afterwards. */
 void connection_serve(struct connection *c);

@@ -73,12 +73,6 @@ static void cork(struct connection *c, struct exchange *x, int on)
     x->corked = on;
 }
 
-static bool too_slow(const struct exchange *x)
-{
-    int64_t age = (monotonic_us() - x->since) / SECOND_US;
-    return age > RATE_AFTER_SECONDS && x->rq.bytes_sent / age < x->connection->server->config.min_bytes_per_second;
-}
-
 enum step reply_send(struct connection *c)
 {
     struct exchange *x = c->exchange;
@@ -93,7 +87,7 @@ enum step reply_send(struct connection *c)
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0 && errno == EAGAIN)
-            return too_slow(x) ? CLOSE : WAIT_WRITE;
+            return exchange_too_slow(x, x->rq.bytes_sent, monotonic_us() - x->since) ? CLOSE : WAIT_WRITE;
         if (sent <= 0) /* the peer left, or the file is shorter than its extent says: the length promised cannot be kept */
             return CLOSE;
         if (memory) {

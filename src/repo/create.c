@@ -85,22 +85,29 @@ struct create_call {
     int64_t id;
 };
 
-static const char taken_sql[] = "SELECT 1 FROM repo WHERE kind = ? AND ns_key = ? AND name_key = ? UNION ALL "
-                                "SELECT 1 FROM repo_alias WHERE kind = ? AND ns_key = ? AND name_key = ? LIMIT 1";
+static const char taken_sql[] = "SELECT 1 FROM repo WHERE kind = ? AND ns_key = ? AND name_key = ?";
+static const char free_alias_sql[] = "DELETE FROM repo_alias WHERE kind = ? AND ns_key = ? AND name_key = ?";
 
-static enum status check_free(struct db_conn *tx, struct arena *arena, const struct repo_new *what, struct error *err)
+static void bind_name(struct stmt *stmt, struct arena *arena, const struct repo_new *what)
 {
-    auto_stmt struct stmt *taken = NULL;
+    stmt_bind_int(stmt, 1, what->kind);
+    stmt_bind_str(stmt, 2, str_lower(arena, what->ns));
+    stmt_bind_str(stmt, 3, str_lower(arena, what->name));
+}
+
+/* A name that a repo had before it was moved is free again: whoever may create in the name space takes it over. */
+static enum status take_name(struct db_conn *tx, struct arena *arena, const struct repo_new *what, struct error *err)
+{
+    auto_stmt struct stmt *taken = NULL, *free_alias = NULL;
     TRY(db_prepare(tx, taken_sql, &taken, err));
-    for (int i = 0; i < 2; i++) {
-        stmt_bind_int(taken, 3 * i + 1, what->kind);
-        stmt_bind_str(taken, 3 * i + 2, str_lower(arena, what->ns));
-        stmt_bind_str(taken, 3 * i + 3, str_lower(arena, what->name));
-    }
+    bind_name(taken, arena, what);
     bool found = stmt_next(taken);
     TRY(stmt_end(taken, err));
-    return found ? fail(err, CONFLICT, NULL, "You already created this %.*s repo", STR_ARG(repo_kind_name(what->kind)))
-                 : OK;
+    if (found)
+        return fail(err, CONFLICT, NULL, "You already created this %.*s repo", STR_ARG(repo_kind_name(what->kind)));
+    TRY(db_prepare(tx, free_alias_sql, &free_alias, err));
+    bind_name(free_alias, arena, what);
+    return stmt_run(free_alias, err);
 }
 
 static const char serial_sql[] = "UPDATE repo_serial SET last = last + 1 RETURNING last";
@@ -149,7 +156,7 @@ static enum status create_in_write(struct db_conn *tx, void *context, struct err
     const struct repo_new *what = call->what;
     auto_arena struct arena arena = {0};
     auto_buf struct buf body = {0};
-    TRY(check_free(tx, &arena, what, err));
+    TRY(take_name(tx, &arena, what, err));
     TRY(next_id(tx, &call->id, err));
     TRY(insert_repo(tx, &arena, call->id, what, err));
     TRY(draft_store(call->draft, tx, call->id, STR("refs/heads/main"), NULL, err));

@@ -57,8 +57,8 @@ struct repo_new {
 };
 /*
  * Makes the repo with one commit "initial commit" on main, which holds .gitattributes (and for spaces README.md, for
- * static ones index.html and style.css; hub-protocol 1.2). CONFLICT when the name, or an alias of a living repo, is
- * taken.
+ * static ones index.html and style.css; hub-protocol 1.2). CONFLICT when the name is
+ * taken; an old name of another repo is taken over.
  */
 enum status repo_create(struct db *db, struct arena *arena, const struct repo_new *what, struct repo *out,
                         struct error *err);

@@ -66,11 +66,12 @@ enum status parts_begin(struct store *store, struct arena *arena, int64_t repo_i
                         struct parts_plan *plan, struct error *err);
 
 struct part; /* one part being received */
-/* number counts from 1; length is what the client announced and must be the part's size (INVALID otherwise). */
+/* number counts from 1; length is what the client announced and must be the part's size (INVALID otherwise). CONFLICT while the
+ * same part is being received by somebody else, and once the upload is finished; NOT_FOUND when the repo has no such upload. */
 enum status part_open(struct store *store, struct str upload_id, int64_t repo_id, int64_t number, int64_t length, struct part **out,
                       struct error *err);
 enum status part_write(struct part *part, const void *data, size_t len, struct error *err);
-/* INVALID when the part is short. etag (NUL-terminated hex digest of the part, 33 bytes) goes to the client. */
+/* INVALID when the part is short. etag (32 hex digits and a NUL) goes to the client. The part is closed in every case. */
 enum status part_keep(struct part **part, char etag[33], struct error *err);
 void part_drop(struct part **part);
 #define auto_part __attribute__((cleanup(part_drop)))
@@ -81,7 +82,7 @@ struct part_claim {
 };
 /*
  * Finishes: every part must be there and claimed with its etag (INVALID names the first that is not); then as receipt_keep().
- * A repeated call after success is OK (clients re-send).
+ * A repeated call after success is OK (clients re-send); one that comes meanwhile waits. CONFLICT while a part is being received.
  */
 enum status parts_finish(struct store *store, struct str upload_id, int64_t repo_id, const struct part_claim *claims, size_t count,
                          struct error *err);
@@ -101,7 +102,8 @@ enum status store_hold(struct db_conn *tx, int64_t repo_id, int64_t object_id, s
 /* Drops all holds of a repo (it is being deleted), in a write. Bytes go later, by store_sweep(). */
 enum status store_release_repo(struct db_conn *tx, int64_t repo_id, struct error *err);
 
-/* A range of an object as open files. Pieces stay valid until store_view_close(), which may run on any thread. */
+/* A range of an object as open files. Pieces stay valid until store_view_close(), which may run on any thread. BAD_RANGE when it
+ * ends behind the object, NOT_FOUND when the object was swept, CORRUPT when a container is missing or too short. */
 struct store_piece {
     int fd;
     int64_t offset, length;

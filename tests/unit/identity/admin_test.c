@@ -114,8 +114,8 @@ static void a_token_stands_alone_on_standard_output_and_signs_in(void **state)
     for (size_t i = 0; i < 3; i++) {
         struct outcome made = ADMIN("token", "create", "ada", "--name", roles[i], "--role", roles[i]);
         check_done(made, __LINE__);
-        assert_int_equal(56, strlen(made.out));
-        assert_int_equal('\n', made.out[55]);
+        assert_int_equal(59, strlen(made.out));
+        assert_int_equal('\n', made.out[58]);
         GOOD(authenticate(*state, token_of(made.out), &actor, err));
         assert_int_equal(ROLE_READ + i, actor.key_role);
     }

@@ -23,15 +23,15 @@ static uint32_t crc32_by_definition(struct str data)
 
 static bool has_form(struct str token)
 {
-    if (token.len != 55 || !str_starts(token, STR("cairn_")) || token.data[16] != '_')
+    if (token.len != 58 || !str_starts(token, STR("hf_cairn_")) || token.data[19] != '_')
         return false;
-    for (size_t i = 6; i < token.len; i++)
-        if (i != 16 && !strchr(digits, token.data[i]))
+    for (size_t i = 9; i < token.len; i++)
+        if (i != 19 && !strchr(digits, token.data[i]))
             return false;
     uint64_t check = 0;
-    for (size_t i = 49; i < 55; i++)
+    for (size_t i = 52; i < 58; i++)
         check = check * 62 + (uint64_t)(strchr(digits, token.data[i]) - digits);
-    return check == crc32_by_definition(str_slice(token, 0, 49));
+    return check == crc32_by_definition(str_slice(token, 0, 52));
 }
 
 static void a_made_token_has_the_form_that_scanners_look_for(void **state)
@@ -311,7 +311,7 @@ static void no_byte_of_a_token_reaches_the_disk(void **state)
     GOOD(add_key(town, "ada", "old", "hf_oPenSesame0123456789", &imported, err));
     EXPECT(CONFLICT, add_key(town, "ada", "older", "hf_oPenSesame0123456789", &imported, err));
     GOOD(revoke_key(town, "ada", "laptop", err));
-    struct str secret = str_slice(made, 17, 38), public_id = str_slice(made, 6, 10);
+    struct str secret = str_slice(made, 20, 38), public_id = str_slice(made, 9, 10);
     assert_true(is_on_disk(town->folder, public_id)); /* so the search does find what is there */
     assert_false(is_on_disk(town->folder, secret));
     assert_false(is_on_disk(town->folder, str_slice(secret, 0, 16)));
@@ -329,7 +329,7 @@ static void every_change_appends_one_event_without_the_token(void **state)
     GOOD(revoke_key(town, "ada", "laptop", err));
     struct str revoked = last_event(town);
     assert_int_equal(before + 2, event_count(town));
-    struct str id = str_slice(token, 6, 10);
+    struct str id = str_slice(token, 9, 10);
     struct str want =
         arena_printf(&town->arena,
                      "key.create {\"key\":1,\"public_id\":\"%.*s\",\"name\":\"laptop\",\"role\":\"read\",\"user\":1,"

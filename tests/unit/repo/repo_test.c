@@ -80,7 +80,7 @@ static void names_that_clients_cannot_use_are_refused(void **state)
 static void a_moved_repo_is_found_by_its_old_name_and_moves_back(void **state)
 {
     struct place *p = *state;
-    struct repo found, other;
+    struct repo found;
     bool moved;
     assert_ok(p, move_to(p, &p->repo, "bob", "fauna"));
     assert_ok(p, look_up(p, "bob", "Fauna", &found, &moved));
@@ -89,7 +89,6 @@ static void a_moved_repo_is_found_by_its_old_name_and_moves_back(void **state)
     assert_ok(p, look_up(p, "ALICE", "flora", &found, &moved));
     assert_true(moved);
     assert_str(found.full_name, "bob/fauna");
-    assert_failure(new_repo(p, KIND_MODEL, "flora", &other), CONFLICT, "You already created");
 
     assert_ok(p, move_to(p, &found, "alice", "flora"));
     assert_ok(p, look_up(p, "alice", "flora", &found, &moved));
@@ -97,6 +96,19 @@ static void a_moved_repo_is_found_by_its_old_name_and_moves_back(void **state)
     assert_ok(p, look_up(p, "bob", "fauna", &found, &moved));
     assert_true(moved);
     assert_int_equal(found.id, p->repo.id);
+}
+
+static void a_new_repo_takes_an_old_name_over(void **state)
+{
+    struct place *p = *state;
+    struct repo other, found;
+    bool moved;
+    assert_ok(p, move_to(p, &p->repo, "bob", "fauna"));
+    assert_ok(p, new_repo(p, KIND_MODEL, "flora", &other));
+    assert_ok(p, look_up(p, "alice", "flora", &found, &moved));
+    assert_false(moved);
+    assert_int_equal(found.id, other.id);
+    assert_failure(new_repo(p, KIND_MODEL, "FLORA", &other), CONFLICT, "You already created");
 }
 
 static void a_name_changes_its_case_only(void **state)
@@ -223,6 +235,7 @@ int main(void)
         test(a_name_is_given_once_per_kind),
         test(names_that_clients_cannot_use_are_refused),
         test(a_moved_repo_is_found_by_its_old_name_and_moves_back),
+        test(a_new_repo_takes_an_old_name_over),
         test(a_name_changes_its_case_only),
         test(moving_onto_another_repo_is_refused_but_onto_an_old_name_is_not),
         test(a_deleted_repo_leaves_nothing_and_frees_its_names),

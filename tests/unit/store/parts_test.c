@@ -418,6 +418,17 @@ static void an_upload_that_lost_its_file_begins_anew(void **state)
     assert_true(str_eq(fresh.plan.id, again.plan.id));
 }
 
+/* Sends a content of 1000 bytes as the only part of an upload. */
+static void start_small(struct house *house, struct arena *arena, const struct content *small, struct parts_plan *plan,
+                        char etag[33])
+{
+    auto_part struct part *part = NULL;
+    assert_int_equal(parts_begin(house->store, arena, ALICE, small->sha256, 1000, plan, &house->err), OK);
+    assert_int_equal(part_open(house->store, plan->id, ALICE, 1, 1000, &part, &house->err), OK);
+    assert_int_equal(part_write(part, small->data, 1000, &house->err), OK);
+    assert_int_equal(part_keep(&part, etag, &house->err), OK);
+}
+
 struct meddler {
     struct house *house;
     const struct content *content;
@@ -446,14 +457,10 @@ static void no_part_can_be_opened_once_the_upload_is_finished(void **state)
     for (uint64_t round = 0; round < 100; round++) {
         auto_content struct content small = content_of(100 + round, 1000);
         auto_arena struct arena arena = {0};
-        auto_part struct part *part = NULL;
         struct parts_plan plan;
         char etag[33];
         pthread_t thread;
-        assert_int_equal(parts_begin(house->store, &arena, ALICE, small.sha256, 1000, &plan, &house->err), OK);
-        assert_int_equal(part_open(house->store, plan.id, ALICE, 1, 1000, &part, &house->err), OK);
-        assert_int_equal(part_write(part, small.data, 1000, &house->err), OK);
-        assert_int_equal(part_keep(&part, etag, &house->err), OK);
+        start_small(house, &arena, &small, &plan, etag);
         struct part_claim claim = {1, str_of(etag)};
         struct meddler meddler = {.house = house, .content = &small, .id = plan.id};
         assert_int_equal(pthread_create(&thread, NULL, meddle_thread, &meddler), 0);
@@ -464,6 +471,44 @@ static void no_part_can_be_opened_once_the_upload_is_finished(void **state)
         pthread_join(thread, NULL);
         assert_int_equal(status, OK);
         assert_false(meddler.too_late);
+        assert_stored(house, ALICE, &small);
+    }
+}
+
+struct finisher {
+    struct house *house;
+    struct str id;
+    struct part_claim claim;
+    enum status status;
+};
+
+static void *finish_small_thread(void *context)
+{
+    struct finisher *finisher = context;
+    struct error err;
+    finisher->status = parts_finish(finisher->house->store, finisher->id, ALICE, &finisher->claim, 1, &err);
+    return NULL;
+}
+
+static void calls_to_finish_at_the_same_time_all_succeed(void **state)
+{
+    struct house *house = *state;
+    for (uint64_t round = 0; round < 50; round++) {
+        auto_content struct content small = content_of(100 + round, 1000);
+        auto_arena struct arena arena = {0};
+        struct parts_plan plan;
+        char etag[33];
+        pthread_t threads[4];
+        struct finisher finishers[4];
+        start_small(house, &arena, &small, &plan, etag);
+        for (int i = 0; i < 4; i++) {
+            finishers[i] = (struct finisher){house, plan.id, {1, str_of(etag)}, INTERNAL};
+            assert_int_equal(pthread_create(&threads[i], NULL, finish_small_thread, &finishers[i]), 0);
+        }
+        for (int i = 0; i < 4; i++)
+            pthread_join(threads[i], NULL);
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(finishers[i].status, OK);
         assert_stored(house, ALICE, &small);
     }
 }
@@ -504,6 +549,7 @@ int main(void)
         in_a_house(a_part_is_received_by_one_at_a_time),
         in_a_house(parts_can_be_sent_and_finished_by_several_threads),
         in_a_house(an_upload_that_lost_its_file_begins_anew),
+        in_a_house(calls_to_finish_at_the_same_time_all_succeed),
         in_a_house(no_part_can_be_opened_once_the_upload_is_finished),
     };
     return cmocka_run_group_tests(tests, make_file, free_file);

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of results: printed, and written as Markdown for the README to quote."""
+
+from statistics import median
+
+
+def spread(values, digits):
+    """The median, and between which values it lies."""
+    text = f"{median(values):,.{digits}f}"
+    return text if len(values) == 1 else f"{text} ({min(values):,.{digits}f}-{max(values):,.{digits}f})"
+
+
+class Table:
+    head = ["what", "ours", "peer", "ratio", "bar", "verdict"]
+
+    def __init__(self):
+        self.rows = []
+
+    def pair(self, what, ours, peer, digits=2, at_most=None, at_least=None):
+        """Values of rounds measured in turn. The ratio is the median of the rounds' ratios, since what else the machine
+        does weighs on both halves of a round."""
+        ratios = [a / b for a, b in zip(ours, peer, strict=True)]
+        bar, verdict = "", ""
+        if at_most is not None:
+            bar, verdict = f"<= {at_most:.2f}", "ok" if median(ratios) <= at_most else "MISSED"
+        if at_least is not None:
+            bar, verdict = f">= {at_least:.2f}", "ok" if median(ratios) >= at_least else "MISSED"
+        self.add(what, spread(ours, digits), spread(peer, digits), spread(ratios, 2), bar, verdict)
+
+    def alone(self, what, values, digits=2, below=None):
+        bar = f"< {below}" if below else ""
+        self.add(what, spread(values, digits), "", "", bar, "" if not below else "ok" if max(values) < below else "MISSED")
+
+    def add(self, *cells):
+        self.rows.append(cells)
+        print("  " + " | ".join(cell for cell in cells if cell), flush=True)
+
+    def text(self):
+        lines = [self.head, *self.rows]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.head))]
+        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+
+    def markdown(self):
+        lines = [self.head, ["---"] * len(self.head), *self.rows]
+        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
