@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "repo/tree.h"
 
-/* One entry as tree and paths-info show it (hub-protocol 1.5). expand adds lastCommit and securityFileStatus. */
+/* One entry as tree and paths-info show it (hub-protocol 1.5). expand adds lastCommit. */
 void entry_write(struct json_writer *w, struct arena *arena, const struct entry *entry, bool expand);
 
 #endif

@@ -53,7 +53,8 @@ static enum status reply_body(struct request *rq, const struct body *body, struc
                               struct error *err)
 {
     struct str range = http_header(rq->http, "range"), if_range = http_header(rq->http, "if-range");
-    if (str_given(if_range) && !str_eq(if_range, etag))
+    /* Ranges are of GET alone (RFC 9110 section 14.2). */
+    if (rq->http->method != HTTP_GET || (str_given(if_range) && !str_eq(if_range, etag)))
         range = (struct str){0};
     bool partial;
     int64_t offset, length;
@@ -94,6 +95,22 @@ static enum status find_file(struct request *rq, struct entry *entry, struct err
     return found;
 }
 
+static enum status held_object(struct request *rq, const struct entry *entry, struct object *out, struct error *err)
+{
+    enum status found = store_lookup(rq->db, rq->repo.id, entry->sha256, out, err);
+    if (found == NOT_FOUND)
+        return fail(err, CORRUPT, NULL, "The hub has lost the content of %.*s", STR_ARG(entry->path));
+    return found;
+}
+
+/* For all that people have uploaded: a browser must neither guess a type nor run anything. */
+static void reply_tamely(struct request *rq)
+{
+    reply_header(rq->http, "Accept-Ranges", "bytes");
+    reply_header(rq->http, "X-Content-Type-Options", "nosniff");
+    reply_header(rq->http, "Content-Security-Policy", "default-src 'none'; sandbox");
+}
+
 static enum status reply_file(struct request *rq, const struct entry *entry, bool follow_pointer, struct error *err)
 {
     struct body body = {.size = entry->size};
@@ -102,20 +119,19 @@ static enum status reply_file(struct request *rq, const struct entry *entry, boo
     bool large = entry->is_lfs && follow_pointer;
     if (large) {
         struct object object;
-        TRY(store_lookup(rq->db, rq->repo.id, entry->sha256, &object, err));
+        TRY(held_object(rq, entry, &object, err));
         body.object_id = object.id;
+        body.size = object.size;
         etag = arena_printf(rq->arena, "\"%.*s\"", STR_ARG(hex_encode(rq->arena, entry->sha256, SHA256_SIZE)));
-        reply_header(rq->http, "X-Linked-Size", "%lld", (long long)entry->size);
+        reply_header(rq->http, "X-Linked-Size", "%lld", (long long)object.size);
         reply_header(rq->http, "X-Linked-ETag", "%.*s", STR_ARG(etag));
     } else if (entry->is_lfs) {
         body.size = entry->pointer_size;
     }
     reply_header(rq->http, "ETag", "%.*s", STR_ARG(etag));
-    reply_header(rq->http, "Accept-Ranges", "bytes");
     reply_header(rq->http, "Content-Disposition", "inline; filename*=UTF-8''%.*s",
                  STR_ARG(percent_encode(rq->arena, name, false)));
-    reply_header(rq->http, "X-Content-Type-Options", "nosniff");
-    reply_header(rq->http, "Content-Security-Policy", "default-src 'none'; sandbox");
+    reply_tamely(rq);
     if (etag_listed(http_header(rq->http, "if-none-match"), etag)) {
         reply_bytes(rq->http, 304, (struct str){0}, STR(""));
         return OK;
@@ -152,6 +168,6 @@ enum status transfer_get(struct request *rq, struct error *err)
     struct body body = {.size = object.size, .object_id = object.id};
     struct str etag = arena_printf(rq->arena, "\"%.*s\"", STR_ARG(rq->params[0]));
     reply_header(rq->http, "ETag", "%.*s", STR_ARG(etag));
-    reply_header(rq->http, "Accept-Ranges", "bytes");
+    reply_tamely(rq);
     return reply_body(rq, &body, etag, STR("application/octet-stream"), err);
 }

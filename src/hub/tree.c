@@ -88,11 +88,14 @@ static enum status wanted_add(struct wanted *wanted, struct str path, struct err
     return OK;
 }
 
-static enum status wanted_from_json(struct str text, struct request *rq, struct wanted *wanted, struct error *err)
+static enum status wanted_from_json(struct request *rq, struct wanted *wanted, struct error *err)
 {
-    TRY(json_read(text, PATHS_BODY_LIMIT, &rq->json, err));
-    const json_t *paths = json_object_get(rq->json, "paths");
-    wanted->expand = json_get_bool(rq->json, "expand", false);
+    json_t *body;
+    TRY(request_json(rq, PATHS_BODY_LIMIT, &body, err));
+    const json_t *paths = json_object_get(body, "paths");
+    wanted->expand = json_get_bool(body, "expand", false);
+    if (!json_is_array(paths))
+        return fail(err, INVALID, NULL, "\"paths\" must be a list of strings");
     for (size_t i = 0; i < json_array_size(paths); i++) {
         const json_t *path = json_array_get(paths, i);
         if (!json_is_string(path))
@@ -102,27 +105,26 @@ static enum status wanted_from_json(struct str text, struct request *rq, struct 
     return OK;
 }
 
-static enum status wanted_from_form(struct str text, struct request *rq, struct wanted *wanted, struct error *err)
+static enum status wanted_from_form(struct request *rq, struct wanted *wanted, struct error *err)
 {
-    struct str name, value;
+    struct str text, name, value;
+    TRY(request_body(rq, PATHS_BODY_LIMIT, &text, err));
     while (form_next(rq->arena, &text, &name, &value)) {
         if (str_eq(name, STR("paths")) || str_eq(name, STR("paths[]")))
             TRY(wanted_add(wanted, value, err));
         else if (str_eq(name, STR("expand")))
             wanted->expand = str_eq_nocase(value, STR("true"));
     }
-    return OK;
+    return str_given(text) ? fail(err, INVALID, NULL, "The form is not encoded as it should be.") : OK;
 }
 
 /* POST /api/{api}/paths-info/{rev}: form-encoded by the Python client, JSON by the JavaScript one. Unknown paths are left out. */
 enum status paths_info(struct request *rq, struct error *err)
 {
     struct revision revision;
-    struct str text;
     struct wanted wanted = {.paths = arena_array(rq->arena, PATHS_LIMIT, sizeof *wanted.paths)};
-    TRY(body_read_all(rq->http, PATHS_BODY_LIMIT, &text, err));
     bool is_json = str_starts(http_header(rq->http, "content-type"), STR("application/json"));
-    TRY(is_json ? wanted_from_json(text, rq, &wanted, err) : wanted_from_form(text, rq, &wanted, err));
+    TRY(is_json ? wanted_from_json(rq, &wanted, err) : wanted_from_form(rq, &wanted, err));
     TRY(request_revision(rq, 0, &revision, err));
 
     auto_buf struct buf body = {0};

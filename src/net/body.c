@@ -31,8 +31,8 @@ static enum status fail_body(struct exchange *x, struct error *err, enum status 
 }
 
 /*
- * Waiting costs a thread, so only so many requests may do it at once: the rest of the threads stays free for those that do not wait
- * for a slow sender. A request that was admitted keeps its place to its end.
+ * Waiting costs a thread, so only so many requests may do it at once: the rest of the threads stays free for those that
+ * do not wait for a slow sender. A request that was admitted keeps its place to its end.
  */
 static enum status admit_wait(struct exchange *x, struct error *err)
 {

@@ -5,8 +5,9 @@
 #include "base/str.h"
 
 /*
- * The framing of a chunked body (RFC 9112 section 7.1), strictly: sizes in 1 to 15 hexadecimal digits, CRLF after each line and
- * each piece. Extensions are dropped, as are trailers; both are bounded over the whole body. {0} is the start of a body.
+ * The framing of a chunked body (RFC 9112 section 7.1), strictly: sizes in 1 to 15 hexadecimal digits, CRLF after each
+ * line and each piece. Extensions are dropped, as are trailers; both are bounded over the whole body. {0} is the start
+ * of a body.
  */
 struct chunk_decoder {
     int64_t left;  /* body bytes of the present chunk that are still to come */

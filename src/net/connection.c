@@ -8,7 +8,8 @@
 
 #define READ_ROOM (16 << 10)
 
-/* ---- a request begins ------------------------------------------------------------------------------------------------- */
+/* ---- a request begins
+ * ------------------------------------------------------------------------------------------------- */
 
 static enum step refuse(struct connection *c, int status, const char *reason)
 {
@@ -150,11 +151,12 @@ static enum step await_body(struct connection *c)
     return handle(c);
 }
 
-/* ---- a request ends --------------------------------------------------------------------------------------------------- */
+/* ---- a request ends
+ * --------------------------------------------------------------------------------------------------- */
 
 /*
- * Closing a socket that has unread bytes resets the connection, and the client may lose the answer that is under way to it. So our
- * side is shut and what still comes is dropped, for a while.
+ * Closing a socket that has unread bytes resets the connection, and the client may lose the answer that is under way to
+ * it. So our side is shut and what still comes is dropped, for a while.
  */
 static enum step begin_linger(struct connection *c)
 {
@@ -178,7 +180,9 @@ static enum step next_request(struct connection *c)
         return WAIT_READ;
     }
     exchange_renew(x);
-    return c->turn_left > 0 ? GO_ON : WAIT_WRITE; /* more is buffered: "writable" comes at once, after the others' turn */
+    x->since = monotonic_us();
+    return c->turn_left > 0 ? GO_ON
+                            : WAIT_WRITE; /* more is buffered: "writable" comes at once, after the others' turn */
 }
 
 static enum step after_reply(struct connection *c)
@@ -235,7 +239,8 @@ static enum step linger(struct connection *c)
     return step == GO_ON ? CLOSE : step;
 }
 
-/* ---- the machine ------------------------------------------------------------------------------------------------------ */
+/* ---- the machine
+ * ------------------------------------------------------------------------------------------------------ */
 
 static int64_t deadline_of(const struct connection *c)
 {
@@ -291,7 +296,8 @@ void connection_serve(struct connection *c)
 void connection_expire(struct connection *c)
 {
     bool stopping = atomic_load(&c->server->stopping);
-    if (!atomic_load(&c->server->cut) && ((c->state == READING_HEAD && c->exchange && !stopping) || c->state == AWAITING_BODY)) {
+    if (!atomic_load(&c->server->cut) &&
+        ((c->state == READING_HEAD && c->exchange && !stopping) || c->state == AWAITING_BODY)) {
         refuse(c, 408, "The request did not arrive in time.");
         connection_serve(c);
     } else {

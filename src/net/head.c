@@ -3,8 +3,9 @@
 
 #define TOKEN 1 /* may stand in a method or header name (RFC 9110 section 5.6.2) */
 #define VALUE 2 /* may stand in a header value: visible, space, tab, and bytes over 127 */
-#define TARGET 4 /* may stand in a request target: visible ASCII but '#', which begins what clients keep to themselves */
-#define HOST 8  /* may stand in Host: names, addresses, port; it comes back in the addresses that we hand out */
+#define TARGET                                                                                                         \
+    4          /* may stand in a request target: visible ASCII but '#', which begins what clients keep to themselves */
+#define HOST 8 /* may stand in Host: names, addresses, port; it comes back in the addresses that we hand out */
 
 static const unsigned char classes[256] = {
     ['\t'] = VALUE,
@@ -73,11 +74,15 @@ enum head_found head_find_end(struct head_scan *scan, const char *data, size_t l
 }
 
 static const struct str methods[] = {
-    [HTTP_GET] = STR("GET"),       [HTTP_HEAD] = STR("HEAD"),   [HTTP_POST] = STR("POST"),       [HTTP_PUT] = STR("PUT"),
-    [HTTP_DELETE] = STR("DELETE"), [HTTP_PATCH] = STR("PATCH"), [HTTP_OPTIONS] = STR("OPTIONS"),
+    [HTTP_GET] = STR("GET"),         [HTTP_HEAD] = STR("HEAD"),     [HTTP_POST] = STR("POST"),
+    [HTTP_PUT] = STR("PUT"),         [HTTP_DELETE] = STR("DELETE"), [HTTP_PATCH] = STR("PATCH"),
+    [HTTP_OPTIONS] = STR("OPTIONS"),
 };
 
-const char *http_method_name(enum http_method method) { return methods[method].data; }
+const char *http_method_name(enum http_method method)
+{
+    return methods[method].data;
+}
 
 static int refuse(int status, const char *text, const char **reason)
 {
@@ -92,8 +97,8 @@ static int parse_version(struct str version, bool *http11, const char **reason)
     if (*http11 || str_eq(version, STR("HTTP/1.0")))
         return 0;
     const char *p = version.data;
-    if (version.len == 8 && str_starts(version, STR("HTTP/")) && p[5] >= '0' && p[5] <= '9' && p[6] == '.' && p[7] >= '0' &&
-        p[7] <= '9')
+    if (version.len == 8 && str_starts(version, STR("HTTP/")) && p[5] >= '0' && p[5] <= '9' && p[6] == '.' &&
+        p[7] >= '0' && p[7] <= '9')
         return refuse(505, "This server speaks HTTP/1.1 and HTTP/1.0.", reason);
     return refuse(400, "The request line is malformed.", reason);
 }
@@ -117,7 +122,10 @@ static int parse_request_line(struct str line, struct head *out, const char **re
     return refuse(501, "This method is not known here.", reason);
 }
 
-static bool blank(char c) { return c == ' ' || c == '\t'; }
+static bool blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
 
 static int parse_header(struct str line, struct http_header *out, const char **reason)
 {
@@ -134,7 +142,8 @@ static int parse_header(struct str line, struct http_header *out, const char **r
     return 0;
 }
 
-/* What decides where this request ends and whether another follows. Each may be seen once; seen is a set of these bits. */
+/* What decides where this request ends and whether another follows. Each may be seen once; seen is a set of these bits.
+ */
 enum { SEEN_HOST = 1, SEEN_LENGTH = 2, SEEN_CODING = 4, SEEN_CLOSE = 8, SEEN_KEEP = 16 };
 
 static void read_connection(struct str list, unsigned *seen)

@@ -50,7 +50,8 @@ struct str http_header(const struct http_request *rq, const char *name);
 /*
  * Reads up to capacity bytes; *got is 0 at the end of the body. Sends "100 Continue" first when the client waits for it.
  * TIMED_OUT when the peer sends nothing for http_config.stall_seconds or stays under http_config.min_bytes_per_second;
- * INVALID when the peer closes early or a chunk is malformed. After an error the connection closes after the reply.
+ * INVALID when the peer closes early or a chunk is malformed; UNAVAILABLE when too many requests wait for their bodies at once (an
+ * eighth of the threads is kept from them), or the server stops. After an error the connection closes after the reply.
  */
 enum status body_read(struct http_request *rq, void *into, size_t capacity, size_t *got, struct error *err);
 
@@ -102,7 +103,8 @@ enum status http_server_new(const struct http_config *config, struct http_server
 int http_server_port(const struct http_server *server);
 
 /* Serves until http_server_stop() is called, from any thread or a signal handler; then takes no new request, lets those in
- * flight finish for at most grace_seconds, and returns. */
+ * flight finish for at most grace_seconds, cuts the connections of the rest, and returns when no handler runs any more. The calling
+ * thread runs no handler: it keeps the time and the number of threads. */
 void http_server_run(struct http_server *server, unsigned grace_seconds);
 void http_server_stop(struct http_server *server);
 void http_server_free(struct http_server *server);

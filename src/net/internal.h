@@ -10,24 +10,24 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 
-#define TURN_BYTES (8 << 20)   /* what one connection may move before others get their turn on the thread */
-#define SMALL_BODY (64 << 10)  /* up to this a body is awaited without a thread */
+#define TURN_BYTES (8 << 20)    /* what one connection may move before others get their turn on the thread */
+#define SMALL_BODY (64 << 10)   /* up to this a body is awaited without a thread */
 #define DRAIN_BYTES (256 << 10) /* up to this an unread body is read and dropped, to keep the connection */
-#define LINGER_BYTES (64 << 20) /* what is read and dropped of a larger one, so that the client comes to read our answer */
+#define LINGER_BYTES                                                                                                   \
+    (64 << 20) /* what is read and dropped of a larger one, so that the client comes to read our answer */
 #define LINGER_SECONDS 10
 #define HEAD_SECONDS 15
 #define RATE_AFTER_SECONDS 30 /* min_bytes_per_second counts from this age of a body */
 
 /*
- * A connection is a place in a table that is never freed while the server lives, and costs about a hundred bytes. What a request
- * needs hangs in an exchange, which exists from its first byte until its reply is out.
+ * A connection is a place in a table that is never freed while the server lives, and costs about a hundred bytes. What
+ * a request needs hangs in an exchange, which exists from its first byte until its reply is out.
  *
- * Who may touch a connection? The word says. Its lower two bits are the owner, the rest counts the times it was armed; epoll's
- * event carries that count, so that a late event for an earlier time is known as such.
- *   FREE     nobody: the place is in the free list
- *   PARKED   nobody: epoll is armed; whoever moves it to OWNED by compare-and-swap owns it (a thread with the event, or the keeper)
- *   OWNED    one thread
- *   KNOCKED  one thread, and the event came before it had let go: it must go on instead of parking
+ * Who may touch a connection? The word says. Its lower two bits are the owner, the rest counts the times it was armed;
+ * epoll's event carries that count, so that a late event for an earlier time is known as such. FREE     nobody: the
+ * place is in the free list PARKED   nobody: epoll is armed; whoever moves it to OWNED by compare-and-swap owns it (a
+ * thread with the event, or the keeper) OWNED    one thread KNOCKED  one thread, and the event came before it had let
+ * go: it must go on instead of parking
  */
 enum { FREE, PARKED, OWNED, KNOCKED };
 
@@ -67,10 +67,10 @@ struct exchange {
     /* The request's framing. */
     struct head_scan scan;
     struct chunk_decoder chunk;
-    int64_t since; /* monotonic: when the head, then the body, then the reply began */
-    int64_t until; /* of draining and lingering */
+    int64_t since;     /* monotonic: when the head, then the body, then the reply began */
+    int64_t until;     /* of draining and lingering */
     int64_t body_left; /* without chunks: to be consumed still */
-    int64_t received; /* of body and head, by recv */
+    int64_t received;  /* of body and head, by recv */
     int64_t waited_us; /* in body_read */
     bool skipped_line, http11, chunked, keep_alive, expects_continue, body_done, holds_upload;
     enum status body_failed;
@@ -110,7 +110,10 @@ struct http_server {
     _Atomic int64_t open, requests, bytes_in, bytes_out;
 };
 
-static inline struct exchange *exchange_of(struct http_request *rq) { return (struct exchange *)rq; }
+static inline struct exchange *exchange_of(struct http_request *rq)
+{
+    return (struct exchange *)rq;
+}
 static inline struct str exchange_input(const struct exchange *x)
 {
     return (struct str){x->in.data ? x->in.data + x->in_at : "", x->in.len - x->in_at};
@@ -119,9 +122,9 @@ static inline struct str exchange_input(const struct exchange *x)
 /* exchange.c: taken from and given back to a thread's own spare one where there is one. */
 struct exchange *exchange_take(struct connection *c);
 void exchange_give(struct exchange *x);
-void exchange_end(struct exchange *x);  /* done(), release, counts: once for each request */
+void exchange_end(struct exchange *x);   /* done(), release, counts: once for each request */
 void exchange_renew(struct exchange *x); /* ready for the next request; keeps received bytes */
-void exchange_slim(struct exchange *x); /* gives back memory that an unfinished request need not hold */
+void exchange_slim(struct exchange *x);  /* gives back memory that an unfinished request need not hold */
 void exchange_forget_spare(void);
 /* Has a body moved too slowly, so many bytes in so much time? */
 bool exchange_too_slow(const struct exchange *x, int64_t bytes, int64_t us);
@@ -136,7 +139,7 @@ struct connection *table_reserve(struct http_server *server); /* absent when ful
 void table_release(struct connection *c);
 void table_resume_accept(struct http_server *server);
 struct connection *table_claim(struct http_server *server, uint64_t event); /* absent when it is not ours to serve */
-bool table_park(struct connection *c, enum step step, int64_t deadline); /* false: still ours, go on */
+bool table_park(struct connection *c, enum step step, int64_t deadline);    /* false: still ours, go on */
 void table_sweep(struct http_server *server, int64_t now);
 
 /* listen.c */
@@ -148,7 +151,7 @@ void listen_accept(struct http_server *server);
 
 /* reply.c and send.c */
 void reply_refuse(struct exchange *x, int status, const char *reason);
-void reply_compose(struct exchange *x); /* settles whether the connection stays, and writes the head */
+void reply_compose(struct exchange *x);     /* settles whether the connection stays, and writes the head */
 enum step reply_send(struct connection *c); /* GO_ON when all is out */
 
 /* body.c */

@@ -17,7 +17,8 @@ union address {
     struct sockaddr_in6 v6;
 };
 
-/* "127.0.0.1:80", "[::1]:80", "localhost:80". Names are not resolved: which address one gets should not depend on a resolver. */
+/* "127.0.0.1:80", "[::1]:80", "localhost:80". Names are not resolved: which address one gets should not depend on a
+ * resolver. */
 static enum status parse_address(const char *text, union address *out, socklen_t *len, struct error *err)
 {
     const char *colon = text ? strrchr(text, ':') : NULL;
@@ -71,7 +72,8 @@ void listen_arm(struct http_server *server, int operation)
     epoll_ctl(server->epoll, operation, server->listener, &event);
 }
 
-/* The peer as text; an IPv4 peer on an IPv6 socket reads as IPv4, so that logs and limits see one address for one peer. */
+/* The peer as text; an IPv4 peer on an IPv6 socket reads as IPv4, so that logs and limits see one address for one peer.
+ */
 static void name_peer(struct connection *c, const union address *peer)
 {
     const void *address = &peer->v4.sin_addr;
@@ -87,7 +89,8 @@ static void name_peer(struct connection *c, const union address *peer)
         c->remote[0] = '\0';
 }
 
-/* Out of descriptors or kernel memory: accepting goes on when a connection closes or at the keeper's next round, not at once. */
+/* Out of descriptors or kernel memory: accepting goes on when a connection closes or at the keeper's next round, not at
+ * once. */
 static void pause_accept(struct http_server *server)
 {
     pthread_mutex_lock(&server->lock);

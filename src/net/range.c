@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "net/range.h"
 
-/* Takes the digits off the front of *s. A number beyond int64_t counts as the largest: it is past the end of any file. */
+/* Takes the digits off the front of *s. A number beyond int64_t counts as the largest: it is past the end of any file.
+ */
 static bool take_number(struct str *s, int64_t *out)
 {
     size_t digits = 0;
@@ -15,7 +16,8 @@ static bool take_number(struct str *s, int64_t *out)
     return true;
 }
 
-enum status range_parse(struct str header, int64_t size, bool *partial, int64_t *offset, int64_t *length, struct error *err)
+enum status range_parse(struct str header, int64_t size, bool *partial, int64_t *offset, int64_t *length,
+                        struct error *err)
 {
     *partial = false;
     *offset = 0;

@@ -14,9 +14,11 @@ struct str http_header(const struct http_request *rq, const char *name)
     return (struct str){0};
 }
 
-/* ---- what a handler says ---------------------------------------------------------------------------------------------- */
+/* ---- what a handler says
+ * ---------------------------------------------------------------------------------------------- */
 
-/* A header value is one line whatever somebody managed to put into a name or message: else they could write headers of their own. */
+/* A header value is one line whatever somebody managed to put into a name or message: else they could write headers of
+ * their own. */
 static void make_harmless(char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++)
@@ -46,8 +48,8 @@ void reply_header(struct http_request *rq, const char *name, const char *format,
     buf_str(headers, STR("\r\n"));
 }
 
-void reply_extents(struct http_request *rq, int status, struct str type, const struct http_extent *extents, size_t count,
-                   void (*release)(void *context), void *context)
+void reply_extents(struct http_request *rq, int status, struct str type, const struct http_extent *extents,
+                   size_t count, void (*release)(void *context), void *context)
 {
     struct exchange *x = exchange_of(rq);
     assert(!x->replied && status >= 200 && status <= 599);
@@ -58,8 +60,10 @@ void reply_extents(struct http_request *rq, int status, struct str type, const s
     x->extent_count = count;
     x->release = release;
     x->release_context = context;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        assert(extents[i].length >= 0);
         x->length += extents[i].length;
+    }
 }
 
 void reply_bytes(struct http_request *rq, int status, struct str type, struct str body)
@@ -91,7 +95,8 @@ void reply_refuse(struct exchange *x, int status, const char *reason)
     reply_compose(x);
 }
 
-/* ---- the head --------------------------------------------------------------------------------------------------------- */
+/* ---- the head
+ * --------------------------------------------------------------------------------------------------------- */
 
 static const char *phrase_of(int status)
 {
@@ -99,16 +104,43 @@ static const char *phrase_of(int status)
         int status;
         const char *phrase;
     } phrases[] = {
-        {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"}, {206, "Partial Content"},
-        {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"}, {307, "Temporary Redirect"},
-        {308, "Permanent Redirect"}, {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
-        {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"},
-        {411, "Length Required"}, {412, "Precondition Failed"}, {413, "Content Too Large"},
-        {415, "Unsupported Media Type"}, {416, "Range Not Satisfiable"}, {422, "Unprocessable Content"},
-        {428, "Precondition Required"}, {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
-        {451, "Unavailable For Legal Reasons"}, {500, "Internal Server Error"}, {501, "Not Implemented"},
-        {502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"},
-        {505, "HTTP Version Not Supported"}, {507, "Insufficient Storage"},
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {206, "Partial Content"},
+        {301, "Moved Permanently"},
+        {302, "Found"},
+        {303, "See Other"},
+        {304, "Not Modified"},
+        {307, "Temporary Redirect"},
+        {308, "Permanent Redirect"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {410, "Gone"},
+        {411, "Length Required"},
+        {412, "Precondition Failed"},
+        {413, "Content Too Large"},
+        {415, "Unsupported Media Type"},
+        {416, "Range Not Satisfiable"},
+        {422, "Unprocessable Content"},
+        {428, "Precondition Required"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {451, "Unavailable For Legal Reasons"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
+        {507, "Insufficient Storage"},
     };
     for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
         if (phrases[i].status == status)
@@ -138,7 +170,8 @@ static void add_number(struct buf *out, int64_t number)
     buf_add(out, digits + at, sizeof digits - at);
 }
 
-/* What is left unread of a body is either little enough to drop, or the connection ends: it would be read as the next request. */
+/* What is left unread of a body is either little enough to drop, or the connection ends: it would be read as the next
+ * request. */
 static bool must_close(struct exchange *x)
 {
     if (x->refused || !x->keep_alive || x->body_failed || atomic_load(&x->connection->server->stopping))

@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #define PIECES 16 /* of memory in one system call */
+#define SENDFILE_MOST (2 << 20)
 
 static void skip_finished(struct exchange *x)
 {
@@ -17,7 +18,8 @@ static void skip_finished(struct exchange *x)
     }
 }
 
-/* The head and the pieces of memory that follow. *more: something comes after them, so that the last packet should wait for it. */
+/* The head and the pieces of memory that follow. *more: something comes after them, so that the last packet should wait
+ * for it. */
 static size_t gather(const struct exchange *x, struct iovec *pieces, bool *more)
 {
     size_t count = 0, at = x->extent_at;
@@ -26,7 +28,8 @@ static size_t gather(const struct exchange *x, struct iovec *pieces, bool *more)
         pieces[count++] = (struct iovec){x->head.data + x->head_at, x->head.len - x->head_at};
     for (; at < x->extent_count && count < PIECES && x->extents[at].fd < 0; at++, sent = 0)
         if (x->extents[at].length > sent)
-            pieces[count++] = (struct iovec){(char *)x->extents[at].data + sent, (size_t)(x->extents[at].length - sent)};
+            pieces[count++] =
+                (struct iovec){(char *)x->extents[at].data + sent, (size_t)(x->extents[at].length - sent)};
     *more = at < x->extent_count;
     return count;
 }
@@ -62,7 +65,8 @@ static ssize_t send_file(struct connection *c, struct exchange *x)
     const struct http_extent *extent = &x->extents[x->extent_at];
     off_t offset = extent->offset + x->extent_sent;
     int64_t left = extent->length - x->extent_sent;
-    return sendfile(c->fd, extent->fd, &offset, (size_t)(left < c->turn_left ? left : c->turn_left));
+    atomic_fetch_add(&c->server->turns, 1); /* this thread is no reason for the keeper to add one */
+    return sendfile(c->fd, extent->fd, &offset, (size_t)(left < SENDFILE_MOST ? left : SENDFILE_MOST));
 }
 
 /* Many small extents would end in many small packets; corked, they fill whole ones. */
@@ -88,7 +92,8 @@ enum step reply_send(struct connection *c)
             continue;
         if (sent < 0 && errno == EAGAIN)
             return exchange_too_slow(x, x->rq.bytes_sent, monotonic_us() - x->since) ? CLOSE : WAIT_WRITE;
-        if (sent <= 0) /* the peer left, or the file is shorter than its extent says: the length promised cannot be kept */
+        if (sent <=
+            0) /* the peer left, or the file is shorter than its extent says: the length promised cannot be kept */
             return CLOSE;
         if (memory) {
             advance(x, (size_t)sent);

@@ -15,7 +15,8 @@
 #define STOPPING_SWEEP_US (SECOND_US / 20)
 #define IDLE_WAIT_MS 10000
 
-/* ---- threads ---------------------------------------------------------------------------------------------------------- */
+/* ---- threads
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void signal_event(int fd)
 {
@@ -24,7 +25,10 @@ static void signal_event(int fd)
     (void)written; /* fails only when the counter is full, and then it is readable */
 }
 
-void server_wake_keeper(struct http_server *server) { signal_event(server->keeper_event); }
+void server_wake_keeper(struct http_server *server)
+{
+    signal_event(server->keeper_event);
+}
 
 /* The last waiting thread is about to be busy: the keeper then looks often whether all of them are stuck. */
 static void leave_waiting(struct http_server *server)
@@ -106,7 +110,8 @@ static void join_left(struct http_server *server)
     }
 }
 
-/* ---- the keeper: the thread that called http_server_run ----------------------------------------------------------------- */
+/* ---- the keeper: the thread that called http_server_run
+ * ----------------------------------------------------------------- */
 
 struct keeper {
     struct http_server *server;
@@ -115,9 +120,9 @@ struct keeper {
 };
 
 /*
- * Short work on few cores wants few threads: more of them only wake each other. Blocked threads want replacing. The two look alike
- * at the moment an event is taken, so the keeper decides: when no thread waits and none came back during a whole tick, all are
- * stuck, and some are added. How many may wait at once sinks again by the second.
+ * Short work on few cores wants few threads: more of them only wake each other. Blocked threads want replacing. The two
+ * look alike at the moment an event is taken, so the keeper decides: when no thread waits and none came back during a
+ * whole tick, all are stuck, and some are added. How many may wait at once sinks again by the second.
  */
 static void mind_threads(struct keeper *keeper)
 {
@@ -209,13 +214,15 @@ void http_server_run(struct http_server *server, unsigned grace_seconds)
     exchange_forget_spare();
 }
 
-/* ---- making and ending -------------------------------------------------------------------------------------------------- */
+/* ---- making and ending
+ * -------------------------------------------------------------------------------------------------- */
 
 static void fill_defaults(struct http_server *server)
 {
     struct http_config *config = &server->config;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    server->head_seconds = config->idle_seconds && config->idle_seconds < HEAD_SECONDS ? config->idle_seconds : HEAD_SECONDS;
+    server->head_seconds =
+        config->idle_seconds && config->idle_seconds < HEAD_SECONDS ? config->idle_seconds : HEAD_SECONDS;
     config->head_limit = config->head_limit ? config->head_limit : 32 << 10;
     config->max_threads = config->max_threads ? config->max_threads : 256;
     config->max_connections = config->max_connections ? config->max_connections : 16384;
@@ -226,7 +233,8 @@ static void fill_defaults(struct http_server *server)
     if (server->min_threads > config->max_threads)
         server->min_threads = config->max_threads;
     server->wanted = server->min_threads;
-    server->upload_limit = config->max_threads - config->max_threads / 8;
+    unsigned reserve = config->max_threads / 8 ? config->max_threads / 8 : 1;
+    server->upload_limit = config->max_threads > reserve ? config->max_threads - reserve : 1;
 }
 
 static enum status open_events(struct http_server *server, struct error *err)
@@ -269,9 +277,15 @@ enum status http_server_new(const struct http_config *config, struct http_server
     return OK;
 }
 
-int http_server_port(const struct http_server *server) { return server->port; }
+int http_server_port(const struct http_server *server)
+{
+    return server->port;
+}
 
-void http_server_stop(struct http_server *server) { signal_event(server->stop_event); }
+void http_server_stop(struct http_server *server)
+{
+    signal_event(server->stop_event);
+}
 
 void http_server_free(struct http_server *server)
 {

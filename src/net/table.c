@@ -6,9 +6,18 @@
 
 #define NO_PLACE UINT32_MAX
 
-static uint64_t word_of(uint64_t count, unsigned owner) { return count << 2 | owner; }
-static uint64_t count_of(uint64_t word) { return word >> 2; }
-static unsigned owner_of(uint64_t word) { return word & 3; }
+static uint64_t word_of(uint64_t count, unsigned owner)
+{
+    return count << 2 | owner;
+}
+static uint64_t count_of(uint64_t word)
+{
+    return word >> 2;
+}
+static unsigned owner_of(uint64_t word)
+{
+    return word & 3;
+}
 
 struct connection *table_reserve(struct http_server *server)
 {
@@ -91,8 +100,9 @@ struct connection *table_claim(struct http_server *server, uint64_t event)
 }
 
 /*
- * Arms first and lets go second: once the word says PARKED the connection may be closed and its fd number be another's, so nothing
- * may touch the fd after that. The event can come in between; then the word says KNOCKED and the connection stays ours.
+ * Arms first and lets go second: once the word says PARKED the connection may be closed and its fd number be another's,
+ * so nothing may touch the fd after that. The event can come in between; then the word says KNOCKED and the connection
+ * stays ours.
  */
 bool table_park(struct connection *c, enum step step, int64_t deadline)
 {
@@ -114,7 +124,8 @@ bool table_park(struct connection *c, enum step step, int64_t deadline)
     return false;
 }
 
-/* The count in the word guarantees that the deadline and state read in between belong to the parking that the swap ends. */
+/* The count in the word guarantees that the deadline and state read in between belong to the parking that the swap
+ * ends. */
 void table_sweep(struct http_server *server, int64_t now)
 {
     pthread_mutex_lock(&server->lock);

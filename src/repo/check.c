@@ -79,9 +79,7 @@ static void expect(struct checker *c, enum git_kind kind, const struct oid *oid,
             known ? "of another kind" : "missing");
 }
 
-/* ---- one object
- * --------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- one object -------------------------------------------------------------------------------- */
 
 static bool same_parents(const struct commit *a, const struct commit *b)
 {

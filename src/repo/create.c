@@ -74,9 +74,7 @@ static enum status put_first_files(struct draft *draft, const struct repo_new *w
     return draft_put(draft, STR("style.css"), str_of(page_css), err);
 }
 
-/* ---- rows
- * --------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------------------------------- */
 
 struct create_call {
     const struct repo_new *what;

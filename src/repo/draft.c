@@ -57,9 +57,7 @@ void draft_free(struct draft **draft)
     *draft = NULL;
 }
 
-/* ---- changes
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- changes ----------------------------------------------------------------------------------- */
 
 static enum status flush_in_write(struct db_conn *tx, void *context, struct error *err)
 {
@@ -120,9 +118,7 @@ enum status draft_remove(struct draft *draft, struct str path, struct error *err
     return OK;
 }
 
-/* ---- building
- * -----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- building ---------------------------------------------------------------------------------- */
 
 static struct git_source source_of(const struct draft *draft, struct db_conn *conn)
 {
@@ -210,9 +206,7 @@ enum status draft_list(struct draft *draft, struct arena *arena, struct str fold
     return list_entries(&from, arena, &draft->root, folder, &all, NULL, out, count, &more, err);
 }
 
-/* ---- applying
- * ---------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- applying ---------------------------------------------------------------------------------- */
 
 static const char move_sql[] =
     "UPDATE ref SET target = ?, commit_oid = ? WHERE repo_id = ? AND name = ? AND target = ?";

@@ -24,9 +24,7 @@ enum status ref_list(struct db_conn *conn, struct arena *arena, int64_t repo_id,
     return stmt_end(list, err);
 }
 
-/* ---- making
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- making ------------------------------------------------------------------------------------ */
 
 static enum status already(struct str name, struct error *err)
 {

@@ -85,7 +85,7 @@ static enum status admit(struct request *rq, const struct pattern_match *m, bool
 static enum status run(struct request *rq, const struct pattern_match *m, struct error *err)
 {
     if (rq->route->action != ACT_PUBLIC || rq->route->signed_by)
-        TRY(db_reader(rq->hub->db, &rq->db, err));
+        TRY(request_read(rq, err));
     bool moved = false;
     TRY(admit(rq, m, &moved, err));
     if (moved) {
@@ -99,19 +99,28 @@ static enum status run(struct request *rq, const struct pattern_match *m, struct
 
 /* ---- which route ------------------------------------------------------------------------------------------------------ */
 
-static const struct route *find_route(struct request *rq, struct pattern_match *m, bool *other_method)
+static const struct route *find_route(struct request *rq, enum http_method method, struct pattern_match *m)
 {
-    enum http_method method = rq->http->method == HTTP_HEAD ? HTTP_GET : rq->http->method;
-    for (const struct module *const *module = modules; *module; module++) {
-        for (const struct route *route = (*module)->routes; route && route->pattern; route++) {
-            if (!pattern_match(rq->arena, route->pattern, rq->http->path, m))
-                continue;
-            if (route->method == method)
+    for (const struct module *const *module = modules; *module; module++)
+        for (const struct route *route = (*module)->routes; route && route->pattern; route++)
+            if (route->method == method && pattern_match(rq->arena, route->pattern, rq->http->path, m))
                 return route;
-            *other_method = true;
-        }
-    }
     return NULL;
+}
+
+/* No route takes this method; the path may be one that takes others. */
+static enum status no_route(struct request *rq, struct error *err)
+{
+    struct pattern_match ignored;
+    auto_buf struct buf allowed = {0};
+    for (enum http_method method = 0; method < HTTP_METHODS; method++)
+        if (find_route(rq, method, &ignored))
+            buf_printf(&allowed, "%s%s%s", allowed.len ? ", " : "", http_method_name(method),
+                       method == HTTP_GET ? ", HEAD" : "");
+    if (!allowed.len)
+        return fail(err, NOT_FOUND, NULL, "Sorry, we can't find the page you are looking for.");
+    reply_header(rq->http, "Allow", "%.*s", STR_ARG(buf_view(&allowed)));
+    return fail(err, NOT_ALLOWED, NULL, "This address does not take %s.", http_method_name(rq->http->method));
 }
 
 /* The client's own trace id comes back in ours, so that both sides' logs meet (hub-protocol 0.2); it is cut to harmless bytes. */
@@ -128,6 +137,13 @@ static struct str request_id(struct request *rq)
                      : arena_printf(rq->arena, "Root=1-%.*s", STR_ARG(own));
 }
 
+static void reply_failure(struct request *rq, const struct error *err)
+{
+    request_reply_error(rq, err);
+    if (status_http(err->status) >= 500 && err->status != UNSUPPORTED) /* whoever runs the hub must learn of it */
+        log_line("error", "request", "%.*s: %s", STR_ARG(rq->id), err->message);
+}
+
 void dispatch(struct http_request *http, void *context)
 {
     struct request *rq = arena_alloc(http->arena, sizeof *rq);
@@ -142,18 +158,11 @@ void dispatch(struct http_request *http, void *context)
 
     struct error err = {0};
     struct pattern_match m = {0};
-    bool other_method = false;
-    rq->route = find_route(rq, &m, &other_method);
+    rq->route = find_route(rq, http->method == HTTP_HEAD ? HTTP_GET : http->method, &m);
     memcpy(rq->params, m.params, sizeof m.params);
-    enum status status;
-    if (rq->route)
-        status = run(rq, &m, &err);
-    else if (other_method)
-        status = fail(&err, NOT_ALLOWED, NULL, "This address does not take %s.", http_method_name(http->method));
-    else
-        status = fail(&err, NOT_FOUND, NULL, "Sorry, we can't find the page you are looking for.");
+    enum status status = rq->route ? run(rq, &m, &err) : no_route(rq, &err);
     if (status != OK)
-        request_reply_error(rq, &err);
+        reply_failure(rq, &err);
     db_release(&rq->db);
     json_release(&rq->json);
 }

@@ -12,12 +12,30 @@ struct str request_base_url(struct request *rq)
     return arena_printf(rq->arena, "%s://%.*s", https ? "https" : "http", STR_ARG(host));
 }
 
+/* No client sends a tenth of them; what comes behind is not looked at, nor is what follows a bad encoding. */
+#define QUERY_PAIRS 1000
+
+/* Decoded once: handlers ask for the first, second, third… occurrence of a name. */
+static void read_query(struct request *rq)
+{
+    struct str rest = rq->http->query;
+    struct query_pair pair;
+    size_t most = 1;
+    for (size_t i = 0; i < rest.len && most < QUERY_PAIRS; i++)
+        most += rest.data[i] == '&';
+    rq->query = arena_array(rq->arena, most, sizeof *rq->query);
+    while (rq->query_count < most && form_next(rq->arena, &rest, &pair.name, &pair.value))
+        rq->query[rq->query_count++] = pair;
+}
+
 struct str request_query(struct request *rq, const char *name, size_t index)
 {
-    struct str rest = rq->http->query, found, value, wanted = str_of(name);
-    while (form_next(rq->arena, &rest, &found, &value))
-        if (str_eq(found, wanted) && index-- == 0)
-            return value;
+    struct str wanted = str_of(name);
+    if (!rq->query)
+        read_query(rq);
+    for (size_t i = 0; i < rq->query_count; i++)
+        if (str_eq(rq->query[i].name, wanted) && index-- == 0)
+            return rq->query[i].value;
     return (struct str){0};
 }
 
@@ -27,12 +45,21 @@ bool request_query_true(struct request *rq, const char *name)
     return str_eq_nocase(value, STR("true")) || str_eq(value, STR("1"));
 }
 
+enum status request_body(struct request *rq, size_t limit, struct str *out, struct error *err)
+{
+    bool reads = rq->db != NULL;
+    request_done_reading(rq);
+    TRY(body_read_all(rq->http, limit, out, err));
+    return reads ? request_read(rq, err) : OK;
+}
+
 enum status request_json(struct request *rq, size_t limit, json_t **out, struct error *err)
 {
     struct str body;
-    TRY(body_read_all(rq->http, limit, &body, err));
+    TRY(request_body(rq, limit, &body, err));
     if (body.len == 0)
         body = STR("{}");
+    json_release(&rq->json);
     TRY(json_read(body, limit, &rq->json, err));
     if (!json_is_object(rq->json))
         return fail(err, INVALID, NULL, "The request body must be a JSON object.");
@@ -68,6 +95,11 @@ enum status request_admit_owner(struct request *rq, struct str name, struct acco
 }
 
 void request_done_reading(struct request *rq) { db_release(&rq->db); }
+
+enum status request_read(struct request *rq, struct error *err)
+{
+    return rq->db ? OK : db_reader(rq->hub->db, &rq->db, err);
+}
 
 void request_reply_json(struct request *rq, struct buf *body)
 {

@@ -5,21 +5,28 @@
 #include "base/json.h"
 #include "module.h"
 #include "repo/ref.h"
+#include "router/pattern.h"
 #include "store/store.h"
 
 /*
  * A request on its way through a handler. What the route's pattern and action promise has been done: params are decoded, repo is
  * resolved, the actor is known, and access_decide() said yes.
  */
+struct query_pair {
+    struct str name, value; /* decoded */
+};
+
 struct request {
     struct hub *hub;
     struct http_request *http;
     struct arena *arena;
     const struct route *route;
-    struct db_conn *db; /* a reader; request_done_reading() gives it back early */
+    struct db_conn *db; /* a reader; NULL for ACT_PUBLIC and after request_done_reading() */
     struct actor actor; /* account.id 0: nobody */
     struct repo repo;   /* of {api} and {web} patterns */
-    struct str params[6];
+    struct str params[PATTERN_PARAMS];
+    struct query_pair *query;
+    size_t query_count;
     struct str id; /* of the request, as it stands in the log and in X-Request-Id */
     json_t *json;   /* the parsed body, released with the request */
     bool admitted;  /* access_decide() has said yes to the route's action */
@@ -32,15 +39,22 @@ struct str request_base_url(struct request *rq);
 /* A query parameter, decoded; absent when it is not there. index 0 is its first occurrence. */
 struct str request_query(struct request *rq, const char *name, size_t index);
 bool request_query_true(struct request *rq, const char *name);
-/* A JSON object as body, at most limit bytes; released with the request. An empty body counts as {}. */
+/* The whole body, at most limit bytes, as body_read_all(). The reader is not kept while the client takes its time. */
+enum status request_body(struct request *rq, size_t limit, struct str *out, struct error *err);
+/* The body as a JSON object; released with the request. An empty body counts as {}. */
 enum status request_json(struct request *rq, size_t limit, json_t **out, struct error *err);
 /* For routes with object_in_body: find the object, ask the door, and fill rq->repo. full_name is "ns/name". */
 enum status request_admit_repo(struct request *rq, enum repo_kind kind, struct str full_name, struct error *err);
 /* The same for ACT_CREATE (or a move) in a name space; owner is filled. An unknown name space is refused like a foreign one. */
 enum status request_admit_owner(struct request *rq, struct str name, struct account *owner, struct error *err);
 
-/* Gives the database reader back before a long transfer. */
+/*
+ * Gives the database reader back: before a long transfer, and before calling what borrows one itself (a draft), as
+ * threads that each hold one and want a second could wait for one another.
+ */
 void request_done_reading(struct request *rq);
+/* Borrows it again, where it is not there. */
+enum status request_read(struct request *rq, struct error *err);
 /* Replies 200 with what was written. */
 void request_reply_json(struct request *rq, struct buf *body);
 /* Replies 200 with an empty object. */

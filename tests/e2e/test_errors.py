@@ -2,9 +2,10 @@
 """Who gets which refusal (hub-protocol 0.4). Clients tell one from another by status, code and exact sentence."""
 
 import json
+import re
 
 import pytest
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
 from support import new_name, sha256
 
@@ -32,7 +33,6 @@ WRITES = [
     ("DELETE", "/api/repos/delete"),
     ("POST", "/api/repos/move"),
 ]
-BY_BODY = ("/api/repos/delete", "/api/repos/move")
 NAMES = [f"{method} {path}" for method, path in READS + WRITES]
 
 
@@ -77,10 +77,7 @@ def visible(alice):
 @pytest.mark.parametrize("method, path", READS + WRITES, ids=NAMES)
 def test_a_hidden_repo_looks_like_one_that_is_not_there(anyone, bob, hidden, method, path):
     for repo in hidden, "alice/never-was", "nobody/nothing":
-        if path in BY_BODY:
-            assert refusal(ask(anyone, method, path, repo))[:2] == (401, None), "refused before the body is read"
-        else:
-            assert refusal(ask(anyone, method, path, repo)) == (401, "RepoNotFound", "Repository not found")
+        assert refusal(ask(anyone, method, path, repo)) == (401, "RepoNotFound", "Repository not found")
         assert refusal(ask(bob, method, path, repo)) == (404, "RepoNotFound", "Repository not found")
 
 
@@ -107,6 +104,40 @@ def test_a_wrong_token_is_refused_everywhere(hub, hidden, visible, method, path)
         for repo in visible, hidden:
             answer = ask(liar, method, path, repo, authorization=header)
             assert refusal(answer) == (401, None, "Invalid credentials in Authorization header")
+
+
+GATED_BYTES = [
+    ("GET", "/{repo}/resolve/main/.gitattributes"),
+    ("HEAD", "/{repo}/resolve/main/.gitattributes"),
+    ("GET", "/{repo}/raw/main/.gitattributes"),
+    ("GET", "/api/models/{repo}/auth-check"),
+    ("POST", "/{repo}.git/info/lfs/objects/batch"),
+]
+
+
+@pytest.fixture(scope="module")
+def gated(alice):
+    repo = alice.new_repo("gated")
+    alice.api.update_repo_settings(repo, gated="manual")
+    return repo
+
+
+@pytest.mark.parametrize("method, path", GATED_BYTES, ids=[f"{method} {path}" for method, path in GATED_BYTES])
+def test_a_gated_repo_shows_itself_but_not_its_bytes(alice, anyone, bob, gated, method, path):
+    words = re.compile("Access to model .* is restricted and you are not in the authorized list")
+    status, code, sentence = refusal(ask(anyone, method, path, gated))
+    assert (status, code) == (401, "GatedRepo") and sentence
+    status, code, sentence = refusal(ask(bob, method, path, gated))
+    assert (status, code) == (403, "GatedRepo") and words.match(sentence)
+    assert ask(alice, method, path, gated).status_code == 200
+    for person in anyone, bob:
+        assert person.http.get(f"/api/models/{gated}").json()["gated"] == "manual"
+        assert person.http.get(f"/api/models/{gated}/tree/main").status_code == 200
+
+
+def test_the_client_knows_a_gate_when_it_sees_one(bob, gated, tmp_path):
+    with pytest.raises(GatedRepoError):
+        bob.api.hf_hub_download(gated, ".gitattributes", cache_dir=tmp_path)
 
 
 def test_whoami_without_or_with_a_wrong_token(anyone):

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A head in pieces: however it is cut, the same end is found, and what is accepted keeps the promises that handlers rely on. */
+/* A head in pieces: however it is cut, the same end is found, and what is accepted keeps the promises that handlers
+ * rely on. */
 #include "net/head.h"
 #include <assert.h>
 #include <stdlib.h>

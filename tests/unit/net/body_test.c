@@ -144,7 +144,8 @@ static void a_small_unread_body_is_dropped_and_the_connection_stays(void **state
     auto_fd int fd = dial(*state);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         char head[128];
-        int len = snprintf(head, sizeof head, "PUT /refuse HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n", sizes[i]);
+        int len =
+            snprintf(head, sizeof head, "PUT /refuse HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n", sizes[i]);
         say_bytes(fd, head, (size_t)len);
         say_zeros(fd, sizes[i] / 2);
         usleep(2000);

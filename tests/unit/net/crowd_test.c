@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Many clients at once, polite and rude, over a server whose timeouts fall among them. Meant for TSan as much as for its asserts. */
+/* Many clients at once, polite and rude, over a server whose timeouts fall among them. Meant for TSan as much as for
+ * its asserts. */
 #include "fixture.h"
 
 #define CLIENTS 24

@@ -38,7 +38,10 @@ struct site {
 };
 
 #define FILE_SIZE (24 << 20)
-static inline char pattern(int64_t i) { return (char)('a' + i % 23); }
+static inline char pattern(int64_t i)
+{
+    return (char)('a' + i % 23);
+}
 
 static inline struct str site_param(struct http_request *rq, const char *name)
 {
@@ -92,7 +95,10 @@ static inline void site_sum(struct http_request *rq, struct site *site)
     reply_bytes(rq, 200, STR("text/plain"), arena_printf(rq->arena, "%lld", (long long)total));
 }
 
-static inline void site_released(void *context) { ((struct site *)context)->released++; }
+static inline void site_released(void *context)
+{
+    ((struct site *)context)->released++;
+}
 
 /* /file: three extents, the middle one of memory. /short: an extent that reaches past the end of its file. */
 static inline void site_file(struct http_request *rq, struct site *site, bool too_short)
@@ -101,7 +107,8 @@ static inline void site_file(struct http_request *rq, struct site *site, bool to
     extents[0] = (struct http_extent){.fd = site->file, .offset = 0, .length = 1000};
     extents[1] = (struct http_extent){.fd = -1, .length = 8, .data = "-middle-"};
     extents[2] = (struct http_extent){.fd = -1, .length = 0, .data = NULL};
-    extents[3] = (struct http_extent){.fd = site->file, .offset = 1000, .length = FILE_SIZE - 1000 + (too_short ? 10 : 0)};
+    extents[3] =
+        (struct http_extent){.fd = site->file, .offset = 1000, .length = FILE_SIZE - 1000 + (too_short ? 10 : 0)};
     reply_extents(rq, 200, STR("application/octet-stream"), extents, 4, site_released, site);
 }
 
@@ -227,7 +234,8 @@ static inline void site_stop_and_check(struct site *site)
         assert_true(condition);                                                                                        \
     } while (0)
 
-/* ---- the client --------------------------------------------------------------------------------------------------------- */
+/* ---- the client
+ * --------------------------------------------------------------------------------------------------------- */
 
 static inline int dial(struct site *site)
 {
@@ -319,7 +327,10 @@ static inline bool hear_one(int fd, struct answer *answer, bool bodiless)
     return true;
 }
 
-static inline void hear(int fd, struct answer *answer) { assert_true(hear_one(fd, answer, false)); }
+static inline void hear(int fd, struct answer *answer)
+{
+    assert_true(hear_one(fd, answer, false));
+}
 
 static inline void hears_the_end(int fd, struct answer *answer)
 {

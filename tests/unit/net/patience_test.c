@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Clients that are slow, silent, many or gone; what they must not be able to hold. Each test waits for an outcome, not for a time. */
+/* Clients that are slow, silent, many or gone; what they must not be able to hold. Each test waits for an outcome, not
+ * for a time. */
 #include "fixture.h"
 #include "net/internal.h"
 #include <fcntl.h>
@@ -253,7 +254,8 @@ static void running_out_of_descriptors_delays_connections_and_no_more(void **sta
     (void)state;
     struct site *site = start_site((struct http_config){0}, 20);
     auto_answer struct answer answer = {0};
-    ASK(site, "GET / HTTP/1.1\r\nHost: h\r\n\r\n", &answer); /* so that nothing else wants a descriptor for the first time */
+    ASK(site, "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+        &answer); /* so that nothing else wants a descriptor for the first time */
     wait_until(stats_of(site).connections == 0);
     struct rlimit before, tight;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -295,7 +297,8 @@ static void a_thousand_idle_connections_cost_little(void **state)
     wait_until(site->done == COUNT + 1);
     size_t after = heap_in_use(), heap = after > before ? after - before : 0;
     size_t each = heap / COUNT + sizeof(struct connection);
-    print_message("idle keep-alive connection: %zu bytes (%zu of them in the table)\n", each, sizeof(struct connection));
+    print_message("idle keep-alive connection: %zu bytes (%zu of them in the table)\n", each,
+                  sizeof(struct connection));
     assert_true(each < 2048);
     for (int i = 0; i < COUNT; i++)
         close(clients[i]);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "net/range.h"
+#include <cmocka.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <cmocka.h>
 
 #define WHOLE (-1) /* the header does not make a single range: the whole file is meant */
 #define NONE (-2)  /* it does, and the range lies past the end */
@@ -68,9 +68,10 @@ static void the_range_is_what_the_table_says(void **state)
         int64_t offset, length;
         struct error err = {0};
         enum status status = range_parse(str_of(table[i].header), table[i].size, &partial, &offset, &length, &err);
-        bool right = table[i].offset == NONE    ? status == BAD_RANGE && err.status == BAD_RANGE
-                     : table[i].offset == WHOLE ? status == OK && !partial && offset == 0 && length == table[i].size
-                                                : status == OK && partial && offset == table[i].offset && length == table[i].length;
+        bool right = table[i].offset == NONE ? status == BAD_RANGE && err.status == BAD_RANGE
+                     : table[i].offset == WHOLE
+                         ? status == OK && !partial && offset == 0 && length == table[i].size
+                         : status == OK && partial && offset == table[i].offset && length == table[i].length;
         if (!right)
             fail_msg("%s of %lld: status %d, partial %d, %lld+%lld", table[i].header ? table[i].header : "(absent)",
                      (long long)table[i].size, (int)status, partial, (long long)offset, (long long)length);

@@ -202,8 +202,9 @@ static void a_head_that_arrives_byte_by_byte_is_understood(void **state)
 static void addresses_that_cannot_be_listened_on_are_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "example.org:80",
-                                      "::1:80", "[::1]", "[::1:80", "[zz]:80", "999.0.0.1:80", ":80", "192.0.2.1:1"};
+    static const char *const bad[] = {
+        "",       "8080",  "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "example.org:80",
+        "::1:80", "[::1]", "[::1:80",   "[zz]:80",    "999.0.0.1:80",    ":80",          "192.0.2.1:1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct http_config config = {.listen = bad[i], .handle = site_handle};
         struct http_server *server;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What request smuggling lives from, said raw over a socket. Each bad request gets its status and a closed connection, and what
- * stands behind it is never read as a request. Each good twin differs in the one thing that is wrong with a bad one.
+ * What request smuggling lives from, said raw over a socket. Each bad request gets its status and a closed connection,
+ * and what stands behind it is never read as a request. Each good twin differs in the one thing that is wrong with a
+ * bad one.
  */
 #include "fixture.h"
 
@@ -11,7 +12,10 @@ struct raw {
     int status;
 };
 
-#define RAW(name, status, literal) {name, literal, sizeof(literal) - 1, status}
+#define RAW(name, status, literal)                                                                                     \
+    {                                                                                                                  \
+        name, literal, sizeof(literal) - 1, status                                                                     \
+    }
 
 static const struct raw bad[] = {
     RAW("bare LF after the request line", 400, "GET / HTTP/1.1\nHost: h\r\n\r\n"),
@@ -35,10 +39,12 @@ static const struct raw bad[] = {
     RAW("empty name", 400, "GET / HTTP/1.1\r\nHost: h\r\n: x\r\n\r\n"),
     RAW("name that is no token", 400, "GET / HTTP/1.1\r\nHost: h\r\nX(y): x\r\n\r\n"),
     RAW("name outside ASCII", 400, "GET / HTTP/1.1\r\nHost: h\r\n\xc3\xa9: x\r\n\r\n"),
-    RAW("both lengths", 400, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    RAW("both lengths", 400,
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     RAW("both lengths, other order", 400,
         "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
-    RAW("two different lengths", 400, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc"),
+    RAW("two different lengths", 400,
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc"),
     RAW("the same length twice", 400, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab"),
     RAW("a list of lengths", 400, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2, 2\r\n\r\nab"),
     RAW("a length with plus", 400, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: +2\r\n\r\nab"),
@@ -56,7 +62,9 @@ static const struct raw bad[] = {
     RAW("two coding headers", 400,
         "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     RAW("a quoted coding", 400, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n"),
-    RAW("a vertical tab beside the coding", 400, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: \x0b" "chunked\r\n\r\n0\r\n\r\n"),
+    RAW("a vertical tab beside the coding", 400,
+        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: \x0b"
+        "chunked\r\n\r\n0\r\n\r\n"),
     RAW("an empty coding", 400, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:\r\n\r\n0\r\n\r\n"),
     RAW("chunked in HTTP/1.0", 400, "POST / HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     RAW("no Host", 400, "GET / HTTP/1.1\r\n\r\n"),

@@ -248,9 +248,7 @@ static void bad_yaml_is_one_error_with_its_position(void **state)
     has_error("---\na: 1\na: 2\n---\n", "model", "line 3, column 1");
 }
 
-/* ---- tags
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- tags -------------------------------------------------------------------------------------- */
 
 static void keep_tag(void *context, struct str tag)
 {
