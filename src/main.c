@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "admin.h"
 #include "care.h"
+#include "routes.h"
 #include "scan/worker.h"
 #include "serve.h"
 #include <stdio.h>
@@ -12,6 +13,7 @@ static const char help[] = "cairn " CAIRN_VERSION " - a self-hosted hub for open
                            "  cairn admin    people, organisations and tokens\n"
                            "  cairn fsck     check everything that is kept\n"
                            "  cairn backup   copy everything that is kept\n"
+                           "  cairn routes   list what the hub answers to\n"
                            "\n"
                            "cairn COMMAND --help tells more about each.\n";
 
@@ -20,7 +22,7 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"serve", serve_main},   {"admin", admin_main},   {"fsck", fsck_main},
-    {"backup", backup_main}, {"worker", worker_main}, /* started by the server itself, in a sandbox */
+    {"backup", backup_main}, {"routes", routes_main}, {"worker", worker_main}, /* started by the server itself, in a sandbox */
 };
 
 int main(int argc, char **argv)

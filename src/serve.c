@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define GRACE_SECONDS 30
@@ -157,6 +158,16 @@ static enum status run(struct hub *hub, const char *listen, struct error *err)
     return OK;
 }
 
+/* Shells and service managers start programs with 1,024 open files, which is 1,000 idle clients. The hard limit is what counts. */
+static void raise_file_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 static const char help[] =
     "cairn serve - run the hub\n"
     "\n"
@@ -187,6 +198,7 @@ int serve_main(int argc, char **argv)
     /* Threads come and go; with glibc's default of eight arenas a core, what they leave behind adds up. */
     mallopt(M_ARENA_MAX, 4);
     signal(SIGPIPE, SIG_IGN);
+    raise_file_limit();
 
     struct hub hub = {.started_us = monotonic_us(), .public_url = str_of(public_url)};
     if (str_ends(hub.public_url, STR("/")))

@@ -44,12 +44,6 @@ void buf_str(struct buf *buf, struct str s)
     buf_add(buf, s.data, s.len);
 }
 
-void buf_byte(struct buf *buf, char c)
-{
-    buf_reserve(buf, 1);
-    buf->data[buf->len++] = c;
-}
-
 void buf_printf(struct buf *buf, const char *format, ...)
 {
     va_list args, again;

@@ -16,7 +16,12 @@ void buf_free(struct buf *buf);
 void buf_reserve(struct buf *buf, size_t more); /* room for at least that many further bytes */
 void buf_add(struct buf *buf, const void *data, size_t len);
 void buf_str(struct buf *buf, struct str s);
-void buf_byte(struct buf *buf, char c);
+static inline void buf_byte(struct buf *buf, char c)
+{
+    if (buf->len == buf->capacity)
+        buf_reserve(buf, 1);
+    buf->data[buf->len++] = c;
+}
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static inline struct str buf_view(const struct buf *buf) { return (struct str){buf->data ? buf->data : "", buf->len}; }
 

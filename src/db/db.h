@@ -31,6 +31,11 @@ void db_close(struct db *db); /* waits for queued writes; all readers have been 
  * UNAVAILABLE when all readers stay lent out for ten seconds.
  */
 enum status db_reader(struct db *db, struct db_conn **out, struct error *err);
+/*
+ * From the next statement until db_release() all statements of the reader see one and the same state. Also the cheaper way to
+ * run several: the lock is taken once. Not for long: what is written meanwhile cannot be folded back into the database file.
+ */
+enum status db_snapshot(struct db_conn *conn, struct error *err);
 void db_release(struct db_conn **conn); /* sets *conn to NULL; nothing when it is NULL already */
 #define auto_conn __attribute__((cleanup(db_release)))
 

@@ -77,6 +77,12 @@ enum status db_reader(struct db *db, struct db_conn **out, struct error *err)
     return OK;
 }
 
+enum status db_snapshot(struct db_conn *conn, struct error *err)
+{
+    assert(conn->magic == CONN_MAGIC && conn->pool != NULL && conn->stmts_lent == 0);
+    return conn_run(conn, "BEGIN", err);
+}
+
 void db_release(struct db_conn **lent)
 {
     struct db_conn *conn = *lent;
@@ -84,6 +90,8 @@ void db_release(struct db_conn **lent)
         return;
     /* A statement still lent out here would read through a connection that is somebody else's by then. */
     assert(conn->magic == CONN_MAGIC && conn->pool != NULL && conn->stmts_lent == 0);
+    if (!sqlite3_get_autocommit(conn->handle))
+        conn_run(conn, "COMMIT", NULL); /* the end of a snapshot; there is nothing in it that could be lost */
     struct pool *pool = conn->pool;
     pthread_mutex_lock(&pool->lock);
     conn->next = pool->idle;

@@ -8,7 +8,7 @@
 
 #define OPERATIONS_LIMIT 250000
 #define READ_PIECE (256 << 10)
-#define REBUILD_LIMIT 20         /* times that a commit without parentCommit is built anew because others moved the branch */
+#define REBUILD_LIMIT 20 /* times that a commit without parentCommit is built anew because others moved the branch */
 #define ATTRIBUTE_RULES_LIMIT 1000
 
 static const char attributes_path[] = ".gitattributes";
@@ -23,16 +23,19 @@ struct commit_job {
     int64_t operations;
     struct str *large; /* paths of large files, which .gitattributes must name */
     size_t large_count, large_capacity;
-    struct str own_attributes; /* .gitattributes as this very commit sets it; absent when it does not */
+    struct buf own_attributes;               /* .gitattributes as this very commit sets it, where it does */
+    bool has_own_attributes, odd_attributes; /* odd: beyond what attributes_parse() reads */
     bool put_attributes;
     struct summary_plan summary;
 };
 
-/* ---- operations --------------------------------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------- */
 
-static enum status held_check(struct commit_job *job, const struct commit_line *line, struct object *object, struct error *err)
+static enum status held_check(struct commit_job *job, const struct commit_line *line, struct object *object,
+                              struct error *err)
 {
     struct request *rq = job->rq;
+    TRY(request_read(rq, err));
     enum status found = store_lookup(rq->db, rq->repo.id, line->sha256, object, err);
     if (found == OK && line->size >= 0 && line->size != object->size)
         return fail(err, INVALID, NULL, "%.*s: the object has %lld bytes, not %lld", STR_ARG(line->path),
@@ -56,11 +59,21 @@ static void remember_large(struct commit_job *job, struct str path)
     job->large[job->large_count++] = arena_copy(job->rq->arena, path);
 }
 
+static void own_attributes(struct commit_job *job, struct str path, struct str content)
+{
+    if (!str_eq(path, str_of(attributes_path)))
+        return;
+    job->has_own_attributes = true;
+    job->odd_attributes = content.len > RULES_TEXT_LIMIT;
+    job->own_attributes.len = 0;
+    if (!job->odd_attributes)
+        buf_str(&job->own_attributes, content);
+}
+
 static enum status put_file(struct commit_job *job, struct commit_line *line, struct str content, struct error *err)
 {
     struct object object;
-    if (str_eq(line->path, STR(".gitattributes")))
-        job->own_attributes = arena_copy(job->rq->arena, content);
+    own_attributes(job, line->path, content);
     /* A pointer written by hand would otherwise name bytes that nobody proved to have (rule 3). */
     if (pointer_parse(content, line->sha256, &line->size)) {
         TRY(held_check(job, line, &object, err));
@@ -72,9 +85,17 @@ static enum status put_file(struct commit_job *job, struct commit_line *line, st
 static enum status put_large(struct commit_job *job, struct commit_line *line, struct error *err)
 {
     struct object object;
+    if (str_eq(line->path, str_of(attributes_path)))
+        return fail(err, INVALID, NULL, "%s must be a plain file: git reads its rules from there", attributes_path);
     TRY(held_check(job, line, &object, err));
     remember_large(job, line->path);
     return draft_put_pointer(job->draft, line->path, line->sha256, object.size, err);
+}
+
+static enum status remove_path(struct commit_job *job, struct str path, struct error *err)
+{
+    own_attributes(job, path, STR(""));
+    return draft_remove(job->draft, path, err);
 }
 
 static enum status operation(struct commit_job *job, struct commit_line *line, struct str content, struct error *err)
@@ -84,14 +105,14 @@ static enum status operation(struct commit_job *job, struct commit_line *line, s
     if (++job->operations > OPERATIONS_LIMIT)
         return fail(err, TOO_LARGE, NULL, "At most %d operations fit in one commit: make several.", OPERATIONS_LIMIT);
     if (str_given(line->old_path))
-        TRY(draft_remove(job->draft, line->old_path, err));
+        TRY(remove_path(job, line->old_path, err));
     switch (line->kind) {
     case LINE_FILE:
         return put_file(job, line, content, err);
     case LINE_LFS_FILE:
         return put_large(job, line, err);
     default:
-        return draft_remove(job->draft, line->path, err);
+        return remove_path(job, line->path, err);
     }
 }
 
@@ -120,6 +141,7 @@ static enum status take_body(struct commit_job *job, struct error *err)
     size_t scanned = 0;
     for (size_t got = 1; got > 0;) {
         buf_reserve(&input, READ_PIECE);
+        request_done_reading(job->rq);
         TRY(body_read(job->rq->http, input.data + input.len, READ_PIECE, &got, err));
         input.len += got;
         size_t start = 0;
@@ -131,30 +153,22 @@ static enum status take_body(struct commit_job *job, struct error *err)
         memmove(input.data, input.data + start, input.len);
         scanned = input.len;
         if (input.len > COMMIT_LINE_LIMIT)
-            return fail(err, TOO_LARGE, NULL, "A line of the commit is over %d bytes: upload that file as a large file.",
-                        COMMIT_LINE_LIMIT);
+            return fail(err, TOO_LARGE, NULL,
+                        "A line of the commit is over %d bytes: upload that file as a large file.", COMMIT_LINE_LIMIT);
     }
     TRY(take_line(job, buf_view(&input), &content, err));
     return job->has_header ? OK : fail(err, INVALID, NULL, "The commit is empty: its first line must be a header");
 }
 
-/* ---- .gitattributes ----------------------------------------------------------------------------------------------------- */
+/* ---- .gitattributes --------------------------------------------------------------------------- */
 
 static enum status base_attributes(struct commit_job *job, const struct oid *head, struct str *text, struct error *err)
 {
-    struct request *rq = job->rq;
-    struct entry entry;
-    *text = job->own_attributes;
-    if (str_given(*text))
+    *text = buf_view(&job->own_attributes);
+    if (job->has_own_attributes)
         return OK;
-    enum status found =
-        entry_find(rq->db, rq->arena, rq->repo.id, head, str_of(attributes_path), false, &entry, err);
-    if (found == NOT_FOUND || (found == OK && (entry.is_folder || entry.is_lfs))) {
-        *text = STR("");
-        return OK;
-    }
-    TRY(found);
-    return blob_read(rq->db, rq->arena, rq->repo.id, &entry.oid, text, err);
+    TRY(request_read(job->rq, err));
+    return rules_text(job->rq, head, str_of(attributes_path), text, err);
 }
 
 /* git clients need a rule for every large file; the commit that adds the file adds the rule (hub-protocol 1.6). */
@@ -163,7 +177,7 @@ static enum status cover_large(struct commit_job *job, const struct oid *head, s
     struct str text;
     struct attributes *attributes;
     size_t added = 0;
-    if (job->large_count == 0)
+    if (job->large_count == 0 || job->odd_attributes)
         return OK;
     TRY(base_attributes(job, head, &text, err));
     if (attributes_parse(job->rq->arena, text, &attributes, err) != OK)
@@ -182,13 +196,12 @@ static enum status cover_large(struct commit_job *job, const struct oid *head, s
     return draft_put(job->draft, str_of(attributes_path), buf_view(&grown), err);
 }
 
-/* ---- building and applying ---------------------------------------------------------------------------------------------- */
+/* ---- building and applying -------------------------------------------------------------------- */
 
 static enum status parent_check(struct commit_job *job, const struct oid *head, struct error *err)
 {
     struct str parent = job->header.parent_commit;
-    if (!str_given(parent) ||
-        str_eq_nocase(str_slice(oid_hex(job->rq->arena, head), 0, parent.len), parent))
+    if (!str_given(parent) || str_eq_nocase(str_slice(oid_hex(job->rq->arena, head), 0, parent.len), parent))
         return OK;
     return fail(err, STALE, NULL, "The branch was updated since you opened this page. Please refresh and try again.");
 }
@@ -205,6 +218,7 @@ static enum status build_once(struct commit_job *job, struct str ref, const stru
         .parent = head,
     };
     TRY(cover_large(job, head, err));
+    request_done_reading(rq);
     TRY(draft_build(job->draft, rq->arena, &how, commit, &unchanged, err));
     if (unchanged && !job->create_pr)
         return OK; /* a commit sent again after a lost answer: what it asks for is there (hub-protocol trap 22) */
@@ -226,6 +240,7 @@ static enum status build_and_apply(struct commit_job *job, struct str ref, struc
         enum status status = build_once(job, ref, &now.commit, commit, err);
         if (status != STALE || attempt == REBUILD_LIMIT)
             return status;
+        TRY(request_read(rq, err));
         TRY(revision_resolve(rq->db, rq->arena, rq->repo.id, now.ref, &now, err));
     }
 }
@@ -256,6 +271,7 @@ static enum status pull_base(struct commit_job *job, struct error *err)
     struct revision named;
     if (!str_given(parent))
         return OK;
+    TRY(request_read(rq, err));
     TRY(revision_resolve(rq->db, rq->arena, rq->repo.id, parent, &named, err));
     job->base.commit = named.commit;
     return OK;
@@ -291,5 +307,6 @@ enum status commit_post(struct request *rq, struct error *err)
     }
     enum status status = run_job(&job, err);
     draft_free(&job.draft);
+    buf_free(&job.own_attributes);
     return status;
 }

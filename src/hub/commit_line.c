@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "hub/commit_line.h"
-#include "base/json.h"
 #include "base/path.h"
 #include "base/text.h"
 
@@ -30,6 +29,8 @@ static enum status parse_header(struct arena *arena, const json_t *value, struct
     out->parent_commit = take_text(arena, value, "parentCommit");
     if (!str_given(out->summary) || str_trim(out->summary).len == 0)
         return fail(err, INVALID, NULL, "The commit's header needs a \"summary\"");
+    if (out->summary.len + out->description.len > MESSAGE_LIMIT)
+        return fail(err, TOO_LARGE, NULL, "\"summary\" and \"description\" have over %d bytes together", MESSAGE_LIMIT);
     struct str parent = out->parent_commit;
     if (!str_given(parent))
         return OK;
@@ -39,10 +40,12 @@ static enum status parse_header(struct arena *arena, const json_t *value, struct
     return hex ? OK : fail(err, INVALID, NULL, "\"parentCommit\" must be a commit id of 5 to 40 hex digits");
 }
 
-static enum status parse_file(struct arena *arena, const json_t *value, struct commit_line *out, struct buf *content,
-                              struct error *err)
+enum status commit_line_file(struct arena *arena, const json_t *value, struct commit_line *out, struct buf *content,
+                             struct error *err)
 {
     struct str text = json_get_str(value, "content"), encoding = json_get_str(value, "encoding");
+    *out = (struct commit_line){.kind = LINE_FILE, .size = -1};
+    content->len = 0;
     TRY(take_path(arena, value, "path", &out->path, err));
     if (json_object_get(value, "oldPath"))
         TRY(take_path(arena, value, "oldPath", &out->old_path, err));
@@ -82,10 +85,8 @@ static enum status parse_value(struct arena *arena, struct str key, const json_t
         out->kind = LINE_HEADER;
         return parse_header(arena, value, out, err);
     }
-    if (str_eq(key, STR("file"))) {
-        out->kind = LINE_FILE;
-        return parse_file(arena, value, out, content, err);
-    }
+    if (str_eq(key, STR("file")))
+        return commit_line_file(arena, value, out, content, err);
     if (str_eq(key, STR("lfsFile"))) {
         out->kind = LINE_LFS_FILE;
         return parse_lfs_file(arena, value, out, err);

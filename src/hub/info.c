@@ -83,7 +83,7 @@ static void write_sibling(struct view *v, struct json_writer *w, const struct en
 static enum status write_siblings(struct view *v, struct json_writer *w, struct error *err)
 {
     struct request *rq = v->rq;
-    struct listing how = {.recursive = true, .limit = 10000};
+    struct listing how = {.recursive = true, .limit = 10000, .names_only = !v->fields->blobs};
     struct entry *entries;
     size_t count;
     jw_array(w);

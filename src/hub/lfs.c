@@ -2,10 +2,12 @@
 /* git-lfs batch API and the transfers behind it (hub-protocol 1.6, 1.13). */
 #include "base/text.h"
 #include "hub/handlers.h"
+#include "hub/part_claims.h"
 #include "hub/transfer_url.h"
 
 #define BATCH_BODY_LIMIT (4 << 20)
 #define BATCH_OBJECTS 1000
+#define BATCH_PARTS 100000           /* addresses in one answer: 25 MB of them */
 #define MULTIPART_FROM (128LL << 20) /* smaller files go up in one piece: a re-send costs less than the extra calls */
 #define PIECE (512 << 10)            /* read from the socket, hashed and written at a time */
 
@@ -18,6 +20,7 @@ struct batch {
     struct request *rq;
     struct json_writer w;
     bool upload, multipart;
+    int64_t parts; /* addresses written so far */
 };
 
 static void write_action(struct json_writer *w, const char *name, struct str href)
@@ -38,12 +41,12 @@ static void write_object_error(struct json_writer *w, int code, struct str messa
     jw_end(w);
 }
 
-static void write_verify(struct batch *b)
+/* A signed address like the others: git-lfs sends no key to any of them once an answer says "authenticated". */
+static void write_transfer(struct batch *b, const char *action, const char *verb, struct str oid, int64_t size)
 {
     struct request *rq = b->rq;
-    struct str href = arena_printf(rq->arena, "%.*s.git/info/lfs/verify",
-                                   STR_ARG(repo_url(rq, rq->repo.kind, rq->repo.full_name)));
-    write_action(&b->w, "verify", href);
+    write_action(&b->w, action,
+                 transfer_url(rq, arena_printf(rq->arena, "/transfer/%s/%.*s", verb, STR_ARG(oid)), size));
 }
 
 /* Part numbers are zero-padded and in order: git-lfs hands them to its agent sorted as text (hub-protocol 1.6). */
@@ -81,16 +84,20 @@ static enum status write_upload(struct batch *b, struct str oid, const uint8_t *
     }
     struct parts_plan plan;
     bool parts = b->multipart && size > 0;
-    if (parts)
+    if (parts) {
         TRY(parts_begin(rq->hub->store, rq->arena, rq->repo.id, sha256, size, &plan, err));
+        b->parts += plan.part_count;
+        if (b->parts > BATCH_PARTS)
+            return fail(err, TOO_LARGE, NULL, "The files of this batch have over %d parts: ask for fewer at a time.",
+                        BATCH_PARTS);
+    }
     jw_key(&b->w, "actions");
     jw_object(&b->w);
     if (parts)
         write_parts(b, &plan, size);
     else
-        write_action(&b->w, "upload",
-                     transfer_url(rq, arena_printf(rq->arena, "/transfer/put/%.*s", STR_ARG(oid)), size));
-    write_verify(b);
+        write_transfer(b, "upload", "put", oid, size);
+    write_transfer(b, "verify", "verify", oid, size);
     jw_end(&b->w);
     return OK;
 }
@@ -107,8 +114,7 @@ static enum status write_download(struct batch *b, struct str oid, const uint8_t
     TRY(found);
     jw_key(&b->w, "actions");
     jw_object(&b->w);
-    write_action(&b->w, "download",
-                 transfer_url(rq, arena_printf(rq->arena, "/transfer/get/%.*s", STR_ARG(oid)), held.size));
+    write_transfer(b, "download", "get", oid, held.size);
     jw_end(&b->w);
     return OK;
 }
@@ -142,8 +148,8 @@ static bool lists(const json_t *array, const char *wanted)
 }
 
 /*
- * One answer names one transfer for all its objects, so when one of them goes up in parts all do: git-lfs's agent for it takes
- * no other form (hub-protocol 1.6).
+ * One answer names one transfer for all its objects, so when one of them goes up in parts all do: git-lfs's agent for
+ * it takes no other form (hub-protocol 1.6).
  */
 static bool any_in_parts(const json_t *objects)
 {
@@ -153,7 +159,8 @@ static bool any_in_parts(const json_t *objects)
     return false;
 }
 
-/* POST /{web}.git/info/lfs/objects/batch. Uploading asks the door again: whoever may propose a change may send its bytes. */
+/* POST /{web}.git/info/lfs/objects/batch. Uploading asks the door again: whoever may propose a change may send its
+ * bytes. */
 enum status lfs_batch(struct request *rq, struct error *err)
 {
     json_t *body;
@@ -188,23 +195,6 @@ enum status lfs_batch(struct request *rq, struct error *err)
     return OK;
 }
 
-/* POST /{web}.git/info/lfs/verify */
-enum status lfs_verify(struct request *rq, struct error *err)
-{
-    json_t *body;
-    uint8_t sha256[SHA256_SIZE];
-    struct object object;
-    TRY(request_json(rq, BATCH_BODY_LIMIT, &body, err));
-    if (!hex_decode(json_get_str(body, "oid"), sha256, sizeof sha256))
-        return fail(err, UNPROCESSABLE, NULL, "\"oid\" must be 64 hex digits");
-    enum status found = store_lookup(rq->db, rq->repo.id, sha256, &object, err);
-    if (found == NOT_FOUND || (found == OK && object.size != json_get_int(body, "size", -1)))
-        return fail(err, NOT_FOUND, NULL, "The hub does not have this object with this size: upload it again.");
-    TRY(found);
-    request_reply_empty(rq);
-    return OK;
-}
-
 /* POST /{web}.git/info/lfs/locks/verify: 501 makes git-lfs go on without locks. */
 enum status lfs_locks(struct request *rq, struct error *err)
 {
@@ -212,7 +202,22 @@ enum status lfs_locks(struct request *rq, struct error *err)
     return fail(err, UNSUPPORTED, NULL, "This hub has no file locks.");
 }
 
-/* ---- the bytes ---------------------------------------------------------------------------------------------------------- */
+/* POST /transfer/verify/{sha256}: what the body says again stands in the address. */
+enum status transfer_verify(struct request *rq, struct error *err)
+{
+    uint8_t sha256[SHA256_SIZE];
+    struct object object;
+    if (!hex_decode(rq->params[0], sha256, sizeof sha256))
+        return fail(err, INVALID, NULL, "The object's name must be 64 hex digits");
+    enum status found = store_lookup(rq->db, rq->repo.id, sha256, &object, err);
+    if (found == NOT_FOUND || (found == OK && object.size != transfer_size(rq)))
+        return fail(err, NOT_FOUND, NULL, "The hub does not have this object with this size: upload it again.");
+    TRY(found);
+    request_reply_empty(rq);
+    return OK;
+}
+
+/* ---- the bytes -------------------------------------------------------------------------------- */
 
 static enum status length_check(struct request *rq, struct error *err)
 {
@@ -290,17 +295,12 @@ enum status transfer_part(struct request *rq, struct error *err)
 /* POST /transfer/complete/{upload} */
 enum status transfer_complete(struct request *rq, struct error *err)
 {
-    json_t *body;
-    TRY(request_json(rq, BATCH_BODY_LIMIT, &body, err));
-    const json_t *parts = json_object_get(body, "parts");
-    size_t count = json_array_size(parts);
-    struct part_claim *claims = arena_array(rq->arena, count + 1, sizeof *claims);
-    for (size_t i = 0; i < count; i++) {
-        const json_t *part = json_array_get(parts, i);
-        claims[i].number = json_get_int(part, "partNumber", -1);
-        claims[i].etag = json_get_str(part, "etag");
-    }
+    struct str body;
+    struct part_claim *claims;
+    size_t count;
     request_done_reading(rq);
+    TRY(request_body(rq, BATCH_BODY_LIMIT, &body, err));
+    TRY(part_claims_parse(rq->arena, body, &claims, &count, err));
     TRY(parts_finish(rq->hub->store, rq->params[0], rq->repo.id, claims, count, err));
     request_reply_empty(rq);
     return OK;

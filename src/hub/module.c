@@ -39,11 +39,11 @@ static const struct route hub_routes[] = {
     {HTTP_POST, "/api/{api}/preupload/{rev}", ACT_PROPOSE, preupload},
     {HTTP_POST, "/api/{api}/commit/{rev}", ACT_PROPOSE, commit_post},
     {HTTP_POST, "/{web}.git/info/lfs/objects/batch", ACT_READ, lfs_batch},
-    {HTTP_POST, "/{web}.git/info/lfs/verify", ACT_PROPOSE, lfs_verify},
     {HTTP_POST, "/{web}.git/info/lfs/locks/verify", ACT_SEE, lfs_locks},
     {HTTP_PUT, "/transfer/put/{sha256}", ACT_PROPOSE, transfer_put, .signed_by = transfer_signed},
     {HTTP_PUT, "/transfer/part/{upload}/{number}", ACT_PROPOSE, transfer_part, .signed_by = transfer_signed},
     {HTTP_POST, "/transfer/complete/{upload}", ACT_PROPOSE, transfer_complete, .signed_by = transfer_signed},
+    {HTTP_POST, "/transfer/verify/{sha256}", ACT_PROPOSE, transfer_verify, .signed_by = transfer_signed},
     {HTTP_GET, "/transfer/get/{sha256}", ACT_READ, transfer_get, .signed_by = transfer_signed},
 
     {HTTP_GET, "/{web}/resolve/{rev}/{path*}", ACT_READ, resolve_get},

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* POST /api/{api}/preupload/{rev} (hub-protocol 1.6): how each file is to be sent, and what the hub has of it already. */
+/* POST /api/{api}/preupload/{rev} (hub-protocol 1.6): how each file is to be sent, and what the hub has of it already.
+ */
+#include "base/path.h"
 #include "base/text.h"
 #include "hub/commit_line.h"
 #include "hub/handlers.h"
@@ -14,30 +16,34 @@ struct rules {
     struct ignore *ignore;
 };
 
-/* The text of a small file at the revision; empty when there is none. */
-static enum status text_at(struct request *rq, const struct oid *commit, const char *path, struct str *text,
-                           struct error *err)
+enum status rules_text(struct request *rq, const struct oid *commit, struct str path, struct str *text,
+                       struct error *err)
 {
     struct entry entry;
     *text = STR("");
-    enum status found =
-        entry_find(rq->db, rq->arena, rq->repo.id, commit, str_of(path), false, &entry, err);
-    if (found == NOT_FOUND || (found == OK && (entry.is_folder || entry.is_lfs)))
+    enum status found = entry_find(rq->db, rq->arena, rq->repo.id, commit, path, false, &entry, err);
+    if (found == NOT_FOUND)
         return OK;
     TRY(found);
+    if (entry.is_folder || entry.is_lfs || entry.size > RULES_TEXT_LIMIT)
+        return OK;
     return blob_read(rq->db, rq->arena, rq->repo.id, &entry.oid, text, err);
 }
 
+/* Rules beyond the limits count as none: otherwise who commits such a file could never upload again. */
 static enum status load_rules(struct request *rq, const json_t *body, const struct oid *commit, struct rules *out,
                               struct error *err)
 {
     struct str attributes = json_get_str(body, "gitAttributes"), ignore = json_get_str(body, "gitIgnore");
     if (!str_given(attributes))
-        TRY(text_at(rq, commit, ".gitattributes", &attributes, err));
+        TRY(rules_text(rq, commit, STR(".gitattributes"), &attributes, err));
     if (!str_given(ignore))
-        TRY(text_at(rq, commit, ".gitignore", &ignore, err));
-    TRY(attributes_parse(rq->arena, attributes, &out->attributes, err));
-    return ignore_parse(rq->arena, ignore, &out->ignore, err);
+        TRY(rules_text(rq, commit, STR(".gitignore"), &ignore, err));
+    if (attributes_parse(rq->arena, attributes, &out->attributes, NULL) != OK)
+        TRY(attributes_parse(rq->arena, STR(""), &out->attributes, err));
+    return ignore_parse(rq->arena, ignore, &out->ignore, NULL) == OK
+               ? OK
+               : ignore_parse(rq->arena, STR(""), &out->ignore, err);
 }
 
 /* Text for git means: no NUL, and UTF-8 up to a character that the end of the sample may have cut. */
@@ -63,7 +69,8 @@ static bool is_large(struct request *rq, const struct rules *rules, const json_t
     return looks_binary(sample);
 }
 
-/* The content's own id, so that the client can leave out what has not changed: git blob id, or SHA-256 of a large file. */
+/* The content's own id, so that the client can leave out what has not changed: git blob id, or SHA-256 of a large file.
+ */
 static struct str current_id(struct request *rq, const struct entry *entry)
 {
     return entry->is_lfs ? hex_encode(rq->arena, entry->sha256, SHA256_SIZE) : oid_hex(rq->arena, &entry->oid);
@@ -76,13 +83,15 @@ static enum status write_file(struct request *rq, struct json_writer *w, const s
     struct str path = json_get_str(file, "path");
     if (!str_given(path))
         return fail(err, INVALID, NULL, "Every file needs a \"path\"");
+    TRY(path_check(path, err)); /* now, and not after its bytes have been sent */
     bool large = is_large(rq, rules, file, path);
     jw_object(w);
     jw_key_str(w, "path", path);
     jw_key_str(w, "uploadMode", large ? STR("lfs") : STR("regular"));
     jw_key_bool(w, "shouldIgnore", ignore_matches(rules->ignore, path));
     enum status found = entry_find(rq->db, rq->arena, rq->repo.id, commit, path, false, &entry, err);
-    if (found == OK && !entry.is_folder && entry.is_lfs == large) /* the other kind of id would mislead the comparison */
+    if (found == OK && !entry.is_folder &&
+        entry.is_lfs == large) /* the other kind of id would mislead the comparison */
         jw_key_str(w, "oid", current_id(rq, &entry));
     else if (found != OK && found != NOT_FOUND)
         return found;

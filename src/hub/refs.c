@@ -8,11 +8,15 @@
 #define BODY_LIMIT (1 << 20)
 #define COMMITS_PAGE 1000
 
+/* The JavaScript client asks for HEAD where it means the default branch. */
+static enum status named_revision(struct request *rq, struct str name, struct revision *out, struct error *err)
+{
+    return revision_resolve(rq->db, rq->arena, rq->repo.id, str_eq(name, STR("HEAD")) ? STR("main") : name, out, err);
+}
+
 enum status request_revision(struct request *rq, size_t index, struct revision *out, struct error *err)
 {
-    /* The JavaScript client asks for HEAD where it means the default branch. */
-    struct str name = str_eq(rq->params[index], STR("HEAD")) ? STR("main") : rq->params[index];
-    return revision_resolve(rq->db, rq->arena, rq->repo.id, name, out, err);
+    return named_revision(rq, rq->params[index], out, err);
 }
 
 static void write_refs(struct json_writer *w, struct arena *arena, const char *key, struct str prefix,
@@ -85,7 +89,10 @@ enum status commits_get(struct request *rq, struct error *err)
     TRY(request_revision(rq, 0, &revision, err));
     if (!str_to_i64(request_query(rq, "limit", 0), &limit) || limit < 1 || limit > COMMITS_PAGE)
         limit = COMMITS_PAGE;
-    if (!str_to_i64(request_query(rq, "cursor", 0), &skip) && str_to_i64(request_query(rq, "p", 0), &page) &&
+    struct str cursor = request_query(rq, "cursor", 0);
+    if (str_given(cursor) && !str_to_i64(cursor, &skip))
+        return fail(err, INVALID, NULL, "\"cursor\" is not one that this hub gave out");
+    if (!str_given(cursor) && str_to_i64(request_query(rq, "p", 0), &page) &&
         __builtin_mul_overflow(page, limit, &skip))
         return fail(err, INVALID, NULL, "\"p\" is too large");
     TRY(commit_list(rq->db, rq->arena, rq->repo.id, &revision.commit, skip, limit, &commits, &count, &total, err));
@@ -111,28 +118,46 @@ static enum status empty_commit(struct request *rq, struct str ref, struct error
     struct oid commit;
     bool unchanged;
     struct draft_commit how = {.title = STR("initial commit"), .author = request_signature(rq)};
+    request_done_reading(rq);
     TRY(draft_new(rq->hub->db, rq->repo.id, &draft, err));
     TRY(draft_build(draft, rq->arena, &how, &commit, &unchanged, err));
     return draft_apply(draft, &rq->repo, ref, NULL, rq->actor.account.id, NULL, NULL, err);
+}
+
+/* main was made to point elsewhere; what info and search know of the repo follows, a moment later. */
+static enum status renew_summary(struct request *rq, const struct oid *head, struct error *err)
+{
+    auto_draft struct draft *draft = NULL;
+    struct oid commit;
+    bool unchanged;
+    struct summary_plan plan;
+    struct draft_commit how = {.parent = head};
+    request_done_reading(rq);
+    TRY(draft_new(rq->hub->db, rq->repo.id, &draft, err));
+    TRY(draft_build(draft, rq->arena, &how, &commit, &unchanged, err));
+    TRY(summary_plan(&plan, rq, draft, err));
+    return db_write(rq->hub->db, summary_store, &plan, err);
+}
+
+static enum status branch_from(struct request *rq, struct str ref, const json_t *body, struct error *err)
+{
+    struct revision start;
+    struct str from = json_get_str(body, "startingPoint");
+    TRY(named_revision(rq, from.len ? from : STR("main"), &start, err));
+    bool overwrite = json_get_bool(body, "overwrite", false);
+    TRY(ref_create(rq->hub->db, &rq->repo, ref, &start.commit, overwrite, rq->actor.account.id, err));
+    return str_eq(ref, STR("refs/heads/main")) ? renew_summary(rq, &start.commit, err) : OK;
 }
 
 /* POST /api/{api}/branch/{name} */
 enum status branch_create(struct request *rq, struct error *err)
 {
     json_t *body;
-    struct revision start;
     struct str name = rq->params[0], ref = arena_printf(rq->arena, "refs/heads/%.*s", STR_ARG(name));
     TRY(request_json(rq, BODY_LIMIT, &body, err));
     if (ref_name_check(name, err) != OK || str_starts(name, STR("refs/")))
         return fail(err, INVALID, NULL, "Invalid reference for a branch: %.*s", STR_ARG(name));
-    if (json_get_bool(body, "emptyBranch", false))
-        TRY(empty_commit(rq, ref, err));
-    else {
-        struct str from = json_get_str(body, "startingPoint");
-        TRY(revision_resolve(rq->db, rq->arena, rq->repo.id, from.len ? from : STR("main"), &start, err));
-        bool overwrite = json_get_bool(body, "overwrite", false);
-        TRY(ref_create(rq->hub->db, &rq->repo, ref, &start.commit, overwrite, rq->actor.account.id, err));
-    }
+    TRY(json_get_bool(body, "emptyBranch", false) ? empty_commit(rq, ref, err) : branch_from(rq, ref, body, err));
     request_reply_empty(rq);
     return OK;
 }
@@ -202,6 +227,7 @@ enum status super_squash(struct request *rq, struct error *err)
         .parent = &revision.commit,
         .squash = true,
     };
+    request_done_reading(rq);
     TRY(draft_new(rq->hub->db, rq->repo.id, &draft, err));
     TRY(draft_build(draft, rq->arena, &how, &commit, &unchanged, err));
     TRY(draft_apply(draft, &rq->repo, revision.ref, &revision.commit, rq->actor.account.id, NULL, NULL, err));

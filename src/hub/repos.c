@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Repo life cycle and settings (hub-protocol 1.2). */
 #include "base/time.h"
+#include "hub/first_files.h"
 #include "hub/handlers.h"
 #include <stdio.h>
 
 #define BODY_LIMIT (1 << 20)
+#define CREATE_BODY_LIMIT (8 << 20) /* first files may come along */
+#define OWNED_PAGE 500
 
 enum status kind_of(struct str name, enum repo_kind *out, struct error *err)
 {
@@ -30,16 +33,23 @@ struct signature request_signature(struct request *rq)
     };
 }
 
-/* New clients send visibility, older ones private; neither means the name space's default. */
-static enum status read_visibility(const json_t *body, bool default_private, enum visibility *out, struct error *err)
+/*
+ * New clients send visibility, older ones private; *out stays as it is when neither is given, or null. What is neither
+ * is refused: a slip must not publish anything.
+ */
+static enum status read_visibility(const json_t *body, enum visibility *out, struct error *err)
 {
+    const json_t *visibility = json_object_get(body, "visibility"), *private = json_object_get(body, "private");
     struct str name = json_get_str(body, "visibility");
-    *out = json_get_bool(body, "private", default_private) ? VISIBILITY_PRIVATE : VISIBILITY_PUBLIC;
+    if (json_is_boolean(private))
+        *out = json_is_true(private) ? VISIBILITY_PRIVATE : VISIBILITY_PUBLIC;
+    else if (private && !json_is_null(private))
+        return fail(err, INVALID, NULL, "\"private\" must be true or false");
     if (str_eq(name, STR("public")))
         *out = VISIBILITY_PUBLIC;
     else if (str_eq(name, STR("private")))
         *out = VISIBILITY_PRIVATE;
-    else if (str_given(name))
+    else if (visibility && !json_is_null(visibility))
         return fail(err, INVALID, NULL, "\"visibility\" must be one of [public, private]");
     return OK;
 }
@@ -68,6 +78,7 @@ static enum status reply_exists(struct request *rq, enum repo_kind kind, struct 
     struct str kind_name = repo_kind_name(kind);
     char message[80];
     snprintf(message, sizeof message, "You already created this %.*s repo", STR_ARG(kind_name));
+    TRY(request_read(rq, err));
     TRY(repo_find(rq->db, rq->arena, kind, ns, name, &there, &moved, err));
     reply_header(rq->http, "X-Error-Message", "%s", message);
     reply_url(rq, 409, message, kind, there.full_name, there.public_id);
@@ -81,7 +92,8 @@ enum status repos_create(struct request *rq, struct error *err)
     struct repo_new what = {0};
     struct account owner;
     struct repo made;
-    TRY(request_json(rq, BODY_LIMIT, &body, err));
+    struct first_files first;
+    TRY(request_json(rq, rq->actor.account.id ? CREATE_BODY_LIMIT : BODY_LIMIT, &body, err));
     TRY(kind_of(json_get_str(body, "type"), &what.kind, err));
     struct str ns = json_get_str(body, "organization"), name = json_get_str(body, "name");
     if (str_has(name, STR("/")))
@@ -90,7 +102,9 @@ enum status repos_create(struct request *rq, struct error *err)
         ns = rq->actor.account.name;
     TRY(request_admit_owner(rq, ns, &owner, err));
     TRY(repo_name_check(name, err));
-    TRY(read_visibility(body, owner.default_private, &what.visibility, err));
+    what.visibility = owner.default_private ? VISIBILITY_PRIVATE : VISIBILITY_PUBLIC;
+    TRY(read_visibility(body, &what.visibility, err));
+    TRY(first_files_read(rq->arena, body, what.kind, &first, err));
 
     struct signature author = request_signature(rq);
     what.owner_id = owner.id;
@@ -102,10 +116,12 @@ enum status repos_create(struct request *rq, struct error *err)
     what.by_email = author.email;
     if (what.kind == KIND_SPACE && !what.sdk.len)
         return fail(err, INVALID, NULL, "\"sdk\" is required to create a space: gradio, streamlit, docker or static");
+    request_done_reading(rq);
     enum status status = repo_create(rq->hub->db, rq->arena, &what, &made, err);
     if (status == CONFLICT)
         return reply_exists(rq, what.kind, what.ns, what.name, err);
     TRY(status);
+    TRY(first_files_commit(rq, &made, &first, err));
     reply_url(rq, 200, NULL, made.kind, made.full_name, made.public_id);
     return OK;
 }
@@ -150,17 +166,17 @@ enum status repos_move(struct request *rq, struct error *err)
 enum status repos_settings(struct request *rq, struct error *err)
 {
     json_t *body;
-    enum visibility visibility;
+    enum visibility visibility = 0;
     struct repo_settings settings = {0};
     TRY(request_json(rq, BODY_LIMIT, &body, err));
-    if (json_object_get(body, "visibility") || json_object_get(body, "private")) {
-        TRY(read_visibility(body, false, &visibility, err));
+    TRY(read_visibility(body, &visibility, err));
+    if (visibility)
         settings.visibility = &visibility;
-    }
     const json_t *gated = json_object_get(body, "gated");
     if (gated) {
         settings.gated = json_is_string(gated) ? json_get_str(body, "gated") : STR("");
-        bool known = json_is_false(gated) || str_eq(settings.gated, STR("auto")) || str_eq(settings.gated, STR("manual"));
+        bool known =
+            json_is_false(gated) || str_eq(settings.gated, STR("auto")) || str_eq(settings.gated, STR("manual"));
         if (!known)
             return fail(err, INVALID, NULL, "\"gated\" must be one of [auto, manual, false]");
     }
@@ -177,9 +193,10 @@ enum status repos_auth_check(struct request *rq, struct error *err)
     return OK;
 }
 
-static const char owned_sql[] = "SELECT r.id FROM repo r WHERE r.owner_id = ? ORDER BY r.updated_us DESC, r.id DESC LIMIT 1000";
-static const char storage_sql[] = "SELECT COALESCE(SUM(o.size), 0) FROM object_hold h JOIN object o ON o.id = h.object_id "
-                                  "WHERE h.repo_id = ?";
+static const char owned_sql[] = "SELECT id FROM repo WHERE owner_id = ? AND id < ? ORDER BY id DESC LIMIT ?";
+static const char storage_sql[] =
+    "SELECT COALESCE(SUM(o.size), 0) FROM object_hold h JOIN object o ON o.id = h.object_id "
+    "WHERE h.repo_id = ?";
 
 static enum status write_owned(struct request *rq, struct json_writer *w, int64_t repo_id, struct error *err)
 {
@@ -209,19 +226,32 @@ static enum status reply_owned(struct request *rq, int64_t owner_id, struct erro
     auto_stmt struct stmt *owned = NULL;
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
+    struct str cursor = request_query(rq, "cursor", 0);
+    int64_t last = INT64_MAX, rows = 0;
+    if (str_given(cursor) && !str_to_i64(cursor, &last))
+        return fail(err, INVALID, NULL, "\"cursor\" is not one that this hub gave out");
     TRY(db_prepare(rq->db, owned_sql, &owned, err));
     stmt_bind_int(owned, 1, owner_id);
+    stmt_bind_int(owned, 2, last);
+    stmt_bind_int(owned, 3, OWNED_PAGE);
     jw_array(&w);
-    while (stmt_next(owned))
-        TRY(write_owned(rq, &w, stmt_int(owned, 0), err));
+    for (; stmt_next(owned); rows++) {
+        last = stmt_int(owned, 0);
+        TRY(write_owned(rq, &w, last, err));
+    }
     TRY(stmt_end(owned, err));
     jw_end(&w);
+    if (rows == OWNED_PAGE)
+        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
     request_reply_json(rq, &body);
     return OK;
 }
 
 /* GET /api/settings/repositories */
-enum status repos_mine(struct request *rq, struct error *err) { return reply_owned(rq, rq->actor.account.id, err); }
+enum status repos_mine(struct request *rq, struct error *err)
+{
+    return reply_owned(rq, rq->actor.account.id, err);
+}
 
 /* GET /api/organizations/{name}/settings/repositories */
 enum status repos_of_org(struct request *rq, struct error *err)

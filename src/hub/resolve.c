@@ -17,10 +17,18 @@ static struct str type_of(struct str path)
     static const struct {
         const char *ending, *type;
     } types[] = {
-        {".json", "application/json"},  {".txt", "text/plain; charset=utf-8"}, {".md", "text/plain; charset=utf-8"},
-        {".py", "text/plain; charset=utf-8"}, {".yaml", "text/plain; charset=utf-8"}, {".yml", "text/plain; charset=utf-8"},
-        {".csv", "text/plain; charset=utf-8"}, {".png", "image/png"}, {".jpg", "image/jpeg"},
-        {".jpeg", "image/jpeg"}, {".gif", "image/gif"}, {".webp", "image/webp"},
+        {".json", "application/json"},
+        {".txt", "text/plain; charset=utf-8"},
+        {".md", "text/plain; charset=utf-8"},
+        {".py", "text/plain; charset=utf-8"},
+        {".yaml", "text/plain; charset=utf-8"},
+        {".yml", "text/plain; charset=utf-8"},
+        {".csv", "text/plain; charset=utf-8"},
+        {".png", "image/png"},
+        {".jpg", "image/jpeg"},
+        {".jpeg", "image/jpeg"},
+        {".gif", "image/gif"},
+        {".webp", "image/webp"},
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (str_ends(path, str_of(types[i].ending)))
@@ -47,7 +55,10 @@ struct body {
     int64_t object_id;
 };
 
-static void release_view(void *view) { store_view_close(view); }
+static void release_view(void *view)
+{
+    store_view_close(view);
+}
 
 static enum status reply_body(struct request *rq, const struct body *body, struct str etag, struct str type,
                               struct error *err)
@@ -85,10 +96,9 @@ static enum status find_file(struct request *rq, struct entry *entry, struct err
     TRY(request_revision(rq, 0, &revision, err));
     /* Also on the 404 below: without it clients cannot remember that the file is not there. */
     reply_header(rq->http, "X-Repo-Commit", "%.*s", STR_ARG(oid_hex(rq->arena, &revision.commit)));
-    enum status found =
-        rq->params[1].len == 0
-            ? NOT_FOUND
-            : entry_find(rq->db, rq->arena, rq->repo.id, &revision.commit, rq->params[1], false, entry, err);
+    enum status found = rq->params[1].len == 0 ? NOT_FOUND
+                                               : entry_find(rq->db, rq->arena, rq->repo.id, &revision.commit,
+                                                            rq->params[1], false, entry, err);
     if (found == NOT_FOUND || (found == OK && entry->is_folder))
         return fail(err, NOT_FOUND, "EntryNotFound", "Entry not found: %.*s has no file %.*s at revision %.*s",
                     STR_ARG(rq->repo.full_name), STR_ARG(rq->params[1]), STR_ARG(rq->params[0]));
@@ -141,7 +151,8 @@ static enum status reply_file(struct request *rq, const struct entry *entry, boo
     return reply_body(rq, &body, etag, type_of(name), err);
 }
 
-/* GET /{web}/resolve/{rev}/{path*}: the file itself, straight from the hub (a redirect would gain nothing on one machine). */
+/* GET /{web}/resolve/{rev}/{path*}: the file itself, straight from the hub (a redirect would gain nothing on one
+ * machine). */
 enum status resolve_get(struct request *rq, struct error *err)
 {
     struct entry entry;

@@ -25,7 +25,7 @@ enum status metrics(struct request *rq, struct error *err)
     db_stats(rq->hub->db, &db);
     auto_buf struct buf text = {0};
     buf_printf(&text, "# TYPE cairn_requests_total counter\n");
-    for (int class = 1; class <= 5; class++)
+    for (int class = 1; class <= 5; class ++)
         buf_printf(&text, "cairn_requests_total{class=\"%dxx\"} %lld\n", class, (long long)dispatch_count(class));
     const struct {
         const char *name, *type;
@@ -69,14 +69,15 @@ enum status landing(struct request *rq, struct error *err)
 {
     (void)err;
     struct str base = request_base_url(rq);
-    struct str text = arena_printf(rq->arena,
-                                   "This is a Cairn hub: open AI models, with rules that are public and provably kept.\n\n"
-                                   "Use it with the tools you have:\n\n"
-                                   "  export HF_ENDPOINT=%.*s\n"
-                                   "  hf auth login --token YOUR_TOKEN\n"
-                                   "  hf upload you/your-model ./folder\n"
-                                   "  hf download you/your-model\n",
-                                   STR_ARG(base));
+    struct str text =
+        arena_printf(rq->arena,
+                     "This is a Cairn hub: open AI models, with rules that are public and provably kept.\n\n"
+                     "Use it with the tools you have:\n\n"
+                     "  export HF_ENDPOINT=%.*s\n"
+                     "  hf auth login --token YOUR_TOKEN\n"
+                     "  hf upload you/your-model ./folder\n"
+                     "  hf download you/your-model\n",
+                     STR_ARG(base));
     reply_bytes(rq->http, 200, STR("text/plain; charset=utf-8"), text);
     return OK;
 }

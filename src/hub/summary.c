@@ -133,6 +133,7 @@ static enum status tensors_of(struct request *rq, const uint8_t sha256[SHA256_SI
     auto_stmt struct stmt *known = NULL;
     auto_buf struct buf header = {0}, found = {0};
     struct object object;
+    TRY(request_read(rq, err));
     TRY(db_prepare(rq->db, "SELECT body FROM tensor_summary WHERE sha256 = ?", &known, err));
     stmt_bind_blob(known, 1, sha256, SHA256_SIZE);
     *body = stmt_next(known) ? arena_copy(rq->arena, stmt_str(known, 0)) : (struct str){0};

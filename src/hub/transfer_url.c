@@ -29,7 +29,10 @@ static int64_t signed_number(struct request *rq, const char *name)
     return str_to_i64(request_query(rq, name, 0), &value) ? value : -1;
 }
 
-int64_t transfer_size(struct request *rq) { return signed_number(rq, "s"); }
+int64_t transfer_size(struct request *rq)
+{
+    return signed_number(rq, "s");
+}
 
 enum status transfer_signed(struct request *rq, struct error *err)
 {
@@ -39,7 +42,8 @@ enum status transfer_signed(struct request *rq, struct error *err)
     struct str given = at ? str_from(target, (size_t)(at - target.data) + sizeof mark - 1) : STR("");
     struct str wanted = at ? signature_of(rq, str_slice(target, 0, (size_t)(at - target.data))) : STR("");
     if (!at || given.len != wanted.len || !equal_secret(given.data, wanted.data, given.len))
-        return fail(err, FORBIDDEN, NULL, "This address is not valid: its signature does not match. Ask the hub for a new one.");
+        return fail(err, FORBIDDEN, NULL,
+                    "This address is not valid: its signature does not match. Ask the hub for a new one.");
     if (signed_number(rq, "u") < now_us() / SECOND_US)
         return fail(err, FORBIDDEN, NULL, "This address has expired. Ask the hub for a new one.");
     if (signed_number(rq, "k") > 0)

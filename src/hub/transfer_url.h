@@ -6,8 +6,8 @@
 
 /*
  * Addresses that carry their own authority, because clients send no key with the bytes (hub-protocol trap 2). Form:
- * /transfer/…?k=KEY&r=REPO&s=SIZE&u=UNTIL&sig=HMAC — an HMAC-SHA-256 over everything before "&sig=", so nothing in it can be changed.
- * The door is still asked when it is used: a revoked key or a lost right ends the address at once.
+ * /transfer/…?k=KEY&r=REPO&s=SIZE&u=UNTIL&sig=HMAC — an HMAC-SHA-256 over everything before "&sig=", so nothing in it
+ * can be changed. The door is still asked when it is used: a revoked key or a lost right ends the address at once.
  */
 
 /* path begins with "/transfer/". size is what the transfer is about, in bytes. Valid for a day. */

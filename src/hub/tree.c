@@ -37,7 +37,8 @@ void entry_write(struct json_writer *w, struct arena *arena, const struct entry 
     jw_end(w);
 }
 
-/* GET /api/{api}/tree/{rev}/{path*}: the path's slashes may be quoted; the cursor is the last path of the page before. */
+/* GET /api/{api}/tree/{rev}/{path*}: the path's slashes may be quoted; the cursor is the last path of the page before.
+ */
 enum status tree_get(struct request *rq, struct error *err)
 {
     struct revision revision;
@@ -72,7 +73,7 @@ enum status tree_get(struct request *rq, struct error *err)
     return OK;
 }
 
-/* ---- paths-info ------------------------------------------------------------------------------------------------------- */
+/* ---- paths-info ------------------------------------------------------------------------------- */
 
 struct wanted {
     struct str *paths;
@@ -118,7 +119,8 @@ static enum status wanted_from_form(struct request *rq, struct wanted *wanted, s
     return str_given(text) ? fail(err, INVALID, NULL, "The form is not encoded as it should be.") : OK;
 }
 
-/* POST /api/{api}/paths-info/{rev}: form-encoded by the Python client, JSON by the JavaScript one. Unknown paths are left out. */
+/* POST /api/{api}/paths-info/{rev}: form-encoded by the Python client, JSON by the JavaScript one. Unknown paths are
+ * left out. */
 enum status paths_info(struct request *rq, struct error *err)
 {
     struct revision revision;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "net/head.h"
 
-#define TOKEN 1 /* may stand in a method or header name (RFC 9110 section 5.6.2) */
-#define VALUE 2 /* may stand in a header value: visible, space, tab, and bytes over 127 */
-#define TARGET                                                                                                         \
-    4          /* may stand in a request target: visible ASCII but '#', which begins what clients keep to themselves */
-#define HOST 8 /* may stand in Host: names, addresses, port; it comes back in the addresses that we hand out */
+/* What a byte may stand in. */
+enum {
+    TOKEN = 1,  /* a method or header name (RFC 9110 section 5.6.2) */
+    VALUE = 2,  /* a header value: visible, space, tab, and bytes over 127 */
+    TARGET = 4, /* a request target: visible ASCII but '#', which begins what clients keep to themselves */
+    HOST = 8,   /* Host: names, addresses, port; it comes back in the addresses that we hand out */
+};
 
 static const unsigned char classes[256] = {
     ['\t'] = VALUE,

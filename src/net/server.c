@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -217,6 +218,15 @@ void http_server_run(struct http_server *server, unsigned grace_seconds)
 /* ---- making and ending
  * -------------------------------------------------------------------------------------------------- */
 
+/* Idle clients must not use up the open files that database and downloads need: half of what the process may have is theirs. */
+static unsigned connections_afforded(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur > 2 * (rlim_t)UINT32_MAX)
+        return UINT32_MAX;
+    return files.rlim_cur > 64 ? (unsigned)(files.rlim_cur / 2) : 32;
+}
+
 static void fill_defaults(struct http_server *server)
 {
     struct http_config *config = &server->config;
@@ -226,6 +236,8 @@ static void fill_defaults(struct http_server *server)
     config->head_limit = config->head_limit ? config->head_limit : 32 << 10;
     config->max_threads = config->max_threads ? config->max_threads : 256;
     config->max_connections = config->max_connections ? config->max_connections : 16384;
+    if (config->max_connections > connections_afforded())
+        config->max_connections = connections_afforded();
     config->idle_seconds = config->idle_seconds ? config->idle_seconds : 75;
     config->stall_seconds = config->stall_seconds ? config->stall_seconds : 30;
     config->min_bytes_per_second = config->min_bytes_per_second ? config->min_bytes_per_second : 1024;

@@ -54,7 +54,14 @@ static enum status list_folder(struct lister *l, const struct oid *oid, struct s
 
 static struct str join(struct arena *arena, struct str prefix, struct str name)
 {
-    return arena_printf(arena, "%.*s%s%.*s", STR_ARG(prefix), prefix.len ? "/" : "", STR_ARG(name));
+    size_t start = prefix.len ? prefix.len + 1 : 0;
+    char *path = arena_alloc(arena, start + name.len + 1);
+    if (prefix.len) {
+        memcpy(path, prefix.data, prefix.len);
+        path[prefix.len] = '/';
+    }
+    memcpy(path + start, name.data, name.len);
+    return (struct str){path, start + name.len};
 }
 
 /* One item that comes after what was listed before, with what is below it. */
@@ -68,7 +75,10 @@ static enum status list_item(struct lister *l, const struct tree_item *item, str
     }
     struct str path = join(l->arena, prefix, item->name);
     l->entries = array_room(l->arena, l->entries, l->count, &l->capacity, sizeof *l->entries);
-    TRY(fill_entry(l->from, item, path, l->line, &l->entries[l->count], err));
+    if (l->how->names_only)
+        l->entries[l->count] = (struct entry){.path = path, .is_folder = tree_is_folder(item), .oid = item->oid};
+    else
+        TRY(fill_entry(l->from, item, path, l->line, &l->entries[l->count], err));
     l->count++;
     return l->how->recursive && tree_is_folder(item) ? list_folder(l, &item->oid, path, (struct str){0}, err) : OK;
 }

@@ -12,9 +12,12 @@
 
 static _Atomic int64_t answered[6];
 
-int64_t dispatch_count(int status_class) { return answered[status_class]; }
+int64_t dispatch_count(int status_class)
+{
+    return answered[status_class];
+}
 
-/* ---- who asks --------------------------------------------------------------------------------------------------------- */
+/* ---- who asks --------------------------------------------------------------------------------- */
 
 static bool token_of(struct arena *arena, struct str header, struct str *token)
 {
@@ -41,14 +44,14 @@ static enum status authenticate(struct request *rq, struct error *err)
     return actor_authenticate(rq->db, rq->arena, token, &rq->actor, err);
 }
 
-/* ---- which repo ------------------------------------------------------------------------------------------------------- */
+/* ---- which repo ------------------------------------------------------------------------------- */
 
 /* 307 keeps method and body; clients follow a relative address with only its path (hub-protocol 1.8). */
 static void redirect_moved(struct request *rq, const struct pattern_match *m)
 {
     struct str target = rq->http->target;
-    struct str to = arena_printf(rq->arena, "%.*s%.*s%.*s", (int)m->repo_start, target.data, STR_ARG(rq->repo.full_name),
-                                 STR_ARG(str_from(target, m->repo_end)));
+    struct str to = arena_printf(rq->arena, "%.*s%.*s%.*s", (int)m->repo_start, target.data,
+                                 STR_ARG(rq->repo.full_name), STR_ARG(str_from(target, m->repo_end)));
     reply_header(rq->http, "Location", "%.*s", STR_ARG(to));
     reply_bytes(rq->http, 307, STR("text/plain"), STR(""));
 }
@@ -61,7 +64,7 @@ static enum status find_repo(struct request *rq, const struct pattern_match *m, 
     return found == NOT_FOUND ? access_hidden(&rq->actor, err) : found;
 }
 
-/* ---- the door --------------------------------------------------------------------------------------------------------- */
+/* ---- the door --------------------------------------------------------------------------------- */
 
 static enum status admit(struct request *rq, const struct pattern_match *m, bool *moved, struct error *err)
 {
@@ -97,7 +100,7 @@ static enum status run(struct request *rq, const struct pattern_match *m, struct
     return OK;
 }
 
-/* ---- which route ------------------------------------------------------------------------------------------------------ */
+/* ---- which route ------------------------------------------------------------------------------ */
 
 static const struct route *find_route(struct request *rq, enum http_method method, struct pattern_match *m)
 {
@@ -123,7 +126,8 @@ static enum status no_route(struct request *rq, struct error *err)
     return fail(err, NOT_ALLOWED, NULL, "This address does not take %s.", http_method_name(rq->http->method));
 }
 
-/* The client's own trace id comes back in ours, so that both sides' logs meet (hub-protocol 0.2); it is cut to harmless bytes. */
+/* The client's own trace id comes back in ours, so that both sides' logs meet (hub-protocol 0.2); it is cut to harmless
+ * bytes. */
 static struct str request_id(struct request *rq)
 {
     struct str trace = str_slice(http_header(rq->http, "x-amzn-trace-id"), 0, 64);
@@ -167,7 +171,7 @@ void dispatch(struct http_request *http, void *context)
     json_release(&rq->json);
 }
 
-/* ---- afterwards ------------------------------------------------------------------------------------------------------- */
+/* ---- afterwards ------------------------------------------------------------------------------- */
 
 void dispatch_done(struct http_request *http, void *context)
 {

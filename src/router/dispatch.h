@@ -5,8 +5,8 @@
 #include "module.h"
 
 /*
- * The way of a request: match a route, find out who asks, find the repo, ask the door, run the handler, turn an error into a reply.
- * Both functions are http_config's; context is the struct hub.
+ * The way of a request: match a route, find out who asks, find the repo, ask the door, run the handler, turn an error
+ * into a reply. Both functions are http_config's; context is the struct hub.
  */
 void dispatch(struct http_request *http, void *context);
 void dispatch_done(struct http_request *http, void *context); /* the access log line and the counters */

@@ -26,7 +26,8 @@ static bool next_decoded(struct cursor *c, struct str *segment)
     return next_raw(c, &raw) && raw.len > 0 && percent_decode(c->arena, raw, segment);
 }
 
-/* Clients write refs/pr/1 and refs/convert/parquet both as one quoted segment and as three plain ones (hub-protocol 0.1). */
+/* Clients write refs/pr/1 and refs/convert/parquet both as one quoted segment and as three plain ones (hub-protocol
+ * 0.1). */
 static bool next_revision(struct cursor *c, struct str *revision)
 {
     size_t start = c->at;
@@ -57,7 +58,7 @@ static bool next_repo(struct cursor *c, bool one_segment, struct str suffix, str
             return false;
         last = m->name;
     }
-    if (!str_ends(last, suffix))
+    if (last.len <= suffix.len || !str_ends(last, suffix))
         return false;
     m->repo_end = c->at - 1 - suffix.len;
     if (!one_segment)

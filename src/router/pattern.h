@@ -11,8 +11,8 @@
 struct pattern_match {
     bool has_repo;
     enum repo_kind kind;
-    struct str ns, name;             /* name absent: a one-segment id, which no repo has */
-    size_t repo_start, repo_end;     /* where ns/name stands in the path, for the redirect of a moved repo */
+    struct str ns, name;         /* name absent: a one-segment id, which no repo has */
+    size_t repo_start, repo_end; /* where ns/name stands in the path, for the redirect of a moved repo */
     struct str params[PATTERN_PARAMS];
 };
 

@@ -94,11 +94,19 @@ enum status request_admit_owner(struct request *rq, struct str name, struct acco
     return OK;
 }
 
-void request_done_reading(struct request *rq) { db_release(&rq->db); }
+void request_done_reading(struct request *rq)
+{
+    db_release(&rq->db);
+}
 
 enum status request_read(struct request *rq, struct error *err)
 {
-    return rq->db ? OK : db_reader(rq->hub->db, &rq->db, err);
+    if (rq->db)
+        return OK;
+    TRY(db_reader(rq->hub->db, &rq->db, err));
+    /* What a GET shows is of one moment. Others read again after they have written. */
+    bool only_reads = rq->http->method == HTTP_GET || rq->http->method == HTTP_HEAD;
+    return only_reads ? db_snapshot(rq->db, err) : OK;
 }
 
 void request_reply_json(struct request *rq, struct buf *body)

@@ -8,14 +8,14 @@
 #include "router/pattern.h"
 #include "store/store.h"
 
-/*
- * A request on its way through a handler. What the route's pattern and action promise has been done: params are decoded, repo is
- * resolved, the actor is known, and access_decide() said yes.
- */
 struct query_pair {
     struct str name, value; /* decoded */
 };
 
+/*
+ * A request on its way through a handler. What the route's pattern and action promise has been done: params are
+ * decoded, repo is resolved, the actor is known, and access_decide() said yes.
+ */
 struct request {
     struct hub *hub;
     struct http_request *http;
@@ -25,14 +25,14 @@ struct request {
     struct actor actor; /* account.id 0: nobody */
     struct repo repo;   /* of {api} and {web} patterns */
     struct str params[PATTERN_PARAMS];
-    struct query_pair *query;
+    struct query_pair *query; /* NULL until request_query() is asked for the first time */
     size_t query_count;
     struct str id; /* of the request, as it stands in the log and in X-Request-Id */
-    json_t *json;   /* the parsed body, released with the request */
-    bool admitted;  /* access_decide() has said yes to the route's action */
+    json_t *json;  /* the parsed body, released with the request */
+    bool admitted; /* access_decide() has said yes to the route's action */
 };
 
-/* ---- for handlers --------------------------------------------------------------------------------------------------------- */
+/* ---- for handlers ----------------------------------------------------------------------------- */
 
 /* The hub's address as this request's client sees it: the configured one, or from Host and X-Forwarded-Proto. */
 struct str request_base_url(struct request *rq);
@@ -45,7 +45,8 @@ enum status request_body(struct request *rq, size_t limit, struct str *out, stru
 enum status request_json(struct request *rq, size_t limit, json_t **out, struct error *err);
 /* For routes with object_in_body: find the object, ask the door, and fill rq->repo. full_name is "ns/name". */
 enum status request_admit_repo(struct request *rq, enum repo_kind kind, struct str full_name, struct error *err);
-/* The same for ACT_CREATE (or a move) in a name space; owner is filled. An unknown name space is refused like a foreign one. */
+/* The same for ACT_CREATE (or a move) in a name space; owner is filled. An unknown one is refused like a foreign one.
+ */
 enum status request_admit_owner(struct request *rq, struct str name, struct account *owner, struct error *err);
 
 /*

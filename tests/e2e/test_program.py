@@ -227,6 +227,17 @@ def test_an_upload_in_flight_is_finished_before_stopping(own_hub):
     assert "actions" not in person.batch(repo, (sha256(WEIGHTS), len(WEIGHTS))).json()["objects"][0]
 
 
+def test_asking_many_times_to_stop_is_asking_once(own_hub):
+    for _ in range(3):
+        deadline = time.monotonic() + 30
+        while own_hub.process.poll() is None:
+            assert time.monotonic() < deadline, "it does not end"
+            own_hub.process.send_signal(signal.SIGTERM)
+            time.sleep(0.0005)
+        own_hub.stop()
+        own_hub.start()
+
+
 def test_what_was_there_is_there_after_a_restart(own_hub):
     person = own_hub.person("keeper")
     repo = person.new_repo()

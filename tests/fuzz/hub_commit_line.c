@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One NDJSON line of a commit: whatever it holds, what comes out is a path that can be stored, or an error with words. */
+/* One NDJSON line of a commit: whatever it holds, what comes out is a path that can be stored, or an error with words.
+ */
 #include "base/path.h"
 #include "hub/commit_line.h"
 #include <assert.h>

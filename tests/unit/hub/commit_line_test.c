@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-
 struct reading {
     struct arena arena;
     struct buf content;
@@ -41,7 +40,10 @@ static int end(void **state)
 static void a_header_carries_summary_description_and_parent(void **state)
 {
     struct reading *r = *state;
-    assert_int_equal(OK, read_line(r, "{\"key\":\"header\",\"value\":{\"summary\":\"s\",\"description\":\"\",\"parentCommit\":\"abcde\"}}"));
+    assert_int_equal(
+        OK,
+        read_line(
+            r, "{\"key\":\"header\",\"value\":{\"summary\":\"s\",\"description\":\"\",\"parentCommit\":\"abcde\"}}"));
     assert_int_equal(LINE_HEADER, r->line.kind);
     assert_true(str_eq(r->line.summary, STR("s")));
     assert_true(str_given(r->line.description) && r->line.description.len == 0);
@@ -53,24 +55,34 @@ static void a_header_without_summary_or_with_a_bad_parent_is_refused(void **stat
     struct reading *r = *state;
     assert_int_equal(INVALID, read_line(r, "{\"key\":\"header\",\"value\":{}}"));
     assert_int_equal(INVALID, read_line(r, "{\"key\":\"header\",\"value\":{\"summary\":\"  \"}}"));
-    assert_int_equal(INVALID, read_line(r, "{\"key\":\"header\",\"value\":{\"summary\":\"s\",\"parentCommit\":\"abcd\"}}"));
-    assert_int_equal(INVALID, read_line(r, "{\"key\":\"header\",\"value\":{\"summary\":\"s\",\"parentCommit\":\"wxyz0\"}}"));
+    assert_int_equal(INVALID,
+                     read_line(r, "{\"key\":\"header\",\"value\":{\"summary\":\"s\",\"parentCommit\":\"abcd\"}}"));
+    assert_int_equal(INVALID,
+                     read_line(r, "{\"key\":\"header\",\"value\":{\"summary\":\"s\",\"parentCommit\":\"wxyz0\"}}"));
 }
 
 static void a_file_is_decoded(void **state)
 {
     struct reading *r = *state;
-    assert_int_equal(OK, read_line(r, "{\"key\":\"file\",\"value\":{\"path\":\"a/b\",\"content\":\"aGk=\",\"encoding\":\"base64\"}}"));
+    assert_int_equal(
+        OK,
+        read_line(r, "{\"key\":\"file\",\"value\":{\"path\":\"a/b\",\"content\":\"aGk=\",\"encoding\":\"base64\"}}"));
     assert_true(str_eq(buf_view(&r->content), STR("hi")));
-    assert_int_equal(OK, read_line(r, "{\"key\":\"file\",\"value\":{\"path\":\"a\",\"content\":\"\\u00e9\",\"encoding\":\"utf-8\"}}"));
+    assert_int_equal(
+        OK,
+        read_line(r, "{\"key\":\"file\",\"value\":{\"path\":\"a\",\"content\":\"\\u00e9\",\"encoding\":\"utf-8\"}}"));
     assert_true(str_eq(buf_view(&r->content), STR("\xc3\xa9")));
 }
 
 static void a_file_with_broken_base64_or_an_unknown_encoding_is_refused(void **state)
 {
     struct reading *r = *state;
-    assert_int_equal(INVALID, read_line(r, "{\"key\":\"file\",\"value\":{\"path\":\"a\",\"content\":\"aGk\",\"encoding\":\"base64\"}}"));
-    assert_int_equal(INVALID, read_line(r, "{\"key\":\"file\",\"value\":{\"path\":\"a\",\"content\":\"a\",\"encoding\":\"rot13\"}}"));
+    assert_int_equal(
+        INVALID,
+        read_line(r, "{\"key\":\"file\",\"value\":{\"path\":\"a\",\"content\":\"aGk\",\"encoding\":\"base64\"}}"));
+    assert_int_equal(
+        INVALID,
+        read_line(r, "{\"key\":\"file\",\"value\":{\"path\":\"a\",\"content\":\"a\",\"encoding\":\"rot13\"}}"));
     assert_int_equal(INVALID, read_line(r, "{\"key\":\"file\",\"value\":{\"path\":\"a\"}}"));
 }
 
@@ -92,7 +104,8 @@ static void a_large_file_may_leave_its_size_out_but_not_its_name(void **state)
                                       "\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"}}"));
     assert_int_equal(-1, r->line.size);
     assert_int_equal(0xe3, r->line.sha256[0]);
-    assert_int_equal(INVALID, read_line(r, "{\"key\":\"lfsFile\",\"value\":{\"path\":\"m\",\"oid\":\"e3b0\",\"size\":1}}"));
+    assert_int_equal(INVALID,
+                     read_line(r, "{\"key\":\"lfsFile\",\"value\":{\"path\":\"m\",\"oid\":\"e3b0\",\"size\":1}}"));
     assert_int_equal(INVALID, read_line(r, "{\"key\":\"lfsFile\",\"value\":{\"path\":\"m\",\"algo\":\"md5\",\"oid\":"
                                            "\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"}}"));
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "net/range.h"
-#include <cmocka.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+
+/* Last: it needs what the standard headers define. */
+#include <cmocka.h>
 
 #define WHOLE (-1) /* the header does not make a single range: the whole file is meant */
 #define NONE (-2)  /* it does, and the range lies past the end */

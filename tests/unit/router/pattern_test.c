@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-
 static struct arena arena;
 
 static struct pattern_match must_match(const char *pattern, const char *path)
@@ -28,8 +27,7 @@ static void must_not_match(const char *pattern, const char *path)
         fail_msg("%s matches %s", pattern, path);
 }
 
-#define assert_str(expected, actual)                                                                                   \
-    assert_string_equal(expected, arena_cstr(&arena, actual))
+#define assert_str(expected, actual) assert_string_equal(expected, arena_cstr(&arena, actual))
 
 static void literal_paths_match_themselves_only(void **state)
 {
@@ -102,6 +100,8 @@ static void a_git_suffix_is_taken_off(void **state)
     struct pattern_match m = must_match(pattern, "/a/b.git/info/lfs/objects/batch");
     assert_str("b", m.name);
     must_not_match(pattern, "/a/b/info/lfs/objects/batch");
+    must_not_match(pattern, "/a/.git/info/lfs/objects/batch");
+    must_not_match(pattern, "/.git/info/lfs/objects/batch");
 }
 
 static void the_place_of_the_repo_is_known_for_redirects(void **state)

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rule 2, one door: every route of the hub is tried by everybody who must not get through, and once by somebody who must.
+
+The routes come from the program itself (`cairn routes`), so that a new one cannot be forgotten here: it fails until its request
+is known below.
+"""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from support import BINARY, new_name, sha256
+
+LARGE = b"\0large" * 1000
+CHANGES = {"create", "propose", "write", "administer"}
+
+
+class Route:
+    def __init__(self, line):
+        self.method, self.pattern, self.action, *rest = line.split()
+        self.signed, self.by_body = "signed" in rest, "body" in rest
+        self.name = f"{self.method} {self.pattern}"
+        self.about_repo = "{api}" in self.pattern or "{web}" in self.pattern or (self.by_body and self.action != "create")
+
+
+ROUTES = [Route(line) for line in subprocess.run([BINARY, "routes"], capture_output=True, text=True).stdout.splitlines()]
+
+
+def pick(wanted):
+    chosen = [route for route in ROUTES if wanted(route)]
+    return pytest.mark.parametrize("route", chosen, ids=[route.name for route in chosen])
+
+
+# What each route is asked for where its method and pattern do not say it. {repo}, {ns} and {repo_name} are the repo's.
+BODIES = {
+    "POST /api/validate-yaml": {"content": "---\nlicense: mit\n---\n", "repoType": "model"},
+    "POST /api/repos/create": {"name": "{fresh}", "organization": "{ns}"},
+    "DELETE /api/repos/delete": {"name": "{repo_name}", "organization": "{ns}"},
+    "POST /api/repos/move": {"fromRepo": "{repo}", "toRepo": "{ns}/{fresh}"},
+    "PUT /api/{api}/settings": {"visibility": "public"},
+    "POST /api/{api}/paths-info/{rev}": {"paths": ["a.txt"]},
+    "POST /api/{api}/branch/{name}": {},
+    "POST /api/{api}/tag/{rev}": {"tag": "v2"},
+    "POST /api/{api}/super-squash/{rev}": {},
+    "POST /api/{api}/preupload/{rev}": {"files": [{"path": "new.txt", "size": 3, "sample": "YWJj"}]},
+    "POST /{web}.git/info/lfs/objects/batch": {"operation": "download", "objects": [{"oid": sha256(LARGE), "size": len(LARGE)}]},
+    "POST /{web}.git/info/lfs/locks/verify": {},
+}
+COMMIT = b'{"key":"header","value":{"summary":"s"}}\n{"key":"file","value":{"path":"new.txt","content":"abc","encoding":"utf-8"}}\n'
+NAMES = {"POST /api/{api}/branch/{name}": "new", "DELETE /api/{api}/branch/{name}": "side", "DELETE /api/{api}/tag/{name}": "v1"}
+
+
+def fill(value, words):
+    if isinstance(value, dict):
+        return {key: fill(item, words) for key, item in value.items()}
+    return re.sub(r"\{(\w+)\}", lambda hole: words[hole[1]], value) if isinstance(value, str) else value
+
+
+def ask(person, route, repo, organization=None):
+    """Sends the route's request about a repo."""
+    namespace, _, repo_name = repo.partition("/")
+    words = {"ns": namespace, "repo_name": repo_name, "repo": repo, "fresh": new_name("fresh")}
+    path = route.pattern
+    for hole, filling in {"{api}": f"models/{repo}", "{web}": repo, "{kind}": "models", "{rev}": "main", "{path*}": path_of(route),
+                          "{name}": NAMES.get(route.name, organization or namespace)}.items():
+        path = path.replace(hole, filling)
+    assert "{" not in path, f"{route.name}: say here what stands in the place of the parameter"
+    if "/commit/" in path:
+        return person.http.request(route.method, path, content=COMMIT, headers={"content-type": "application/x-ndjson"})
+    if route.method in ("GET", "DELETE") and not route.by_body:
+        return person.http.request(route.method, path)
+    assert route.name in BODIES, f"{route.name}: say here what its request looks like"
+    return person.http.request(route.method, path, json=fill(BODIES[route.name], words))
+
+
+def path_of(route):
+    return "" if "/tree/" in route.pattern else "a.txt"
+
+
+def seen(answer):
+    """All that a client sees of an answer, but for what differs from one request to the next."""
+    headers = sorted((name, value) for name, value in answer.headers.multi_items() if name not in ("x-request-id", "date"))
+    return answer.status_code, headers, answer.content
+
+
+def furnished(owner, **how):
+    """A repo in which every route finds what it is asked for."""
+    repo = owner.new_repo("door", **how)
+    owner.commit_files(repo, {"a.txt": b"a"})
+    owner.put_object(repo, LARGE)
+    assert owner.commit_lines(repo, ("lfsFile", {"path": "w.bin", "algo": "sha256", "oid": sha256(LARGE)})).is_success
+    owner.api.create_branch(repo, branch="side")
+    owner.api.create_tag(repo, tag="v1")
+    return repo
+
+
+@pytest.fixture(scope="module")
+def revoked(hub):
+    """alice's key of yesterday."""
+    name = new_name("revoked")
+    token = hub.admin("token", "create", "alice", "--name", name, "--role", "write").stdout.strip()
+    hub.admin("token", "revoke", "alice", "--name", name)
+    return type(hub.anyone())(hub, "alice", token)
+
+
+@pytest.fixture(scope="module")
+def hidden(alice):
+    return furnished(alice, private=True)
+
+
+@pytest.fixture(scope="module")
+def visible(alice):
+    return furnished(alice)
+
+
+def test_the_program_tells_its_routes():
+    assert len(ROUTES) > 30
+    assert {route.method for route in ROUTES} <= {"GET", "POST", "PUT", "DELETE", "PATCH"}
+    asked = subprocess.run([BINARY, "routes", "--help"], capture_output=True, text=True)
+    assert asked.returncode == 0 and "cairn routes" in asked.stdout
+    assert subprocess.run([BINARY, "routes", "all"], capture_output=True).returncode == 2
+
+
+@pick(lambda route: route.about_repo)
+def test_a_private_repo_is_as_one_that_is_not_there(alice, bob, anyone, hidden, route):
+    before = alice.head(hidden), alice.api.list_repo_refs(hidden)
+    for person in anyone, bob:
+        refused = seen(ask(person, route, hidden))
+        assert refused[0] == (404 if person is bob else 401)
+        for missing in "alice/never-was", "nobody/nothing":
+            assert seen(ask(person, route, missing)) == refused
+    assert (alice.head(hidden), alice.api.list_repo_refs(hidden)) == before
+
+
+@pick(lambda route: route.about_repo and route.method == "GET")
+def test_head_tells_no_more_than_get(bob, anyone, hidden, route):
+    for person in anyone, bob:
+        answers = [person.http.head(ask(person, route, repo).request.url) for repo in (hidden, "alice/never-was")]
+        assert seen(answers[0]) == seen(answers[1]) and answers[0].status_code in (401, 404)
+
+
+@pick(lambda route: route.action != "public" and not route.signed)
+def test_a_revoked_key_opens_nothing(revoked, hidden, visible, route):
+    refused = seen(ask(revoked, route, visible))
+    assert refused[0] == 401 and b"Invalid credentials in Authorization header" in refused[2]
+    assert seen(ask(revoked, route, hidden)) == refused == seen(ask(revoked, route, "alice/never-was"))
+
+
+@pick(lambda route: route.action in CHANGES and not route.signed)
+def test_a_read_key_changes_nothing(alice, reader, hidden, visible, route):
+    for repo in hidden, visible:
+        before = alice.head(repo), alice.api.list_repo_refs(repo), alice.api.repo_info(repo).private
+        answer = ask(reader, route, repo)
+        assert answer.status_code == 403 and "only read" in answer.json()["error"]
+        assert (alice.head(repo), alice.api.list_repo_refs(repo), alice.api.repo_info(repo).private) == before
+
+
+@pick(lambda route: route.action in CHANGES and not route.signed)
+def test_strangers_change_nothing_that_they_see(alice, bob, anyone, visible, route):
+    before = alice.head(visible), alice.api.list_repo_refs(visible)
+    assert ask(anyone, route, visible).status_code == 401
+    answer = ask(bob, route, visible)
+    if "preupload" in route.pattern:
+        assert answer.status_code == 200, "whoever is signed in may prepare a pull request"
+    else:
+        assert answer.status_code == 403
+    assert (alice.head(visible), alice.api.list_repo_refs(visible)) == before
+
+
+@pick(lambda route: not route.about_repo and route.action in ("self", "create", "list"))
+def test_what_is_about_oneself_needs_a_key(alice, anyone, hidden, route):
+    answer = ask(anyone, route, hidden)
+    assert answer.status_code == (200 if route.action == "list" else 401)
+    assert hidden not in answer.text
+    assert ask(alice, route, hidden).status_code == 200
+
+
+@pick(lambda route: route.action == "public")
+def test_public_routes_are_for_everybody_and_name_nobody(anyone, hidden, route):
+    answer = ask(anyone, route, hidden)
+    assert answer.status_code == 200 and hidden not in answer.text
+
+
+@pick(lambda route: not route.signed)
+def test_the_owner_gets_through(alice, route):
+    repo = furnished(alice, private=True) if route.about_repo else "alice/no-matter"
+    answer = ask(alice, route, repo)
+    if "locks" in route.pattern:
+        assert answer.status_code == 501, "the hub has no locks, and says so to those who may see the repo"
+    else:
+        assert answer.status_code == 200, answer.text
+
+
+# ---- addresses that carry their own authority ----
+
+
+def addresses(person, repo):
+    """One request for each signed route: method, address and body, as they come from the hub, in an order that works."""
+    data, big = os.urandom(1000), 130 << 20
+    one = person.batch(repo, (sha256(data), len(data))).json()["objects"][0]["actions"]
+    many = person.batch(repo, (sha256(b"big"), big)).json()["objects"][0]["actions"]["upload"]
+    got = person.batch(repo, (sha256(LARGE), len(LARGE)), operation="download").json()["objects"][0]["actions"]["download"]
+    last = sorted(key for key in many["header"] if key.isdigit())[-1]
+    return {
+        "PUT /transfer/put/{sha256}": ("PUT", one["upload"]["href"], data),
+        "POST /transfer/verify/{sha256}": ("POST", one["verify"]["href"], b"{}"),
+        "PUT /transfer/part/{upload}/{number}": ("PUT", many["header"][last], bytes(big % (64 << 20))),
+        "POST /transfer/complete/{upload}": ("POST", many["href"], b'{"parts":[]}'),
+        "GET /transfer/get/{sha256}": ("GET", got["href"], b""),
+    }
+
+
+def send(anyone, address, **how):
+    method, href, body = address
+    return anyone.http.request(method, href, content=body, **how)
+
+
+SIGNED = [route for route in ROUTES if route.signed]
+
+
+def test_signed_addresses_work_for_whoever_has_them(alice, anyone):
+    repo = furnished(alice, private=True)
+    known = addresses(alice, repo)
+    assert set(known) == {route.name for route in SIGNED}, "say above how to get the address of a new signed route"
+    for name, address in known.items():
+        answer = send(anyone, address)
+        expected = 400 if "complete" in name else 200  # one part of three was sent
+        assert answer.status_code == expected, f"{name}: {answer.text}"
+
+
+def test_a_signature_is_for_one_address(alice, anyone, hidden):
+    for method, href, body in addresses(alice, hidden).values():
+        spoilt = [href[:-1] + ("0" if href[-1] != "0" else "1"), href.split("&sig=")[0], href.split("?")[0],
+                  href.replace("&s=", "&s=1"), href + "&more=1", re.sub(r"&r=(\d+)", r"&r=1\1", href),
+                  href.replace("?k=", "?k=0&k="), href.replace("&sig=", "&sig=&sig=")]
+        for other in spoilt:
+            assert other != href
+            answer = send(anyone, (method, other, body))
+            assert answer.status_code == 403 and "signature" in answer.json()["error"], other
+
+
+def test_an_address_ends_with_its_key(hub, alice, anyone):
+    repo = furnished(alice, private=True)
+    name = new_name("short")
+    token = hub.admin("token", "create", "alice", "--name", name, "--role", "write").stdout.strip()
+    short = type(alice)(hub, "alice", token)
+    known = addresses(short, repo)
+    hub.admin("token", "revoke", "alice", "--name", name)
+    for address in known.values():
+        assert send(anyone, address).status_code == 401, address[1]
+
+
+def test_an_address_ends_with_the_right(alice, bob, anyone):
+    repo = furnished(alice)
+    known = addresses(bob, repo)
+    alice.api.update_repo_settings(repo, private=True)
+    for address in known.values():
+        assert send(anyone, address).status_code == 404, address[1]
+
+
+def test_an_address_ends_with_its_repo(alice, anyone):
+    repo = furnished(alice)
+    known = addresses(alice, repo)
+    alice.api.delete_repo(repo)
+    for address in known.values():
+        assert send(anyone, address).status_code == 404, address[1]
+
+
+def test_a_read_key_gets_addresses_to_read_only(reader, hidden):
+    assert reader.batch(hidden, (sha256(b"x"), 1)).status_code == 403
+    assert reader.batch(hidden, (sha256(LARGE), len(LARGE)), operation="download").status_code == 200
