@@ -152,6 +152,9 @@ static enum status run(struct hub *hub, const char *listen, struct error *err)
     log_line("info", "start", "Cairn %s listens on %s, port %d", CAIRN_VERSION, listen, http_server_port(hub->server));
     worker_start(&worker, hub);
     http_server_run(hub->server, GRACE_SECONDS);
+    action.sa_handler = SIG_IGN; /* it is stopping already, and the server that a handler would tell is about to be freed */
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
     worker_stop(&worker);
     http_server_free(hub->server);
     log_line("info", "stop", "All requests are finished");

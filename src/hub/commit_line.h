@@ -13,8 +13,7 @@
 
 #define MESSAGE_LIMIT (64 << 10) /* bytes of what a commit says; a page of history holds a thousand of them */
 
-/* One line of the NDJSON body of a commit (hub-protocol 1.6). A copy arrives as file or lfsFile: the client resolves it
- * (1.7). */
+/* One line of the NDJSON body of a commit (hub-protocol 1.6). Clients send copies as file or lfsFile (1.7). */
 enum commit_line_kind { LINE_HEADER, LINE_FILE, LINE_LFS_FILE, LINE_DELETED_FILE, LINE_DELETED_FOLDER };
 
 struct commit_line {

@@ -73,6 +73,7 @@ static enum status write_upload(struct batch *b, struct str oid, const uint8_t *
 {
     struct request *rq = b->rq;
     struct object held;
+    TRY(request_read(rq, err));
     enum status found = store_lookup(rq->db, rq->repo.id, sha256, &held, err);
     if (found == OK && held.size == size)
         return OK; /* no actions: nothing to send */
@@ -85,6 +86,7 @@ static enum status write_upload(struct batch *b, struct str oid, const uint8_t *
     struct parts_plan plan;
     bool parts = b->multipart && size > 0;
     if (parts) {
+        request_done_reading(rq);
         TRY(parts_begin(rq->hub->store, rq->arena, rq->repo.id, sha256, size, &plan, err));
         b->parts += plan.part_count;
         if (b->parts > BATCH_PARTS)
@@ -159,8 +161,7 @@ static bool any_in_parts(const json_t *objects)
     return false;
 }
 
-/* POST /{web}.git/info/lfs/objects/batch. Uploading asks the door again: whoever may propose a change may send its
- * bytes. */
+/* POST /{web}.git/info/lfs/objects/batch. Uploads ask the door again: who may propose a change may send its bytes. */
 enum status lfs_batch(struct request *rq, struct error *err)
 {
     json_t *body;

@@ -151,8 +151,7 @@ static enum status reply_file(struct request *rq, const struct entry *entry, boo
     return reply_body(rq, &body, etag, type_of(name), err);
 }
 
-/* GET /{web}/resolve/{rev}/{path*}: the file itself, straight from the hub (a redirect would gain nothing on one
- * machine). */
+/* GET /{web}/resolve/{rev}/{path*}: the file itself; on one machine a redirect would gain nothing. */
 enum status resolve_get(struct request *rq, struct error *err)
 {
     struct entry entry;

@@ -119,7 +119,7 @@ static enum status wanted_from_form(struct request *rq, struct wanted *wanted, s
     return str_given(text) ? fail(err, INVALID, NULL, "The form is not encoded as it should be.") : OK;
 }
 
-/* POST /api/{api}/paths-info/{rev}: form-encoded by the Python client, JSON by the JavaScript one. Unknown paths are
+/* POST /api/{api}/paths-info/{rev}: a form from the Python client, JSON from the JavaScript one. Unknown paths are
  * left out. */
 enum status paths_info(struct request *rq, struct error *err)
 {

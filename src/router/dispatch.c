@@ -46,13 +46,21 @@ static enum status authenticate(struct request *rq, struct error *err)
 
 /* ---- which repo ------------------------------------------------------------------------------- */
 
+/* "/hub" of https://example.org/hub: a proxy took it off the path that we see. */
+static struct str public_prefix(struct str url)
+{
+    struct str piece;
+    for (int slashes = 0; slashes < 3 && str_cut(&url, '/', &piece); slashes++)
+        continue;
+    return str_given(url) ? (struct str){url.data - 1, url.len + 1} : STR("");
+}
+
 /* 307 keeps method and body; clients follow a relative address with only its path (hub-protocol 1.8). */
 static void redirect_moved(struct request *rq, const struct pattern_match *m)
 {
     struct str target = rq->http->target;
-    struct str to = arena_printf(rq->arena, "%.*s%.*s%.*s", (int)m->repo_start, target.data,
-                                 STR_ARG(rq->repo.full_name), STR_ARG(str_from(target, m->repo_end)));
-    reply_header(rq->http, "Location", "%.*s", STR_ARG(to));
+    reply_header(rq->http, "Location", "%.*s%.*s%.*s%.*s", STR_ARG(public_prefix(rq->hub->public_url)),
+                 (int)m->repo_start, target.data, STR_ARG(rq->repo.full_name), STR_ARG(str_from(target, m->repo_end)));
     reply_bytes(rq->http, 307, STR("text/plain"), STR(""));
 }
 
@@ -126,8 +134,7 @@ static enum status no_route(struct request *rq, struct error *err)
     return fail(err, NOT_ALLOWED, NULL, "This address does not take %s.", http_method_name(rq->http->method));
 }
 
-/* The client's own trace id comes back in ours, so that both sides' logs meet (hub-protocol 0.2); it is cut to harmless
- * bytes. */
+/* The client's trace id, cut to harmless bytes, comes back in ours: both sides' logs meet (hub-protocol 0.2). */
 static struct str request_id(struct request *rq)
 {
     struct str trace = str_slice(http_header(rq->http, "x-amzn-trace-id"), 0, 64);

@@ -26,8 +26,7 @@ static bool next_decoded(struct cursor *c, struct str *segment)
     return next_raw(c, &raw) && raw.len > 0 && percent_decode(c->arena, raw, segment);
 }
 
-/* Clients write refs/pr/1 and refs/convert/parquet both as one quoted segment and as three plain ones (hub-protocol
- * 0.1). */
+/* Clients write refs/pr/1 and refs/convert/parquet as one quoted segment or as three plain ones (hub-protocol 0.1). */
 static bool next_revision(struct cursor *c, struct str *revision)
 {
     size_t start = c->at;

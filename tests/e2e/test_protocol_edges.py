@@ -8,7 +8,7 @@ import os
 import httpx
 import pytest
 
-from support import git_blob_id, new_name, pointer_of, sha256
+from support import Hub, git_blob_id, new_name, pointer_of, sha256
 
 LARGE = b"\0large" * 1000
 MIB = 1 << 20
@@ -119,6 +119,16 @@ def test_every_method_is_sent_on_to_the_new_name(alice, bob, repo, method, path)
     assert told.status_code == 307 and told.headers["location"] == path.format(repo=moved) + "?a=%2F"
     alice.api.update_repo_settings(moved, private=True)
     assert bob.http.request(method, path.format(repo=repo)).status_code == 404
+
+
+def test_a_redirect_knows_the_folder_that_a_proxy_takes_off(tmp_path):
+    hub = Hub(tmp_path, flags=["--public-url", "https://example.org/models/hub/"]).start()
+    owner = hub.person("owner")
+    made = owner.http.post("/api/repos/create", json={"name": "old"}).json()
+    assert made["url"] == "https://example.org/models/hub/owner/old"
+    assert owner.http.post("/api/repos/move", json={"fromRepo": "owner/old", "toRepo": "owner/new"}).is_success
+    assert owner.http.get("/owner/old/resolve/main/a").headers["location"] == "/models/hub/owner/new/resolve/main/a"
+    hub.stop()
 
 
 # ---- settings lists ----

@@ -10,21 +10,25 @@
 
 #include <cmocka.h>
 
-typedef void route_check(const struct route *route);
+/* What is wrong with a route; NULL when nothing is. */
+typedef const char *route_check(const struct route *route);
 
 static void each_route(route_check *check)
 {
     size_t count = 0;
     for (const struct module *const *module = modules; *module; module++)
-        for (const struct route *route = (*module)->routes; route && route->pattern; route++, count++)
-            check(route);
+        for (const struct route *route = (*module)->routes; route && route->pattern; route++, count++) {
+            const char *reason = check(route);
+            if (reason)
+                fail_msg("%s %s: %s", http_method_name(route->method), route->pattern, reason);
+        }
     assert_true(count > 30);
 }
 
-#define EXPECT(route, condition, reason)                                                                               \
+#define EXPECT(condition, reason)                                                                                      \
     do {                                                                                                               \
         if (!(condition))                                                                                              \
-            fail_msg("%s %s: %s", http_method_name((route)->method), (route)->pattern, reason);                        \
+            return reason;                                                                                             \
     } while (0)
 
 static bool names_repo(const struct route *route)
@@ -65,13 +69,14 @@ static const struct {
     {lfs_locks, ACT_SEE, "that there are no locks"},
 };
 
-static void check_open(const struct route *route)
+static const char *check_open(const struct route *route)
 {
     bool listed = false;
     for (size_t i = 0; i < sizeof open_routes / sizeof *open_routes; i++)
         listed = listed || (route->handle == open_routes[i].handle && route->action == open_routes[i].action);
-    EXPECT(route, listed || route->action >= ACT_READ,
+    EXPECT(listed || route->action >= ACT_READ,
            "asks for less than ACT_READ. If it reaches no bytes, list it here with the reason");
+    return NULL;
 }
 
 static void routes_that_reach_bytes_need_the_right_to_read(void **state)
@@ -92,13 +97,14 @@ static const struct {
     {lfs_locks, "refuses everybody"},
 };
 
-static void check_change(const struct route *route)
+static const char *check_change(const struct route *route)
 {
     bool listed = route->method == HTTP_GET;
     for (size_t i = 0; i < sizeof keyless / sizeof *keyless; i++)
         listed = listed || route->handle == keyless[i].handle;
-    EXPECT(route, listed || route->action == ACT_SELF || route->action == ACT_CREATE || route->action >= ACT_PROPOSE,
+    EXPECT(listed || route->action == ACT_SELF || route->action == ACT_CREATE || route->action >= ACT_PROPOSE,
            "changes something for everybody. If it does not, list it here with the reason");
+    return NULL;
 }
 
 static void routes_that_change_something_need_a_key(void **state)
@@ -109,19 +115,20 @@ static void routes_that_change_something_need_a_key(void **state)
 
 /* ---- that the door can be asked at all -------------------------------------------------------- */
 
-static void check_object(const struct route *route)
+static const char *check_object(const struct route *route)
 {
-    EXPECT(route, route->handle, "has no handler");
-    EXPECT(route, (unsigned)route->action < ACTIONS, "asks for an action that is none");
+    EXPECT(route->handle, "has no handler");
+    EXPECT((unsigned)route->action < ACTIONS, "asks for an action that is none");
     if (names_repo(route))
-        EXPECT(route, about_repo(route), "names a repo but asks for an action that is not about one");
+        EXPECT(about_repo(route), "names a repo but asks for an action that is not about one");
     if (about_repo(route))
-        EXPECT(route, names_repo(route) + route->object_in_body + (route->signed_by != NULL) == 1,
+        EXPECT(names_repo(route) + route->object_in_body + (route->signed_by != NULL) == 1,
                "needs exactly one way to say which repo it is about");
     if (route->action == ACT_CREATE)
-        EXPECT(route, route->object_in_body, "creates in a name space that stands in the body, and does not say so");
+        EXPECT(route->object_in_body, "creates in a name space that stands in the body, and does not say so");
     if (route->object_in_body)
-        EXPECT(route, route->method != HTTP_GET && route->action >= ACT_CREATE, "has nothing to name in a body");
+        EXPECT(route->method != HTTP_GET && route->action >= ACT_CREATE, "has nothing to name in a body");
+    return NULL;
 }
 
 static void every_action_on_a_repo_has_its_repo(void **state)
@@ -130,15 +137,16 @@ static void every_action_on_a_repo_has_its_repo(void **state)
     each_route(check_object);
 }
 
-static void check_signed(const struct route *route)
+static const char *check_signed(const struct route *route)
 {
     bool transfer = strncmp(route->pattern, "/transfer/", 10) == 0;
-    EXPECT(route, transfer == (route->signed_by != NULL), "signed addresses, and only they, begin with /transfer/");
+    EXPECT(transfer == (route->signed_by != NULL), "signed addresses, and only they, begin with /transfer/");
     if (transfer) {
-        EXPECT(route, route->signed_by == transfer_signed, "checks another signature than the hub's");
-        EXPECT(route, route->action >= ACT_READ, "moves bytes without the right to read them");
-        EXPECT(route, route->method == HTTP_GET || route->action >= ACT_PROPOSE, "takes bytes from everybody");
+        EXPECT(route->signed_by == transfer_signed, "checks another signature than the hub's");
+        EXPECT(route->action >= ACT_READ, "moves bytes without the right to read them");
+        EXPECT(route->method == HTTP_GET || route->action >= ACT_PROPOSE, "takes bytes from everybody");
     }
+    return NULL;
 }
 
 static void signed_addresses_still_ask_the_door(void **state)
@@ -182,17 +190,18 @@ static size_t params_of(const char *pattern)
     return holes;
 }
 
-static void check_pattern(const struct route *route)
+static const char *check_pattern(const struct route *route)
 {
     auto_arena struct arena arena = {0};
     struct pattern_match m;
     const char *path_hole = strstr(route->pattern, "{path*}");
-    EXPECT(route, route->pattern[0] == '/', "does not begin with a slash");
-    EXPECT(route, params_of(route->pattern) <= PATTERN_PARAMS, "has more parameters than a request can hold");
-    EXPECT(route, !path_hole || path_hole[7] == '\0', "goes on behind {path*}, which takes all the rest");
-    EXPECT(route, pattern_match(&arena, route->pattern, str_of(sample_of(route->pattern)), &m), "matches nothing");
+    EXPECT(route->pattern[0] == '/', "does not begin with a slash");
+    EXPECT(params_of(route->pattern) <= PATTERN_PARAMS, "has more parameters than a request can hold");
+    EXPECT(!path_hole || path_hole[7] == '\0', "goes on behind {path*}, which takes all the rest");
+    EXPECT(pattern_match(&arena, route->pattern, str_of(sample_of(route->pattern)), &m), "matches nothing");
     for (size_t i = 0; i < PATTERN_PARAMS; i++)
-        EXPECT(route, str_given(m.params[i]) == (i < params_of(route->pattern)), "does not fill its parameters");
+        EXPECT(str_given(m.params[i]) == (i < params_of(route->pattern)), "does not fill its parameters");
+    return NULL;
 }
 
 static void every_pattern_can_be_matched(void **state)
@@ -201,27 +210,66 @@ static void every_pattern_can_be_matched(void **state)
     each_route(check_pattern);
 }
 
-static const struct route *one;
-
-static void check_pair(const struct route *other)
+static const char *check_alone(const struct route *one)
 {
     auto_arena struct arena arena = {0};
     struct pattern_match m;
-    if (other == one || other->method != one->method)
-        return;
-    EXPECT(one, !pattern_match(&arena, other->pattern, str_of(sample_of(one->pattern)), &m), other->pattern);
-}
-
-static void check_alone(const struct route *route)
-{
-    one = route;
-    each_route(check_pair);
+    const char *sample = sample_of(one->pattern);
+    for (const struct module *const *module = modules; *module; module++)
+        for (const struct route *other = (*module)->routes; other && other->pattern; other++)
+            if (other != one && other->method == one->method)
+                EXPECT(!pattern_match(&arena, other->pattern, str_of(sample), &m), other->pattern);
+    return NULL;
 }
 
 static void no_two_routes_take_the_same_request(void **state)
 {
     (void)state;
     each_route(check_alone);
+}
+
+/* ---- that these checks would notice ---- */
+
+static enum status no_handler(struct request *rq, struct error *err)
+{
+    (void)rq;
+    return fail(err, INTERNAL, NULL, "never called");
+}
+
+static void routes_that_slip_by_the_door_are_noticed(void **state)
+{
+    (void)state;
+    static const struct {
+        route_check *check;
+        struct route route;
+    } bad[] = {
+        {check_open, {HTTP_GET, "/{web}/resolve/{rev}/{path*}", ACT_SEE, resolve_get}},
+        {check_open, {HTTP_GET, "/secret", ACT_PUBLIC, no_handler}},
+        {check_open, {HTTP_GET, "/all", ACT_LIST, no_handler}},
+        {check_change, {HTTP_POST, "/api/{api}/like", ACT_SEE, no_handler}},
+        {check_change, {HTTP_PUT, "/api/{api}/file", ACT_READ, no_handler}},
+        {check_change, {HTTP_DELETE, "/cache", ACT_PUBLIC, no_handler}},
+        {check_object, {HTTP_GET, "/api/{api}/x", ACT_LIST, no_handler}},
+        {check_object, {HTTP_GET, "/api/{api}/x", ACT_SELF, no_handler}},
+        {check_object, {HTTP_GET, "/download/{name}", ACT_READ, no_handler}},
+        {check_object, {HTTP_POST, "/api/repos/copy", ACT_CREATE, no_handler}},
+        {check_object, {HTTP_GET, "/api/repos/find", ACT_SEE, no_handler, .object_in_body = true}},
+        {check_object, {HTTP_GET, "/api/{api}/x", ACT_READ, NULL}},
+        {check_object, {HTTP_GET, "/{web}/x", ACT_READ, no_handler, .signed_by = transfer_signed}},
+        {check_signed, {HTTP_GET, "/transfer/get/{sha256}", ACT_READ, no_handler}},
+        {check_signed, {HTTP_GET, "/transfer/get/{sha256}", ACT_SEE, no_handler, .signed_by = transfer_signed}},
+        {check_signed, {HTTP_PUT, "/transfer/put/{sha256}", ACT_READ, no_handler, .signed_by = transfer_signed}},
+        {check_signed, {HTTP_GET, "/transfer/get/{sha256}", ACT_READ, no_handler, .signed_by = no_handler}},
+        {check_signed, {HTTP_GET, "/get/{sha256}", ACT_READ, no_handler, .signed_by = transfer_signed}},
+        {check_pattern, {HTTP_GET, "/{a}/{b}/{c}/{d}/{e}/{f}/{g}", ACT_PUBLIC, no_handler}},
+        {check_pattern, {HTTP_GET, "/files/{path*}/info", ACT_PUBLIC, no_handler}},
+        {check_pattern, {HTTP_GET, "healthz", ACT_PUBLIC, no_handler}},
+        {check_alone, {HTTP_GET, "/api/{kind}", ACT_LIST, no_handler}},
+        {check_alone, {HTTP_GET, "/{web}/resolve/{name}/{path*}", ACT_READ, no_handler}},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (!bad[i].check(&bad[i].route))
+            fail_msg("nothing is said against route %zu, %s", i, bad[i].route.pattern);
 }
 
 int main(void)
@@ -233,6 +281,7 @@ int main(void)
         cmocka_unit_test(signed_addresses_still_ask_the_door),
         cmocka_unit_test(every_pattern_can_be_matched),
         cmocka_unit_test(no_two_routes_take_the_same_request),
+        cmocka_unit_test(routes_that_slip_by_the_door_are_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
