@@ -341,7 +341,7 @@ def header(bench):
     rest = os.getloadavg()[0]
     lines = [
         f"Machine: {machine()}. Loopback; load average before: {rest:.1f}"
-        + (" - OTHERS WERE BUSY, so trust CPU more than seconds." if rest > 0.5 else "."),
+        + (" - OTHERS WERE BUSY, so trust CPU more than seconds." if rest > 1 else "."),
         f"Peers: nginx {version} ({len(SERVER_CORES)} worker, sendfile, no access log; the hub logs each request), and SHA-256 + write"
         " + fsync in one program.",
         f"Pinned: servers on core {SERVER_CORES}, load on {shared} {LOAD_CORES}; in the memory part the hub has all cores.",

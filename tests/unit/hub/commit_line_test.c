@@ -61,6 +61,19 @@ static void a_header_without_summary_or_with_a_bad_parent_is_refused(void **stat
                      read_line(r, "{\"key\":\"header\",\"value\":{\"summary\":\"s\",\"parentCommit\":\"wxyz0\"}}"));
 }
 
+static void a_message_has_a_limit(void **state)
+{
+    struct reading *r = *state;
+    char most[MESSAGE_LIMIT + 1];
+    memset(most, 'a', MESSAGE_LIMIT);
+    most[MESSAGE_LIMIT] = '\0';
+    struct str fits = arena_printf(&r->arena, "{\"key\":\"header\",\"value\":{\"summary\":\"%s\"}}", most);
+    struct str over =
+        arena_printf(&r->arena, "{\"key\":\"header\",\"value\":{\"summary\":\"%s\",\"description\":\"b\"}}", most);
+    assert_int_equal(OK, read_line(r, fits.data));
+    assert_int_equal(TOO_LARGE, read_line(r, over.data));
+}
+
 static void a_file_is_decoded(void **state)
 {
     struct reading *r = *state;
@@ -133,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_header_carries_summary_description_and_parent),
         TEST(a_header_without_summary_or_with_a_bad_parent_is_refused),
+        TEST(a_message_has_a_limit),
         TEST(a_file_is_decoded),
         TEST(a_file_with_broken_base64_or_an_unknown_encoding_is_refused),
         TEST(paths_that_git_cannot_hold_are_refused),
