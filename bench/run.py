@@ -382,6 +382,7 @@ def main():
         print("\n".join(lines), flush=True)
         start = time.monotonic()
         for part in chosen:
+            bench.http = bench.connect()  # a hub ends connections that were idle for long
             getattr(bench, part)()
         print(f"\n{bench.table.text()}\n\n{time.monotonic() - start:.0f} s")
         if not arguments.only and not arguments.quick:

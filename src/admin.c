@@ -68,7 +68,7 @@ struct words {
     enum role role; /* what flag[ROLE] says */
 };
 
-/* ---- the commands ---------------------------------------------------------------------------- */
+/* The commands. */
 
 static void say(struct str what, const char *done)
 {
@@ -154,7 +154,7 @@ static const struct command {
     {"org", "set", "ORG", 1, FLAG(DEFAULT_PRIVATE), 0, org_set},
 };
 
-/* ---- reading the command line ---------------------------------------------------------------- */
+/* Reading the command line. */
 
 static enum flag find_flag(struct str name)
 {
@@ -233,7 +233,7 @@ static enum status check_flags(const struct command *command, struct words *give
     return OK;
 }
 
-/* ---- running --------------------------------------------------------------------------------- */
+/* Running. */
 
 static const char *data_folder(const struct words *given)
 {

@@ -29,7 +29,7 @@ static int wants_help(int argc, char **argv, const char *help)
     return wanted;
 }
 
-/* ---- fsck ----------------------------------------------------------------------------------------------------------------- */
+/* Fsck. */
 
 static enum status check_all(struct db *db, struct store *store, int64_t *findings, struct error *err)
 {
@@ -46,10 +46,11 @@ static enum status check_all(struct db *db, struct store *store, int64_t *findin
 
 int fsck_main(int argc, char **argv)
 {
-    static const char help[] = "cairn fsck - check everything that is kept\n\n"
-                               "  cairn fsck [--data DIR]\n\n"
-                               "Reads every database page, git object, ref and stored byte, and prints each damage on a line.\n"
-                               "Changes nothing. Exit status 0: all is well; 1: damage was found; 2: it could not look.\n";
+    static const char help[] =
+        "cairn fsck - check everything that is kept\n\n"
+        "  cairn fsck [--data DIR]\n\n"
+        "Reads every database page, git object, ref and stored byte, and prints each damage on a line.\n"
+        "Changes nothing. Exit status 0: all is well; 1: damage was found; 2: it could not look.\n";
     const char *data = "data";
     const struct option_spec specs[] = {{"data", &data}};
     struct error err = {0};
@@ -81,9 +82,10 @@ int fsck_main(int argc, char **argv)
     return findings ? 1 : 0;
 }
 
-/* ---- backup --------------------------------------------------------------------------------------------------------------- */
+/* Backup. */
 
-/* The database first: what its copy names exists already and is never changed, so the store can be copied afterwards. */
+/* The database first: what its copy names exists already and is never changed, so the store can be copied afterwards.
+ */
 static enum status backup_all(const char *data, const char *to, struct error *err)
 {
     char path[4096], copy[4096];
@@ -121,10 +123,11 @@ static enum status backup_all(const char *data, const char *to, struct error *er
 
 int backup_main(int argc, char **argv)
 {
-    static const char help[] = "cairn backup - copy everything that is kept\n\n"
-                               "  cairn backup [--data DIR] TO\n\n"
-                               "Makes in the folder TO a data folder that cairn serve --data TO can run on. The server may go on\n"
-                               "working. On the same file system stored bytes are linked, so the copy is quick and takes no space.\n";
+    static const char help[] =
+        "cairn backup - copy everything that is kept\n\n"
+        "  cairn backup [--data DIR] TO\n\n"
+        "Makes in the folder TO a data folder that cairn serve --data TO can run on. The server may go on\n"
+        "working. On the same file system stored bytes are linked, so the copy is quick and takes no space.\n";
     const char *data = "data", *to = NULL;
     const struct option_spec specs[] = {{"data", &data}};
     struct error err = {0};

@@ -21,8 +21,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"serve", serve_main},   {"admin", admin_main},   {"fsck", fsck_main},
-    {"backup", backup_main}, {"routes", routes_main}, {"worker", worker_main}, /* started by the server itself, in a sandbox */
+    {"serve", serve_main},   {"admin", admin_main},   {"fsck", fsck_main}, {"backup", backup_main},
+    {"routes", routes_main}, {"worker", worker_main}, /* started by the server itself, in a sandbox */
 };
 
 int main(int argc, char **argv)

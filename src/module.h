@@ -18,7 +18,7 @@ struct request;
 struct hub {
     struct db *db;
     struct store *store;
-    struct str public_url;     /* without trailing slash; absent: taken from each request's Host */
+    struct str public_url;      /* without trailing slash; absent: taken from each request's Host */
     uint8_t signing_secret[32]; /* of upload addresses */
     struct http_server *server;
     int64_t started_us;
@@ -29,10 +29,9 @@ typedef enum status route_handler(struct request *rq, struct error *err);
 /*
  * Patterns are made of segments:
  *   text       itself
- *   {api}      models|datasets|spaces and a repo's ns/name: fills rq->repo (one-segment names are repos that are not there)
- *   {web}      nothing|datasets|spaces and ns/name: the same for web addresses; ".git" behind the name is taken off where the next
- *              segment asks for it by being written {web}.git
- *   {kind}     models|datasets|spaces, as a parameter
+ *   {api}      models|datasets|spaces and a repo's ns/name: fills rq->repo (one-segment names are repos that are not
+ * there) {web}      nothing|datasets|spaces and ns/name: the same for web addresses; ".git" behind the name is taken
+ * off where the next segment asks for it by being written {web}.git {kind}     models|datasets|spaces, as a parameter
  *   {rev}      a revision: one segment, decoded after splitting, or refs/pr/N and refs/convert/X unescaped
  *   {name}     any one segment, decoded
  *   {path*}    the rest, decoded after splitting; may be empty
@@ -43,10 +42,11 @@ struct route {
     const char *pattern;
     enum action action;
     route_handler *handle;
-    /* For addresses that carry their own signature instead of a key: checks it and fills rq->actor and rq->repo. NULL elsewhere. */
+    /* For addresses that carry their own signature instead of a key: checks it and fills rq->actor and rq->repo. NULL
+     * elsewhere. */
     route_handler *signed_by;
-    /* What the action is about stands in the body: the handler names it with request_admit_repo() or request_admit_owner() before it
-     * does anything; the dispatcher asserts that it did. */
+    /* What the action is about stands in the body: the handler names it with request_admit_repo() or
+     * request_admit_owner() before it does anything; the dispatcher asserts that it did. */
     bool object_in_body;
 };
 

@@ -6,8 +6,8 @@
 #include <stdio.h>
 
 /*
- * The house, from the ground up. A part is what its module.c declares: tables in the database, kinds of event, routes, jobs.
- * Read this list first, then the part you came for.
+ * The house, from the ground up. A part is what its module.c declares: tables in the database, kinds of event, routes,
+ * jobs. Read this list first, then the part you came for.
  */
 extern const struct module event_module, identity_module, store_module, repo_module;
 

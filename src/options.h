@@ -5,15 +5,16 @@
 #include "base/error.h"
 #include <stddef.h>
 
-/* A flag with a value. Its environment variable is its name in capitals behind CAIRN_: --public-url is CAIRN_PUBLIC_URL. */
+/* A flag with a value. Its environment variable is its name in capitals behind CAIRN_: --public-url is
+ * CAIRN_PUBLIC_URL. */
 struct option_spec {
-    const char *name; /* without the dashes */
+    const char *name;   /* without the dashes */
     const char **value; /* set when the flag or the variable is there; keeps its default otherwise */
 };
 
 /*
- * Reads "--name value" and "--name=value" anywhere after argv[0]; what is left over goes to rest (as many as rest_most), in order.
- * INVALID names an unknown flag, a missing value, or too many words.
+ * Reads "--name value" and "--name=value" anywhere after argv[0]; what is left over goes to rest (as many as
+ * rest_most), in order. INVALID names an unknown flag, a missing value, or too many words.
  */
 enum status options_read(int argc, char **argv, const struct option_spec *specs, size_t count, const char **rest,
                          size_t rest_most, size_t *rest_count, struct error *err);

@@ -23,7 +23,7 @@
 #define GRACE_SECONDS 30
 #define JOBS_MOST 32
 
-/* ---- background work ------------------------------------------------------------------------------------------------------ */
+/* Background work. */
 
 struct worker {
     struct hub *hub;
@@ -46,7 +46,8 @@ static bool sleep_a_second(struct worker *worker)
     return go_on;
 }
 
-/* Every job runs once soon after the start and then by its period. A failed job is logged and tried again in its time. */
+/* Every job runs once soon after the start and then by its period. A failed job is logged and tried again in its time.
+ */
 static void *run_jobs(void *context)
 {
     struct worker *worker = context;
@@ -85,7 +86,7 @@ static void worker_stop(struct worker *worker)
     pthread_join(worker->thread, NULL);
 }
 
-/* ---- the data folder ------------------------------------------------------------------------------------------------------ */
+/* The data folder. */
 
 /* One server a folder: a second one would hand out upload places that the first does not know of. */
 static enum status lock_folder(const char *dir, int *fd, struct error *err)
@@ -130,7 +131,7 @@ static enum status open_hub(const char *dir, struct hub *hub, int *lock, struct 
     return store_open(hub->db, path, &hub->store, err);
 }
 
-/* ---- running -------------------------------------------------------------------------------------------------------------- */
+/* Running. */
 
 static struct http_server *running;
 
@@ -152,7 +153,8 @@ static enum status run(struct hub *hub, const char *listen, struct error *err)
     log_line("info", "start", "Cairn %s listens on %s, port %d", CAIRN_VERSION, listen, http_server_port(hub->server));
     worker_start(&worker, hub);
     http_server_run(hub->server, GRACE_SECONDS);
-    action.sa_handler = SIG_IGN; /* it is stopping already, and the server that a handler would tell is about to be freed */
+    action.sa_handler =
+        SIG_IGN; /* it is stopping already, and the server that a handler would tell is about to be freed */
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     worker_stop(&worker);
@@ -161,7 +163,8 @@ static enum status run(struct hub *hub, const char *listen, struct error *err)
     return OK;
 }
 
-/* Shells and service managers start programs with 1,024 open files, which is 1,000 idle clients. The hard limit is what counts. */
+/* Shells and service managers start programs with 1,024 open files, which is 1,000 idle clients. The hard limit is what
+ * counts. */
 static void raise_file_limit(void)
 {
     struct rlimit files;

@@ -42,7 +42,7 @@ const char *action_name(enum action action)
     return rules[action].name;
 }
 
-/* ---- the standing ---------------------------------------------------------------------------- */
+/* The standing. */
 
 static bool is_hidden_from_strangers(const struct rule *rule, const struct access_object *object)
 {
@@ -77,7 +77,7 @@ static enum status find_standing(struct db_conn *conn, const struct actor *actor
     return OK;
 }
 
-/* ---- refusals -------------------------------------------------------------------------------- */
+/* Refusals. */
 
 enum status access_hidden(const struct actor *actor, struct error *err)
 {
@@ -125,7 +125,7 @@ static enum status refuse_key(enum role has, enum role needs, struct error *err)
                 STR_ARG(role_name(needs)));
 }
 
-/* ---- the door -------------------------------------------------------------------------------- */
+/* The door. */
 
 enum status access_decide(struct db_conn *conn, const struct actor *actor, enum action action,
                           const struct access_object *object, struct error *err)

@@ -17,10 +17,10 @@ struct arena {
 
 void arena_free(struct arena *arena);  /* gives all memory back; the arena can be used again */
 void arena_reset(struct arena *arena); /* as arena_free, but keeps one block of ordinary size for the next request */
-void *arena_alloc(struct arena *arena, size_t size);                     /* zeroed, aligned for any type */
-void *arena_array(struct arena *arena, size_t count, size_t item_size);  /* zeroed; aborts when the product overflows */
-struct str arena_copy(struct arena *arena, struct str s);                /* the copy is NUL-terminated */
-char *arena_cstr(struct arena *arena, struct str s);                     /* the same, as a C string */
+void *arena_alloc(struct arena *arena, size_t size);                    /* zeroed, aligned for any type */
+void *arena_array(struct arena *arena, size_t count, size_t item_size); /* zeroed; aborts when the product overflows */
+struct str arena_copy(struct arena *arena, struct str s);               /* the copy is NUL-terminated */
+char *arena_cstr(struct arena *arena, struct str s);                    /* the same, as a C string */
 struct str arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -23,6 +23,9 @@ static inline void buf_byte(struct buf *buf, char c)
     buf->data[buf->len++] = c;
 }
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static inline struct str buf_view(const struct buf *buf) { return (struct str){buf->data ? buf->data : "", buf->len}; }
+static inline struct str buf_view(const struct buf *buf)
+{
+    return (struct str){buf->data ? buf->data : "", buf->len};
+}
 
 #endif

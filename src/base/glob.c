@@ -2,8 +2,9 @@
 #include "base/text.h"
 
 /*
- * Matching by dynamic programming over (pattern item, path position): time and memory are bounded by their product whatever the
- * pattern, where backtracking would be exponential. The pattern is first cut into items, one row of bits is kept for each.
+ * Matching by dynamic programming over (pattern item, path position): time and memory are bounded by their product
+ * whatever the pattern, where backtracking would be exponential. The pattern is first cut into items, one row of bits
+ * is kept for each.
  */
 enum item_kind { ITEM_CHAR, ITEM_ANY, ITEM_CLASS, ITEM_STAR, ITEM_FOLDERS, ITEM_REST };
 
@@ -40,12 +41,12 @@ static bool class_has(struct str class, char wanted)
     for (size_t i = negated; i < class.len; i++) {
         if (class.data[i] == '\\' && i + 1 < class.len)
             i++;
-        uint8_t low = (uint8_t)class.data[i], high = low;
+        uint8_t low = (uint8_t) class.data[i], high = low;
         if (i + 2 < class.len && class.data[i + 1] == '-') {
             i += 2;
             if (class.data[i] == '\\' && i + 1 < class.len)
                 i++;
-            high = (uint8_t)class.data[i];
+            high = (uint8_t) class.data[i];
         }
         found = found || ((uint8_t)wanted >= low && (uint8_t)wanted <= high);
     }
@@ -99,7 +100,8 @@ static bool takes(const struct item *item, char c)
     return item->kind == ITEM_CHAR ? item->c == c : item->kind == ITEM_ANY ? c != '/' : class_has(item->class, c);
 }
 
-/* reached[j]: what came before this item matches the first j bytes of path. Replaced by the same for the item included. */
+/* reached[j]: what came before this item matches the first j bytes of path. Replaced by the same for the item included.
+ */
 static void apply(const struct item *item, struct str path, bool *reached)
 {
     bool open = false;

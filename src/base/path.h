@@ -9,9 +9,10 @@
 #define PATH_NAME_LIMIT 255 /* bytes of one name in it */
 
 /*
- * Accepts a repo-relative file path in the form that git can store and every client can check out: UTF-8, no NUL or control
- * characters, no empty, "." or ".." names, nothing that a file system would fold to ".git" (git's own rules for HFS and NTFS),
- * no backslash, no leading or trailing slash. UNPROCESSABLE with the reason otherwise (hub-protocol 1.6).
+ * Accepts a repo-relative file path in the form that git can store and every client can check out: UTF-8, no NUL or
+ * control characters, no empty, "." or ".." names, nothing that a file system would fold to ".git" (git's own rules for
+ * HFS and NTFS), no backslash, no leading or trailing slash. UNPROCESSABLE with the reason otherwise
+ * (hub-protocol 1.6).
  */
 enum status path_check(struct str path, struct error *err);
 

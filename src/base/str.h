@@ -7,7 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A view of bytes: never owned, not NUL-terminated unless a function says so. {NULL, 0} is "absent", see str_given(). */
+/* A view of bytes: never owned, not NUL-terminated unless a function says so. {NULL, 0} is "absent", see str_given().
+ */
 struct str {
     const char *data;
     size_t len;
@@ -18,18 +19,22 @@ struct str {
 #define STR_ARG(s) (int)(s).len, (s).data
 
 struct str str_of(const char *c_string); /* NULL gives the absent view */
-static inline bool str_given(struct str s) { return s.data != NULL; }
+static inline bool str_given(struct str s)
+{
+    return s.data != NULL;
+}
 bool str_eq(struct str a, struct str b);
 bool str_eq_nocase(struct str a, struct str b); /* ASCII only */
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 bool str_has(struct str s, struct str needle);
-int str_cmp(struct str a, struct str b); /* bytewise, shorter first on a tie: the order of memcmp */
-struct str str_trim(struct str s);       /* ASCII white space off both ends */
-struct str str_from(struct str s, size_t start);             /* s without its first start bytes; empty when shorter */
+int str_cmp(struct str a, struct str b);         /* bytewise, shorter first on a tie: the order of memcmp */
+struct str str_trim(struct str s);               /* ASCII white space off both ends */
+struct str str_from(struct str s, size_t start); /* s without its first start bytes; empty when shorter */
 struct str str_slice(struct str s, size_t start, size_t len); /* clamped to s */
 
-/* Takes what stands before the first separator off the front of *rest. False once *rest is absent; "a," gives "a", "". */
+/* Takes what stands before the first separator off the front of *rest. False once *rest is absent; "a," gives "a", "".
+ */
 bool str_cut(struct str *rest, char separator, struct str *piece);
 
 /* A whole decimal number without sign or space, at most INT64_MAX; false for anything else. */

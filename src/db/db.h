@@ -6,8 +6,8 @@
 #include "base/str.h"
 
 /*
- * The database: many readers, one queue of writers. sqlite.c stands behind this header today; the header names nothing of
- * SQLite, so that postgres.c can stand beside it.
+ * The database: many readers, one queue of writers. sqlite.c stands behind this header today; the header names nothing
+ * of SQLite, so that postgres.c can stand beside it.
  *
  * SQL is the subset that both speak, with ? for parameters, written as static strings: a connection keeps the prepared
  * statement of each string it has seen, found by its address.
@@ -17,13 +17,13 @@ struct db_conn; /* a connection lent out: a reader's, or the transaction of a wr
 struct stmt;    /* a prepared statement lent out by its connection */
 
 /*
- * Opens or creates the database at path (a file, mode 0600) and starts the writer thread. UNAVAILABLE when the disk does not
- * let us, CORRUPT when the file is not a database or its header is damaged.
+ * Opens or creates the database at path (a file, mode 0600) and starts the writer thread. UNAVAILABLE when the disk
+ * does not let us, CORRUPT when the file is not a database or its header is damaged.
  */
 enum status db_open(const char *path, struct db **out, struct error *err);
 void db_close(struct db *db); /* waits for queued writes; all readers have been released */
 
-/* ---- reading ---------------------------------------------------------------------------------------------------------- */
+/* Reading. */
 
 /*
  * Lends a read connection to the calling thread until db_release(). Each statement sees all writes acknowledged before
@@ -32,25 +32,26 @@ void db_close(struct db *db); /* waits for queued writes; all readers have been 
  */
 enum status db_reader(struct db *db, struct db_conn **out, struct error *err);
 /*
- * From the next statement until db_release() all statements of the reader see one and the same state. Also the cheaper way to
- * run several: the lock is taken once. Not for long: what is written meanwhile cannot be folded back into the database file.
+ * From the next statement until db_release() all statements of the reader see one and the same state. Also the cheaper
+ * way to run several: the lock is taken once. Not for long: what is written meanwhile cannot be folded back into the
+ * database file.
  */
 enum status db_snapshot(struct db_conn *conn, struct error *err);
 void db_release(struct db_conn **conn); /* sets *conn to NULL; nothing when it is NULL already */
 #define auto_conn __attribute__((cleanup(db_release)))
 
-/* ---- writing ---------------------------------------------------------------------------------------------------------- */
+/* Writing. */
 
 /*
- * Runs fn on the writer thread inside a transaction and returns once it is durable (fsync), or with fn's error and nothing
- * changed. Writes that wait together share one transaction and one fsync, each under its own savepoint; so fn must be short,
- * must do nothing but SQL on tx and memory, and sees what earlier writes of the group did. fn must not call db_write().
- * CORRUPT, NO_SPACE (disk full) and UNAVAILABLE also come from the commit.
+ * Runs fn on the writer thread inside a transaction and returns once it is durable (fsync), or with fn's error and
+ * nothing changed. Writes that wait together share one transaction and one fsync, each under its own savepoint; so fn
+ * must be short, must do nothing but SQL on tx and memory, and sees what earlier writes of the group did. fn must not
+ * call db_write(). CORRUPT, NO_SPACE (disk full) and UNAVAILABLE also come from the commit.
  */
 typedef enum status db_write_fn(struct db_conn *tx, void *context, struct error *err);
 enum status db_write(struct db *db, db_write_fn *fn, void *context, struct error *err);
 
-/* ---- statements ------------------------------------------------------------------------------------------------------- */
+/* Statements. */
 
 #define auto_stmt __attribute__((cleanup(stmt_release)))
 
@@ -77,25 +78,27 @@ enum status stmt_run(struct stmt *stmt, struct error *err); /* for statements wi
 
 /* Columns count from 0. Views are valid until the next stmt_next, stmt_end or release. */
 int64_t stmt_int(struct stmt *stmt, int column);
-struct str stmt_str(struct stmt *stmt, int column);  /* text or blob; absent when NULL */
+struct str stmt_str(struct stmt *stmt, int column); /* text or blob; absent when NULL */
 bool stmt_is_null(struct stmt *stmt, int column);
 
-int64_t db_changes(struct db_conn *tx); /* rows changed by the last statement run on tx: the answer of a compare-and-swap */
+int64_t
+db_changes(struct db_conn *tx); /* rows changed by the last statement run on tx: the answer of a compare-and-swap */
 int64_t db_last_id(struct db_conn *tx); /* the id of the last row inserted */
 
 /* One statement without parameters or rows, or several separated by ';'. Not cached. For migrations. */
 enum status db_exec(struct db_conn *conn, const char *sql, struct error *err);
 
-/* ---- the schema --------------------------------------------------------------------------------------------------------- */
+/* The schema. */
 
-/* A part's SQL in order; its version in the database is the number already run. Never edit one that has been released: add one. */
+/* A part's SQL in order; its version in the database is the number already run. Never edit one that has been released:
+ * add one. */
 struct migration_set {
     const char *part;
     const char *const *sql; /* ends with NULL */
 };
 enum status db_migrate(struct db *db, const struct migration_set *sets, size_t count, struct error *err);
 
-/* ---- care --------------------------------------------------------------------------------------------------------------- */
+/* Care. */
 
 /* Reads every page and checks the structure and all foreign keys; CORRUPT with the first finding. */
 enum status db_check(struct db *db, struct error *err);

@@ -5,8 +5,8 @@
 #include "db/db.h"
 
 /*
- * The event: every change of state appends one, in the same transaction (rule 1). It is what the log's leaf, the watcher and
- * the boards will be made from; no part keeps an audit table of its own.
+ * The event: every change of state appends one, in the same transaction (rule 1). It is what the log's leaf, the
+ * watcher and the boards will be made from; no part keeps an audit table of its own.
  */
 extern const struct migration_set event_migrations;
 

@@ -29,7 +29,7 @@ struct commit_job {
     struct summary_plan summary;
 };
 
-/* ---- operations ------------------------------------------------------------------------------- */
+/* Operations. */
 
 static enum status held_check(struct commit_job *job, const struct commit_line *line, struct object *object,
                               struct error *err)
@@ -160,7 +160,7 @@ static enum status take_body(struct commit_job *job, struct error *err)
     return job->has_header ? OK : fail(err, INVALID, NULL, "The commit is empty: its first line must be a header");
 }
 
-/* ---- .gitattributes --------------------------------------------------------------------------- */
+/* .gitattributes. */
 
 static enum status base_attributes(struct commit_job *job, const struct oid *head, struct str *text, struct error *err)
 {
@@ -196,7 +196,7 @@ static enum status cover_large(struct commit_job *job, const struct oid *head, s
     return draft_put(job->draft, str_of(attributes_path), buf_view(&grown), err);
 }
 
-/* ---- building and applying -------------------------------------------------------------------- */
+/* Building and applying. */
 
 static enum status parent_check(struct commit_job *job, const struct oid *head, struct error *err)
 {

@@ -88,7 +88,8 @@ static enum status write_siblings(struct view *v, struct json_writer *w, struct 
     size_t count;
     jw_array(w);
     for (bool more = v->has_revision; more;) {
-        TRY(entry_list(rq->db, rq->arena, v->repo->id, &v->revision.commit, STR(""), &how, &entries, &count, &more, err));
+        TRY(entry_list(rq->db, rq->arena, v->repo->id, &v->revision.commit, STR(""), &how, &entries, &count, &more,
+                       err));
         for (size_t i = 0; i < count; i++)
             if (!entries[i].is_folder)
                 write_sibling(v, w, &entries[i]);
@@ -151,7 +152,7 @@ static const struct {
     {"transformersInfo", M, ALONE, write_transformers},
     {"safetensors", M, ALONE, write_safetensors},
     {"siblings", ALL, ALONE | FULL, write_siblings},
-    {"usedStorage", ALL, ALONE, write_used_storage},
+    {"usedStorage", ALL, 0, write_used_storage}, /* costs grow with the files: only for who asks */
     {"spaces", M, ALONE, write_empty_list},
     {"sdk", S, ALONE | LIST, write_sdk},
     {"runtime", S, ALONE, write_runtime},
@@ -207,7 +208,8 @@ static void add_field(struct info_fields *out, const char *name)
             out->set |= UINT64_C(1) << i;
 }
 
-enum status info_fields_read(struct request *rq, enum repo_kind kind, bool list, struct info_fields *out, struct error *err)
+enum status info_fields_read(struct request *rq, enum repo_kind kind, bool list, struct info_fields *out,
+                             struct error *err)
 {
     struct str name;
     *out = (struct info_fields){.blobs = request_query_true(rq, "blobs")};
@@ -234,8 +236,8 @@ enum status info_fields_read(struct request *rq, enum repo_kind kind, bool list,
     return OK;
 }
 
-enum status info_write(struct request *rq, struct json_writer *w, const struct repo *repo, const struct revision *revision,
-                       const struct info_fields *fields, struct error *err)
+enum status info_write(struct request *rq, struct json_writer *w, const struct repo *repo,
+                       const struct revision *revision, const struct info_fields *fields, struct error *err)
 {
     struct view v = {.rq = rq, .repo = repo, .fields = fields, .has_revision = revision != NULL};
     if (revision)
@@ -270,7 +272,10 @@ static enum status reply_info(struct request *rq, const struct revision *revisio
 }
 
 /* GET /api/{api} */
-enum status info_get(struct request *rq, struct error *err) { return reply_info(rq, NULL, err); }
+enum status info_get(struct request *rq, struct error *err)
+{
+    return reply_info(rq, NULL, err);
+}
 
 /* GET /api/{api}/revision/{rev} */
 enum status info_get_revision(struct request *rq, struct error *err)

@@ -6,16 +6,18 @@
 
 /* Which fields of a repo's info an answer has (hub-protocol 1.3). */
 struct info_fields {
-    uint64_t set;     /* bits of the table in info.c */
-    bool expand;      /* asked for by name: only _id, id and these */
-    bool blobs;       /* siblings with sizes and ids */
+    uint64_t set; /* bits of the table in info.c */
+    bool expand;  /* asked for by name: only _id, id and these */
+    bool blobs;   /* siblings with sizes and ids */
 };
 
-/* Reads expand, blobs and so on from the query. INVALID names the allowed values of expand. list: the shorter default of listings. */
-enum status info_fields_read(struct request *rq, enum repo_kind kind, bool list, struct info_fields *out, struct error *err);
+/* Reads expand, blobs and so on from the query. INVALID names the allowed values of expand. list: the shorter default
+ * of listings. */
+enum status info_fields_read(struct request *rq, enum repo_kind kind, bool list, struct info_fields *out,
+                             struct error *err);
 
 /* Writes one repo. revision NULL means main. */
-enum status info_write(struct request *rq, struct json_writer *w, const struct repo *repo, const struct revision *revision,
-                       const struct info_fields *fields, struct error *err);
+enum status info_write(struct request *rq, struct json_writer *w, const struct repo *repo,
+                       const struct revision *revision, const struct info_fields *fields, struct error *err);
 
 #endif

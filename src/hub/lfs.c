@@ -218,7 +218,7 @@ enum status transfer_verify(struct request *rq, struct error *err)
     return OK;
 }
 
-/* ---- the bytes -------------------------------------------------------------------------------- */
+/* The bytes. */
 
 static enum status length_check(struct request *rq, struct error *err)
 {

@@ -10,12 +10,13 @@
 #define FILTERS_MOST 32
 
 /*
- * Walks repos newest first, from behind a cursor (time, id). The first tag asked for drives the walk through its index; the other
- * conditions are looked at row by row, as is what the actor may see. Downloads, likes and trends are not counted yet, so those
- * orders are the order of change.
+ * Walks repos newest first, from behind a cursor (time, id). The first tag asked for drives the walk through its index;
+ * the other conditions are looked at row by row, as is what the actor may see. Downloads, likes and trends are not
+ * counted yet, so those orders are the order of change.
  */
 #define LIST_SQL(from, column)                                                                                         \
-    "SELECT r.id, r." column " FROM " from " r.kind = ? AND (? = 0 OR r.owner_id = ?) AND (r." column ", r.id) < (?, ?) "  \
+    "SELECT r.id, r." column " FROM " from " r.kind = ? AND (? = 0 OR r.owner_id = ?) AND (r." column                  \
+    ", r.id) < (?, ?) "                                                                                                \
     "ORDER BY r." column " DESC, r.id DESC"
 #define FROM_ALL "repo r WHERE ? IS NULL AND"
 #define FROM_TAG "repo_tag t JOIN repo r ON r.id = t.repo_id WHERE t.tag = ? AND"
@@ -149,8 +150,8 @@ static enum status read_search(struct search *s, struct error *err)
             s->words[s->word_count++] = str_lower(rq->arena, value);
     s->pipeline = request_query(rq, "pipeline_tag", 0);
     s->gated = request_query(rq, "gated", 0);
-    s->nothing = str_given(request_query(rq, "inference", 0)) || str_given(request_query(rq, "inference_provider", 0)) ||
-                 str_given(request_query(rq, "apps", 0));
+    s->nothing = str_given(request_query(rq, "inference", 0)) ||
+                 str_given(request_query(rq, "inference_provider", 0)) || str_given(request_query(rq, "apps", 0));
     TRY(read_parameters(s, err));
     return read_owner(s, err);
 }
@@ -163,21 +164,22 @@ struct page {
 static enum status read_page(struct request *rq, struct page *page, struct error *err)
 {
     struct str cursor = request_query(rq, "cursor", 0), time, sort = request_query(rq, "sort", 0);
-    static const char *const known[] = {"lastModified", "createdAt",     "downloads",   "likes",
+    static const char *const known[] = {"lastModified",  "createdAt",     "downloads",  "likes",
                                         "trendingScore", "last_modified", "created_at", "trending_score"};
     bool ok = !str_given(sort);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         ok = ok || str_eq(sort, str_of(known[i]));
     if (!ok)
-        return fail(err, INVALID, NULL, "\"sort\" must be one of [lastModified, createdAt, downloads, likes, trendingScore]");
+        return fail(err, INVALID, NULL,
+                    "\"sort\" must be one of [lastModified, createdAt, downloads, likes, trendingScore]");
     *page = (struct page){.after_us = INT64_MAX, .after_id = INT64_MAX};
     page->by_created = str_starts(sort, STR("created"));
     if (!str_to_i64(request_query(rq, "limit", 0), &page->limit) || page->limit < 1)
         page->limit = PAGE_USUAL;
     if (page->limit > PAGE_MOST)
         page->limit = PAGE_MOST;
-    if (str_given(cursor) && (!str_cut(&cursor, '-', &time) || !str_to_i64(time, &page->after_us) ||
-                              !str_to_i64(cursor, &page->after_id)))
+    if (str_given(cursor) &&
+        (!str_cut(&cursor, '-', &time) || !str_to_i64(time, &page->after_us) || !str_to_i64(cursor, &page->after_id)))
         return fail(err, INVALID, NULL, "\"cursor\" is not one that this hub gave out");
     return OK;
 }

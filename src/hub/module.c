@@ -4,6 +4,12 @@
 #include "hub/summary.h"
 
 static const struct route hub_routes[] = {
+    /* What is asked most stands first; no two of these fit one path. */
+    {HTTP_GET, "/{web}/resolve/{rev}/{path*}", ACT_READ, resolve_get},
+    {HTTP_GET, "/api/{api}", ACT_SEE, info_get},
+    {HTTP_GET, "/api/{api}/revision/{rev}", ACT_SEE, info_get_revision},
+    {HTTP_GET, "/api/{api}/tree/{rev}/{path*}", ACT_SEE, tree_get},
+
     {HTTP_GET, "/", ACT_PUBLIC, landing},
     {HTTP_GET, "/healthz", ACT_PUBLIC, health},
     {HTTP_GET, "/metrics", ACT_PUBLIC, metrics},
@@ -23,10 +29,7 @@ static const struct route hub_routes[] = {
     {HTTP_GET, "/api/{api}/auth-check/write", ACT_WRITE, repos_auth_check},
 
     {HTTP_GET, "/api/{kind}", ACT_LIST, list_repos},
-    {HTTP_GET, "/api/{api}", ACT_SEE, info_get},
-    {HTTP_GET, "/api/{api}/revision/{rev}", ACT_SEE, info_get_revision},
 
-    {HTTP_GET, "/api/{api}/tree/{rev}/{path*}", ACT_SEE, tree_get},
     {HTTP_POST, "/api/{api}/paths-info/{rev}", ACT_SEE, paths_info},
     {HTTP_GET, "/api/{api}/refs", ACT_SEE, refs_get},
     {HTTP_GET, "/api/{api}/commits/{rev}", ACT_SEE, commits_get},
@@ -46,7 +49,6 @@ static const struct route hub_routes[] = {
     {HTTP_POST, "/transfer/verify/{sha256}", ACT_PROPOSE, transfer_verify, .signed_by = transfer_signed},
     {HTTP_GET, "/transfer/get/{sha256}", ACT_READ, transfer_get, .signed_by = transfer_signed},
 
-    {HTTP_GET, "/{web}/resolve/{rev}/{path*}", ACT_READ, resolve_get},
     {HTTP_GET, "/{web}/raw/{rev}/{path*}", ACT_READ, raw_get},
     {0},
 };

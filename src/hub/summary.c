@@ -27,13 +27,14 @@ static const char *const summary_sql[] = {
 };
 const struct migration_set summary_migrations = {"hub", summary_sql};
 
-/* ---- stored ----------------------------------------------------------------------------------------------------------------- */
+/* Stored. */
 
 enum status summary_load(struct db_conn *conn, struct arena *arena, int64_t repo_id, struct summary *out,
                          struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
-    TRY(db_prepare(conn, "SELECT card, tags, pipeline, library, config, safetensors FROM repo_summary WHERE repo_id = ?",
+    TRY(db_prepare(conn,
+                   "SELECT card, tags, pipeline, library, config, safetensors FROM repo_summary WHERE repo_id = ?",
                    &row, err));
     *out = (struct summary){STR("{}"), STR("[]"), STR(""), STR(""), STR(""), STR("")};
     stmt_bind_int(row, 1, repo_id);
@@ -79,7 +80,7 @@ enum status summary_store(struct db_conn *tx, void *context, struct error *err)
     return OK;
 }
 
-/* ---- tensors ---------------------------------------------------------------------------------------------------------------- */
+/* Tensors. */
 
 struct keep_tensors {
     const uint8_t *sha256;
@@ -112,8 +113,10 @@ static enum status read_object(struct request *rq, const struct object *object, 
     return status;
 }
 
-/* 8 bytes of length, little-endian, then so many bytes of JSON. The server moves them; only the sandboxed child reads them. */
-static enum status read_tensor_header(struct request *rq, const struct object *object, struct buf *out, struct error *err)
+/* 8 bytes of length, little-endian, then so many bytes of JSON. The server moves them; only the sandboxed child reads
+ * them. */
+static enum status read_tensor_header(struct request *rq, const struct object *object, struct buf *out,
+                                      struct error *err)
 {
     uint64_t length = 0;
     if (object->size < 8)
@@ -128,7 +131,8 @@ static enum status read_tensor_header(struct request *rq, const struct object *o
 }
 
 /* The counts of one file's tensors as JSON, from memory of the same content or from a look by the sandboxed child. */
-static enum status tensors_of(struct request *rq, const uint8_t sha256[SHA256_SIZE], struct str *body, struct error *err)
+static enum status tensors_of(struct request *rq, const uint8_t sha256[SHA256_SIZE], struct str *body,
+                              struct error *err)
 {
     auto_stmt struct stmt *known = NULL;
     auto_buf struct buf header = {0}, found = {0};
@@ -153,7 +157,8 @@ static void add_counts(json_t *sum, const json_t *one)
     const char *dtype;
     const json_t *count;
     json_t *parameters = json_object_get(sum, "parameters");
-    json_object_foreach(json_object_get(one, "parameters"), dtype, count) {
+    json_object_foreach(json_object_get(one, "parameters"), dtype, count)
+    {
         int64_t total;
         if (!__builtin_add_overflow(json_get_int(parameters, dtype, 0), json_integer_value(count), &total))
             json_object_set_new(parameters, dtype, json_integer(total));
@@ -192,7 +197,7 @@ static void plan_tensors(struct summary_plan *plan, struct request *rq, const st
     plan->summary.safetensors = arena_copy(rq->arena, buf_view(&text));
 }
 
-/* ---- planning --------------------------------------------------------------------------------------------------------------- */
+/* Planning. */
 
 static void add_tag(void *context, struct str tag)
 {
@@ -225,8 +230,13 @@ static void plan_from_files(struct summary_plan *plan, const struct entry *root,
 {
     static const struct {
         const char *ending, *tag;
-    } formats[] = {{".safetensors", "safetensors"}, {".gguf", "gguf"}, {".onnx", "onnx"}, {".tflite", "tflite"},
-                   {"pytorch_model.bin", "pytorch"}, {"tf_model.h5", "tf"}, {"flax_model.msgpack", "jax"}};
+    } formats[] = {{".safetensors", "safetensors"},
+                   {".gguf", "gguf"},
+                   {".onnx", "onnx"},
+                   {".tflite", "tflite"},
+                   {"pytorch_model.bin", "pytorch"},
+                   {"tf_model.h5", "tf"},
+                   {"flax_model.msgpack", "jax"}};
     for (size_t f = 0; f < sizeof formats / sizeof *formats; f++)
         for (size_t i = 0; i < count; i++)
             if (!root[i].is_folder && str_ends(root[i].path, str_of(formats[f].ending))) {

@@ -6,14 +6,15 @@
 #include "router/request.h"
 
 /*
- * What the hub keeps of a repo's main branch so that info and search need not read its files: the card's metadata, the tags that
- * follow from card and files, and a model's config and tensor counts. It changes in the same write as the branch.
+ * What the hub keeps of a repo's main branch so that info and search need not read its files: the card's metadata, the
+ * tags that follow from card and files, and a model's config and tensor counts. It changes in the same write as the
+ * branch.
  */
 extern const struct migration_set summary_migrations;
 
 struct summary {
-    struct str card;     /* one JSON object */
-    struct str tags;     /* one JSON array of strings */
+    struct str card; /* one JSON object */
+    struct str tags; /* one JSON array of strings */
     struct str pipeline, library;
     struct str config;      /* one JSON object, or "" */
     struct str safetensors; /* one JSON object {"parameters":{…},"total":n}, or "" */

@@ -73,7 +73,7 @@ enum status tree_get(struct request *rq, struct error *err)
     return OK;
 }
 
-/* ---- paths-info ------------------------------------------------------------------------------- */
+/* Paths-info. */
 
 struct wanted {
     struct str *paths;

@@ -26,7 +26,7 @@ bool role_parse(struct str name, enum role *out)
     return false;
 }
 
-/* ---- names ----------------------------------------------------------------------------------- */
+/* Names. */
 
 static bool is_name_byte(char c)
 {
@@ -96,7 +96,7 @@ static enum status check_new(const struct account_new *what, struct error *err)
     return OK;
 }
 
-/* ---- finding --------------------------------------------------------------------------------- */
+/* Finding. */
 
 static struct str copy_column(struct stmt *row, int column, struct arena *arena)
 {
@@ -207,7 +207,7 @@ enum status account_orgs(struct db_conn *conn, struct arena *arena, int64_t acco
     return stmt_end(orgs, err);
 }
 
-/* ---- a new account --------------------------------------------------------------------------- */
+/* A new account. */
 
 struct creation {
     const struct account_new *what;
@@ -269,7 +269,7 @@ enum status account_create(struct db *db, const struct account_new *what, int64_
     return status;
 }
 
-/* ---- changes of an organisation -------------------------------------------------------------- */
+/* Changes of an organisation. */
 
 struct org_change {
     struct str org, user;

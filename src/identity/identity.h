@@ -36,44 +36,56 @@ struct actor {
     int64_t key_created_us;
 };
 
-/* Letters, digits, '-', '_', '.'; 1 to 96; not "." or "..", no "--" or "..", no '-' or '.' at either end (hub-protocol 0.1). */
+/* Letters, digits, '-', '_', '.'; 1 to 96; not "." or "..", no "--" or "..", no '-' or '.' at either end (hub-protocol
+ * 0.1). */
 enum status account_name_check(struct str name, struct error *err);
 
 /* Finds by name without case; NOT_FOUND otherwise. Strings are copied into arena. */
-enum status account_find(struct db_conn *conn, struct arena *arena, struct str name, struct account *out, struct error *err);
+enum status account_find(struct db_conn *conn, struct arena *arena, struct str name, struct account *out,
+                         struct error *err);
 enum status account_get(struct db_conn *conn, struct arena *arena, int64_t id, struct account *out, struct error *err);
 
 /* The account's role in an organisation: its membership, ROLE_ADMIN for itself, ROLE_NONE otherwise. */
-enum status account_role_in(struct db_conn *conn, int64_t account_id, int64_t owner_id, enum role *out, struct error *err);
+enum status account_role_in(struct db_conn *conn, int64_t account_id, int64_t owner_id, enum role *out,
+                            struct error *err);
 
 /* Calls each for every organisation of a person. */
 enum status account_orgs(struct db_conn *conn, struct arena *arena, int64_t account_id,
-                         void (*each)(void *context, const struct account *org, enum role role), void *context, struct error *err);
+                         void (*each)(void *context, const struct account *org, enum role role), void *context,
+                         struct error *err);
 
-/* Finds the actor of a token. UNAUTHENTICATED "Invalid credentials in Authorization header" when there is none or it was revoked. */
-enum status actor_authenticate(struct db_conn *conn, struct arena *arena, struct str token, struct actor *out, struct error *err);
-/* The actor of a key by its id, for addresses that the hub signed on the key's behalf; fails when the key is revoked. */
-enum status actor_of_key(struct db_conn *conn, struct arena *arena, int64_t key_id, struct actor *out, struct error *err);
+/* Finds the actor of a token. UNAUTHENTICATED "Invalid credentials in Authorization header" when there is none or it
+ * was revoked. */
+enum status actor_authenticate(struct db_conn *conn, struct arena *arena, struct str token, struct actor *out,
+                               struct error *err);
+/* The actor of a key by its id, for addresses that the hub signed on the key's behalf; fails when the key is revoked.
+ */
+enum status actor_of_key(struct db_conn *conn, struct arena *arena, int64_t key_id, struct actor *out,
+                         struct error *err);
 
-/* ---- changes, each one write and one event; by_id is the account that does it, 0 for the command line ------------------- */
+/* Changes, each one write and one event; by_id is the account that does it, 0 for the command line. */
 
-/* full_name and email may be absent. INVALID for bad names and those of the hub's own addresses, CONFLICT for taken ones. */
+/* full_name and email may be absent. INVALID for bad names and those of the hub's own addresses, CONFLICT for taken
+ * ones. */
 struct account_new {
     enum account_kind kind;
     struct str name, full_name, email;
     bool is_admin;
 };
-enum status account_create(struct db *db, const struct account_new *what, int64_t by_id, int64_t *out_id, struct error *err);
+enum status account_create(struct db *db, const struct account_new *what, int64_t by_id, int64_t *out_id,
+                           struct error *err);
 /* ROLE_NONE ends a membership; NOT_FOUND when there is none. */
-enum status member_set(struct db *db, struct str org, struct str user, enum role role, int64_t by_id, struct error *err);
+enum status member_set(struct db *db, struct str org, struct str user, enum role role, int64_t by_id,
+                       struct error *err);
 enum status org_set_default_private(struct db *db, struct str org, bool on, int64_t by_id, struct error *err);
 
 /*
- * Makes a key for a person. value is the token to import, or absent to make one (hf_cairn_<id>_<secret><check>, 190 bits). Only the
- * SHA-256 is stored. *token, in arena, is the only copy there will ever be. CONFLICT when the name or the value is taken.
+ * Makes a key for a person. value is the token to import, or absent to make one (hf_cairn_<id>_<secret><check>, 190
+ * bits). Only the SHA-256 is stored. *token, in arena, is the only copy there will ever be. CONFLICT when the name or
+ * the value is taken.
  */
-enum status key_create(struct db *db, struct arena *arena, struct str user, struct str name, enum role role, struct str value,
-                       int64_t by_id, struct str *token, struct error *err);
+enum status key_create(struct db *db, struct arena *arena, struct str user, struct str name, enum role role,
+                       struct str value, int64_t by_id, struct str *token, struct error *err);
 enum status key_revoke(struct db *db, struct str user, struct str name, int64_t by_id, struct error *err);
 
 #endif

@@ -11,7 +11,7 @@
 #define SECRET_LEN 32 /* 62^32 is a little more than 2^190 */
 #define CHECK_LEN 6   /* 62^6 is more than 2^32 */
 
-/* ---- making tokens --------------------------------------------------------------------------- */
+/* Making tokens. */
 
 static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -43,7 +43,8 @@ static uint32_t crc32_of(struct str data)
     return ~crc;
 }
 
-/* hf_cairn_<id>_<secret><check> (access C13); the JavaScript client refuses tokens that do not begin with hf_. By the check, scanners of public code know a token from a look-alike. */
+/* hf_cairn_<id>_<secret><check> (access C13); the JavaScript client refuses tokens that do not begin with hf_. By the
+ * check, scanners of public code know a token from a look-alike. */
 static struct str make_token(struct arena *arena, const char id[ID_LEN])
 {
     char secret[SECRET_LEN], check[CHECK_LEN];
@@ -55,7 +56,7 @@ static struct str make_token(struct arena *arena, const char id[ID_LEN])
     return arena_printf(arena, "%.*s%.*s", STR_ARG(checked), CHECK_LEN, check);
 }
 
-/* ---- who asks -------------------------------------------------------------------------------- */
+/* Who asks. */
 
 /* To the letter: clients know it by its words (hub-protocol 0.4). */
 static enum status fail_credentials(struct error *err)
@@ -107,7 +108,7 @@ enum status actor_of_key(struct db_conn *conn, struct arena *arena, int64_t key_
     return read_actor(find, arena, out, err);
 }
 
-/* ---- changes --------------------------------------------------------------------------------- */
+/* Changes. */
 
 struct key_change {
     struct str user, name;

@@ -2,4 +2,5 @@
 #include "module.h"
 
 extern const struct module identity_module;
-const struct module identity_module = {.name = "identity", .migrations = &identity_migrations, .events = identity_events};
+const struct module identity_module = {
+    .name = "identity", .migrations = &identity_migrations, .events = identity_events};

@@ -8,8 +8,7 @@
 
 #define READ_ROOM (16 << 10)
 
-/* ---- a request begins
- * ------------------------------------------------------------------------------------------------- */
+/* A request begins. */
 
 static enum step refuse(struct connection *c, int status, const char *reason)
 {
@@ -151,8 +150,7 @@ static enum step await_body(struct connection *c)
     return handle(c);
 }
 
-/* ---- a request ends
- * --------------------------------------------------------------------------------------------------- */
+/* A request ends. */
 
 /*
  * Closing a socket that has unread bytes resets the connection, and the client may lose the answer that is under way to
@@ -239,8 +237,7 @@ static enum step linger(struct connection *c)
     return step == GO_ON ? CLOSE : step;
 }
 
-/* ---- the machine
- * ------------------------------------------------------------------------------------------------------ */
+/* The machine. */
 
 static int64_t deadline_of(const struct connection *c)
 {

@@ -7,15 +7,16 @@
 #include "base/error.h"
 
 /*
- * The HTTP/1.1 server. A small set of threads waits on one epoll set; whichever wakes for a connection reads the request head,
- * checks it strictly, and runs the handler there and then: plain blocking code, top to bottom. A handler that reads a body reads
- * it straight from the socket. Sending needs no thread: what the socket does not take at once is sent when it can take more, by
- * sendfile for files. Threads are added while all are busy, up to a limit, and leave again when idle.
+ * The HTTP/1.1 server. A small set of threads waits on one epoll set; whichever wakes for a connection reads the
+ * request head, checks it strictly, and runs the handler there and then: plain blocking code, top to bottom. A handler
+ * that reads a body reads it straight from the socket. Sending needs no thread: what the socket does not take at once
+ * is sent when it can take more, by sendfile for files. Threads are added while all are busy, up to a limit, and leave
+ * again when idle.
  *
- * Strictness (RFC 9112, and what request smuggling lives from): refused with 400 and a closed connection are a bare LF or CR, NUL,
- * folded headers, white space before a colon, Content-Length together with Transfer-Encoding, a repeated or non-decimal
- * Content-Length, a transfer coding other than exactly "chunked", a missing or repeated Host, a request target that is not
- * origin-form, a version other than HTTP/1.0 or 1.1 (505), a head over the limit (431).
+ * Strictness (RFC 9112, and what request smuggling lives from): refused with 400 and a closed connection are a bare LF
+ * or CR, NUL, folded headers, white space before a colon, Content-Length together with Transfer-Encoding, a repeated or
+ * non-decimal Content-Length, a transfer coding other than exactly "chunked", a missing or repeated Host, a request
+ * target that is not origin-form, a version other than HTTP/1.0 or 1.1 (505), a head over the limit (431).
  */
 struct http_server;
 
@@ -29,8 +30,8 @@ struct http_header {
 struct http_request {
     struct arena *arena; /* lives until the reply has been sent */
     enum http_method method;
-    struct str target;        /* as received: path, and query where there is one */
-    struct str path, query;   /* the two halves of target, not decoded; query absent when there is no '?' */
+    struct str target;      /* as received: path, and query where there is one */
+    struct str path, query; /* the two halves of target, not decoded; query absent when there is no '?' */
     const struct http_header *headers;
     size_t header_count;
     int64_t content_length; /* -1 when chunked; 0 when there is no body */
@@ -45,25 +46,28 @@ struct http_request {
 /* The value of the first header of that name (case ignored); absent when there is none. */
 struct str http_header(const struct http_request *rq, const char *name);
 
-/* ---- the request body ------------------------------------------------------------------------------------------- */
+/* The request body. */
 
 /*
- * Reads up to capacity bytes; *got is 0 at the end of the body. Sends "100 Continue" first when the client waits for it.
- * TIMED_OUT when the peer sends nothing for http_config.stall_seconds or stays under http_config.min_bytes_per_second;
- * INVALID when the peer closes early or a chunk is malformed; UNAVAILABLE when too many requests wait for their bodies at once (an
- * eighth of the threads is kept from them), or the server stops. After an error the connection closes after the reply.
+ * Reads up to capacity bytes; *got is 0 at the end of the body. Sends "100 Continue" first when the client waits for
+ * it. TIMED_OUT when the peer sends nothing for http_config.stall_seconds or stays under
+ * http_config.min_bytes_per_second; INVALID when the peer closes early or a chunk is malformed; UNAVAILABLE when too
+ * many requests wait for their bodies at once (an eighth of the threads is kept from them), or the server stops. After
+ * an error the connection closes after the reply.
  */
 enum status body_read(struct http_request *rq, void *into, size_t capacity, size_t *got, struct error *err);
 
 /* The whole body, in rq->arena. TOO_LARGE as soon as it is known to exceed limit. */
 enum status body_read_all(struct http_request *rq, size_t limit, struct str *out, struct error *err);
 
-/* ---- the reply: headers in any order, then exactly one of reply_bytes, reply_buf, reply_extents ------------------ */
+/* The reply: headers in any order, then exactly one of reply_bytes, reply_buf, reply_extents. */
 
 /* Adds a header; CR, LF, NUL and other control characters in the value become spaces. */
-void reply_header(struct http_request *rq, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void reply_header(struct http_request *rq, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
-/* type may be absent (no Content-Type). body must live as long as rq->arena or the program. No body goes out on HEAD, 204, 304. */
+/* type may be absent (no Content-Type). body must live as long as rq->arena or the program. No body goes out on HEAD,
+ * 204, 304. */
 void reply_bytes(struct http_request *rq, int status, struct str type, struct str body);
 
 /* Takes the buffer's memory over and leaves *body empty. */
@@ -77,24 +81,25 @@ struct http_extent {
 };
 
 /*
- * Sends the pieces in order; extents live in rq->arena. release(context) is called exactly once when nothing is needed any more,
- * sent or not, from any thread. Content-Length is the sum of the lengths.
+ * Sends the pieces in order; extents live in rq->arena. release(context) is called exactly once when nothing is needed
+ * any more, sent or not, from any thread. Content-Length is the sum of the lengths.
  */
-void reply_extents(struct http_request *rq, int status, struct str type, const struct http_extent *extents, size_t count,
-                   void (*release)(void *context), void *context);
+void reply_extents(struct http_request *rq, int status, struct str type, const struct http_extent *extents,
+                   size_t count, void (*release)(void *context), void *context);
 
-/* ---- the server --------------------------------------------------------------------------------------------------- */
+/* The server. */
 
 struct http_config {
     const char *listen;                                     /* "127.0.0.1:8080", "[::1]:0"; port 0 takes a free one */
     void (*handle)(struct http_request *rq, void *context); /* must reply; called on any thread, several at once */
-    void (*done)(struct http_request *rq, void *context);   /* after the last byte went out or the peer left; may be NULL */
+    void (*done)(struct http_request *rq,
+                 void *context); /* after the last byte went out or the peer left; may be NULL */
     void *context;
-    size_t head_limit;            /* bytes of request line and headers; 0: 32 KiB */
-    unsigned max_threads;         /* 0: 256 */
-    unsigned max_connections;     /* 0: 16384; beyond it new connections wait in the listen queue */
-    unsigned idle_seconds;        /* keep-alive and unfinished heads; 0: 75 for idle, and a head must be complete within 15 */
-    unsigned stall_seconds;       /* no byte moved in a body, either way; 0: 30 */
+    size_t head_limit;        /* bytes of request line and headers; 0: 32 KiB */
+    unsigned max_threads;     /* 0: 256 */
+    unsigned max_connections; /* 0: 16384; beyond it new connections wait in the listen queue */
+    unsigned idle_seconds;  /* keep-alive and unfinished heads; 0: 75 for idle, and a head must be complete within 15 */
+    unsigned stall_seconds; /* no byte moved in a body, either way; 0: 30 */
     unsigned min_bytes_per_second; /* of a body once it is 30 s old; 0: 1024 */
 };
 
@@ -102,9 +107,9 @@ struct http_config {
 enum status http_server_new(const struct http_config *config, struct http_server **out, struct error *err);
 int http_server_port(const struct http_server *server);
 
-/* Serves until http_server_stop() is called, from any thread or a signal handler; then takes no new request, lets those in
- * flight finish for at most grace_seconds, cuts the connections of the rest, and returns when no handler runs any more. The calling
- * thread runs no handler: it keeps the time and the number of threads. */
+/* Serves until http_server_stop() is called, from any thread or a signal handler; then takes no new request, lets those
+ * in flight finish for at most grace_seconds, cuts the connections of the rest, and returns when no handler runs any
+ * more. The calling thread runs no handler: it keeps the time and the number of threads. */
 void http_server_run(struct http_server *server, unsigned grace_seconds);
 void http_server_stop(struct http_server *server);
 void http_server_free(struct http_server *server);

@@ -14,8 +14,7 @@ struct str http_header(const struct http_request *rq, const char *name)
     return (struct str){0};
 }
 
-/* ---- what a handler says
- * ---------------------------------------------------------------------------------------------- */
+/* What a handler says. */
 
 /* A header value is one line whatever somebody managed to put into a name or message: else they could write headers of
  * their own. */
@@ -95,8 +94,7 @@ void reply_refuse(struct exchange *x, int status, const char *reason)
     reply_compose(x);
 }
 
-/* ---- the head
- * --------------------------------------------------------------------------------------------------------- */
+/* The head. */
 
 static const char *phrase_of(int status)
 {

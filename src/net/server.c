@@ -16,8 +16,7 @@
 #define STOPPING_SWEEP_US (SECOND_US / 20)
 #define IDLE_WAIT_MS 10000
 
-/* ---- threads
- * ---------------------------------------------------------------------------------------------------------- */
+/* Threads. */
 
 static void signal_event(int fd)
 {
@@ -111,8 +110,7 @@ static void join_left(struct http_server *server)
     }
 }
 
-/* ---- the keeper: the thread that called http_server_run
- * ----------------------------------------------------------------- */
+/* The keeper: the thread that called http_server_run. */
 
 struct keeper {
     struct http_server *server;
@@ -215,10 +213,10 @@ void http_server_run(struct http_server *server, unsigned grace_seconds)
     exchange_forget_spare();
 }
 
-/* ---- making and ending
- * -------------------------------------------------------------------------------------------------- */
+/* Making and ending. */
 
-/* Idle clients must not use up the open files that database and downloads need: half of what the process may have is theirs. */
+/* Idle clients must not use up the open files that database and downloads need: half of what the process may have is
+ * theirs. */
 static unsigned connections_afforded(void)
 {
     struct rlimit files;

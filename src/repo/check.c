@@ -40,8 +40,7 @@ static void finding(struct checker *c, const char *format, ...)
     c->report(c->context, text);
 }
 
-/* ---- which objects there are
- * ------------------------------------------------------------------------------------------------------------ */
+/* Which objects there are. */
 
 static const char known_sql[] = "SELECT oid, kind FROM git_object WHERE repo_id = ? ORDER BY oid";
 
@@ -79,7 +78,7 @@ static void expect(struct checker *c, enum git_kind kind, const struct oid *oid,
             known ? "of another kind" : "missing");
 }
 
-/* ---- one object -------------------------------------------------------------------------------- */
+/* One object. */
 
 static bool same_parents(const struct commit *a, const struct commit *b)
 {
@@ -208,8 +207,7 @@ static enum status check_objects(struct checker *c, struct error *err)
     return stmt_end(objects, err);
 }
 
-/* ---- refs and rows of commits
- * ---------------------------------------------------------------------------------------------------------------- */
+/* Refs and rows of commits. */
 
 static const char refs_sql[] = "SELECT name, target, commit_oid FROM ref WHERE repo_id = ?";
 static const char commits_sql[] = "SELECT oid FROM commit_row WHERE repo_id = ?";

@@ -7,8 +7,7 @@
 #include "base/time.h"
 #include "repo/internal.h"
 
-/* ---- the object
- * ---------------------------------------------------------------------------------------------------------- */
+/* The object. */
 
 /* Git forbids NUL everywhere and, in names, what would end them early; other control characters deceive terminals. */
 static void text_add(struct buf *out, struct str text, bool is_name)
@@ -100,8 +99,7 @@ bool commit_parse(struct arena *arena, struct str content, struct commit *out)
     return true;
 }
 
-/* ---- rows
- * ------------------------------------------------------------------------------------------------------------------ */
+/* Rows. */
 
 static const char find_sql[] = "SELECT id, history FROM commit_row WHERE repo_id = ? AND oid = ?";
 

@@ -5,8 +5,7 @@
 #include "base/time.h"
 #include "repo/internal.h"
 
-/* ---- the first files
- * ---------------------------------------------------------------------------------------------------------------- */
+/* The first files. */
 
 /* Weights, tensors and archives: what is large or cannot be read in a diff. */
 static const char *const large_patterns[] = {
@@ -74,7 +73,7 @@ static enum status put_first_files(struct draft *draft, const struct repo_new *w
     return draft_put(draft, STR("style.css"), str_of(page_css), err);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------- */
+/* Rows. */
 
 struct create_call {
     const struct repo_new *what;

@@ -57,7 +57,7 @@ void draft_free(struct draft **draft)
     *draft = NULL;
 }
 
-/* ---- changes ----------------------------------------------------------------------------------- */
+/* Changes. */
 
 static enum status flush_in_write(struct db_conn *tx, void *context, struct error *err)
 {
@@ -118,7 +118,7 @@ enum status draft_remove(struct draft *draft, struct str path, struct error *err
     return OK;
 }
 
-/* ---- building ---------------------------------------------------------------------------------- */
+/* Building. */
 
 static struct git_source source_of(const struct draft *draft, struct db_conn *conn)
 {
@@ -175,8 +175,7 @@ enum status draft_build(struct draft *draft, struct arena *arena, const struct d
     return OK;
 }
 
-/* ---- reading what was built
- * ------------------------------------------------------------------------------------------------------------- */
+/* Reading what was built. */
 
 enum status draft_entry(struct draft *draft, struct arena *arena, struct str path, struct entry *out, struct error *err)
 {
@@ -206,7 +205,7 @@ enum status draft_list(struct draft *draft, struct arena *arena, struct str fold
     return list_entries(&from, arena, &draft->root, folder, &all, NULL, out, count, &more, err);
 }
 
-/* ---- applying ---------------------------------------------------------------------------------- */
+/* Applying. */
 
 static const char move_sql[] =
     "UPDATE ref SET target = ?, commit_oid = ? WHERE repo_id = ? AND name = ? AND target = ?";

@@ -32,8 +32,7 @@ struct editor {
     uint64_t seed; /* people choose names, but not this */
 };
 
-/* ---- folders in memory
- * --------------------------------------------------------------------------------------------------- */
+/* Folders in memory. */
 
 static uint32_t *slot_of(const struct editor *e, const struct folder *folder, struct str name)
 {
@@ -120,8 +119,7 @@ static void drop(struct node *node)
     } while (node->folder->alive == 0 && node->parent);
 }
 
-/* ---- edits
- * ---------------------------------------------------------------------------------------------------------------- */
+/* Edits. */
 
 static enum status file_in_the_way(struct str path, const struct node *node, struct error *err)
 {
@@ -201,8 +199,7 @@ static enum status take_away(struct editor *e, struct node *root, struct str pat
     return OK;
 }
 
-/* ---- writing
- * ---------------------------------------------------------------------------------------------------------------- */
+/* Writing. */
 
 static int by_tree_order(const void *a, const void *b)
 {

@@ -24,8 +24,7 @@ static enum status step_to(struct db_conn *conn, struct arena *arena, int64_t re
     return found ? OK : fail(err, CORRUPT, NULL, "A commit of repo %lld is missing", (long long)repo_id);
 }
 
-/* ---- all ancestors, newest first
- * -------------------------------------------------------------------------------------------- */
+/* All ancestors, newest first. */
 
 /* Commits that were reached and not yet passed, highest row last. Short: as long as history is wide. */
 struct front {
@@ -76,8 +75,7 @@ enum status commit_list(struct db_conn *conn, struct arena *arena, int64_t repo_
     return OK;
 }
 
-/* ---- the line of first parents
- * ------------------------------------------------------------------------------------------------ */
+/* The line of first parents. */
 
 /*
  * A commit touches the paths in which it differs from its first parent. So along the line of first parents the newest

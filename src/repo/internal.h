@@ -11,8 +11,7 @@
 /* Room for one more item at the end of an array that lives in arena; the array doubles. */
 void *array_room(struct arena *arena, void *items, size_t count, size_t *capacity, size_t item_size);
 
-/* ---- git objects (object.c)
- * ------------------------------------------------------------------------------------------- */
+/* Git objects (object.c). */
 
 enum git_kind { GIT_COMMIT = 1, GIT_TREE = 2, GIT_BLOB = 3, GIT_TAG = 4 }; /* git's own numbers */
 
@@ -67,8 +66,7 @@ enum status git_inflate(struct str bytes, bool deflated, int64_t size, struct ar
 
 void oid_from(struct oid *out, struct str bytes); /* 20 bytes (asserted) */
 
-/* ---- tree objects (treefile.c)
- * ---------------------------------------------------------------------------------------- */
+/* Tree objects (treefile.c). */
 
 #define MODE_FOLDER 040000u
 #define MODE_FILE 0100644u
@@ -109,8 +107,7 @@ struct tree_changes {
 enum status tree_diff(const struct git_source *from, struct arena *arena, const struct oid *before,
                       const struct oid *after, struct tree_changes *out, struct error *err);
 
-/* ---- editing (edit.c)
- * -------------------------------------------------------------------------------------------------- */
+/* Editing (edit.c). */
 
 enum edit_kind { EDIT_PUT, EDIT_PUT_ENTRY, EDIT_REMOVE };
 struct edit {
@@ -123,8 +120,7 @@ struct edit {
 enum status edit_apply(const struct git_source *from, const struct oid *root, const struct edit *edits, size_t count,
                        struct git_set *made, struct oid *out, struct error *err);
 
-/* ---- commits (commit.c)
- * ------------------------------------------------------------------------------------------------ */
+/* Commits (commit.c). */
 
 /* Text of a person or a commit as git can hold it: no control characters, and for names no angle brackets. */
 void signature_add(struct buf *out, const char *role, const struct signature *who);
@@ -156,8 +152,7 @@ enum status commit_by_row(struct db_conn *conn, struct arena *arena, int64_t row
 enum status commit_history(struct db_conn *conn, int64_t repo_id, const struct oid *oid, int64_t *out,
                            struct error *err);
 
-/* ---- history (history.c)
- * ----------------------------------------------------------------------------------------------- */
+/* History (history.c). */
 
 /* The line of first parents from a commit on, walked only as far as it is asked about; for last_commit. */
 struct lineage;
@@ -165,8 +160,7 @@ struct lineage *lineage_new(struct db_conn *conn, struct arena *arena, int64_t r
 /* The newest commit of the line that changed path; "" is the start of the line. */
 enum status lineage_last(struct lineage *line, struct str path, const struct commit **out, struct error *err);
 
-/* ---- listing (tree.c)
- * --------------------------------------------------------------------------------------------------- */
+/* Listing (tree.c). */
 
 enum status find_entry(const struct git_source *from, struct arena *arena, const struct oid *root, struct str path,
                        struct lineage *line, struct entry *out, struct error *err);
@@ -174,8 +168,7 @@ enum status list_entries(const struct git_source *from, struct arena *arena, con
                          const struct listing *how, struct lineage *line, struct entry **out, size_t *count, bool *more,
                          struct error *err);
 
-/* ---- refs and events
- * ------------------------------------------------------------------------------------------------------ */
+/* Refs and events. */
 
 enum status no_revision(struct error *err, struct str revision); /* NOT_FOUND "Invalid rev id: X" */
 enum status no_repo(struct error *err);

@@ -12,7 +12,7 @@ static enum status run_for_repo(struct db_conn *tx, const char *sql, int64_t rep
     return stmt_run(stmt, err);
 }
 
-/* ---- moving ------------------------------------------------------------------------------------ */
+/* Moving. */
 
 struct move_call {
     const struct repo *repo;
@@ -102,7 +102,7 @@ enum status repo_move(struct db *db, const struct repo *repo, int64_t new_owner_
     return db_write(db, move_in_write, &call, err);
 }
 
-/* ---- deleting ---------------------------------------------------------------------------------- */
+/* Deleting. */
 
 struct delete_call {
     int64_t repo_id, by_id;

@@ -27,8 +27,7 @@ void oid_from(struct oid *out, struct str bytes)
     memcpy(out->bytes, bytes.data, sizeof out->bytes);
 }
 
-/* ---- ids
- * ---------------------------------------------------------------------------------------------------------------- */
+/* Ids. */
 
 static void start_libgit2(void)
 {
@@ -52,8 +51,7 @@ enum status git_oid_of(enum git_kind kind, struct str content, struct oid *out, 
     return OK;
 }
 
-/* ---- deflate
- * ------------------------------------------------------------------------------------------------------------- */
+/* Deflate. */
 
 /* Level 1: a commit waits for it, and higher levels gain a few percent on trees. */
 static bool deflate_into(struct str content, struct buf *out)
@@ -65,7 +63,7 @@ static bool deflate_into(struct str content, struct buf *out)
     if (compress2((Bytef *)out->data, &len, (const Bytef *)content.data, content.len, 1) != Z_OK)
         return false;
     out->len = len;
-    return len < content.len;
+    return len < content.len - content.len / 4; /* less gain is not worth inflating at every read */
 }
 
 enum status git_inflate(struct str bytes, bool deflated, int64_t size, struct arena *arena, struct str *out,
@@ -88,8 +86,7 @@ enum status git_inflate(struct str bytes, bool deflated, int64_t size, struct ar
     return OK;
 }
 
-/* ---- objects that are not stored yet
- * -------------------------------------------------------------------------------------- */
+/* Objects that are not stored yet. */
 
 void git_set_free(struct git_set *set)
 {
@@ -151,8 +148,7 @@ enum status git_set_add(struct git_set *set, enum git_kind kind, struct str cont
     return OK;
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------------------------------- */
+/* Rows. */
 
 static const char insert_sql[] =
     "INSERT INTO git_object (repo_id, oid, kind, size, lfs_sha256, lfs_size, encoding, bytes) "

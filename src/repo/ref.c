@@ -24,7 +24,7 @@ enum status ref_list(struct db_conn *conn, struct arena *arena, int64_t repo_id,
     return stmt_end(list, err);
 }
 
-/* ---- making ------------------------------------------------------------------------------------ */
+/* Making. */
 
 static enum status already(struct str name, struct error *err)
 {
@@ -194,8 +194,7 @@ enum status tag_create(struct db *db, const struct repo *repo, struct str tag, s
     return status;
 }
 
-/* ---- deleting, and numbers
- * ------------------------------------------------------------------------------------------------------- */
+/* Deleting, and numbers. */
 
 /* As people named it. */
 static struct str short_name(struct str name)

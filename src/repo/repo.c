@@ -7,7 +7,7 @@
 #include "repo/internal.h"
 #include <assert.h>
 
-/* ---- kinds ------------------------------------------------------------------------------------- */
+/* Kinds. */
 
 static const struct {
     struct str name, plural, prefix;
@@ -45,7 +45,7 @@ bool repo_kind_parse(struct str name, enum repo_kind *out)
     return false;
 }
 
-/* ---- finding ----------------------------------------------------------------------------------- */
+/* Finding. */
 
 enum status no_repo(struct error *err)
 {
@@ -136,8 +136,7 @@ enum status repo_name_check(struct str name, struct error *err)
     return OK;
 }
 
-/* ---- small writes that others build on
- * ------------------------------------------------------------------------------------------------ */
+/* Small writes that others build on. */
 
 static const char exists_sql[] = "SELECT 1 FROM repo WHERE id = ?";
 
@@ -170,7 +169,7 @@ enum status repo_event_append(struct db_conn *tx, enum repo_event kind, int64_t 
     return event_append(tx, &event, err);
 }
 
-/* ---- settings ---------------------------------------------------------------------------------- */
+/* Settings. */
 
 struct set_call {
     const struct repo *repo;

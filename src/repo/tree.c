@@ -36,8 +36,7 @@ enum status find_entry(const struct git_source *from, struct arena *arena, const
     return fill_entry(from, &item, arena_copy(arena, path), line, out, err);
 }
 
-/* ---- listings
- * --------------------------------------------------------------------------------------------------------------- */
+/* Listings. */
 
 struct lister {
     const struct git_source *from;
@@ -134,8 +133,7 @@ enum status list_entries(const struct git_source *from, struct arena *arena, con
     return OK;
 }
 
-/* ---- of a commit
- * -------------------------------------------------------------------------------------------------------------- */
+/* Of a commit. */
 
 enum status entry_find(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
                        struct str path, bool last_commit, struct entry *out, struct error *err)

@@ -43,7 +43,7 @@ enum status entry_find(struct db_conn *conn, struct arena *arena, int64_t repo_i
 struct listing {
     bool recursive; /* everything below, folders included, in the order of git's trees */
     bool last_commit;
-    bool names_only; /* of each entry only path, is_folder and oid: saves a look-up for each */
+    bool names_only;  /* of each entry only path, is_folder and oid: saves a look-up for each */
     struct str after; /* go on behind this path; absent: from the start */
     int64_t limit;
 };

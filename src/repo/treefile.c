@@ -4,8 +4,7 @@
 #include "repo/internal.h"
 #include <assert.h>
 
-/* ---- one tree
- * ------------------------------------------------------------------------------------------------------------ */
+/* One tree. */
 
 static bool read_mode(struct str digits, unsigned *mode)
 {
@@ -85,8 +84,7 @@ enum status tree_walk(const struct git_source *from, const struct oid *root, str
     return OK;
 }
 
-/* ---- the difference of two
- * ----------------------------------------------------------------------------------------------- */
+/* The difference of two. */
 
 struct differ {
     const struct git_source *from;

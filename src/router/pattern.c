@@ -3,7 +3,6 @@
 #include "base/text.h"
 
 struct cursor {
-    struct arena *arena;
     struct str path;
     size_t at; /* of the next segment's first byte; path.len + 1 when there is none */
 };
@@ -20,24 +19,23 @@ static bool next_raw(struct cursor *c, struct str *segment)
     return true;
 }
 
-static bool next_decoded(struct cursor *c, struct str *segment)
+static bool next_filled(struct cursor *c, struct str *segment)
 {
-    struct str raw;
-    return next_raw(c, &raw) && raw.len > 0 && percent_decode(c->arena, raw, segment);
+    return next_raw(c, segment) && segment->len > 0;
 }
 
 /* Clients write refs/pr/1 and refs/convert/parquet as one quoted segment or as three plain ones (hub-protocol 0.1). */
 static bool next_revision(struct cursor *c, struct str *revision)
 {
     size_t start = c->at;
-    if (!next_decoded(c, revision))
+    if (!next_filled(c, revision))
         return false;
     struct cursor ahead = *c;
     struct str family, name;
     if (str_eq(*revision, STR("refs")) && next_raw(&ahead, &family) &&
         (str_eq(family, STR("pr")) || str_eq(family, STR("convert"))) && next_raw(&ahead, &name) && name.len > 0) {
         *c = ahead;
-        return percent_decode(c->arena, str_slice(c->path, start, ahead.at - 1 - start), revision);
+        *revision = str_slice(c->path, start, ahead.at - 1 - start);
     }
     return true;
 }
@@ -46,14 +44,15 @@ static bool next_revision(struct cursor *c, struct str *revision)
 static bool next_repo(struct cursor *c, bool one_segment, struct str suffix, struct pattern_match *m)
 {
     m->repo_start = c->at;
+    m->has_repo = true;
     struct str last;
     if (one_segment) {
-        if (!next_decoded(c, &m->ns))
+        if (!next_filled(c, &m->ns))
             return false;
         m->name = (struct str){0};
         last = m->ns;
     } else {
-        if (!next_decoded(c, &m->ns) || !next_decoded(c, &m->name))
+        if (!next_filled(c, &m->ns) || !next_filled(c, &m->name))
             return false;
         last = m->name;
     }
@@ -62,7 +61,6 @@ static bool next_repo(struct cursor *c, bool one_segment, struct str suffix, str
     m->repo_end = c->at - 1 - suffix.len;
     if (!one_segment)
         m->name.len -= suffix.len;
-    m->has_repo = true;
     return true;
 }
 
@@ -99,34 +97,46 @@ static bool match_segment(struct cursor *c, struct str want, bool one_segment, s
     if (str_eq(want, STR("{rev}")))
         return next_revision(c, param);
     if (str_eq(want, STR("{path*}"))) {
-        struct str raw = str_from(c->path, c->at);
+        *param = str_from(c->path, c->at);
         c->at = c->path.len + 1;
-        return percent_decode(c->arena, raw, param);
+        return true;
     }
-    if (!next_decoded(c, param))
+    if (!next_filled(c, param))
         return false;
     enum repo_kind kind;
     return !str_eq(want, STR("{kind}")) || (str_ends(*param, STR("s")) && repo_kind_parse(*param, &kind));
 }
 
-static bool match_with(struct arena *arena, struct str pattern, struct str path, bool one_segment,
-                       struct pattern_match *m)
+/* Whether the shape fits; what is found is not decoded yet, since most patterns that are tried fail. */
+static bool match_with(struct str pattern, struct str path, bool one_segment, struct pattern_match *m, size_t *params)
 {
-    struct cursor c = {.arena = arena, .path = path, .at = 1};
+    struct cursor c = {.path = path, .at = 1};
     struct str want;
-    size_t params = 0;
+    *params = 0;
     *m = (struct pattern_match){0};
     for (struct str rest = str_from(pattern, 1); str_cut(&rest, '/', &want);)
-        if (!match_segment(&c, want, one_segment, m, &params))
+        if (!match_segment(&c, want, one_segment, m, params))
             return false;
     return c.at > path.len;
 }
 
+static bool decode_found(struct arena *arena, struct pattern_match *m, size_t params)
+{
+    for (size_t i = 0; i < params; i++)
+        if (!percent_decode(arena, m->params[i], &m->params[i]))
+            return false;
+    return !m->has_repo ||
+           (percent_decode(arena, m->ns, &m->ns) && (!str_given(m->name) || percent_decode(arena, m->name, &m->name)));
+}
+
 bool pattern_match(struct arena *arena, const char *pattern, struct str path, struct pattern_match *out)
 {
+    size_t params;
     if (path.len == 0 || path.data[0] != '/')
         return false;
     struct str text = str_of(pattern);
-    bool names_repo = str_has(text, STR("{api}")) || str_has(text, STR("{web}"));
-    return match_with(arena, text, path, false, out) || (names_repo && match_with(arena, text, path, true, out));
+    /* has_repo: the walk came as far as a repo's name, so a one-segment id may fit where two segments did not. */
+    return (match_with(text, path, false, out, &params) ||
+            (out->has_repo && match_with(text, path, true, out, &params))) &&
+           decode_found(arena, out, params);
 }

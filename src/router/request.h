@@ -32,7 +32,7 @@ struct request {
     bool admitted; /* access_decide() has said yes to the route's action */
 };
 
-/* ---- for handlers ----------------------------------------------------------------------------- */
+/* For handlers. */
 
 /* The hub's address as this request's client sees it: the configured one, or from Host and X-Forwarded-Proto. */
 struct str request_base_url(struct request *rq);

@@ -22,8 +22,7 @@ struct ignore {
     struct rules rules;
 };
 
-/* ---- rules
- * ------------------------------------------------------------------------------------------------------------------ */
+/* Rules. */
 
 /* Checks the size, copies the text, and makes room for as many rules as it can have. */
 static enum status rules_start(struct arena *arena, struct str *text, struct rules *rules, const char *file,
@@ -59,8 +58,7 @@ static const struct rule *rules_find(const struct rules *rules, struct str path,
     return NULL;
 }
 
-/* ---- .gitattributes
- * --------------------------------------------------------------------------------------------------------- */
+/* .gitattributes. */
 
 static bool is_blank(char c)
 {
@@ -194,8 +192,7 @@ bool attributes_is_lfs(const struct attributes *attributes, struct str path)
     return rule && rule->yes;
 }
 
-/* ---- adding a rule
- * ---------------------------------------------------------------------------------------------------------- */
+/* Adding a rule. */
 
 static bool needs_quotes(struct str path)
 {
@@ -240,8 +237,7 @@ struct str attributes_add_lfs(struct arena *arena, struct str text, struct str p
     return arena_copy(arena, buf_view(&out));
 }
 
-/* ---- .gitignore
- * ------------------------------------------------------------------------------------------------------------- */
+/* .gitignore. */
 
 /* Spaces at the end count only behind a backslash; one carriage return there does not count. */
 static struct str trim_ignore_line(struct str line)

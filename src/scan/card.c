@@ -19,8 +19,7 @@ struct reader {
     struct error *err;
 };
 
-/* ---- the block
- * -------------------------------------------------------------------------------------------------------------- */
+/* The block. */
 
 static struct str next_line(struct str *rest)
 {
@@ -61,8 +60,7 @@ bool card_find(struct str readme, struct str *yaml, int *line)
     return false;
 }
 
-/* ---- events
- * ----------------------------------------------------------------------------------------------------------------- */
+/* Events. */
 
 static enum status bad_at(struct reader *r, enum status status, yaml_mark_t mark, const char *what)
 {
@@ -100,8 +98,7 @@ static enum status next_event(struct reader *r)
     return OK;
 }
 
-/* ---- counting and copying
- * --------------------------------------------------------------------------------------------------- */
+/* Counting and copying. */
 
 static enum status count_node(struct reader *r, size_t text, int depth)
 {
@@ -166,8 +163,7 @@ static enum status read_alias(struct reader *r, int depth, json_t **out)
     return copy_value(r, value, depth, out);
 }
 
-/* ---- scalars
- * ---------------------------------------------------------------------------------------------------------------- */
+/* Scalars. */
 
 static bool is_one_of(const char *text, const char *const *list)
 {
@@ -263,8 +259,7 @@ static enum status read_scalar(struct reader *r, int depth, json_t **out)
     return *out ? OK : bad(r, INVALID, "the text is not UTF-8");
 }
 
-/* ---- structure
- * -------------------------------------------------------------------------------------------------------------- */
+/* Structure. */
 
 static enum status read_value(struct reader *r, int depth, json_t **out);
 

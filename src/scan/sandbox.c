@@ -25,8 +25,7 @@
 #define SANITIZED 0
 #endif
 
-/* ---- Landlock
- * --------------------------------------------------------------------------------------------------------------- */
+/* Landlock. */
 
 /*
  * From the kernel's interface, as the system's headers may be older than the kernel. Each version of the interface
@@ -73,8 +72,7 @@ static enum status enter_landlock(struct error *err)
     return OK;
 }
 
-/* ---- limits
- * ----------------------------------------------------------------------------------------------------------------- */
+/* Limits. */
 
 static enum status limit(int resource, rlim_t most, struct error *err)
 {
@@ -92,8 +90,7 @@ static enum status enter_limits(struct error *err)
     return limit(RLIMIT_NOFILE, 0, err); /* those that are open stay so */
 }
 
-/* ---- seccomp
- * ---------------------------------------------------------------------------------------------------------------- */
+/* Seccomp. */
 
 /* sysinfo is what the C library's qsort() asks before it sorts much; it tells the machine's memory and load, nothing
  * more. */

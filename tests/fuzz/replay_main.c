@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Runs a fuzz target over the files of a folder (its seed corpus, and every input that once broke it), without libFuzzer. */
+/* Runs a fuzz target over the files of a folder (its seed corpus, and every input that once broke it), without
+ * libFuzzer. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -33,7 +34,8 @@ int main(int argc, char **argv)
     int count = 0;
     for (struct dirent *item; (item = readdir(folder));) {
         char path[4096];
-        if (item->d_name[0] == '.' || (size_t)snprintf(path, sizeof path, "%s/%s", argv[1], item->d_name) >= sizeof path)
+        if (item->d_name[0] == '.' ||
+            (size_t)snprintf(path, sizeof path, "%s/%s", argv[1], item->d_name) >= sizeof path)
             continue;
         if (replay(path)) {
             fprintf(stderr, "cannot read %s\n", path);

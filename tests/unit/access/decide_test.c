@@ -2,7 +2,7 @@
 #include "../identity/helper.h"
 #include "access/access.h"
 
-/* ---- who asks -------------------------------------------------------------------------------- */
+/* Who asks. */
 
 /* In the order of their rights towards the repo, which belongs to the organisation acme, or to ada where ada asks. */
 enum who { NO_ONE, STRANGER, READER, WRITER, ORG_ADMIN, ADA, HUB_ADMIN, READING_HUB_ADMIN, WHO };
@@ -68,7 +68,7 @@ static enum status ask(const struct door *door, const struct actor *actor, enum 
     return access_decide(conn, actor, action, object, err);
 }
 
-/* ---- the whole table ------------------------------------------------------------------------- */
+/* The whole table. */
 
 /*
  * One letter an action: + yes, s sign in first (401), h hidden (401 or 404 RepoNotFound), f your rights do not reach
@@ -160,7 +160,7 @@ static void the_door_answers_as_the_table_says(void **state)
                 check_row(&door, &table[i], visibility, disabled);
 }
 
-/* ---- what must hold whatever the table says -------------------------------------------------- */
+/* What must hold whatever the table says. */
 
 static bool allows(const struct door *door, const struct actor *actor, enum action action,
                    const struct access_object *object)
@@ -291,7 +291,7 @@ static void nobody_creates_in_a_name_space_that_does_not_exist(void **state)
     }
 }
 
-/* ---- the words ------------------------------------------------------------------------------- */
+/* The words. */
 
 static void a_hidden_repo_answers_exactly_like_a_missing_one(void **state)
 {

@@ -42,7 +42,7 @@ static bool about_repo(const struct route *route)
     return route->action >= ACT_SEE;
 }
 
-/* ---- what may be asked for less than ACT_READ, and why ---------------------------------------- */
+/* What may be asked for less than ACT_READ, and why. */
 
 static const struct {
     route_handler *handle;
@@ -85,7 +85,7 @@ static void routes_that_reach_bytes_need_the_right_to_read(void **state)
     each_route(check_open);
 }
 
-/* ---- what may change something without a key -------------------------------------------------- */
+/* What may change something without a key. */
 
 static const struct {
     route_handler *handle;
@@ -113,7 +113,7 @@ static void routes_that_change_something_need_a_key(void **state)
     each_route(check_change);
 }
 
-/* ---- that the door can be asked at all -------------------------------------------------------- */
+/* That the door can be asked at all. */
 
 static const char *check_object(const struct route *route)
 {
@@ -155,7 +155,7 @@ static void signed_addresses_still_ask_the_door(void **state)
     each_route(check_signed);
 }
 
-/* ---- that a path leads to one route ----------------------------------------------------------- */
+/* That a path leads to one route. */
 
 /* A path that the pattern is meant for. */
 static const char *sample_of(const char *pattern)
@@ -228,7 +228,7 @@ static void no_two_routes_take_the_same_request(void **state)
     each_route(check_alone);
 }
 
-/* ---- that these checks would notice ---- */
+/* That these checks would notice. */
 
 static enum status no_handler(struct request *rq, struct error *err)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "helper.h"
 
-/* ---- names ----------------------------------------------------------------------------------- */
+/* Names. */
 
 #define X48 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
@@ -66,7 +66,7 @@ static void names_that_only_look_reserved_are_free(void **state)
         add_user(*state, names[i]);
 }
 
-/* ---- accounts -------------------------------------------------------------------------------- */
+/* Accounts. */
 
 static void a_person_is_found_as_created(void **state)
 {
@@ -219,7 +219,7 @@ static void of_many_who_want_a_name_at_once_one_gets_it(void **state)
     assert_int_equal(1, event_count(*state));
 }
 
-/* ---- roles ----------------------------------------------------------------------------------- */
+/* Roles. */
 
 static void roles_have_names(void **state)
 {
@@ -348,7 +348,7 @@ static void new_repos_of_an_organisation_can_be_private_by_default(void **state)
     EXPECT(NOT_FOUND, org_set_default_private(town->db, STR("nowhere"), true, 0, err));
 }
 
-/* ---- events ---------------------------------------------------------------------------------- */
+/* Events. */
 
 static void every_change_appends_one_event_without_the_address(void **state)
 {

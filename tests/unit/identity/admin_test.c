@@ -18,7 +18,7 @@ enum status hub_data_open(const char *dir, struct db **out, struct error *err)
     return status;
 }
 
-/* ---- running a command ----------------------------------------------------------------------- */
+/* Running a command. */
 
 struct outcome {
     int status;
@@ -90,7 +90,7 @@ static struct str token_of(const char *output)
     return str_trim(str_of(output));
 }
 
-/* ---- what people do -------------------------------------------------------------------------- */
+/* What people do. */
 
 static void a_person_is_made_with_all_flags(void **state)
 {
@@ -208,7 +208,7 @@ static void names_that_cannot_be_are_refused(void **state)
     REFUSED("org", "create", "ada");
 }
 
-/* ---- the command line itself ----------------------------------------------------------------- */
+/* The command line itself. */
 
 static void flags_may_stand_anywhere(void **state)
 {

@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "helper.h"
 
-/* ---- the form of a token --------------------------------------------------------------------- */
+/* The form of a token. */
 
 static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -66,7 +66,7 @@ static void no_two_tokens_share_an_id_or_a_secret(void **state)
     assert_memory_not_equal(one.data + 17, two.data + 17, 32);
 }
 
-/* ---- signing in ------------------------------------------------------------------------------ */
+/* Signing in. */
 
 static void a_token_signs_its_person_in(void **state)
 {
@@ -166,7 +166,7 @@ static void what_no_header_could_carry_is_not_imported(void **state)
     assert_int_equal(1, event_count(town));
 }
 
-/* ---- the life of a key ----------------------------------------------------------------------- */
+/* The life of a key. */
 
 static void a_revoked_token_is_bad_credentials_and_others_go_on(void **state)
 {
@@ -282,7 +282,7 @@ static void a_signed_address_speaks_for_its_key_until_that_is_revoked(void **sta
     EXPECT(UNAUTHENTICATED, actor_of_key(conn, &town->arena, actor.key_id, &again, err));
 }
 
-/* ---- secrets --------------------------------------------------------------------------------- */
+/* Secrets. */
 
 static bool is_on_disk(struct folder *folder, struct str text)
 {

@@ -234,8 +234,7 @@ static inline void site_stop_and_check(struct site *site)
         assert_true(condition);                                                                                        \
     } while (0)
 
-/* ---- the client
- * --------------------------------------------------------------------------------------------------------- */
+/* The client. */
 
 static inline int dial(struct site *site)
 {

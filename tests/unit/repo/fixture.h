@@ -165,8 +165,7 @@ static inline const char *hex_of(struct place *p, struct oid oid)
     return arena_cstr(&p->arena, oid_hex(&p->arena, &oid));
 }
 
-/* ---- commits: "+path=content" puts, "-path" removes, "*path" puts a pointer whose size is the length of the path
- * ---------- */
+/* Commits: "+path=content" puts, "-path" removes, "*path" puts a pointer whose size is the length of the path. */
 
 static inline void fake_sha256(const char *name, uint8_t out[SHA256_SIZE])
 {
@@ -228,8 +227,7 @@ static inline void branch_from(struct place *p, const char *name, const char *st
     assert_ok(p, ref_create(p->db, &p->repo, full, &target, false, PERSON, &p->err));
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------------------------------------ */
+/* Reading. */
 
 static inline struct entry find(struct place *p, const char *revision, const char *path)
 {

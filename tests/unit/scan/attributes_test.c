@@ -43,8 +43,7 @@ static bool is_ignored(const char *text, const char *path)
     return ignore_matches(ignore, str_of(path));
 }
 
-/* ---- agreeing with git
- * ------------------------------------------------------------------------------------------------------ */
+/* Agreeing with git. */
 
 static void must_agree_on_lfs(struct str text, const struct str *paths, size_t count)
 {
@@ -279,8 +278,7 @@ static void tables_of_exclusions_agree_with_git(void **state)
         must_agree_on_ignored(str_of(texts[i]), table_paths, ITEMS(table_paths));
 }
 
-/* ---- and on what nobody thought of
- * ------------------------------------------------------------------------------------------ */
+/* And on what nobody thought of. */
 
 static uint32_t random_state;
 
@@ -366,8 +364,7 @@ static void random_exclusions_agree_with_git(void **state)
     }
 }
 
-/* ---- adding rules
- * ----------------------------------------------------------------------------------------------------------- */
+/* Adding rules. */
 
 static const struct str odd_names[] = {
     STR("model.bin"),
@@ -425,8 +422,7 @@ static void an_added_rule_leaves_the_others_as_they_are(void **state)
     assert_string_equal("/a filter=lfs diff=lfs merge=lfs -text\n", arena_cstr(&arena, text));
 }
 
-/* ---- limits
- * ----------------------------------------------------------------------------------------------------------------- */
+/* Limits. */
 
 static struct str repeated(const char *piece, size_t count)
 {

@@ -173,8 +173,7 @@ static void depth_size_and_number_are_limited(void **state)
     reads("---\na: [[[x]]]\n---", "{\"a\":[[[\"x\"]]]}");
 }
 
-/* ---- validate
- * --------------------------------------------------------------------------------------------------------------- */
+/* Validate. */
 
 static struct card_report report_on(const char *readme, const char *kind)
 {
@@ -248,7 +247,7 @@ static void bad_yaml_is_one_error_with_its_position(void **state)
     has_error("---\na: 1\na: 2\n---\n", "model", "line 3, column 1");
 }
 
-/* ---- tags -------------------------------------------------------------------------------------- */
+/* Tags. */
 
 static void keep_tag(void *context, struct str tag)
 {

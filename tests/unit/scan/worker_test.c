@@ -97,8 +97,7 @@ static void a_header_beyond_the_limit_starts_no_child(void **state)
     assert_int_equal(TOO_LARGE, scan_safetensors(buf_view(&text), NULL, &out, &err));
 }
 
-/* ---- children that misbehave
- * ------------------------------------------------------------------------------------------------ */
+/* Children that misbehave. */
 
 static void a_child_that_hangs_is_stopped(void **state)
 {
@@ -196,8 +195,7 @@ static void a_worker_starts_no_workers(void **state)
     assert_int_equal(OK, scan_safetensors(STR("{}"), NULL, &out, &err));
 }
 
-/* ---- the sandbox
- * ------------------------------------------------------------------------------------------------------------ */
+/* The sandbox. */
 
 static int end_of(const char *task)
 {
