@@ -48,16 +48,12 @@ CONSTANT(write_safetensors, v->summary.safetensors.len ? jw_raw(w, v->summary.sa
 CONSTANT(write_sha, v->has_revision ? jw_str(w, oid_hex(v->rq->arena, &v->revision.commit)) : jw_null(w))
 CONSTANT(write_runtime, (jw_object(w), jw_key_str(w, "stage", STR("NO_APP_FILE")), jw_end(w)))
 
-static const char used_sql[] = "SELECT COALESCE(SUM(o.size), 0) FROM object_hold h JOIN object o ON o.id = h.object_id "
-                               "WHERE h.repo_id = ?";
-
 static enum status write_used_storage(struct view *v, struct json_writer *w, struct error *err)
 {
-    auto_stmt struct stmt *used = NULL;
-    TRY(db_prepare(v->rq->db, used_sql, &used, err));
-    stmt_bind_int(used, 1, v->repo->id);
-    jw_int(w, stmt_next(used) ? stmt_int(used, 0) : 0);
-    return stmt_end(used, err);
+    int64_t bytes;
+    TRY(store_repo_bytes(v->rq->db, v->repo->id, &bytes, err));
+    jw_int(w, bytes);
+    return OK;
 }
 
 static void write_sibling(struct view *v, struct json_writer *w, const struct entry *entry)
@@ -199,6 +195,14 @@ static enum status add_expanded(struct info_fields *out, enum repo_kind kind, st
         }
     }
     return unknown_expand(kind, err);
+}
+
+bool info_fields_have(const struct info_fields *fields, const char *name)
+{
+    for (size_t i = 0; i < FIELDS; i++)
+        if (strcmp(fields_table[i].name, name) == 0)
+            return fields->set >> i & 1;
+    return false;
 }
 
 static void add_field(struct info_fields *out, const char *name)

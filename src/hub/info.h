@@ -16,6 +16,9 @@ struct info_fields {
 enum status info_fields_read(struct request *rq, enum repo_kind kind, bool list, struct info_fields *out,
                              struct error *err);
 
+/* Whether the answer has the field of that name. */
+bool info_fields_have(const struct info_fields *fields, const char *name);
+
 /* Writes one repo. revision NULL means main. */
 enum status info_write(struct request *rq, struct json_writer *w, const struct repo *repo,
                        const struct revision *revision, const struct info_fields *fields, struct error *err);

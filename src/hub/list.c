@@ -7,6 +7,7 @@
 
 #define PAGE_MOST 1000
 #define PAGE_USUAL 100
+#define PAGE_WITH_FILES 100 /* each repo then lists all its files */
 #define FILTERS_MOST 32
 
 /*
@@ -227,6 +228,8 @@ enum status list_repos(struct request *rq, struct error *err)
     TRY(read_search(&s, err));
     TRY(read_page(rq, &page, err));
     TRY(info_fields_read(rq, s.kind, true, &fields, err));
+    if (info_fields_have(&fields, "siblings") && page.limit > PAGE_WITH_FILES)
+        page.limit = PAGE_WITH_FILES;
     jw_array(&w);
     if (!s.nothing)
         TRY(write_page(&s, &page, &fields, &w, err));

@@ -194,22 +194,15 @@ enum status repos_auth_check(struct request *rq, struct error *err)
 }
 
 static const char owned_sql[] = "SELECT id FROM repo WHERE owner_id = ? AND id < ? ORDER BY id DESC LIMIT ?";
-static const char storage_sql[] =
-    "SELECT COALESCE(SUM(o.size), 0) FROM object_hold h JOIN object o ON o.id = h.object_id "
-    "WHERE h.repo_id = ?";
-
 static enum status write_owned(struct request *rq, struct json_writer *w, int64_t repo_id, struct error *err)
 {
     struct repo repo;
-    auto_stmt struct stmt *storage = NULL;
+    int64_t bytes;
     TRY(repo_get(rq->db, rq->arena, repo_id, &repo, err));
     struct access_object object = repo_access(&repo);
     if (access_decide(rq->db, &rq->actor, ACT_SEE, &object, NULL) != OK)
         return OK;
-    TRY(db_prepare(rq->db, storage_sql, &storage, err));
-    stmt_bind_int(storage, 1, repo_id);
-    int64_t bytes = stmt_next(storage) ? stmt_int(storage, 0) : 0;
-    TRY(stmt_end(storage, err));
+    TRY(store_repo_bytes(rq->db, repo_id, &bytes, err));
     jw_object(w);
     jw_key_str(w, "id", repo.full_name);
     jw_key_str(w, "type", repo_kind_name(repo.kind));

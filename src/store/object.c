@@ -39,6 +39,9 @@ static const char lookup_sql[] = "SELECT object.id, object.size FROM object"
 static const char object_exists_sql[] = "SELECT size FROM object WHERE id = ?";
 static const char hold_sql[] = "INSERT INTO object_hold (repo_id, object_id, created_us) VALUES (?, ?, ?)"
                                " ON CONFLICT (repo_id, object_id) DO NOTHING";
+static const char repo_bytes_sql[] =
+    "SELECT COALESCE(SUM(o.size), 0) FROM object_hold h JOIN object o ON o.id = h.object_id "
+    "WHERE h.repo_id = ?";
 static const char release_sql[] = "DELETE FROM object_hold WHERE repo_id = ?";
 static const char release_parts_sql[] =
     "DELETE FROM upload_part WHERE upload_id IN (SELECT id FROM upload WHERE repo_id = ?)";
@@ -88,6 +91,15 @@ enum status store_hold(struct db_conn *tx, int64_t repo_id, int64_t object_id, s
     stmt_bind_int(hold, 2, object_id);
     stmt_bind_int(hold, 3, now_us());
     return stmt_run(hold, err);
+}
+
+enum status store_repo_bytes(struct db_conn *conn, int64_t repo_id, int64_t *bytes, struct error *err)
+{
+    auto_stmt struct stmt *sum = NULL;
+    TRY(db_prepare(conn, repo_bytes_sql, &sum, err));
+    stmt_bind_int(sum, 1, repo_id);
+    *bytes = stmt_next(sum) ? stmt_int(sum, 0) : 0;
+    return stmt_end(sum, err);
 }
 
 enum status store_release_repo(struct db_conn *tx, int64_t repo_id, struct error *err)

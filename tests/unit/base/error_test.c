@@ -35,12 +35,12 @@ static void a_long_message_is_cut_between_characters(void **state)
 {
     (void)state;
     for (int shift = 0; shift < 5; shift++) {
-        char text[700];
+        struct error err;
+        char text[sizeof err.message + 100];
         memset(text, 'x', sizeof text);
         for (size_t i = (size_t)shift; i + 4 < sizeof text; i += 4)
             memcpy(text + i, "\xF0\x9F\x97\xBB", 4);
         text[sizeof text - 1] = '\0';
-        struct error err;
         fail(&err, INVALID, NULL, "%s", text);
         assert_true(strlen(err.message) > sizeof err.message - 5);
         assert_true(str_is_utf8(str_of(err.message)));
