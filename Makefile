@@ -52,7 +52,7 @@ soak: all test-deps ## the long tests: 200 rounds of kill -9, a file over 5 GiB
 		tests/e2e/test_crash.py tests/e2e/test_big.py
 
 bench: all test-deps ## measure against nginx and the plain pipeline; prints a table of ratios
-	@test -x /usr/sbin/nginx || scripts/apt-install nginx-light
+	@scripts/apt-install nginx-light wrk
 	@.venv/bin/python bench/run.py
 
 fuzz: deps ## run every fuzz target for a minute (FUZZ_SECONDS)

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "hub/handlers.h"
+#include "hub/siblings.h"
 
 enum { M = 1 << KIND_MODEL, D = 1 << KIND_DATASET, S = 1 << KIND_SPACE, ALL = M | D | S };
 enum { ALONE = 1, LIST = 2, FULL = 4 }; /* in the answer about one repo, in listings, in listings with full=true */
@@ -56,42 +57,11 @@ static enum status write_used_storage(struct view *v, struct json_writer *w, str
     return OK;
 }
 
-static void write_sibling(struct view *v, struct json_writer *w, const struct entry *entry)
-{
-    struct arena *arena = v->rq->arena;
-    jw_object(w);
-    jw_key_str(w, "rfilename", entry->path);
-    if (v->fields->blobs) {
-        jw_key_int(w, "size", entry->size);
-        jw_key_str(w, "blobId", oid_hex(arena, &entry->oid));
-        if (entry->is_lfs) {
-            jw_key(w, "lfs");
-            jw_object(w);
-            jw_key_str(w, "sha256", hex_encode(arena, entry->sha256, SHA256_SIZE));
-            jw_key_int(w, "size", entry->size);
-            jw_key_int(w, "pointerSize", entry->pointer_size);
-            jw_end(w);
-        }
-    }
-    jw_end(w);
-}
-
 static enum status write_siblings(struct view *v, struct json_writer *w, struct error *err)
 {
-    struct request *rq = v->rq;
-    struct listing how = {.recursive = true, .limit = 10000, .names_only = !v->fields->blobs};
-    struct entry *entries;
-    size_t count;
+    if (v->has_revision)
+        return siblings_write(v->rq, w, v->repo->id, &v->revision.commit, v->fields->blobs, err);
     jw_array(w);
-    for (bool more = v->has_revision; more;) {
-        TRY(entry_list(rq->db, rq->arena, v->repo->id, &v->revision.commit, STR(""), &how, &entries, &count, &more,
-                       err));
-        for (size_t i = 0; i < count; i++)
-            if (!entries[i].is_folder)
-                write_sibling(v, w, &entries[i]);
-        if (count > 0)
-            how.after = entries[count - 1].path;
-    }
     jw_end(w);
     return OK;
 }
