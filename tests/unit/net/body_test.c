@@ -2,22 +2,6 @@
 /* Request bodies: read, refused, dropped, announced and never sent. */
 #include "fixture.h"
 
-static int start(void **state)
-{
-    struct site *site = calloc(1, sizeof *site);
-    site->grace_seconds = 20;
-    site_start(site);
-    *state = site;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    site_stop_and_check(*state);
-    free(*state);
-    return 0;
-}
-
 static void say_zeros(int fd, size_t len)
 {
     static const char zeros[64 << 10];
@@ -228,7 +212,7 @@ static void bytes_in_and_out_are_counted(void **state)
     assert_int_equal(stats.bytes_out, 4);
 }
 
-#define WITH_SITE(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define WITH_SITE(test) cmocka_unit_test_setup_teardown(test, site_setup, site_teardown)
 
 int main(void)
 {

@@ -347,4 +347,21 @@ static inline void ask_bytes(struct site *site, const char *data, size_t len, st
 
 #define ASK(site, literal, answer) ask_bytes(site, literal, sizeof(literal) - 1, answer)
 
+/* A site with the server's own patience, for a test that needs no other: set-up and tear-down of cmocka. */
+static __attribute__((unused)) int site_setup(void **state)
+{
+    struct site *site = calloc(1, sizeof *site);
+    site->grace_seconds = 20;
+    site_start(site);
+    *state = site;
+    return 0;
+}
+
+static __attribute__((unused)) int site_teardown(void **state)
+{
+    site_stop_and_check(*state);
+    free(*state);
+    return 0;
+}
+
 #endif

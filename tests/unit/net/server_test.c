@@ -2,22 +2,6 @@
 /* What a client that behaves gets. */
 #include "fixture.h"
 
-static int start(void **state)
-{
-    struct site *site = calloc(1, sizeof *site);
-    site->grace_seconds = 20;
-    site_start(site);
-    *state = site;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    site_stop_and_check(*state);
-    free(*state);
-    return 0;
-}
-
 static void a_get_is_answered_with_a_length_a_date_and_the_peers_address(void **state)
 {
     auto_answer struct answer answer = {0};
@@ -223,7 +207,7 @@ static void addresses_that_cannot_be_listened_on_are_refused(void **state)
     }
 }
 
-#define WITH_SITE(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define WITH_SITE(test) cmocka_unit_test_setup_teardown(test, site_setup, site_teardown)
 
 int main(void)
 {

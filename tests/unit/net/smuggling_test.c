@@ -148,22 +148,6 @@ static const struct raw good[] = {
     RAW("a GET with a body", 200, "GET /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab"),
 };
 
-static int start(void **state)
-{
-    struct site *site = calloc(1, sizeof *site);
-    site->grace_seconds = 20;
-    site_start(site);
-    *state = site;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    site_stop_and_check(*state);
-    free(*state);
-    return 0;
-}
-
 static const char follower[] = "GET /smuggled HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 
 /* Says the request with another right behind it; the number of answers that come until the end of the stream. */
@@ -261,7 +245,7 @@ static void more_than_a_hundred_headers_are_refused_and_a_hundred_are_not(void *
     }
 }
 
-#define WITH_SITE(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define WITH_SITE(test) cmocka_unit_test_setup_teardown(test, site_setup, site_teardown)
 
 int main(void)
 {
