@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "admin.h"
 #include "care.h"
+#include "du.h"
+#include "gc.h"
 #include "routes.h"
 #include "scan/worker.h"
 #include "serve.h"
@@ -13,6 +15,8 @@ static const char help[] = "cairn " CAIRN_VERSION " - a self-hosted hub for open
                            "  cairn admin    people, organisations and tokens\n"
                            "  cairn fsck     check everything that is kept\n"
                            "  cairn backup   copy everything that is kept\n"
+                           "  cairn gc       remove what nobody needs any more\n"
+                           "  cairn du       how much room a repo takes\n"
                            "  cairn routes   list what the hub answers to\n"
                            "\n"
                            "cairn COMMAND --help tells more about each.\n";
@@ -21,8 +25,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"serve", serve_main},   {"admin", admin_main},   {"fsck", fsck_main}, {"backup", backup_main},
-    {"routes", routes_main}, {"worker", worker_main}, /* started by the server itself, in a sandbox */
+    {"serve", serve_main}, {"admin", admin_main},   {"fsck", fsck_main},     {"backup", backup_main}, {"gc", gc_main},
+    {"du", du_main},       {"routes", routes_main}, {"worker", worker_main}, /* started by the server, in a sandbox */
 };
 
 int main(int argc, char **argv)

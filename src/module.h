@@ -20,6 +20,7 @@ struct hub {
     struct store *store;
     struct str public_url;      /* without trailing slash; absent: taken from each request's Host */
     uint8_t signing_secret[32]; /* of upload addresses */
+    bool xet;                   /* tell clients of Xet; its addresses are there in any case */
     struct http_server *server;
     int64_t started_us;
 };

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "hub/hub.h"
 #include "module.h"
+#include "xet/xet.h"
 #include <stdio.h>
 
 /*
@@ -17,6 +18,7 @@ const struct module *const modules[] = {
     &store_module,    /* large files, by content */
     &repo_module,     /* names, git objects, refs */
     &hub_module,      /* the Hub protocol */
+    &xet_module,      /* the storage behind it, for clients that speak Xet */
     NULL,
 };
 

@@ -177,27 +177,37 @@ static void raise_file_limit(void)
 static const char help[] =
     "cairn serve - run the hub\n"
     "\n"
-    "  cairn serve [--data DIR] [--listen HOST:PORT] [--public-url URL]\n"
+    "  cairn serve [--data DIR] [--listen HOST:PORT] [--public-url URL] [--xet on|off]\n"
     "\n"
     "  --data DIR          where everything is kept; made when missing          (./data)\n"
     "  --listen HOST:PORT  only this machine can reach it unless you say else   (127.0.0.1:8080)\n"
     "  --public-url URL    the address that people use, when a proxy stands in front (taken from each request)\n"
+    "  --xet on|off        off: do not tell clients that large files can travel as Xet chunks   (on)\n"
+    "                      Xet itself stays, because new clients upload by it without asking\n"
     "\n"
-    "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL.\n"
+    "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL, CAIRN_XET.\n"
     "Stops on SIGTERM or SIGINT, after the requests in flight. Logs one JSON object a line on standard error.\n"
     "Nobody can sign in until you make a person: see cairn admin --help.\n";
 
+static enum status read_switch(const char *value, bool *on, struct error *err)
+{
+    *on = strcmp(value, "on") == 0;
+    return *on || strcmp(value, "off") == 0 ? OK : fail(err, INVALID, NULL, "--xet is on or off, not \"%s\"", value);
+}
+
 int serve_main(int argc, char **argv)
 {
-    const char *data = "data", *listen = "127.0.0.1:8080", *public_url = NULL;
-    const struct option_spec specs[] = {{"data", &data}, {"listen", &listen}, {"public-url", &public_url}};
+    const char *data = "data", *listen = "127.0.0.1:8080", *public_url = NULL, *xet = "on";
+    const struct option_spec specs[] = {
+        {"data", &data}, {"listen", &listen}, {"public-url", &public_url}, {"xet", &xet}};
     struct error err = {0};
     size_t rest;
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         fputs(help, stdout);
         return 0;
     }
-    if (options_read(argc, argv, specs, 3, NULL, 0, &rest, &err) != OK) {
+    bool xet_on = false;
+    if (options_read(argc, argv, specs, 4, NULL, 0, &rest, &err) != OK || read_switch(xet, &xet_on, &err) != OK) {
         fprintf(stderr, "cairn serve: %s (see cairn serve --help)\n", err.message);
         return 2;
     }
@@ -206,7 +216,7 @@ int serve_main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
 
-    struct hub hub = {.started_us = monotonic_us(), .public_url = str_of(public_url)};
+    struct hub hub = {.started_us = monotonic_us(), .public_url = str_of(public_url), .xet = xet_on};
     if (str_ends(hub.public_url, STR("/")))
         hub.public_url.len--;
     auto_fd int lock = -1;

@@ -147,3 +147,14 @@ struct str arena_printf(struct arena *arena, const char *format, ...)
     va_end(args);
     return result;
 }
+
+void *array_room(struct arena *arena, void *items, size_t count, size_t *capacity, size_t item_size)
+{
+    if (count < *capacity)
+        return items;
+    *capacity = *capacity ? 2 * *capacity : 16;
+    void *room = arena_array(arena, *capacity, item_size);
+    if (count)
+        memcpy(room, items, count * item_size);
+    return room;
+}

@@ -23,4 +23,7 @@ struct str arena_copy(struct arena *arena, struct str s);               /* the c
 char *arena_cstr(struct arena *arena, struct str s);                    /* the same, as a C string */
 struct str arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Room for one more item at the end of an array that lives in arena; the array doubles. */
+void *array_room(struct arena *arena, void *items, size_t count, size_t *capacity, size_t item_size);
+
 #endif

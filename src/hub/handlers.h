@@ -30,6 +30,14 @@ enum status kind_of(struct str name, enum repo_kind *out, struct error *err);
 /* "https://hub/datasets/ns/name" */
 struct str repo_url(struct request *rq, enum repo_kind kind, struct str full_name);
 
+/* Whether clients are told of Xet for this repo: where they are not, they fetch and send files whole. Its addresses
+ * answer all the same, as new clients upload by them without asking (xet-protocol 1.2). */
+bool xet_advertised(const struct request *rq, const struct repo *repo);
+/* The Xet hash of a large file as its text; absent where it has none or clients are not told of it. */
+enum status xet_hash_told(struct request *rq, const uint8_t sha256[SHA256_SIZE], struct str *out, struct error *err);
+/* Where a client gets a token for rq's repo at a revision; scope is "read" or "write". */
+struct str xet_token_url(struct request *rq, const char *scope, struct str revision);
+
 /* The revision in params[index], resolved. */
 enum status request_revision(struct request *rq, size_t index, struct revision *out, struct error *err);
 

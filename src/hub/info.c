@@ -31,7 +31,6 @@ typedef enum status field_writer(struct view *v, struct json_writer *w, struct e
 
 CONSTANT(write_null, jw_null(w))
 CONSTANT(write_zero, jw_int(w, 0))
-CONSTANT(write_false, jw_bool(w, false))
 CONSTANT(write_empty_list, (jw_array(w), jw_end(w)))
 CONSTANT(write_author, jw_str(w, v->repo->ns))
 CONSTANT(write_private, jw_bool(w, v->repo->visibility == VISIBILITY_PRIVATE))
@@ -40,6 +39,7 @@ CONSTANT(write_gated, v->repo->gated.len ? jw_str(w, v->repo->gated) : jw_bool(w
 CONSTANT(write_created, jw_str(w, time_iso(v->rq->arena, v->repo->created_us)))
 CONSTANT(write_modified, jw_str(w, time_iso(v->rq->arena, v->repo->updated_us)))
 CONSTANT(write_sdk, jw_str(w, v->repo->sdk))
+CONSTANT(write_xet_enabled, jw_bool(w, xet_advertised(v->rq, v->repo)))
 CONSTANT(write_tags, jw_raw(w, v->summary.tags))
 CONSTANT(write_card, jw_raw(w, v->summary.card))
 CONSTANT(write_pipeline, v->summary.pipeline.len ? jw_str(w, v->summary.pipeline) : jw_null(w))
@@ -141,7 +141,7 @@ static const struct {
     {"subdomain", S, 0, write_null},
     {"resourceGroup", ALL, 0, write_null},
     {"gitalyUid", ALL, 0, write_null},
-    {"xetEnabled", ALL, 0, write_false},
+    {"xetEnabled", ALL, ALONE, write_xet_enabled},
     {"securityRepoStatus", M, 0, write_security},
 };
 #define FIELDS (sizeof fields_table / sizeof *fields_table)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* git-lfs batch API and the transfers behind it (hub-protocol 1.6, 1.13). */
+#include "base/path.h"
 #include "base/text.h"
 #include "hub/handlers.h"
 #include "hub/part_claims.h"
 #include "hub/transfer_url.h"
+#include "xet/token.h"
 
 #define BATCH_BODY_LIMIT (4 << 20)
 #define BATCH_OBJECTS 1000
@@ -19,8 +21,10 @@ static void lfs_type_reply(struct request *rq, struct buf *body)
 struct batch {
     struct request *rq;
     struct json_writer w;
-    bool upload, multipart;
-    int64_t parts; /* addresses written so far */
+    bool upload, multipart, xet;
+    int64_t parts;          /* addresses written so far */
+    struct str xet_refresh; /* where another token is to be had */
+    struct xet_grant xet_grant;
 };
 
 static void write_action(struct json_writer *w, const char *name, struct str href)
@@ -69,6 +73,24 @@ static void write_parts(struct batch *b, const struct parts_plan *plan, int64_t 
     jw_end(&b->w);
 }
 
+/* One token serves all objects of a batch. There is nothing to verify afterwards: the shard names the SHA-256, and is
+ * refused when its bytes do not have it. */
+static void write_xet_upload(struct batch *b)
+{
+    struct request *rq = b->rq;
+    jw_key(&b->w, "upload");
+    jw_object(&b->w);
+    jw_key_str(&b->w, "href", b->xet_refresh);
+    jw_key(&b->w, "header");
+    jw_object(&b->w);
+    jw_key_str(&b->w, "X-Xet-Cas-Url", b->xet_grant.cas_url);
+    jw_key_str(&b->w, "X-Xet-Access-Token", b->xet_grant.token);
+    jw_key_str(&b->w, "X-Xet-Token-Expiration", arena_printf(rq->arena, "%lld", (long long)b->xet_grant.expires_s));
+    jw_key_str(&b->w, "X-Xet-Session-Id", rq->id);
+    jw_end(&b->w);
+    jw_end(&b->w);
+}
+
 static enum status write_upload(struct batch *b, struct str oid, const uint8_t *sha256, int64_t size, struct error *err)
 {
     struct request *rq = b->rq;
@@ -95,11 +117,15 @@ static enum status write_upload(struct batch *b, struct str oid, const uint8_t *
     }
     jw_key(&b->w, "actions");
     jw_object(&b->w);
-    if (parts)
-        write_parts(b, &plan, size);
-    else
-        write_transfer(b, "upload", "put", oid, size);
-    write_transfer(b, "verify", "verify", oid, size);
+    if (b->xet) {
+        write_xet_upload(b);
+    } else {
+        if (parts)
+            write_parts(b, &plan, size);
+        else
+            write_transfer(b, "upload", "put", oid, size);
+        write_transfer(b, "verify", "verify", oid, size);
+    }
     jw_end(&b->w);
     return OK;
 }
@@ -161,6 +187,28 @@ static bool any_in_parts(const json_t *objects)
     return false;
 }
 
+/* The branch that the objects are for, as a token's address names it. No right hangs on it: for a name that cannot be,
+ * main does. */
+static struct str branch_of(const json_t *body)
+{
+    struct str name = json_get_str(json_object_get(body, "ref"), "name");
+    if (str_starts(name, STR("refs/heads/")))
+        name = str_from(name, strlen("refs/heads/"));
+    return str_given(name) && ref_name_check(name, NULL) == OK ? name : STR("main");
+}
+
+/* What the answer to an upload names. Xet spares the most bytes, where the client says that it speaks it. */
+static void choose_transfer(struct batch *b, const json_t *body)
+{
+    const json_t *transfers = json_object_get(body, "transfers");
+    b->xet = xet_advertised(b->rq, &b->rq->repo) && lists(transfers, "xet");
+    b->multipart = !b->xet && lists(transfers, "multipart") && any_in_parts(json_object_get(body, "objects"));
+    if (b->xet) {
+        b->xet_grant = xet_grant(b->rq, true);
+        b->xet_refresh = xet_token_url(b->rq, "write", branch_of(body));
+    }
+}
+
 /* POST /{web}.git/info/lfs/objects/batch. Uploads ask the door again: who may propose a change may send its bytes. */
 enum status lfs_batch(struct request *rq, struct error *err)
 {
@@ -178,13 +226,13 @@ enum status lfs_batch(struct request *rq, struct error *err)
     if (b.upload) {
         struct access_object object = repo_access(&rq->repo);
         TRY(access_decide(rq->db, &rq->actor, ACT_PROPOSE, &object, err));
+        choose_transfer(&b, body);
     }
-    b.multipart = b.upload && lists(json_object_get(body, "transfers"), "multipart") && any_in_parts(objects);
 
     auto_buf struct buf out = {0};
     b.w = jw_to(&out);
     jw_object(&b.w);
-    jw_key_str(&b.w, "transfer", b.multipart ? STR("multipart") : STR("basic"));
+    jw_key_str(&b.w, "transfer", b.xet ? STR("xet") : b.multipart ? STR("multipart") : STR("basic"));
     jw_key_str(&b.w, "hash_algo", STR("sha256"));
     jw_key(&b.w, "objects");
     jw_array(&b.w);

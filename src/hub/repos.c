@@ -180,6 +180,12 @@ enum status repos_settings(struct request *rq, struct error *err)
         if (!known)
             return fail(err, INVALID, NULL, "\"gated\" must be one of [auto, manual, false]");
     }
+    const json_t *xet = json_object_get(body, "xetEnabled");
+    bool xet_enabled = json_is_true(xet);
+    if (xet && !json_is_boolean(xet))
+        return fail(err, INVALID, NULL, "\"xetEnabled\" must be true or false");
+    if (xet)
+        settings.xet_enabled = &xet_enabled;
     TRY(repo_set(rq->hub->db, &rq->repo, &settings, rq->actor.account.id, err));
     request_reply_empty(rq);
     return OK;

@@ -4,6 +4,7 @@
 #include "base/time.h"
 #include "hub/handlers.h"
 #include "net/range.h"
+#include "router/reply.h"
 
 static struct str file_name_of(struct str path)
 {
@@ -55,11 +56,6 @@ struct body {
     int64_t object_id;
 };
 
-static void release_view(void *view)
-{
-    store_view_close(view);
-}
-
 static enum status reply_body(struct request *rq, const struct body *body, struct str etag, struct str type,
                               struct error *err)
 {
@@ -83,19 +79,17 @@ static enum status reply_body(struct request *rq, const struct body *body, struc
     }
     struct store_view *view;
     TRY(store_view_open(rq->hub->store, rq->db, body->object_id, offset, length, &view, err));
-    struct http_extent *extents = arena_array(rq->arena, view->count ? view->count : 1, sizeof *extents);
-    for (size_t i = 0; i < view->count; i++)
-        extents[i] = (struct http_extent){view->pieces[i].fd, view->pieces[i].offset, view->pieces[i].length, NULL};
-    reply_extents(rq->http, status, type, extents, view->count, release_view, view);
+    request_reply_view(rq, status, type, length, view);
     return OK;
 }
 
-static enum status find_file(struct request *rq, struct entry *entry, struct error *err)
+static enum status find_file(struct request *rq, struct entry *entry, struct str *commit, struct error *err)
 {
     struct revision revision;
     TRY(request_revision(rq, 0, &revision, err));
+    *commit = oid_hex(rq->arena, &revision.commit);
     /* Also on the 404 below: without it clients cannot remember that the file is not there. */
-    reply_header(rq->http, "X-Repo-Commit", "%.*s", STR_ARG(oid_hex(rq->arena, &revision.commit)));
+    reply_header(rq->http, "X-Repo-Commit", "%.*s", STR_ARG(*commit));
     enum status found = rq->params[1].len == 0 ? NOT_FOUND
                                                : entry_find(rq->db, rq->arena, rq->repo.id, &revision.commit,
                                                             rq->params[1], false, entry, err);
@@ -121,7 +115,48 @@ static void reply_tamely(struct request *rq)
     reply_header(rq->http, "Content-Security-Policy", "default-src 'none'; sandbox");
 }
 
-static enum status reply_file(struct request *rq, const struct entry *entry, bool follow_pointer, struct error *err)
+/* Xet clients fetch the file from the CAS by what these say (xet-protocol 1.5); others take the bytes that follow. */
+static enum status reply_xet_headers(struct request *rq, const struct entry *entry, struct str commit, struct str *hash,
+                                     struct error *err)
+{
+    TRY(xet_hash_told(rq, entry->sha256, hash, err));
+    if (!str_given(*hash))
+        return OK;
+    reply_header(rq->http, "X-Xet-Hash", "%.*s", STR_ARG(*hash));
+    reply_header(rq->http, "Link",
+                 "<%.*s>; rel=\"xet-auth\", <%.*s/xet/v1/reconstructions/%.*s>; rel=\"xet-reconstruction-info\"",
+                 STR_ARG(xet_token_url(rq, "read", commit)), STR_ARG(request_base_url(rq)), STR_ARG(*hash));
+    reply_header(rq->http, "Vary", "Accept");
+    return OK;
+}
+
+#define XET_INFO_TYPE "application/vnd.xet-fileinfo+json"
+
+static bool wants_xet_info(struct request *rq)
+{
+    struct str accept = http_header(rq->http, "accept");
+    for (struct str item, type; str_cut(&accept, ',', &item);)
+        if (str_cut(&item, ';', &type) && str_eq_nocase(str_trim(type), STR(XET_INFO_TYPE)))
+            return true;
+    return false;
+}
+
+/* Where the file is instead of its bytes, for clients that ask so (the JavaScript one): the headers say the most. As
+ * this is not the file, neither a range nor the file's ETag apply. */
+static void reply_xet_info(struct request *rq, struct str hash, int64_t size, struct str etag)
+{
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    jw_object(&w);
+    jw_key_str(&w, "hash", hash);
+    jw_key_int(&w, "size", size);
+    jw_key_str(&w, "etag", etag);
+    jw_end(&w);
+    reply_buf(rq->http, 200, STR(XET_INFO_TYPE), &body);
+}
+
+static enum status reply_file(struct request *rq, const struct entry *entry, struct str commit, bool follow_pointer,
+                              struct error *err)
 {
     struct body body = {.size = entry->size};
     struct str etag = arena_printf(rq->arena, "\"%.*s\"", STR_ARG(oid_hex(rq->arena, &entry->oid)));
@@ -135,6 +170,12 @@ static enum status reply_file(struct request *rq, const struct entry *entry, boo
         etag = arena_printf(rq->arena, "\"%.*s\"", STR_ARG(hex_encode(rq->arena, entry->sha256, SHA256_SIZE)));
         reply_header(rq->http, "X-Linked-Size", "%lld", (long long)object.size);
         reply_header(rq->http, "X-Linked-ETag", "%.*s", STR_ARG(etag));
+        struct str xet_hash;
+        TRY(reply_xet_headers(rq, entry, commit, &xet_hash, err));
+        if (str_given(xet_hash) && wants_xet_info(rq)) {
+            reply_xet_info(rq, xet_hash, object.size, etag);
+            return OK;
+        }
     } else if (entry->is_lfs) {
         body.size = entry->pointer_size;
     }
@@ -155,16 +196,18 @@ static enum status reply_file(struct request *rq, const struct entry *entry, boo
 enum status resolve_get(struct request *rq, struct error *err)
 {
     struct entry entry;
-    TRY(find_file(rq, &entry, err));
-    return reply_file(rq, &entry, true, err);
+    struct str commit;
+    TRY(find_file(rq, &entry, &commit, err));
+    return reply_file(rq, &entry, commit, true, err);
 }
 
 /* GET /{web}/raw/{rev}/{path*}: what git has: for a large file its pointer. */
 enum status raw_get(struct request *rq, struct error *err)
 {
     struct entry entry;
-    TRY(find_file(rq, &entry, err));
-    return reply_file(rq, &entry, false, err);
+    struct str commit;
+    TRY(find_file(rq, &entry, &commit, err));
+    return reply_file(rq, &entry, commit, false, err);
 }
 
 /* GET /transfer/get/{sha256}: git-lfs downloads by signed address; the hash selects among what the repo holds. */

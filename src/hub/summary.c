@@ -97,18 +97,31 @@ static enum status keep_tensors(struct db_conn *tx, void *context, struct error 
     return stmt_run(put, err);
 }
 
+static enum status read_view(struct store_view *view, struct buf *out, struct error *err)
+{
+    for (;;) {
+        struct store_piece piece;
+        bool found;
+        TRY(store_view_next(view, &piece, &found, err));
+        if (!found)
+            return OK;
+        buf_reserve(out, (size_t)piece.length);
+        if (piece.fd < 0)
+            memcpy(out->data + out->len, piece.data, (size_t)piece.length);
+        else
+            TRY(pread_full(piece.fd, out->data + out->len, (size_t)piece.length, piece.offset, err));
+        out->len += (size_t)piece.length;
+    }
+}
+
 static enum status read_object(struct request *rq, const struct object *object, int64_t offset, int64_t length,
                                struct buf *out, struct error *err)
 {
     struct store_view *view;
+    TRY(request_read(rq, err));
     TRY(store_view_open(rq->hub->store, rq->db, object->id, offset, length, &view, err));
-    enum status status = OK;
-    for (size_t i = 0; i < view->count && status == OK; i++) {
-        size_t take = (size_t)view->pieces[i].length;
-        buf_reserve(out, take);
-        status = pread_full(view->pieces[i].fd, out->data + out->len, take, view->pieces[i].offset, err);
-        out->len += take;
-    }
+    request_done_reading(rq);
+    enum status status = read_view(view, out, err);
     store_view_close(view);
     return status;
 }
@@ -130,18 +143,25 @@ static enum status read_tensor_header(struct request *rq, const struct object *o
     return read_object(rq, object, 8, (int64_t)length, out, err);
 }
 
+/* Absent when nobody has looked yet. */
+static enum status known_tensors(struct request *rq, const uint8_t sha256[SHA256_SIZE], struct str *body,
+                                 struct error *err)
+{
+    auto_stmt struct stmt *known = NULL;
+    TRY(db_prepare(rq->db, "SELECT body FROM tensor_summary WHERE sha256 = ?", &known, err));
+    stmt_bind_blob(known, 1, sha256, SHA256_SIZE);
+    *body = stmt_next(known) ? arena_copy(rq->arena, stmt_str(known, 0)) : (struct str){0};
+    return stmt_end(known, err);
+}
+
 /* The counts of one file's tensors as JSON, from memory of the same content or from a look by the sandboxed child. */
 static enum status tensors_of(struct request *rq, const uint8_t sha256[SHA256_SIZE], struct str *body,
                               struct error *err)
 {
-    auto_stmt struct stmt *known = NULL;
     auto_buf struct buf header = {0}, found = {0};
     struct object object;
     TRY(request_read(rq, err));
-    TRY(db_prepare(rq->db, "SELECT body FROM tensor_summary WHERE sha256 = ?", &known, err));
-    stmt_bind_blob(known, 1, sha256, SHA256_SIZE);
-    *body = stmt_next(known) ? arena_copy(rq->arena, stmt_str(known, 0)) : (struct str){0};
-    TRY(stmt_end(known, err));
+    TRY(known_tensors(rq, sha256, body, err));
     if (str_given(*body))
         return OK;
     TRY(store_lookup(rq->db, rq->repo.id, sha256, &object, err));

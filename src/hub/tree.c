@@ -11,20 +11,31 @@
 #define PATHS_LIMIT 1000
 #define PATHS_BODY_LIMIT (2 << 20)
 
-void entry_write(struct json_writer *w, struct arena *arena, const struct entry *entry, bool expand)
+static enum status write_large(struct request *rq, struct json_writer *w, const struct entry *entry, struct error *err)
 {
+    struct str xet_hash;
+    TRY(xet_hash_told(rq, entry->sha256, &xet_hash, err));
+    jw_key(w, "lfs");
+    jw_object(w);
+    jw_key_str(w, "oid", hex_encode(rq->arena, entry->sha256, SHA256_SIZE));
+    jw_key_int(w, "size", entry->size);
+    jw_key_int(w, "pointerSize", entry->pointer_size);
+    jw_end(w);
+    if (str_given(xet_hash))
+        jw_key_str(w, "xetHash", xet_hash);
+    return OK;
+}
+
+enum status entry_write(struct request *rq, struct json_writer *w, const struct entry *entry, bool expand,
+                        struct error *err)
+{
+    struct arena *arena = rq->arena;
     jw_object(w);
     jw_key_str(w, "type", entry->is_folder ? STR("directory") : STR("file"));
     jw_key_str(w, "oid", oid_hex(arena, &entry->oid));
     jw_key_int(w, "size", entry->size);
-    if (entry->is_lfs) {
-        jw_key(w, "lfs");
-        jw_object(w);
-        jw_key_str(w, "oid", hex_encode(arena, entry->sha256, SHA256_SIZE));
-        jw_key_int(w, "size", entry->size);
-        jw_key_int(w, "pointerSize", entry->pointer_size);
-        jw_end(w);
-    }
+    if (entry->is_lfs)
+        TRY(write_large(rq, w, entry, err));
     jw_key_str(w, "path", entry->path);
     if (expand && entry->last_commit) {
         jw_key(w, "lastCommit");
@@ -35,6 +46,7 @@ void entry_write(struct json_writer *w, struct arena *arena, const struct entry 
         jw_end(w);
     }
     jw_end(w);
+    return OK;
 }
 
 /* GET /api/{api}/tree/{rev}/{path*}: the path's slashes may be quoted; the cursor is the last path of the page before.
@@ -65,7 +77,7 @@ enum status tree_get(struct request *rq, struct error *err)
     struct json_writer w = jw_to(&body);
     jw_array(&w);
     for (size_t i = 0; i < count; i++)
-        entry_write(&w, rq->arena, &entries[i], expand);
+        TRY(entry_write(rq, &w, &entries[i], expand, err));
     jw_end(&w);
     if (more && count > 0)
         request_link_next(rq, entries[count - 1].path);
@@ -142,7 +154,7 @@ enum status paths_info(struct request *rq, struct error *err)
         enum status found =
             entry_find(rq->db, rq->arena, rq->repo.id, &revision.commit, path, wanted.expand, &entry, err);
         if (found == OK)
-            entry_write(&w, rq->arena, &entry, wanted.expand);
+            TRY(entry_write(rq, &w, &entry, wanted.expand, err));
         else if (found != NOT_FOUND)
             return found;
     }

@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 
 #define FRAMING_ROOM (4 << 10)
-#define SLICE_MS 500 /* of waiting, after which a stopping server is noticed */
 
 ssize_t receive(struct exchange *x, void *into, size_t capacity)
 {
@@ -30,28 +29,12 @@ static enum status fail_body(struct exchange *x, struct error *err, enum status 
     return fail(err, status, NULL, "%s", message);
 }
 
-/*
- * Waiting costs a thread, so only so many requests may do it at once: the rest of the threads stays free for those that
- * do not wait for a slow sender. A request that was admitted keeps its place to its end.
- */
-static enum status admit_wait(struct exchange *x, struct error *err)
-{
-    struct http_server *server = x->connection->server;
-    if (x->holds_upload)
-        return OK;
-    if (atomic_fetch_add(&server->uploads, 1) >= server->upload_limit) {
-        atomic_fetch_sub(&server->uploads, 1);
-        return fail_body(x, err, UNAVAILABLE, "Too many uploads at once; try again in a moment.");
-    }
-    x->holds_upload = true;
-    return OK;
-}
-
 static enum status wait_readable(struct exchange *x, struct error *err)
 {
     const struct http_config *config = &x->connection->server->config;
     int64_t start = monotonic_us(), patience = config->stall_seconds * SECOND_US;
-    TRY(admit_wait(x, err));
+    if (!exchange_may_wait(x))
+        return fail_body(x, err, UNAVAILABLE, "Too many uploads at once; try again in a moment.");
     for (;;) {
         struct pollfd ready = {.fd = x->connection->fd, .events = POLLIN};
         int count = poll(&ready, 1, SLICE_MS);

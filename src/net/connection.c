@@ -24,8 +24,11 @@ static enum step handle(struct connection *c)
     x->handled = true;
     config->handle(&x->rq, config->context);
     assert(x->replied);
+    if (x->stream_failed)
+        return CLOSE;
     x->since = monotonic_us();
-    reply_compose(x);
+    if (!x->streams)
+        reply_compose(x);
     c->state = SENDING;
     return GO_ON;
 }

@@ -83,7 +83,7 @@ void exchange_end(struct exchange *x)
     if (x->handled && server->config.done)
         server->config.done(&x->rq, server->config.context);
     if (x->release)
-        x->release(x->release_context);
+        x->release(x->pieces);
     x->release = NULL;
     buf_free(&x->owned);
 }
@@ -114,4 +114,19 @@ bool exchange_too_slow(const struct exchange *x, int64_t bytes, int64_t us)
 {
     int64_t seconds = us / SECOND_US;
     return seconds > RATE_AFTER_SECONDS && bytes / seconds < x->connection->server->config.min_bytes_per_second;
+}
+
+/*
+ * Waiting costs a thread, so only so many requests may do it at once: the rest of the threads stays free for those that
+ * do not wait for a slow peer. A request that was admitted keeps its place to its end.
+ */
+bool exchange_may_wait(struct exchange *x)
+{
+    struct http_server *server = x->connection->server;
+    if (!x->holds_upload && atomic_fetch_add(&server->uploads, 1) >= server->upload_limit) {
+        atomic_fetch_sub(&server->uploads, 1);
+        return false;
+    }
+    x->holds_upload = true;
+    return true;
 }

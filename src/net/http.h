@@ -60,7 +60,8 @@ enum status body_read(struct http_request *rq, void *into, size_t capacity, size
 /* The whole body, in rq->arena. TOO_LARGE as soon as it is known to exceed limit. */
 enum status body_read_all(struct http_request *rq, size_t limit, struct str *out, struct error *err);
 
-/* The reply: headers in any order, then exactly one of reply_bytes, reply_buf, reply_extents. */
+/* The reply: headers in any order, then exactly one of reply_bytes, reply_buf, reply_pieces, or
+ * reply_open to reply_close. */
 
 /* Adds a header; CR, LF, NUL and other control characters in the value become spaces. */
 void reply_header(struct http_request *rq, const char *name, const char *format, ...)
@@ -81,11 +82,24 @@ struct http_extent {
 };
 
 /*
- * Sends the pieces in order; extents live in rq->arena. release(context) is called exactly once when nothing is needed
- * any more, sent or not, from any thread. Content-Length is the sum of the lengths.
+ * Sends length bytes that next() gives piece by piece while they go out, from any thread but never two at once. A piece, with
+ * its file or memory, stays valid until the next call. next() answers false when it has no more, at the end or because it
+ * failed: when fewer than length bytes were given then, the connection is cut, so that the client knows. It may wait for a
+ * disk, not for a peer. release(context) is called exactly once when nothing is needed any more, sent or not, from any thread.
  */
-void reply_extents(struct http_request *rq, int status, struct str type, const struct http_extent *extents,
-                   size_t count, void (*release)(void *context), void *context);
+void reply_pieces(struct http_request *rq, int status, struct str type, int64_t length,
+                  bool (*next)(void *context, struct http_extent *out), void (*release)(void *context), void *context);
+
+/*
+ * A reply that is written while the handler works, for long work with progress: in chunks (RFC 9112 section 7.1; to a client
+ * of HTTP/1.0 without them, ended by closing). reply_open() sends the head, reply_more() a piece of the body, at once; each
+ * waits for a slow peer as long as a body may stall. After an error (UNAVAILABLE: the peer has gone, is too slow, or the server
+ * stops) the handler ends its work and calls reply_close() all the same. Instead of the other replies, and never for HEAD.
+ * What is left of the request's body must have been read.
+ */
+enum status reply_open(struct http_request *rq, int status, struct str type, struct error *err);
+enum status reply_more(struct http_request *rq, struct str data, struct error *err);
+void reply_close(struct http_request *rq);
 
 /* The server. */
 

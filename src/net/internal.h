@@ -71,21 +71,21 @@ struct exchange {
     int64_t until;     /* of draining and lingering */
     int64_t body_left; /* without chunks: to be consumed still */
     int64_t received;  /* of body and head, by recv */
-    int64_t waited_us; /* in body_read */
+    int64_t waited_us; /* in body_read, then in reply_more */
     bool skipped_line, http11, chunked, keep_alive, expects_continue, body_done, holds_upload;
     enum status body_failed;
 
     /* The reply. */
     bool handled, replied, ended, refused, close, corked;
+    bool streams, stream_failed; /* by reply_open; replied is said by reply_close */
     struct str type;
-    int64_t length;
-    struct http_extent one;
-    const struct http_extent *extents;
-    size_t extent_count, extent_at, head_at;
-    int64_t extent_sent; /* of extents[extent_at] */
+    int64_t length, left; /* of the body; not sent yet */
+    size_t head_at;
+    struct http_extent piece; /* what is left of the one at hand */
     struct buf owned;
+    bool (*next)(void *context, struct http_extent *out); /* absent when piece is the whole body */
     void (*release)(void *context);
-    void *release_context;
+    void *pieces;
 };
 
 struct worker {
@@ -128,6 +128,8 @@ void exchange_slim(struct exchange *x);  /* gives back memory that an unfinished
 void exchange_forget_spare(void);
 /* Has a body moved too slowly, so many bytes in so much time? */
 bool exchange_too_slow(const struct exchange *x, int64_t bytes, int64_t us);
+/* May a handler's thread wait for this peer? Once it may, it may until the end of the request. */
+bool exchange_may_wait(struct exchange *x);
 
 /* connection.c: the state machine. The caller owns c, and does not afterwards. */
 void connection_serve(struct connection *c);
@@ -149,12 +151,13 @@ enum status listen_open(struct http_server *server, struct error *err);
 void listen_arm(struct http_server *server, int operation);
 void listen_accept(struct http_server *server);
 
-/* reply.c and send.c */
+/* reply.c, send.c and stream.c */
 void reply_refuse(struct exchange *x, int status, const char *reason);
 void reply_compose(struct exchange *x);     /* settles whether the connection stays, and writes the head */
 enum step reply_send(struct connection *c); /* GO_ON when all is out */
 
 /* body.c */
+#define SLICE_MS 500 /* of waiting, after which a stopping server is noticed */
 ssize_t receive(struct exchange *x, void *into, size_t capacity); /* recv without waiting; counts */
 bool body_complete(struct exchange *x); /* all of the body is consumed, or can be without reading the socket */
 

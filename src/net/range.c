@@ -46,3 +46,32 @@ enum status range_parse(struct str header, int64_t size, bool *partial, int64_t 
     *length = last - first + 1;
     return OK;
 }
+
+static bool parse_closed(struct str s, int64_t *first, int64_t *last)
+{
+    if (!take_number(&s, first) || s.len == 0 || s.data[0] != '-')
+        return false;
+    s = str_from(s, 1);
+    return take_number(&s, last) && s.len == 0 && *first <= *last;
+}
+
+enum status ranges_parse(struct str header, int64_t size, struct range *out, size_t most, size_t *count,
+                         struct error *err)
+{
+    *count = 0;
+    if (!str_eq_nocase(str_slice(header, 0, 6), STR("bytes=")))
+        return fail(err, INVALID, NULL, "A Range header in bytes is needed here.");
+    size_t found = 0;
+    for (struct str rest = str_from(header, 6), item; str_cut(&rest, ',', &item); found++) {
+        int64_t first, last;
+        if (found == most)
+            return fail(err, INVALID, NULL, "There are too many ranges; ask for at most %zu at once.", most);
+        if (!parse_closed(item, &first, &last))
+            return fail(err, INVALID, NULL, "A range is malformed; each must read first-last.");
+        if (last >= size)
+            return fail(err, BAD_RANGE, NULL, "The range ends after the end: there are %lld bytes", (long long)size);
+        out[found] = (struct range){first, last - first + 1};
+    }
+    *count = found;
+    return OK;
+}

@@ -13,4 +13,14 @@
 enum status range_parse(struct str header, int64_t size, bool *partial, int64_t *offset, int64_t *length,
                         struct error *err);
 
+/*
+ * Several ranges for somebody who must have exactly what was asked for: "bytes=a-b,c-d", each with both ends, within size,
+ * first <= last; at most most of them, in any order. INVALID for anything else (also an absent header), BAD_RANGE for one that
+ * is not within size.
+ */
+struct range {
+    int64_t offset, length;
+};
+enum status ranges_parse(struct str header, int64_t size, struct range *out, size_t most, size_t *count, struct error *err);
+
 #endif

@@ -47,29 +47,30 @@ void reply_header(struct http_request *rq, const char *name, const char *format,
     buf_str(headers, STR("\r\n"));
 }
 
-void reply_extents(struct http_request *rq, int status, struct str type, const struct http_extent *extents,
-                   size_t count, void (*release)(void *context), void *context)
+static struct exchange *settle(struct http_request *rq, int status, struct str type, int64_t length)
 {
     struct exchange *x = exchange_of(rq);
-    assert(!x->replied && status >= 200 && status <= 599);
+    assert(!x->replied && !x->streams && status >= 200 && status <= 599 && length >= 0);
     x->replied = true;
     rq->status = status;
     x->type = type;
-    x->extents = extents;
-    x->extent_count = count;
+    x->length = x->left = length;
+    return x;
+}
+
+void reply_pieces(struct http_request *rq, int status, struct str type, int64_t length,
+                  bool (*next)(void *context, struct http_extent *out), void (*release)(void *context), void *context)
+{
+    struct exchange *x = settle(rq, status, type, length);
+    x->next = next;
     x->release = release;
-    x->release_context = context;
-    for (size_t i = 0; i < count; i++) {
-        assert(extents[i].length >= 0);
-        x->length += extents[i].length;
-    }
+    x->pieces = context;
 }
 
 void reply_bytes(struct http_request *rq, int status, struct str type, struct str body)
 {
-    struct exchange *x = exchange_of(rq);
-    x->one = (struct http_extent){.fd = -1, .length = (int64_t)body.len, .data = body.data};
-    reply_extents(rq, status, type, &x->one, 1, NULL, NULL);
+    struct exchange *x = settle(rq, status, type, (int64_t)body.len);
+    x->piece = (struct http_extent){.fd = -1, .length = (int64_t)body.len, .data = body.data};
 }
 
 void reply_buf(struct http_request *rq, int status, struct str type, struct buf *body)
@@ -183,7 +184,7 @@ void reply_compose(struct exchange *x)
 {
     int status = x->rq.status;
     bool bodiless = status == 204 || status == 304;
-    x->close = must_close(x);
+    x->close = must_close(x) || (x->streams && !x->http11);
     struct buf *head = &x->head;
     buf_str(head, STR("HTTP/1.1 "));
     add_number(head, status);
@@ -197,7 +198,10 @@ void reply_compose(struct exchange *x)
         buf_str(head, x->type);
         make_harmless(head->data + at, head->len - at);
     }
-    if (!bodiless) {
+    if (x->streams) {
+        if (x->http11)
+            buf_str(head, STR("\r\nTransfer-Encoding: chunked"));
+    } else if (!bodiless) {
         buf_str(head, STR("\r\nContent-Length: "));
         add_number(head, x->length);
     }
@@ -209,5 +213,5 @@ void reply_compose(struct exchange *x)
     buf_str(head, buf_view(&x->headers));
     buf_str(head, STR("\r\n"));
     if (bodiless || x->rq.method == HTTP_HEAD)
-        x->extent_count = 0;
+        x->left = 0;
 }

@@ -8,9 +8,6 @@
 
 /* What the files of this part share. Other parts include repo.h, ref.h, tree.h and draft.h. */
 
-/* Room for one more item at the end of an array that lives in arena; the array doubles. */
-void *array_room(struct arena *arena, void *items, size_t count, size_t *capacity, size_t item_size);
-
 /* Git objects (object.c). */
 
 enum git_kind { GIT_COMMIT = 1, GIT_TREE = 2, GIT_BLOB = 3, GIT_TAG = 4 }; /* git's own numbers */

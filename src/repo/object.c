@@ -10,17 +10,6 @@
 #define DEFLATE_FROM 256  /* a pointer or a small tree is mostly hash, which does not shrink */
 #define DEFLATE_BEST 1032 /* a zlib stream inflates to at most this many times its length */
 
-void *array_room(struct arena *arena, void *items, size_t count, size_t *capacity, size_t item_size)
-{
-    if (count < *capacity)
-        return items;
-    *capacity = *capacity ? 2 * *capacity : 16;
-    void *room = arena_array(arena, *capacity, item_size);
-    if (count)
-        memcpy(room, items, count * item_size);
-    return room;
-}
-
 void oid_from(struct oid *out, struct str bytes)
 {
     assert(bytes.len == sizeof out->bytes);

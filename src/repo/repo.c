@@ -52,7 +52,8 @@ enum status no_repo(struct error *err)
     return fail(err, NOT_FOUND, "RepoNotFound", "Repository not found");
 }
 
-#define COLUMNS "id, owner_id, public_id, kind, ns, name, visibility, disabled, gated, sdk, created_us, updated_us"
+#define COLUMNS                                                                                                        \
+    "id, owner_id, public_id, kind, ns, name, visibility, disabled, gated, sdk, created_us, updated_us, xet_enabled"
 
 static const char by_name_sql[] = "SELECT " COLUMNS " FROM repo WHERE kind = ? AND ns_key = ? AND name_key = ?";
 static const char by_id_sql[] = "SELECT " COLUMNS " FROM repo WHERE id = ?";
@@ -77,6 +78,7 @@ static enum status read_repo(struct stmt *row, struct arena *arena, struct repo 
         .sdk = arena_copy(arena, stmt_str(row, 9)),
         .created_us = stmt_int(row, 10),
         .updated_us = stmt_int(row, 11),
+        .xet_enabled = stmt_int(row, 12) != 0,
     };
     out->full_name = arena_printf(arena, "%.*s/%.*s", STR_ARG(out->ns), STR_ARG(out->name));
     return stmt_end(row, err);
@@ -177,8 +179,8 @@ struct set_call {
     int64_t by_id;
 };
 
-static const char set_sql[] =
-    "UPDATE repo SET visibility = coalesce(?, visibility), gated = coalesce(?, gated) WHERE id = ?";
+static const char set_sql[] = "UPDATE repo SET visibility = coalesce(?, visibility), gated = coalesce(?, gated), "
+                              "xet_enabled = coalesce(?, xet_enabled) WHERE id = ?";
 
 static enum status set_in_write(struct db_conn *tx, void *context, struct error *err)
 {
@@ -191,7 +193,11 @@ static enum status set_in_write(struct db_conn *tx, void *context, struct error 
     else
         stmt_bind_null(set, 1);
     stmt_bind_str(set, 2, settings->gated);
-    stmt_bind_int(set, 3, call->repo->id);
+    if (settings->xet_enabled)
+        stmt_bind_int(set, 3, *settings->xet_enabled);
+    else
+        stmt_bind_null(set, 3);
+    stmt_bind_int(set, 4, call->repo->id);
     TRY(stmt_run(set, err));
     if (!db_changes(tx))
         return no_repo(err);
@@ -203,6 +209,8 @@ static enum status set_in_write(struct db_conn *tx, void *context, struct error 
         jw_key_str(&w, "visibility", repo_visibility_name(*settings->visibility));
     if (str_given(settings->gated))
         jw_key_str(&w, "gated", settings->gated);
+    if (settings->xet_enabled)
+        jw_key_bool(&w, "xetEnabled", *settings->xet_enabled);
     jw_end(&w);
     return repo_event_append(tx, EVENT_SETTINGS, call->repo->id, call->by_id, &body, err);
 }

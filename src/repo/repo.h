@@ -31,6 +31,7 @@ struct repo {
     bool disabled;
     struct str gated; /* "", "auto" or "manual" */
     struct str sdk;   /* of a space; "" otherwise */
+    bool xet_enabled; /* its large files may be offered as Xet chunks */
     int64_t created_us, updated_us;
 };
 
@@ -71,6 +72,7 @@ enum status repo_move(struct db *db, const struct repo *repo, int64_t new_owner_
 struct repo_settings {
     const enum visibility *visibility; /* NULL: as it is */
     struct str gated;                  /* absent: as it is */
+    const bool *xet_enabled;           /* NULL: as it is */
 };
 enum status repo_set(struct db *db, const struct repo *repo, const struct repo_settings *settings, int64_t by_id,
                      struct error *err);

@@ -76,7 +76,9 @@ static const char create_sql[] = "CREATE TABLE repo_serial (last BIGINT NOT NULL
                                  "  commit_oid BLOB NOT NULL,"
                                  "  PRIMARY KEY (repo_id, name)) WITHOUT ROWID;";
 
-const struct migration_set repo_migrations = {"repo", (const char *const[]){create_sql, NULL}};
+static const char xet_sql[] = "ALTER TABLE repo ADD COLUMN xet_enabled BIGINT NOT NULL DEFAULT 1;";
+
+const struct migration_set repo_migrations = {"repo", (const char *const[]){create_sql, xet_sql, NULL}};
 
 const struct event_kind repo_events[] = {
     [EVENT_CREATE] = {"repo.create", 1},    [EVENT_DELETE] = {"repo.delete", 1},

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/time.h"
 #include "store/internal.h"
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 struct commit {
     const struct arrival *arrival;
-    int64_t created_us;
-    bool duplicate; /* the store has the content in another container */
+    int64_t container; /* its id; 0 when the store had everything */
+    bool *needed;      /* of each xorb: the container has it */
 };
 
 static const char finish_upload_sql[] = "UPDATE upload SET state = 1, changed_us = ? WHERE id = ? AND state = 0";
 static const char delete_parts_sql[] = "DELETE FROM upload_part WHERE upload_id = ?";
-static const char find_object_sql[] = "SELECT id FROM object WHERE sha256 = ?";
-static const char insert_container_sql[] = "INSERT INTO container (name, kind, size, created_us) VALUES (?, ?, ?, ?)";
-static const char insert_object_sql[] = "INSERT INTO object (sha256, size, created_us) VALUES (?, ?, ?)";
-static const char insert_extent_sql[] =
-    "INSERT INTO extent (object_id, seq, container_id, start, length, encoding) VALUES (?, 0, ?, 0, ?, ?)";
+
+static int64_t container_size(const struct ingested *file)
+{
+    return file->size + file->chunks * CHUNK_ROW;
+}
 
 static enum status finish_upload(struct db_conn *tx, const char *upload, struct error *err)
 {
@@ -33,72 +35,134 @@ static enum status finish_upload(struct db_conn *tx, const char *upload, struct 
     return stmt_run(parts, err);
 }
 
-static enum status insert_object(struct db_conn *tx, const struct commit *commit, int64_t *object_id, struct error *err)
+/* A xorb that the store lacks. Chunks are counted over the whole file, as the tables of its xorbs follow each other. */
+static enum status insert_xorb(struct db_conn *tx, struct commit *commit, size_t index, int64_t chunks_before,
+                               int64_t *id, struct error *err)
 {
-    const struct arrival *arrival = commit->arrival;
-    auto_stmt struct stmt *container = NULL, *object = NULL, *extent = NULL;
-    TRY(db_prepare(tx, insert_container_sql, &container, err));
-    stmt_bind_str(container, 1, str_of(arrival->name));
-    stmt_bind_int(container, 2, CONTAINER_RAW);
-    stmt_bind_int(container, 3, arrival->size);
-    stmt_bind_int(container, 4, commit->created_us);
-    TRY(stmt_run(container, err));
-    int64_t container_id = db_last_id(tx);
+    const struct ingested *file = commit->arrival->file;
+    const struct ingest_xorb *xorb = &file->xorbs[index];
+    if (!commit->container)
+        TRY(container_insert(tx, commit->arrival->name, container_size(file), &commit->container, err));
+    commit->needed[index] = true;
+    struct xorb_new new = {.hash = xorb->hash,
+                           .container = commit->container,
+                           .start = xorb->start,
+                           .stored = xorb->length,
+                           .table_at = file->size + chunks_before * CHUNK_ROW,
+                           .length = xorb->length,
+                           .chunks = xorb->chunks};
+    return xorb_insert(tx, &new, id, err);
+}
 
-    TRY(db_prepare(tx, insert_object_sql, &object, err));
-    stmt_bind_blob(object, 1, arrival->sha256, SHA256_SIZE);
-    stmt_bind_int(object, 2, arrival->size);
-    stmt_bind_int(object, 3, commit->created_us);
-    TRY(stmt_run(object, err));
-    *object_id = db_last_id(tx);
+/* The keys of a file stand in its order: *key is the first that is not in front of the xorb, and moves behind it. */
+static enum status insert_keys(struct db_conn *tx, const struct ingested *file, size_t index, int64_t xorb_id,
+                               bool made, size_t *key, struct error *err)
+{
+    for (; *key < file->key_count && file->keys[*key].xorb == index; ++*key)
+        if (made || *key == 0)
+            TRY(dedup_key_insert(tx, &file->keys[*key].chunk, xorb_id, err));
+    return OK;
+}
 
-    TRY(db_prepare(tx, insert_extent_sql, &extent, err));
-    stmt_bind_int(extent, 1, *object_id);
-    stmt_bind_int(extent, 2, container_id);
-    stmt_bind_int(extent, 3, arrival->size);
-    stmt_bind_int(extent, 4, ENCODING_NONE);
-    return stmt_run(extent, err);
+static enum status insert_extents(struct db_conn *tx, struct commit *commit, int64_t object_id, struct error *err)
+{
+    const struct ingested *file = commit->arrival->file;
+    int64_t chunks_before = 0;
+    size_t key = 0;
+    for (size_t i = 0; i < file->xorb_count; i++) {
+        const struct ingest_xorb *xorb = &file->xorbs[i];
+        struct extent extent = {.at = xorb->start, .length = xorb->length, .end = xorb->chunks, .stored = xorb->length};
+        bool found;
+        TRY(xorb_by_hash(tx, &xorb->hash, &found, &extent.xorb, err));
+        if (found) {
+            extent.stored = extent.xorb.stored;
+            extent.packed = extent.stored != extent.length;
+        } else {
+            TRY(insert_xorb(tx, commit, i, chunks_before, &extent.xorb.id, err));
+        }
+        TRY(insert_keys(tx, file, i, extent.xorb.id, !found, &key, err));
+        TRY(extent_insert(tx, object_id, &extent, err));
+        chunks_before += xorb->chunks;
+    }
+    return OK;
 }
 
 static enum status write_arrival(struct db_conn *tx, void *context, struct error *err)
 {
     struct commit *commit = context;
     const struct arrival *arrival = commit->arrival;
+    const struct ingested *file = arrival->file;
+    int64_t object_id;
+    bool made;
     if (arrival->upload)
         TRY(finish_upload(tx, arrival->upload, err));
-    auto_stmt struct stmt *find = NULL;
-    TRY(db_prepare(tx, find_object_sql, &find, err));
-    stmt_bind_blob(find, 1, arrival->sha256, SHA256_SIZE);
-    commit->duplicate = stmt_next(find);
-    int64_t object_id = commit->duplicate ? stmt_int(find, 0) : 0;
-    TRY(stmt_end(find, err));
-    if (!commit->duplicate)
-        TRY(insert_object(tx, commit, &object_id, err));
+    TRY(object_insert(tx, file->sha256, file->size, file->size ? &file->hash : NULL, &object_id, &made, err));
+    if (made)
+        TRY(insert_extents(tx, commit, object_id, err));
     return store_hold(tx, arrival->repo_id, object_id, err);
 }
 
-enum status commit_arrival(struct store *store, int fd, const struct arrival *arrival, struct error *err)
+/* An incoming file with the tables behind its bytes, durable under its last name. */
+static enum status make_container(struct store *store, int fd, const struct arrival *arrival, const char *container,
+                                  struct error *err)
 {
-    char incoming[STORE_PATH_LIMIT], container[STORE_PATH_LIMIT], folder[STORE_PATH_LIMIT];
+    char incoming[STORE_PATH_LIMIT], folder[STORE_PATH_LIMIT];
     incoming_path(store->root, arrival->name, incoming);
-    container_path(store->root, arrival->name, container);
     snprintf(folder, sizeof(folder), "%s/containers/%.2s", store->root, arrival->name);
-
+    if (ftruncate(fd, arrival->file->size) != 0)
+        return disk_fail(err, "cut an incoming file to its size");
+    TRY(ingest_write_tables(arrival->ingest, fd, err));
     if (fdatasync(fd) != 0)
         return disk_fail(err, "sync an incoming file");
     if (rename(incoming, container) != 0)
         return disk_fail(err, "make an incoming file a container");
     enum status status = folder_sync(folder, err);
-    if (status != OK) {
+    if (status != OK)
         unlink(container);
-        return disk_explain(status, err);
+    return status;
+}
+
+/* Gives back the room of the xorbs that the store had. Runs of them go at once, as a block of the disk may lie in two.
+ */
+static void punch_holes(const struct commit *commit, int fd)
+{
+    const struct ingested *file = commit->arrival->file;
+    for (size_t i = 0, next; i < file->xorb_count; i = next) {
+        for (next = i; next < file->xorb_count && !commit->needed[next];)
+            next++;
+        int64_t end = next < file->xorb_count ? file->xorbs[next].start : file->size;
+        if (next > i)
+            (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, file->xorbs[i].start,
+                            end - file->xorbs[i].start);
+        else
+            next++;
     }
-    struct commit commit = {.arrival = arrival, .created_us = now_us()};
+}
+
+enum status commit_arrival(struct store *store, int fd, const struct arrival *arrival, struct error *err)
+{
+    char container[STORE_PATH_LIMIT];
+    container_path(store->root, arrival->name, container);
+    struct commit commit = {.arrival = arrival};
+    if (arrival->file->size == 0) {
+        TRY(db_write(store->db, write_arrival, &commit, err));
+        incoming_remove(store, arrival->name);
+        return OK;
+    }
+    enum status status = make_container(store, fd, arrival, container, err);
+    if (status != OK)
+        return disk_explain(status, err);
+    commit.needed = calloc(arrival->file->xorb_count, sizeof(*commit.needed));
+    if (!commit.needed)
+        abort();
     status = db_write(store->db, write_arrival, &commit, err);
     /* When a commit fails with an error of the disk, its rows may still be found after a restart, and then need the
      * container. So only a certain failure removes it; the others leave it to the sweep. */
-    if (status == OK ? commit.duplicate : status == NO_SPACE || status == NOT_FOUND)
+    if (status == OK ? !commit.container : status == NO_SPACE || status == NOT_FOUND)
         unlink(container);
+    else if (status == OK)
+        punch_holes(&commit, fd);
+    free(commit.needed);
     return disk_explain(status, err);
 }
 

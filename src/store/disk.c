@@ -133,6 +133,15 @@ enum status incoming_new(struct store *store, char name[NAME_SIZE], int *fd, str
     return OK;
 }
 
+enum status store_scratch(struct store *store, int *fd, struct error *err)
+{
+    char path[STORE_PATH_LIMIT];
+    store_assert(store);
+    incoming_path(store->root, "", path);
+    *fd = open(path, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    return *fd < 0 ? disk_fail(err, "create a temporary file") : OK;
+}
+
 void incoming_remove(struct store *store, const char *name)
 {
     char path[STORE_PATH_LIMIT];

@@ -14,20 +14,57 @@
 #define NAME_SIZE 33 /* 32 hex digits and the NUL: names of containers, incoming files, uploads, etags */
 #define MIB INT64_C(1048576)
 
-enum container_kind { CONTAINER_RAW = 0 }; /* the bytes of one file as received */
 enum upload_state { UPLOAD_OPEN = 0, UPLOAD_FINISHED = 1 };
 
-/* running.c: SHA-256 of uploads in parts, kept in memory while the server runs */
+/* ingest.c: the bytes of a file, in order, become its digest, chunks and xorbs */
 
-#define RUNNING_LIMIT 256
+struct ingest_xorb { /* consecutive chunks of the file, uncompressed */
+    struct chunk_hash hash;
+    int64_t start; /* in the file */
+    uint32_t length, chunks;
+};
+struct ingest_key {
+    struct chunk_hash chunk;
+    size_t xorb; /* index of the one it is in */
+};
+struct ingested {
+    int64_t size, chunks;
+    uint8_t sha256[SHA256_SIZE];
+    struct chunk_hash hash; /* zero for an empty file */
+    const struct ingest_xorb *xorbs;
+    size_t xorb_count;
+    const struct ingest_key *keys; /* chunks that may be asked for: in the order of the file, so the first is its first */
+    size_t key_count;
+};
+struct ingest;
+struct ingest *ingest_new(struct store *store);
+void ingest_free(struct ingest **ingest); /* nothing when *ingest is NULL */
+#define auto_ingest __attribute__((cleanup(ingest_free)))
+/*
+ * The next bytes; between begin and end, while they stay where they are, other threads may cut and hash them, and the caller does
+ * something else. When end or add fails, for want of a temporary file, the ingest can only be freed.
+ */
+void ingest_begin(struct ingest *ingest, const void *data, size_t len);
+enum status ingest_end(struct ingest *ingest, struct error *err);
+enum status ingest_add(struct ingest *ingest, const void *data, size_t len, struct error *err); /* both at once */
+/* Adds length bytes of the file at offset. CORRUPT when the file is shorter. */
+enum status ingest_file(struct ingest *ingest, int fd, int64_t offset, int64_t length, struct error *err);
+/* Once, behind the last byte. What it gives lives as long as the ingest. */
+const struct ingested *ingest_result(struct ingest *ingest);
+/* After that: writes the tables of the xorbs one after the other to the file, behind its size bytes. */
+enum status ingest_write_tables(const struct ingest *ingest, int fd, struct error *err);
+
+/* running.c: uploads in parts, ingested as they come in; kept in memory while the server runs */
+
+#define RUNNING_LIMIT 64 /* each may take over a MiB */
 
 struct running {
-    struct hasher *hasher; /* NULL: the slot is free */
+    struct ingest *ingest; /* NULL: the slot is free */
     char upload[NAME_SIZE];
-    int64_t position; /* the hasher has taken exactly what the file holds before this offset */
+    int64_t position; /* the ingest has taken exactly what the file holds before this offset */
     int64_t used;     /* when, on the table's own clock */
-    bool busy;        /* a thread is hashing outside the mutex */
-    bool stale;       /* forgotten while busy: whoever is hashing frees it */
+    bool busy;        /* a thread is adding to it outside the mutex */
+    bool stale;       /* forgotten while busy: that thread frees it */
 };
 
 struct running_table {
@@ -38,14 +75,14 @@ struct running_table {
 
 void running_init(struct running_table *table);
 void running_free(struct running_table *table);
-/* The file holds data at offset: hashes what of it continues the running hash, or starts one at offset 0. */
-void running_wrote(struct running_table *table, const char *upload, int64_t offset, const void *data, size_t len);
+/* The file holds data at offset: adds what of it continues the running ingest, or starts one at offset 0. */
+void running_wrote(struct store *store, const char *upload, int64_t offset, const void *data, size_t len);
 int64_t running_position(struct running_table *table, const char *upload); /* 0 when there is none */
 /* Call it before changing bytes in front of the position, and only after the row of their part has gone. */
 void running_forget(struct running_table *table, const char *upload);
-/* Hands the hash over to the caller, at *position; a new one at 0 when there is none. */
-struct hasher *running_take(struct running_table *table, const char *upload, int64_t *position);
-/* Claims the hash to bring it forward by reading the file; NULL when there is none or it is in use. */
+/* Hands the ingest over to the caller, at *position; a new one at 0 when there is none. */
+struct ingest *running_take(struct store *store, const char *upload, int64_t *position);
+/* Claims the ingest to bring it forward by reading the file; NULL when there is none or it is in use. */
 struct running *running_claim(struct running_table *table, const char *upload);
 void running_unclaim(struct running_table *table, struct running *slot, int64_t position);
 
@@ -91,19 +128,70 @@ void disk_flush_early(int fd, int64_t written, int64_t *flushed);
 /* Feeds length bytes of the file at offset to the hasher. CORRUPT when the file is shorter. */
 enum status disk_hash(int fd, int64_t offset, int64_t length, struct hasher *hasher, struct error *err);
 
+/* Does [start, start + length) lie in [0, whole)? */
+static inline bool within(int64_t start, int64_t length, int64_t whole)
+{
+    return start >= 0 && length >= 0 && start <= whole && length <= whole - start;
+}
+
+/* table.c: the table of a xorb's chunks, as it stands in a container behind the payloads. One row a chunk: hash, stored_end and
+ * end as u32 little-endian, scheme, is_key, two zero bytes. */
+#define CHUNK_ROW 44
+void chunk_row_write(uint8_t out[CHUNK_ROW], const struct chunk *chunk);
+enum status container_open(struct store *store, struct db_conn *conn, int64_t container_id, int *fd, struct error *err);
+/* store_chunks() for who has the container open. */
+enum status chunks_read(int fd, const struct xorb *xorb, uint32_t from, uint32_t to, struct chunk *before,
+                        struct chunk *out, struct error *err);
+
+/* object.c */
+
+/* NOT_FOUND when the object is not there. */
+enum status object_size(struct db_conn *conn, int64_t object_id, int64_t *size, struct error *err);
+
+/* rows.c: single rows, in writes and reads of others. */
+
+struct xorb_new {
+    struct chunk_hash hash;
+    int64_t container, start, stored, table_at;
+    uint32_t length, chunks;
+    int64_t mentioned_us; /* 0: no client knows of it */
+};
+enum status container_insert(struct db_conn *tx, const char *name, int64_t size, int64_t *id, struct error *err);
+enum status xorb_insert(struct db_conn *tx, const struct xorb_new *new, int64_t *id, struct error *err);
+/* *found says whether the store has it, for whomever. */
+enum status xorb_by_hash(struct db_conn *conn, const struct chunk_hash *hash, bool *found, struct xorb *out, struct error *err);
+/* The columns of XORB_COLUMNS, from column on, of the row at hand. */
+#define XORB_COLUMNS "xorb.id, xorb.hash, xorb.container_id, xorb.start, xorb.stored, xorb.table_at, xorb.length, xorb.chunks"
+#define XORB_COLUMN_COUNT 8
+void xorb_of_row(struct stmt *row, int column, struct xorb *out);
+enum status dedup_key_insert(struct db_conn *tx, const struct chunk_hash *chunk, int64_t xorb_id, struct error *err);
+/* *id is that of the object that has the digest, made when there is none (then *made is true, and it has no extents yet).
+ * xet_hash may be NULL (an empty file). What an object is made of never changes, and so neither does its Xet hash. */
+enum status object_insert(struct db_conn *tx, const uint8_t sha256[SHA256_SIZE], int64_t size,
+                          const struct chunk_hash *xet_hash, int64_t *id, bool *made, struct error *err);
+/* extent->xorb.id, at, length, start, end, stored_at, stored and packed count. */
+enum status extent_insert(struct db_conn *tx, int64_t object_id, const struct extent *extent, struct error *err);
+
+/* care.c */
+
+/* CORRUPT, with half a sentence, unless the container is a file of that size in the folder. */
+enum status container_check(const char *root, struct str name, int64_t size, struct error *err);
+
 /* commit.c */
 
 /* A whole file that has come in, with its digest verified. */
 struct arrival {
     const char *name; /* of the incoming file, and of the container it becomes */
-    const uint8_t *sha256;
-    int64_t size, repo_id;
-    const char *upload; /* finished by the same write; NULL when it did not come in parts */
+    int64_t repo_id;
+    const char *upload;          /* finished by the same write; NULL when it did not come in parts */
+    const struct ingest *ingest; /* over all bytes of the file */
+    const struct ingested *file; /* its result */
 };
 
 /*
- * Makes the file durable as a container and then, in one write, the object and the hold. The caller keeps fd open (and
- * with it the lock) and removes the incoming name, if it is still there, in every case.
+ * Makes the file durable as a container, with the tables of its xorbs, and then, in one write, the object and the hold. What
+ * the store has already takes no room in the container; when that is everything, it goes. The caller keeps fd open (and with
+ * it the lock) and removes the incoming name, if it is still there, in every case.
  */
 enum status commit_arrival(struct store *store, int fd, const struct arrival *arrival, struct error *err);
 

@@ -5,7 +5,8 @@
 
 static enum status sweep(struct hub *hub, struct error *err)
 {
-    return store_sweep(hub->store, now_us(), err);
+    struct store_freed freed;
+    return store_sweep(hub->store, now_us(), false, &freed, err);
 }
 
 static const struct job store_jobs[] = {{"store sweep", 3600, sweep}, {0}};

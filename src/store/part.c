@@ -112,9 +112,9 @@ static enum status write_forget_part(struct db_conn *tx, void *context, struct e
 
 /*
  * Clients send a part again when an answer got lost. What is in the file already, because the part was complete or
- * because the running hash got so far, is compared instead of written; so the same bytes leave the etag and the hash as
- * they are. At the first difference both go, the row first: whoever brings the hash forward looks for it after it has
- * claimed the hash.
+ * because the running ingest got so far, is compared instead of written; so the same bytes leave the etag and the
+ * ingest as they are. At the first difference both go, the row first: whoever brings the ingest forward looks for it
+ * after it has claimed the ingest.
  */
 static enum status part_compare(struct part *part, const char *data, size_t len, bool *same, struct error *err)
 {
@@ -158,7 +158,7 @@ enum status part_write(struct part *part, const void *data, size_t len, struct e
     if (status != OK)
         return part_failed(part, status, err);
     part->got += (int64_t)len;
-    running_wrote(&part->store->running, part->upload.id, at, data, len);
+    running_wrote(part->store, part->upload.id, at, data, len);
     disk_flush_early(part->fd, part->offset + part->got, &part->flushed);
     return OK;
 }
@@ -176,8 +176,8 @@ static enum status write_keep_part(struct db_conn *tx, void *context, struct err
 }
 
 /*
- * Parts that came in ahead of their turn were not hashed on the way. Whoever completes a part takes the hash over those
- * that follow it, a few at a time, so that no client waits for long.
+ * Parts that came in ahead of their turn were not ingested on the way. Whoever completes a part does it with those that
+ * follow it, a few at a time, so that no client waits for long.
  */
 #define CATCH_UP_BYTES (256 * MIB)
 
@@ -198,7 +198,7 @@ static void part_catch_up(struct part *part)
         status = part_etag(conn, upload->id, index + 1, etag, NULL);
         if (status != OK || !etag[0])
             break;
-        status = disk_hash(part->fd, position, end - position, slot->hasher, NULL);
+        status = ingest_file(slot->ingest, part->fd, position, end - position, NULL);
         position = end;
     }
     if (status != OK)

@@ -3,9 +3,9 @@
 #include <assert.h>
 
 /*
- * A running hash is a shortcut, never the truth: it says what the digest of the first bytes of an incoming file is, so
- * that finishing the upload need not read them again. It is dropped before those bytes change, when the table is full,
- * and with the server; whoever needs the digest then reads the file.
+ * A running ingest is a shortcut, never the truth: it says what the first bytes of an incoming file come to, so that
+ * finishing the upload need not read them again. It is dropped before those bytes change, when the table is full, and
+ * with the server; whoever needs the digest then reads the file.
  */
 
 void running_init(struct running_table *table)
@@ -15,7 +15,7 @@ void running_init(struct running_table *table)
 
 static void slot_free(struct running *slot)
 {
-    hasher_free(slot->hasher);
+    ingest_free(&slot->ingest);
     *slot = (struct running){0};
 }
 
@@ -23,7 +23,7 @@ void running_free(struct running_table *table)
 {
     for (size_t i = 0; i < RUNNING_LIMIT; i++) {
         assert(!table->slots[i].busy);
-        if (table->slots[i].hasher)
+        if (table->slots[i].ingest)
             slot_free(&table->slots[i]);
     }
     pthread_mutex_destroy(&table->mutex);
@@ -33,7 +33,7 @@ static struct running *slot_find(struct running_table *table, const char *upload
 {
     for (size_t i = 0; i < RUNNING_LIMIT; i++) {
         struct running *slot = &table->slots[i];
-        if (slot->hasher && !slot->stale && memcmp(slot->upload, upload, NAME_SIZE) == 0) {
+        if (slot->ingest && !slot->stale && memcmp(slot->upload, upload, NAME_SIZE) == 0) {
             slot->used = ++table->clock;
             return slot;
         }
@@ -42,8 +42,9 @@ static struct running *slot_find(struct running_table *table, const char *upload
 }
 
 /* A free slot, or else the one that was not used for longest. NULL when all are busy. */
-static struct running *slot_new(struct running_table *table, const char *upload)
+static struct running *slot_new(struct store *store, const char *upload)
 {
+    struct running_table *table = &store->running;
     struct running *best = NULL;
     for (size_t i = 0; i < RUNNING_LIMIT; i++) {
         struct running *slot = &table->slots[i];
@@ -52,25 +53,27 @@ static struct running *slot_new(struct running_table *table, const char *upload)
     }
     if (!best)
         return NULL;
-    if (best->hasher)
+    if (best->ingest)
         slot_free(best);
-    best->hasher = hasher_sha256();
+    best->ingest = ingest_new(store);
     best->used = ++table->clock;
     memcpy(best->upload, upload, NAME_SIZE);
     return best;
 }
 
-void running_wrote(struct running_table *table, const char *upload, int64_t offset, const void *data, size_t len)
+void running_wrote(struct store *store, const char *upload, int64_t offset, const void *data, size_t len)
 {
+    struct running_table *table = &store->running;
     pthread_mutex_lock(&table->mutex);
     struct running *slot = slot_find(table, upload);
     if (!slot && offset == 0)
-        slot = slot_new(table, upload);
+        slot = slot_new(store, upload);
     if (slot && !slot->busy && slot->position >= offset && slot->position - offset < (int64_t)len) {
         size_t known = (size_t)(slot->position - offset);
         slot->busy = true;
         pthread_mutex_unlock(&table->mutex);
-        hasher_add(slot->hasher, (const char *)data + known, len - known);
+        if (ingest_add(slot->ingest, (const char *)data + known, len - known, NULL) != OK)
+            running_forget(table, upload);
         running_unclaim(table, slot, offset + (int64_t)len);
         return;
     }
@@ -97,19 +100,20 @@ void running_forget(struct running_table *table, const char *upload)
     pthread_mutex_unlock(&table->mutex);
 }
 
-struct hasher *running_take(struct running_table *table, const char *upload, int64_t *position)
+struct ingest *running_take(struct store *store, const char *upload, int64_t *position)
 {
-    struct hasher *hasher = NULL;
+    struct running_table *table = &store->running;
+    struct ingest *ingest = NULL;
     *position = 0;
     pthread_mutex_lock(&table->mutex);
     struct running *slot = slot_find(table, upload);
     if (slot && !slot->busy) {
-        hasher = slot->hasher;
+        ingest = slot->ingest;
         *position = slot->position;
         *slot = (struct running){0};
     }
     pthread_mutex_unlock(&table->mutex);
-    return hasher ? hasher : hasher_sha256();
+    return ingest ? ingest : ingest_new(store);
 }
 
 struct running *running_claim(struct running_table *table, const char *upload)

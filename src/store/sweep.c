@@ -13,81 +13,60 @@
  * names it. Files that somebody works on are locked besides. */
 #define SWEEP_AGE_US (24 * 3600 * SECOND_US)
 
+/* Clients name xorbs that they were told of for 21 days without asking again (xet-protocol 3.6); and a day of slack. */
+#define MENTION_AGE_US (22 * 24 * 3600 * SECOND_US)
+#define XORB_AGE_US (3600 * SECOND_US) /* of one that no client was told of */
+
 struct sweep {
     struct store *store;
     struct db_conn *conn;
-    int64_t before_us; /* what was touched later stays */
+    int64_t now;
+    int64_t before_us; /* files touched later stay */
+    bool dry_run;
+    struct store_freed *freed;
 };
+
+/* A backup may have the file too (store_backup); then its bytes stay on the disk. */
+static void count_file(const struct sweep *sweep, const struct stat *file)
+{
+    sweep->freed->files++;
+    sweep->freed->bytes += file->st_nlink == 1 ? (int64_t)file->st_blocks * 512 : 0;
+}
+
+/* Runs a statement about one row by its id; true in *found when it gives a row. */
+static enum status run_for(struct db_conn *conn, const char *sql, int64_t id, bool *found, struct error *err)
+{
+    auto_stmt struct stmt *stmt = NULL;
+    TRY(db_prepare(conn, sql, &stmt, err));
+    stmt_bind_int(stmt, 1, id);
+    *found = stmt_next(stmt);
+    return stmt_end(stmt, err);
+}
+
+/* Objects. */
 
 static const char unheld_sql[] =
     "SELECT id FROM object WHERE id > ? AND NOT EXISTS"
     " (SELECT 1 FROM object_hold WHERE object_hold.object_id = object.id) ORDER BY id LIMIT 1";
 static const char held_sql[] = "SELECT 1 FROM object_hold WHERE object_id = ? LIMIT 1";
-static const char raw_containers_sql[] =
-    "SELECT DISTINCT container.name FROM extent JOIN container ON container.id = extent.container_id"
-    " WHERE extent.object_id = ? AND container.kind = 0";
 static const char delete_extents_sql[] = "DELETE FROM extent WHERE object_id = ?";
 static const char delete_object_sql[] = "DELETE FROM object WHERE id = ?";
-static const char delete_container_sql[] = "DELETE FROM container WHERE name = ? AND NOT EXISTS"
-                                           " (SELECT 1 FROM extent WHERE extent.container_id = container.id)";
 
-struct removal {
-    int64_t object_id;
-    struct buf names; /* of the containers that go with it, NAME_SIZE bytes each */
+struct object_removal {
+    int64_t id;
+    bool removed;
 };
 
-/* Runs a statement about one object; true in *found when it has a row. */
-static enum status run_for_object(struct db_conn *conn, const char *sql, int64_t object_id, bool *found,
-                                  struct error *err)
+static enum status write_object_removal(struct db_conn *tx, void *context, struct error *err)
 {
-    auto_stmt struct stmt *stmt = NULL;
-    TRY(db_prepare(conn, sql, &stmt, err));
-    stmt_bind_int(stmt, 1, object_id);
-    *found = stmt_next(stmt);
-    return stmt_end(stmt, err);
-}
-
-static enum status raw_containers(struct db_conn *tx, int64_t object_id, struct buf *names, struct error *err)
-{
-    auto_stmt struct stmt *list = NULL;
-    TRY(db_prepare(tx, raw_containers_sql, &list, err));
-    stmt_bind_int(list, 1, object_id);
-    while (stmt_next(list)) {
-        char name[NAME_SIZE];
-        snprintf(name, sizeof(name), "%.*s", STR_ARG(stmt_str(list, 0)));
-        if (name_valid(name))
-            buf_add(names, name, NAME_SIZE);
-    }
-    return stmt_end(list, err);
-}
-
-static enum status delete_container(struct db_conn *tx, const char *name, bool *deleted, struct error *err)
-{
-    auto_stmt struct stmt *stmt = NULL;
-    TRY(db_prepare(tx, delete_container_sql, &stmt, err));
-    stmt_bind_str(stmt, 1, str_of(name));
-    TRY(stmt_run(stmt, err));
-    *deleted = db_changes(tx) == 1;
-    return OK;
-}
-
-static enum status write_removal(struct db_conn *tx, void *context, struct error *err)
-{
-    struct removal *removal = context;
-    auto_buf struct buf names = {0};
-    bool held, deleted;
-    removal->names.len = 0;
-    TRY(run_for_object(tx, held_sql, removal->object_id, &held, err));
+    struct object_removal *removal = context;
+    bool held, row;
+    TRY(run_for(tx, held_sql, removal->id, &held, err));
     if (held)
         return OK;
-    TRY(raw_containers(tx, removal->object_id, &names, err));
-    TRY(run_for_object(tx, delete_extents_sql, removal->object_id, &deleted, err));
-    TRY(run_for_object(tx, delete_object_sql, removal->object_id, &deleted, err));
-    for (size_t at = 0; at < names.len; at += NAME_SIZE) {
-        TRY(delete_container(tx, names.data + at, &deleted, err));
-        if (deleted)
-            buf_add(&removal->names, names.data + at, NAME_SIZE);
-    }
+    TRY(run_for(tx, delete_extents_sql, removal->id, &row, err));
+    TRY(run_for(tx, delete_object_sql, removal->id, &row, err));
+    removal->removed = db_changes(tx) == 1; /* not when the sweep of another process was here first */
     return OK;
 }
 
@@ -100,24 +79,175 @@ static enum status next_unheld(struct db_conn *conn, int64_t after, int64_t *id,
     return stmt_end(next, err);
 }
 
-/* The rows go first: a file without a row is swept some day, a row without its file would be damage. */
-static enum status sweep_objects(struct sweep *sweep, struct error *err)
+static enum status sweep_objects(const struct sweep *sweep, struct error *err)
 {
-    for (int64_t id = 0;;) {
-        TRY(next_unheld(sweep->conn, id, &id, err));
-        if (id == 0)
+    for (struct object_removal removal = {0};;) {
+        TRY(next_unheld(sweep->conn, removal.id, &removal.id, err));
+        if (removal.id == 0)
             return OK;
-        struct removal removal = {.object_id = id};
-        enum status status = db_write(sweep->store->db, write_removal, &removal, err);
-        for (size_t at = 0; status == OK && at < removal.names.len; at += NAME_SIZE) {
-            char path[STORE_PATH_LIMIT];
-            container_path(sweep->store->root, removal.names.data + at, path);
-            unlink(path);
-        }
-        buf_free(&removal.names);
-        TRY(status);
+        removal.removed = sweep->dry_run;
+        if (!sweep->dry_run)
+            TRY(db_write(sweep->store->db, write_object_removal, &removal, err));
+        sweep->freed->objects += removal.removed;
     }
 }
+
+/* Xorbs. */
+
+/* Objects without a hold count as gone, so that a dry run sees what the sweep will see. */
+#define FORGOTTEN "xorb.mentioned_us < ? AND (xorb.mentioned_us > 0 OR xorb.created_us < ?)"
+#define SPARE                                                                                                          \
+    FORGOTTEN " AND NOT EXISTS (SELECT 1 FROM extent JOIN object_hold ON object_hold.object_id = extent.object_id"     \
+              " WHERE extent.xorb_id = xorb.id)"
+
+static const char next_container_sql[] =
+    "SELECT xorb.container_id, container.name FROM xorb JOIN container ON container.id = xorb.container_id"
+    " WHERE xorb.container_id > ? AND " SPARE " ORDER BY xorb.container_id LIMIT 1";
+static const char staying_sql[] = "SELECT 1 FROM xorb WHERE xorb.container_id = ? AND NOT (" SPARE ") LIMIT 1";
+static const char next_xorb_sql[] = "SELECT xorb.id, xorb.start, xorb.stored FROM xorb WHERE xorb.container_id = ?"
+                                    " AND " SPARE " AND xorb.id > ? ORDER BY xorb.id LIMIT 1";
+static const char still_spare_sql[] =
+    "SELECT 1 FROM xorb WHERE xorb.id = ? AND " FORGOTTEN
+    " AND NOT EXISTS (SELECT 1 FROM extent WHERE extent.xorb_id = xorb.id)";
+static const char delete_keys_sql[] = "DELETE FROM dedup_key WHERE xorb_id = ?";
+static const char delete_senders_sql[] = "DELETE FROM xorb_sender WHERE xorb_id = ?";
+static const char delete_xorb_sql[] = "DELETE FROM xorb WHERE id = ?";
+static const char delete_container_sql[] = "DELETE FROM container WHERE id = ? AND NOT EXISTS"
+                                           " (SELECT 1 FROM xorb WHERE xorb.container_id = container.id)";
+
+static enum status prepare_spare(const struct sweep *sweep, struct db_conn *conn, const char *sql, int64_t id,
+                                 struct stmt **out, struct error *err)
+{
+    TRY(db_prepare(conn, sql, out, err));
+    stmt_bind_int(*out, 1, id);
+    stmt_bind_int(*out, 2, sweep->now - MENTION_AGE_US);
+    stmt_bind_int(*out, 3, sweep->now - XORB_AGE_US);
+    return OK;
+}
+
+static enum status spare_row(const struct sweep *sweep, struct db_conn *conn, const char *sql, int64_t id, bool *found,
+                             struct error *err)
+{
+    auto_stmt struct stmt *find = NULL;
+    TRY(prepare_spare(sweep, conn, sql, id, &find, err));
+    *found = stmt_next(find);
+    return stmt_end(find, err);
+}
+
+struct xorb_removal {
+    const struct sweep *sweep;
+    int64_t id, container, start, stored;
+    bool removed, container_removed;
+};
+
+/* Whoever builds on a xorb mentions it first and names it in a write of his own: he finds it, or that it has gone. */
+static enum status write_xorb_removal(struct db_conn *tx, void *context, struct error *err)
+{
+    static const char *const deletes[] = {delete_keys_sql, delete_senders_sql, delete_xorb_sql};
+    struct xorb_removal *removal = context;
+    bool row;
+    TRY(spare_row(removal->sweep, tx, still_spare_sql, removal->id, &removal->removed, err));
+    if (!removal->removed)
+        return OK;
+    for (size_t i = 0; i < sizeof(deletes) / sizeof(deletes[0]); i++)
+        TRY(run_for(tx, deletes[i], removal->id, &row, err));
+    TRY(run_for(tx, delete_container_sql, removal->container, &row, err));
+    removal->container_removed = db_changes(tx) == 1;
+    return OK;
+}
+
+static enum status next_spare_xorb(struct xorb_removal *removal, bool *found, struct error *err)
+{
+    const struct sweep *sweep = removal->sweep;
+    auto_stmt struct stmt *next = NULL;
+    TRY(prepare_spare(sweep, sweep->conn, next_xorb_sql, removal->container, &next, err));
+    stmt_bind_int(next, 4, removal->id);
+    *found = stmt_next(next);
+    if (*found) {
+        removal->id = stmt_int(next, 0);
+        removal->start = stmt_int(next, 1);
+        removal->stored = stmt_int(next, 2);
+    }
+    return stmt_end(next, err);
+}
+
+/* After its row has gone. The links are counted again: a backup that linked the file since then looks at the rows only
+ * afterwards, and fails; one that found the row has made its link already. */
+static void punch_out(int fd, const struct xorb_removal *removal)
+{
+    struct stat file;
+    if (fd >= 0 && fstat(fd, &file) == 0 && file.st_nlink == 1)
+        (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, removal->start, removal->stored);
+}
+
+static enum status container_to_sweep(const char *path, int *fd, struct stat *file, struct error *err)
+{
+    *file = (struct stat){0};
+    *fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (*fd < 0)
+        return errno == ENOENT ? OK : disk_fail(err, "open a container to sweep");
+    return fstat(*fd, file) == 0 ? OK : disk_fail(err, "look at a container to sweep");
+}
+
+/*
+ * A container of which nothing stays is removed as a whole, which leaves its readers undisturbed; of others
+ * only the bytes of spare xorbs go. While a backup shares the file its bytes must not change, so then such xorbs wait.
+ */
+static enum status sweep_container(const struct sweep *sweep, int64_t id, const char *name, struct error *err)
+{
+    char path[STORE_PATH_LIMIT];
+    struct xorb_removal removal = {.sweep = sweep, .container = id};
+    struct stat file;
+    auto_fd int fd = -1;
+    bool stays, found;
+    container_path(sweep->store->root, name, path);
+    TRY(container_to_sweep(path, &fd, &file, err));
+    TRY(spare_row(sweep, sweep->conn, staying_sql, id, &stays, err));
+    if (stays && file.st_nlink > 1)
+        return OK;
+    for (;;) {
+        TRY(next_spare_xorb(&removal, &found, err));
+        if (!found)
+            break;
+        removal.removed = sweep->dry_run;
+        if (!sweep->dry_run)
+            TRY(db_write(sweep->store->db, write_xorb_removal, &removal, err));
+        if (!removal.removed)
+            continue;
+        sweep->freed->xorbs++;
+        sweep->freed->bytes += stays ? removal.stored : 0;
+        if (stays && !sweep->dry_run)
+            punch_out(fd, &removal);
+    }
+    if ((sweep->dry_run ? stays : !removal.container_removed) || fd < 0)
+        return OK;
+    count_file(sweep, &file);
+    if (!sweep->dry_run && unlink(path) != 0 && errno != ENOENT)
+        return disk_fail(err, "remove a container");
+    return OK;
+}
+
+/* The rows go first: a file without a row is swept some day, a row without its file would be damage. */
+static enum status sweep_xorbs(const struct sweep *sweep, struct error *err)
+{
+    for (int64_t id = 0;;) {
+        char name[NAME_SIZE] = "";
+        auto_stmt struct stmt *next = NULL;
+        TRY(prepare_spare(sweep, sweep->conn, next_container_sql, id, &next, err));
+        bool found = stmt_next(next);
+        if (found) {
+            id = stmt_int(next, 0);
+            snprintf(name, sizeof(name), "%.*s", STR_ARG(stmt_str(next, 1)));
+        }
+        TRY(stmt_end(next, err));
+        if (!found)
+            return OK;
+        if (name_valid(name)) /* what else stands there is for store_check() to tell */
+            TRY(sweep_container(sweep, id, name, err));
+    }
+}
+
+/* Files without rows. */
 
 static const char container_named_sql[] = "SELECT 1 FROM container WHERE name = ?";
 static const char upload_named_sql[] = "SELECT 1 FROM upload WHERE id = ? AND state = 0";
@@ -154,6 +284,15 @@ static enum status old_file_lock(const struct sweep *sweep, const char *path, in
     return OK;
 }
 
+static enum status count_open_file(const struct sweep *sweep, int fd, struct error *err)
+{
+    struct stat file;
+    if (fstat(fd, &file) != 0)
+        return disk_fail(err, "look at a file to sweep");
+    count_file(sweep, &file);
+    return OK;
+}
+
 static enum status sweep_file(const struct sweep *sweep, const char *folder, const char *name, const char *named_sql,
                               struct error *err)
 {
@@ -168,7 +307,10 @@ static enum status sweep_file(const struct sweep *sweep, const char *folder, con
     if (fd < 0)
         return OK;
     TRY(row_exists(sweep->conn, named_sql, name, &named, err));
-    if (!named && unlink(path) != 0 && errno != ENOENT)
+    if (named)
+        return OK;
+    TRY(count_open_file(sweep, fd, err));
+    if (!sweep->dry_run && unlink(path) != 0 && errno != ENOENT)
         return disk_fail(err, "remove a file that nothing names");
     return OK;
 }
@@ -222,7 +364,10 @@ static enum status sweep_upload(const struct sweep *sweep, const char *id, struc
     container_path(sweep->store->root, id, container);
     TRY(old_file_lock(sweep, incoming, &fd, err));
     TRY(row_exists(sweep->conn, finished_sql, id, &finished, err));
-    if (finished || fd >= 0 || (access(incoming, F_OK) != 0 && access(container, F_OK) != 0))
+    if (fd >= 0)
+        TRY(count_open_file(sweep, fd, err));
+    bool lost = access(incoming, F_OK) != 0 && access(container, F_OK) != 0;
+    if (!sweep->dry_run && (finished || fd >= 0 || lost))
         upload_discard(sweep->store, id);
     return OK;
 }
@@ -239,15 +384,18 @@ static enum status sweep_uploads(const struct sweep *sweep, struct error *err)
     }
 }
 
-enum status store_sweep(struct store *store, int64_t now, struct error *err)
+enum status store_sweep(struct store *store, int64_t now, bool dry_run, struct store_freed *out, struct error *err)
 {
     store_assert(store);
+    *out = (struct store_freed){0};
     auto_conn struct db_conn *conn = NULL;
     TRY(db_reader(store->db, &conn, err));
-    struct sweep sweep = {.store = store, .conn = conn, .before_us = now - SWEEP_AGE_US};
+    struct sweep sweep = {
+        .store = store, .conn = conn, .now = now, .before_us = now - SWEEP_AGE_US, .dry_run = dry_run, .freed = out};
     char folder[STORE_PATH_LIMIT];
     TRY(sweep_uploads(&sweep, err));
     TRY(sweep_objects(&sweep, err));
+    TRY(sweep_xorbs(&sweep, err));
     snprintf(folder, sizeof(folder), "%s/incoming", store->root);
     TRY(sweep_folder(&sweep, folder, upload_named_sql, err));
     for (unsigned i = 0; i < 256; i++) {

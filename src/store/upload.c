@@ -266,23 +266,21 @@ static enum status claims_check(struct store *store, const struct upload *upload
     return parts_compare(conn, upload, claimed, err);
 }
 
-/* What counts is the digest of what is in the file. */
-static enum status finish_digest(struct store *store, const struct upload *upload, int fd, struct error *err)
+/* What counts is the digest of what is in the file. Behind its bytes there may be the tables of a finish that a crash
+ * ended. */
+static enum status finish_read(const struct upload *upload, int fd, struct ingest *ingest, int64_t position,
+                               const struct ingested **file, struct error *err)
 {
     struct stat status;
     if (fstat(fd, &status) != 0)
         return disk_fail(err, "look at an incoming file");
-    if (status.st_size != upload->size)
+    if (status.st_size < upload->size)
         return fail(err, UNPROCESSABLE, NULL,
                     "The file was announced with %lld bytes, but %lld are there. Nothing was kept; upload it again.",
                     (long long)upload->size, (long long)status.st_size);
-    int64_t position;
-    uint8_t digest[SHA256_SIZE];
-    struct hasher *hasher = running_take(&store->running, upload->id, &position);
-    enum status read = disk_hash(fd, position, upload->size - position, hasher, err);
-    hasher_end(hasher, digest);
-    hasher_free(hasher);
-    return read == OK ? digest_check(upload->sha256, digest, err) : read;
+    TRY(ingest_file(ingest, fd, position, upload->size - position, err));
+    *file = ingest_result(ingest);
+    return digest_check(upload->sha256, (*file)->sha256, err);
 }
 
 enum status parts_finish(struct store *store, struct str upload_id, int64_t repo_id, const struct part_claim *claims,
@@ -295,14 +293,14 @@ enum status parts_finish(struct store *store, struct str upload_id, int64_t repo
     if (upload.state == UPLOAD_FINISHED)
         return OK;
     TRY(claims_check(store, &upload, claims, count, err));
-    enum status status = finish_digest(store, &upload, fd, err);
+    int64_t position;
+    auto_ingest struct ingest *ingest = running_take(store, upload.id, &position);
+    struct arrival arrival = {.name = upload.id, .repo_id = repo_id, .upload = upload.id, .ingest = ingest};
+    enum status status = finish_read(&upload, fd, ingest, position, &arrival.file, err);
     if (status != OK && status != UNPROCESSABLE)
         return status;
-    if (status == OK) {
-        struct arrival arrival = {
-            .name = upload.id, .sha256 = upload.sha256, .size = upload.size, .repo_id = repo_id, .upload = upload.id};
+    if (status == OK)
         status = commit_arrival(store, fd, &arrival, err);
-    }
     /* After a failed sync the kernel takes what did not reach the disk for clean, so there is nothing left to try again
      * with. */
     if (status != OK) {

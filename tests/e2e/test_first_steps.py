@@ -91,6 +91,7 @@ def test_a_dataset_and_a_space_go_up_and_come_down(alice, tmp_path):
 
 def test_a_client_that_prefers_chunks_downloads_plainly(alice, repo, tmp_path):
     """As installed, the client has Xet switched on; where a hub does not offer it, downloads take the ordinary way."""
+    assert alice.http.put(f"/api/models/{repo}/settings", json={"xetEnabled": False}).is_success
     alice.commit_files(repo, {"w.bin": b"\0weights" * 5000, "a.txt": b"text"})
     alice.hf("download", repo, "--local-dir", tmp_path, HF_HUB_DISABLE_XET=None)
     assert (tmp_path / "w.bin").read_bytes() == b"\0weights" * 5000

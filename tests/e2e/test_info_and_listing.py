@@ -129,7 +129,7 @@ def test_only_what_was_asked_for_is_sent(alice, described):
     answer = alice.http.get(f"/api/models/{described}?expand=sha&expand=tags").json()
     assert set(answer) == {"_id", "id", "sha", "tags"}
     older = alice.http.get(f"/api/models/{described}/revision/main?expand=xetEnabled").json()
-    assert older == {"_id": older["_id"], "id": described, "xetEnabled": False}
+    assert older == {"_id": older["_id"], "id": described, "xetEnabled": True}
 
 
 @pytest.mark.parametrize("kind", ["model", "dataset", "space"])

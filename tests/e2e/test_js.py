@@ -63,8 +63,9 @@ def test_files_go_up_and_come_down(js, kind):
         assert decoded(js("downloadFile", repo=repo, path=path)) == files[path]
 
 
-def test_the_client_falls_back_by_itself_where_there_is_no_xet(js, repo):
+def test_the_client_falls_back_by_itself_where_there_is_no_xet(js, alice, repo):
     data = os.urandom(70_000)
+    assert alice.http.put(f"/api/models/{repo}/settings", json={"xetEnabled": False}).is_success
     js("uploadFile", repo=repo, file={"path": "w.bin", "content": content(data)})
     assert decoded(js("downloadFile", repo=repo, path="w.bin")) == data
 

@@ -42,9 +42,9 @@ def test_a_large_file_is_named_by_its_sha256(alice, filled):
     assert answer.headers["x-repo-commit"] == alice.head(filled)
 
 
-def test_no_file_claims_to_be_stored_by_chunks(alice, filled):
-    for path in "notes.txt", "w.bin":
-        assert "x-xet-hash" not in alice.http.get(f"/{filled}/resolve/main/{path}").headers
+def test_only_a_large_file_claims_to_be_stored_by_chunks(alice, filled):
+    for path, large in ("notes.txt", False), ("w.bin", True):
+        assert ("x-xet-hash" in alice.http.get(f"/{filled}/resolve/main/{path}").headers) is large
 
 
 def test_head_says_all_that_get_says(alice, file):
@@ -60,7 +60,8 @@ def test_head_says_all_that_get_says(alice, file):
 def test_the_client_reads_the_metadata(hub, alice, filled):
     found = get_hf_file_metadata(f"{hub.url}/{filled}/resolve/main/w.bin", token=alice.token)
     assert (found.commit_hash, found.etag, found.size) == (alice.head(filled), sha256(WEIGHTS), len(WEIGHTS))
-    assert found.xet_file_data is None
+    small = get_hf_file_metadata(f"{hub.url}/{filled}/resolve/main/notes.txt", token=alice.token)
+    assert found.xet_file_data and small.xet_file_data is None
 
 
 RANGES = [

@@ -95,21 +95,37 @@ static inline void site_sum(struct http_request *rq, struct site *site)
     reply_bytes(rq, 200, STR("text/plain"), arena_printf(rq->arena, "%lld", (long long)total));
 }
 
-static inline void site_released(void *context)
+struct site_pieces {
+    struct site *site;
+    struct http_extent extents[4];
+    size_t at;
+};
+
+static inline bool site_next(void *context, struct http_extent *out)
 {
-    ((struct site *)context)->released++;
+    struct site_pieces *pieces = context;
+    if (pieces->at == 4)
+        return false;
+    *out = pieces->extents[pieces->at++];
+    return true;
 }
 
-/* /file: three extents, the middle one of memory. /short: an extent that reaches past the end of its file. */
+static inline void site_released(void *context)
+{
+    ((struct site_pieces *)context)->site->released++;
+}
+
+/* /file: three pieces, the middle one of memory. /short: a piece that reaches past the end of its file. */
 static inline void site_file(struct http_request *rq, struct site *site, bool too_short)
 {
-    struct http_extent *extents = arena_array(rq->arena, 4, sizeof *extents);
-    extents[0] = (struct http_extent){.fd = site->file, .offset = 0, .length = 1000};
-    extents[1] = (struct http_extent){.fd = -1, .length = 8, .data = "-middle-"};
-    extents[2] = (struct http_extent){.fd = -1, .length = 0, .data = NULL};
-    extents[3] =
-        (struct http_extent){.fd = site->file, .offset = 1000, .length = FILE_SIZE - 1000 + (too_short ? 10 : 0)};
-    reply_extents(rq, 200, STR("application/octet-stream"), extents, 4, site_released, site);
+    struct site_pieces *pieces = arena_alloc(rq->arena, sizeof *pieces);
+    int64_t length = FILE_SIZE + 8 + (too_short ? 10 : 0);
+    *pieces = (struct site_pieces){.site = site};
+    pieces->extents[0] = (struct http_extent){.fd = site->file, .offset = 0, .length = 1000};
+    pieces->extents[1] = (struct http_extent){.fd = -1, .length = 8, .data = "-middle-"};
+    pieces->extents[2] = (struct http_extent){.fd = -1, .length = 0, .data = NULL};
+    pieces->extents[3] = (struct http_extent){.fd = site->file, .offset = 1000, .length = length - 1008};
+    reply_pieces(rq, 200, STR("application/octet-stream"), length, site_next, site_released, pieces);
 }
 
 /* /gate: answers when the test opens the gate. */
@@ -192,7 +208,8 @@ static inline void site_start(struct site *site)
     struct error err = {0};
     if (!site->config.listen)
         site->config.listen = "127.0.0.1:0";
-    site->config.handle = site_handle;
+    if (!site->config.handle)
+        site->config.handle = site_handle;
     site->config.done = site_done;
     site->config.context = site;
     pthread_mutex_init(&site->lock, NULL);

@@ -83,7 +83,7 @@ static void a_large_body_that_stops_times_out_in_the_handler(void **state)
     end_site(site);
 }
 
-static void a_reader_that_stops_is_let_go_and_its_extents_released(void **state)
+static void a_reader_that_stops_is_let_go_and_its_pieces_released(void **state)
 {
     (void)state;
     struct site *site = start_site((struct http_config){.stall_seconds = 1}, 20);
@@ -94,7 +94,7 @@ static void a_reader_that_stops_is_let_go_and_its_extents_released(void **state)
     end_site(site);
 }
 
-static void a_peer_that_leaves_within_a_download_releases_its_extents(void **state)
+static void a_peer_that_leaves_within_a_download_releases_its_pieces(void **state)
 {
     (void)state;
     struct site *site = start_site((struct http_config){0}, 20);
@@ -313,8 +313,8 @@ int main(void)
         cmocka_unit_test(an_unfinished_head_is_answered_with_408),
         cmocka_unit_test(a_small_body_that_stops_is_answered_with_408),
         cmocka_unit_test(a_large_body_that_stops_times_out_in_the_handler),
-        cmocka_unit_test(a_reader_that_stops_is_let_go_and_its_extents_released),
-        cmocka_unit_test(a_peer_that_leaves_within_a_download_releases_its_extents),
+        cmocka_unit_test(a_reader_that_stops_is_let_go_and_its_pieces_released),
+        cmocka_unit_test(a_peer_that_leaves_within_a_download_releases_its_pieces),
         cmocka_unit_test(the_rate_counts_only_once_a_body_is_old_enough),
         cmocka_unit_test(slow_clients_hold_no_thread),
         cmocka_unit_test(stalled_uploads_leave_threads_for_others),

@@ -110,7 +110,7 @@ static void no_content_and_not_modified_have_neither_body_nor_length(void **stat
     assert_true(str_eq(buf_view(&answer.body), STR("body")));
 }
 
-static void extents_of_files_and_memory_arrive_as_one_body(void **state)
+static void pieces_of_files_and_memory_arrive_as_one_body(void **state)
 {
     struct site *site = *state;
     auto_answer struct answer answer = {0};
@@ -220,7 +220,7 @@ int main(void)
         WITH_SITE(a_pipeline_of_thousands_is_answered_whole),
         WITH_SITE(head_has_the_headers_of_get_and_no_body),
         WITH_SITE(no_content_and_not_modified_have_neither_body_nor_length),
-        WITH_SITE(extents_of_files_and_memory_arrive_as_one_body),
+        WITH_SITE(pieces_of_files_and_memory_arrive_as_one_body),
         WITH_SITE(a_file_that_became_shorter_ends_the_connection),
         WITH_SITE(a_large_buffer_goes_out_whole_to_a_slow_reader),
         WITH_SITE(a_header_value_cannot_become_another_header),

@@ -190,6 +190,59 @@ static void settings_change_what_is_given_and_nothing_else(void **state)
     assert_failure(repo_set(p->db, &p->repo, &gate, PERSON, &p->err), NOT_FOUND, "Repository not found");
 }
 
+static void the_xet_setting_is_on_until_it_is_turned_off(void **state)
+{
+    struct place *p = *state;
+    struct repo now;
+    bool moved, off = false, on = true;
+    struct repo_settings without = {.xet_enabled = &off}, with = {.xet_enabled = &on}, gate = {.gated = STR("auto")};
+    assert_true(p->repo.xet_enabled);
+    assert_ok(p, repo_set(p->db, &p->repo, &without, PERSON, &p->err));
+    assert_ok(p, repo_set(p->db, &p->repo, &gate, PERSON, &p->err));
+    assert_ok(p, look_up(p, "alice", "flora", &now, &moved));
+    assert_false(now.xet_enabled);
+    assert_str(now.gated, "auto");
+    assert_ok(p, repo_set(p->db, &p->repo, &with, PERSON, &p->err));
+    assert_ok(p, look_up(p, "alice", "flora", &now, &moved));
+    assert_true(now.xet_enabled);
+    auto_conn struct db_conn *conn = reader(p);
+    auto_stmt struct stmt *bodies = NULL;
+    struct str told = STR("");
+    assert_ok(p, db_prepare(conn, "SELECT body FROM event WHERE body LIKE '%xet%' ORDER BY id", &bodies, &p->err));
+    while (stmt_next(bodies))
+        told = arena_printf(&p->arena, "%.*s%.*s", STR_ARG(told), STR_ARG(stmt_str(bodies, 0)));
+    assert_ok(p, stmt_end(bodies, &p->err));
+    assert_str(told, "{\"xetEnabled\":false}{\"xetEnabled\":true}");
+}
+
+static enum status insert_old_repo(struct db_conn *tx, void *context, struct error *err)
+{
+    (void)context;
+    return db_exec(tx,
+                   "INSERT INTO repo (id, public_id, kind, owner_id, ns, name, ns_key, name_key, visibility,"
+                   " created_us, updated_us) VALUES (1, 'a', 1, 7, 'n', 'old', 'n', 'old', 1, 0, 0)",
+                   err);
+}
+
+static void a_repo_from_before_xet_has_it_on(void **state)
+{
+    struct place *p = *state;
+    struct repo old;
+    struct db *db;
+    const struct migration_set first = {"repo", (const char *const[]){repo_migrations.sql[0], NULL}};
+    const char *path = arena_cstr(&p->arena, arena_printf(&p->arena, "%s/old.db", p->dir));
+    assert_ok(p, db_open(path, &db, &p->err));
+    assert_ok(p, db_migrate(db, &first, 1, &p->err));
+    assert_ok(p, db_write(db, insert_old_repo, NULL, &p->err));
+    assert_ok(p, db_migrate(db, &repo_migrations, 1, &p->err));
+    struct db_conn *conn;
+    assert_ok(p, db_reader(db, &conn, &p->err));
+    assert_ok(p, repo_get(conn, &p->arena, 1, &old, &p->err));
+    assert_true(old.xet_enabled);
+    db_release(&conn);
+    db_close(db);
+}
+
 static void every_change_is_one_event(void **state)
 {
     struct place *p = *state;
@@ -241,6 +294,8 @@ int main(void)
         test(a_deleted_repo_leaves_nothing_and_frees_its_names),
         test(the_other_repo_survives_a_deletion),
         test(settings_change_what_is_given_and_nothing_else),
+        test(the_xet_setting_is_on_until_it_is_turned_off),
+        test(a_repo_from_before_xet_has_it_on),
         test(every_change_is_one_event),
         cmocka_unit_test(kinds_have_their_words),
     };

@@ -94,6 +94,12 @@ static size_t run_and_kill(struct house *house, unsigned round, struct acknowled
     return count;
 }
 
+static void sweep(struct house *house, int64_t now)
+{
+    struct store_freed freed;
+    assert_int_equal(store_sweep(house->store, now, false, &freed, &house->err), OK);
+}
+
 static void what_was_acknowledged_survives_kill_9(void **state)
 {
     struct house *house = *state;
@@ -109,14 +115,14 @@ static void what_was_acknowledged_survives_kill_9(void **state)
         }
         assert_int_equal(findings(house), 0);
         /* Keeps the later checks short, and tries the sweep on what a crash leaves. */
-        assert_int_equal(store_sweep(house->store, now_us() + 2 * DAY_US, &house->err), OK);
+        sweep(house, now_us() + 2 * DAY_US);
         assert_int_equal(files_in(house, "incoming"), 0);
         assert_int_equal(files_in(house, "containers"), count_rows(house, "SELECT count(*) FROM container"));
         assert_int_equal(findings(house), 0);
         if (round % 8 == 7) {
             for (int64_t repo = 1; repo <= 3; repo++)
                 release(house, repo);
-            assert_int_equal(store_sweep(house->store, now_us(), &house->err), OK);
+            sweep(house, now_us() + DAY_US);
             assert_int_equal(files_in(house, ""), 0);
         }
         house_stop(house);

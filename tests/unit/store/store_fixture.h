@@ -147,6 +147,26 @@ __attribute__((unused)) static enum status lookup(struct house *house, int64_t r
     return store_lookup(conn, repo, content->sha256, object, &house->err);
 }
 
+/* Reads all pieces of a view into out, which has room for length bytes. */
+__attribute__((unused)) static enum status read_view(struct store_view *view, char *out, int64_t length,
+                                                     struct error *err)
+{
+    struct store_piece piece;
+    int64_t got = 0;
+    for (bool found;; got += piece.length) {
+        TRY(store_view_next(view, &piece, &found, err));
+        if (!found)
+            break;
+        assert_true(piece.length > 0 && piece.length <= length - got);
+        if (piece.fd < 0)
+            memcpy(out + got, piece.data, (size_t)piece.length);
+        else
+            assert_int_equal(pread(piece.fd, out + got, (size_t)piece.length, piece.offset), piece.length);
+    }
+    assert_int_equal(got, length);
+    return OK;
+}
+
 /* Reads a range of an object into out, which has room for it. */
 __attribute__((unused)) static enum status read_range(struct house *house, int64_t object_id, int64_t offset,
                                                       int64_t length, char *out)
@@ -155,15 +175,10 @@ __attribute__((unused)) static enum status read_range(struct house *house, int64
     TRY(db_reader(house->db, &conn, &house->err));
     struct store_view *view;
     TRY(store_view_open(house->store, conn, object_id, offset, length, &view, &house->err));
-    int64_t got = 0;
-    for (size_t i = 0; i < view->count; i++) {
-        struct store_piece *piece = &view->pieces[i];
-        assert_int_equal(pread(piece->fd, out + got, (size_t)piece->length, piece->offset), piece->length);
-        got += piece->length;
-    }
+    db_release(&conn);
+    enum status status = read_view(view, out, length, &house->err);
     store_view_close(view);
-    assert_int_equal(got, length);
-    return OK;
+    return status;
 }
 
 /* That repo holds the content and reads back exactly it. */

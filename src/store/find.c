@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Xorbs and chunks that somebody asks for by their hash: what he may not use does not exist for him. */
+#include "base/time.h"
+#include "store/internal.h"
+#include <stdlib.h>
+
+/*
+ * What a look-up costs must not grow with what others have stored: it goes through so many extents, holds and repos,
+ * the oldest first, and what lies behind them it does not find. That is a loss only where a xorb is used very often,
+ * and none of those that may be read is among the first.
+ */
+#define EXTENTS_MOST "1024"
+#define HOLDS_MOST "4096"
+#define REPOS_MOST 64
+#define CANDIDATES_MOST 16 /* xorbs with the same chunk */
+#define MENTION_FRESH_US (24 * 3600 * SECOND_US)
+
+/* One who asks, and what has been asked back about repos so far. */
+struct search {
+    struct db_conn *conn;
+    const struct asker *asker;
+    struct {
+        int64_t repo_id;
+        bool readable;
+    } seen[REPOS_MOST];
+    size_t seen_count;
+};
+
+/* An extent of a xorb in an object that the asker may read; object_id is 0 when there is none. */
+struct use {
+    int64_t object_id, at;
+};
+
+static bool repo_readable(struct search *search, int64_t repo_id)
+{
+    const struct asker *asker = search->asker;
+    for (size_t i = 0; i < search->seen_count; i++)
+        if (search->seen[i].repo_id == repo_id)
+            return search->seen[i].readable;
+    if (search->seen_count == REPOS_MOST)
+        return false;
+    bool readable = asker->may_read(asker->context, search->conn, repo_id);
+    search->seen[search->seen_count].repo_id = repo_id;
+    search->seen[search->seen_count++].readable = readable;
+    return readable;
+}
+
+/* May he use it? */
+
+static const char sender_sql[] = "SELECT 1 FROM xorb_sender WHERE xorb_id = ? AND account_id = ?";
+/* CROSS JOIN keeps the order of the tables: the other way round, all that a repo holds would be looked through. */
+#define USES                                                                                                           \
+    "SELECT used.object_id, used.at, object_hold.repo_id FROM"                                                         \
+    " (SELECT object_id, at FROM extent WHERE xorb_id = ? LIMIT " EXTENTS_MOST ") AS used CROSS JOIN object_hold"      \
+    " WHERE object_hold.object_id = used.object_id"
+static const char use_in_repo_sql[] = USES " AND object_hold.repo_id = ? LIMIT 1";
+static const char uses_sql[] = USES " LIMIT " HOLDS_MOST;
+
+static enum status has_sent(struct search *search, int64_t xorb_id, bool *sent, struct error *err)
+{
+    auto_stmt struct stmt *sender = NULL;
+    TRY(db_prepare(search->conn, sender_sql, &sender, err));
+    stmt_bind_int(sender, 1, xorb_id);
+    stmt_bind_int(sender, 2, search->asker->account_id);
+    *sent = search->asker->account_id != 0 && stmt_next(sender);
+    return stmt_end(sender, err);
+}
+
+static enum status find_use_in_repo(struct search *search, int64_t xorb_id, struct use *out, struct error *err)
+{
+    auto_stmt struct stmt *use = NULL;
+    TRY(db_prepare(search->conn, use_in_repo_sql, &use, err));
+    stmt_bind_int(use, 1, xorb_id);
+    stmt_bind_int(use, 2, search->asker->repo_id);
+    if (search->asker->repo_id != 0 && stmt_next(use))
+        *out = (struct use){.object_id = stmt_int(use, 0), .at = stmt_int(use, 1)};
+    return stmt_end(use, err);
+}
+
+static enum status find_use(struct search *search, int64_t xorb_id, struct use *out, struct error *err)
+{
+    *out = (struct use){0};
+    TRY(find_use_in_repo(search, xorb_id, out, err));
+    if (out->object_id)
+        return OK;
+    auto_stmt struct stmt *uses = NULL;
+    TRY(db_prepare(search->conn, uses_sql, &uses, err));
+    stmt_bind_int(uses, 1, xorb_id);
+    while (!out->object_id && stmt_next(uses))
+        if (repo_readable(search, stmt_int(uses, 2)))
+            *out = (struct use){.object_id = stmt_int(uses, 0), .at = stmt_int(uses, 1)};
+    return stmt_end(uses, err);
+}
+
+static enum status may_use(struct search *search, int64_t xorb_id, bool *may, struct error *err)
+{
+    struct use use;
+    TRY(has_sent(search, xorb_id, may, err));
+    if (*may)
+        return OK;
+    TRY(find_use(search, xorb_id, &use, err));
+    *may = use.object_id != 0;
+    return OK;
+}
+
+enum status store_xorb_find(struct db_conn *conn, const struct asker *asker, const struct chunk_hash *hash,
+                            struct xorb *out, struct error *err)
+{
+    struct search search = {.conn = conn, .asker = asker};
+    bool found, may = false;
+    TRY(xorb_by_hash(conn, hash, &found, out, err));
+    if (found)
+        TRY(may_use(&search, out->id, &may, err));
+    if (may)
+        return OK;
+    char text[CHUNK_HASH_TEXT];
+    chunk_hash_text(hash, text);
+    *out = (struct xorb){0};
+    return fail(err, NOT_FOUND, NULL, "There is no xorb %s here that you have sent or may read. Upload it first.",
+                text);
+}
+
+/* Where is a chunk? */
+
+static const char candidates_sql[] =
+    "SELECT " XORB_COLUMNS " FROM dedup_key JOIN xorb ON xorb.id = dedup_key.xorb_id WHERE dedup_key.chunk = ?"
+    " AND xorb.hash IS NOT NULL ORDER BY dedup_key.xorb_id DESC LIMIT ?";
+#define NEIGHBOURS                                                                                                     \
+    "SELECT " XORB_COLUMNS " FROM extent CROSS JOIN xorb WHERE xorb.id = extent.xorb_id AND xorb.hash IS NOT NULL"     \
+    " AND extent.object_id = ? AND "
+static const char before_sql[] = NEIGHBOURS "extent.at < ? ORDER BY extent.at DESC LIMIT " EXTENTS_MOST;
+static const char after_sql[] = NEIGHBOURS "extent.at > ? ORDER BY extent.at LIMIT " EXTENTS_MOST;
+
+/* What a reply will name; at most most. */
+struct list {
+    struct xorb *xorbs;
+    size_t count;
+};
+
+/* Adds the xorbs of the rows that are not in the list yet. */
+static enum status list_rows(struct list *list, struct stmt *rows, size_t most, struct error *err)
+{
+    while (list->count < most && stmt_next(rows)) {
+        struct xorb xorb;
+        size_t i = 0;
+        xorb_of_row(rows, 0, &xorb);
+        while (i < list->count && list->xorbs[i].id != xorb.id)
+            i++;
+        if (i == list->count)
+            list->xorbs[list->count++] = xorb;
+    }
+    return stmt_end(rows, err);
+}
+
+/* store_xorb_find() must find what we name, within its limits too: a client whose file names another one is stuck. */
+static enum status list_neighbours(struct search *search, const char *sql, const struct use *use, struct list *list,
+                                   size_t most, struct error *err)
+{
+    auto_stmt struct stmt *rows = NULL;
+    struct list wider = *list;
+    TRY(db_prepare(search->conn, sql, &rows, err));
+    stmt_bind_int(rows, 1, use->object_id);
+    stmt_bind_int(rows, 2, use->at);
+    TRY(list_rows(&wider, rows, most, err));
+    for (size_t i = list->count; i < wider.count; i++) {
+        bool may;
+        TRY(may_use(search, wider.xorbs[i].id, &may, err));
+        if (may)
+            list->xorbs[list->count++] = wider.xorbs[i];
+    }
+    return OK;
+}
+
+/* A xorb with the chunk and, when it is part of something that the asker may read, what is around it. Clients go
+ * forward through their file, so most of the room is for what follows. */
+static enum status list_candidate(struct search *search, const struct xorb *candidate, struct list *list, size_t most,
+                                  struct error *err)
+{
+    struct use use;
+    bool sent;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->xorbs[i].id == candidate->id)
+            return OK;
+    TRY(has_sent(search, candidate->id, &sent, err));
+    TRY(find_use(search, candidate->id, &use, err));
+    if (!sent && !use.object_id)
+        return OK;
+    list->xorbs[list->count++] = *candidate;
+    if (!use.object_id)
+        return OK;
+    TRY(list_neighbours(search, before_sql, &use, list, list->count + (most - list->count) / 4, err));
+    TRY(list_neighbours(search, after_sql, &use, list, most, err));
+    return list_neighbours(search, before_sql, &use, list, most, err);
+}
+
+enum status store_chunk_find(struct db_conn *conn, const struct asker *asker, const struct chunk_hash *chunk,
+                             struct xorb *out, size_t most, size_t *count, struct error *err)
+{
+    struct search search = {.conn = conn, .asker = asker};
+    struct xorb found[CANDIDATES_MOST];
+    struct list candidates = {.xorbs = found}, list = {.xorbs = out};
+    auto_stmt struct stmt *rows = NULL;
+    TRY(db_prepare(conn, candidates_sql, &rows, err));
+    stmt_bind_blob(rows, 1, chunk->bytes, CHUNK_HASH_SIZE);
+    stmt_bind_int(rows, 2, CANDIDATES_MOST);
+    TRY(list_rows(&candidates, rows, CANDIDATES_MOST, err));
+    for (size_t i = 0; i < candidates.count && list.count < most; i++)
+        TRY(list_candidate(&search, &found[i], &list, most, err));
+    *count = list.count;
+    if (list.count > 0)
+        return OK;
+    char text[CHUNK_HASH_TEXT];
+    chunk_hash_text(chunk, text);
+    return fail(err, NOT_FOUND, NULL, "There is no xorb with the chunk %s here that you have sent or may read.", text);
+}
+
+/* Mentions. */
+
+static const char stale_sql[] = "SELECT 1 FROM xorb WHERE id = ? AND mentioned_us < ?";
+static const char mention_sql[] = "UPDATE xorb SET mentioned_us = ? WHERE id = ?";
+
+struct mention {
+    int64_t *ids;
+    size_t count;
+    int64_t now;
+};
+
+static int by_number(const void *left, const void *right)
+{
+    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* Leaves those whose last mention is over a day old, each once: readers wait for nobody, but writes stand in line. */
+static enum status leave_stale(struct store *store, struct mention *mention, struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    auto_stmt struct stmt *stale = NULL;
+    size_t count = mention->count;
+    mention->count = 0;
+    qsort(mention->ids, count, sizeof(*mention->ids), by_number);
+    TRY(db_reader(store->db, &conn, err));
+    TRY(db_prepare(conn, stale_sql, &stale, err));
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && mention->ids[i] == mention->ids[i - 1])
+            continue;
+        stmt_bind_int(stale, 1, mention->ids[i]);
+        stmt_bind_int(stale, 2, mention->now - MENTION_FRESH_US);
+        if (stmt_next(stale))
+            mention->ids[mention->count++] = mention->ids[i];
+        TRY(stmt_end(stale, err));
+    }
+    return OK;
+}
+
+static enum status write_mention(struct db_conn *tx, void *context, struct error *err)
+{
+    const struct mention *mention = context;
+    auto_stmt struct stmt *update = NULL;
+    TRY(db_prepare(tx, mention_sql, &update, err));
+    for (size_t i = 0; i < mention->count; i++) {
+        stmt_bind_int(update, 1, mention->now);
+        stmt_bind_int(update, 2, mention->ids[i]);
+        TRY(stmt_run(update, err));
+    }
+    return OK;
+}
+
+enum status store_mention(struct store *store, const int64_t *xorb_ids, size_t count, struct error *err)
+{
+    store_assert(store);
+    struct mention mention = {.ids = calloc(count + 1, sizeof(*mention.ids)), .count = count, .now = now_us()};
+    if (!mention.ids)
+        abort();
+    for (size_t i = 0; i < count; i++)
+        mention.ids[i] = xorb_ids[i];
+    enum status status = leave_stale(store, &mention, err);
+    if (status == OK && mention.count > 0)
+        status = disk_explain(db_write(store->db, write_mention, &mention, err), err);
+    free(mention.ids);
+    return status;
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Receiving a xorb: chunk by chunk it becomes a container, payloads first, then the table. */
+#include "cas/xorb.h"
+#include "base/time.h"
+#include "store/internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define GATHER ((size_t)MIB) /* written at once; any payload fits */
+
+/* A client that seeks for chunks whose hash makes them a key could fill the database with them. Honest xorbs have
+ * eight. */
+#define KEYS_MOST 64
+
+struct xorb_receipt {
+    struct store *store;
+    struct xorb_reader *reader;
+    int fd;
+    char name[NAME_SIZE];
+    struct buf gathered, table; /* payloads that are not yet in the file; rows */
+    int64_t written, flushed;   /* bytes of the file; those on their way to the disk */
+    struct chunk last;          /* the latest row */
+    uint32_t chunks;
+    size_t key_count;
+    struct chunk_hash keys[KEYS_MOST];
+};
+
+static enum status gathered_write(struct xorb_receipt *receipt, struct error *err)
+{
+    struct buf *gathered = &receipt->gathered;
+    TRY(disk_explain(pwrite_full(receipt->fd, gathered->data, gathered->len, receipt->written, err), err));
+    receipt->written += (int64_t)gathered->len;
+    gathered->len = 0;
+    disk_flush_early(receipt->fd, receipt->written, &receipt->flushed);
+    return OK;
+}
+
+static enum status take_chunk(void *context, const struct xorb_chunk *chunk, struct error *err)
+{
+    struct xorb_receipt *receipt = context;
+    /* Plain downloads of what is unpacked cost no CPU, which is worth a sixteenth of the disk. */
+    bool unpack = chunk->payload_len >= chunk->len - chunk->len / 16;
+    const uint8_t *payload = unpack ? chunk->data : chunk->payload;
+    size_t payload_len = unpack ? chunk->len : chunk->payload_len;
+    if (receipt->gathered.len + payload_len > GATHER)
+        TRY(gathered_write(receipt, err));
+    buf_add(&receipt->gathered, payload, payload_len);
+
+    struct chunk row = {.hash = chunk->hash,
+                        .stored_end = receipt->last.stored_end + (uint32_t)payload_len,
+                        .end = receipt->last.end + (uint32_t)chunk->len,
+                        .scheme = unpack ? SCHEME_NONE : chunk->scheme,
+                        .is_key = chunk_hash_is_key(&chunk->hash)};
+    uint8_t written[CHUNK_ROW];
+    chunk_row_write(written, &row);
+    buf_add(&receipt->table, written, sizeof(written));
+    if (row.is_key && receipt->key_count < KEYS_MOST)
+        receipt->keys[receipt->key_count++] = row.hash;
+    receipt->last = row;
+    receipt->chunks++;
+    return OK;
+}
+
+enum status xorb_receipt_open(struct store *store, struct xorb_receipt **out, struct error *err)
+{
+    store_assert(store);
+    struct xorb_receipt *receipt = calloc(1, sizeof(*receipt));
+    if (!receipt)
+        abort();
+    enum status status = incoming_new(store, receipt->name, &receipt->fd, err);
+    if (status != OK) {
+        free(receipt);
+        return status;
+    }
+    receipt->store = store;
+    receipt->reader = xorb_reader_new(take_chunk, receipt);
+    buf_reserve(&receipt->gathered, GATHER);
+    *out = receipt;
+    return OK;
+}
+
+enum status xorb_receipt_write(struct xorb_receipt *receipt, const void *data, size_t len, struct error *err)
+{
+    return xorb_reader_add(receipt->reader, data, len, err);
+}
+
+void xorb_receipt_drop(struct xorb_receipt **receipt)
+{
+    struct xorb_receipt *mine = *receipt;
+    if (!mine)
+        return;
+    /* Once it is a container the file has another name, and this finds nothing. */
+    incoming_remove(mine->store, mine->name);
+    fd_close(&mine->fd);
+    xorb_reader_free(&mine->reader);
+    buf_free(&mine->gathered);
+    buf_free(&mine->table);
+    free(mine);
+    *receipt = NULL;
+}
+
+/* Keeping it. */
+
+static const char mention_sql[] = "UPDATE xorb SET mentioned_us = ? WHERE id = ?";
+static const char sender_sql[] =
+    "INSERT INTO xorb_sender (xorb_id, account_id) VALUES (?, ?) ON CONFLICT (xorb_id, account_id) DO NOTHING";
+
+struct keeping {
+    const struct xorb_receipt *receipt;
+    int64_t account_id;
+    struct chunk_hash hash;
+    bool is_container; /* the file is durable under its last name */
+    bool known;        /* the store has the xorb in another container */
+    bool was_new;
+};
+
+static enum status insert_xorb(struct db_conn *tx, const struct keeping *keeping, int64_t *id, struct error *err)
+{
+    const struct xorb_receipt *receipt = keeping->receipt;
+    struct xorb_new new = {.hash = keeping->hash,
+                           .stored = receipt->last.stored_end,
+                           .table_at = receipt->last.stored_end,
+                           .length = receipt->last.end,
+                           .chunks = receipt->chunks,
+                           .mentioned_us = now_us()};
+    TRY(container_insert(tx, receipt->name, receipt->written, &new.container, err));
+    TRY(xorb_insert(tx, &new, id, err));
+    for (size_t i = 0; i < receipt->key_count; i++)
+        TRY(dedup_key_insert(tx, &receipt->keys[i], *id, err));
+    return OK;
+}
+
+static enum status mention(struct db_conn *tx, int64_t id, struct error *err)
+{
+    auto_stmt struct stmt *update = NULL;
+    TRY(db_prepare(tx, mention_sql, &update, err));
+    stmt_bind_int(update, 1, now_us());
+    stmt_bind_int(update, 2, id);
+    return stmt_run(update, err);
+}
+
+static enum status write_keeping(struct db_conn *tx, void *context, struct error *err)
+{
+    struct keeping *keeping = context;
+    struct xorb xorb;
+    TRY(xorb_by_hash(tx, &keeping->hash, &keeping->known, &xorb, err));
+    if (keeping->known)
+        TRY(mention(tx, xorb.id, err));
+    else if (keeping->is_container)
+        TRY(insert_xorb(tx, keeping, &xorb.id, err));
+    else
+        return OK;
+    auto_stmt struct stmt *sender = NULL;
+    TRY(db_prepare(tx, sender_sql, &sender, err));
+    stmt_bind_int(sender, 1, xorb.id);
+    stmt_bind_int(sender, 2, keeping->account_id);
+    TRY(stmt_run(sender, err));
+    keeping->was_new = db_changes(tx) == 1;
+    return OK;
+}
+
+/* When the store has the xorb, this spares the disk the copy. A sweep may take it away between the look and the write.
+ */
+static enum status keep_known(struct keeping *keeping, struct error *err)
+{
+    struct store *store = keeping->receipt->store;
+    auto_conn struct db_conn *conn = NULL;
+    struct xorb xorb;
+    TRY(db_reader(store->db, &conn, err));
+    TRY(xorb_by_hash(conn, &keeping->hash, &keeping->known, &xorb, err));
+    db_release(&conn);
+    return keeping->known ? db_write(store->db, write_keeping, keeping, err) : OK;
+}
+
+/* The table goes behind the payloads, and the file to where containers are, durable under that name. */
+static enum status make_container(struct xorb_receipt *receipt, const char *container, struct error *err)
+{
+    char incoming[STORE_PATH_LIMIT], folder[STORE_PATH_LIMIT];
+    incoming_path(receipt->store->root, receipt->name, incoming);
+    snprintf(folder, sizeof(folder), "%s/containers/%.2s", receipt->store->root, receipt->name);
+    TRY(gathered_write(receipt, err));
+    TRY(pwrite_full(receipt->fd, receipt->table.data, receipt->table.len, receipt->written, err));
+    receipt->written += (int64_t)receipt->table.len;
+    if (fdatasync(receipt->fd) != 0)
+        return disk_fail(err, "sync an incoming file");
+    if (rename(incoming, container) != 0)
+        return disk_fail(err, "make an incoming file a container");
+    enum status status = folder_sync(folder, err);
+    if (status != OK)
+        unlink(container);
+    return status;
+}
+
+static enum status keep_new(struct xorb_receipt *receipt, struct keeping *keeping, struct error *err)
+{
+    char container[STORE_PATH_LIMIT];
+    container_path(receipt->store->root, receipt->name, container);
+    TRY(make_container(receipt, container, err));
+    keeping->is_container = true;
+    enum status status = db_write(receipt->store->db, write_keeping, keeping, err);
+    /* When a commit fails with an error of the disk, its rows may still be found after a restart, and then need the
+     * container. So only a certain failure removes it; the others leave it to the sweep. */
+    if (status == OK ? keeping->known : status == NO_SPACE)
+        unlink(container);
+    return status;
+}
+
+static enum status announced_check(const struct chunk_hash *announced, const struct chunk_hash *actual,
+                                   struct error *err)
+{
+    if (chunk_hash_eq(announced, actual))
+        return OK;
+    char expected[CHUNK_HASH_TEXT], arrived[CHUNK_HASH_TEXT];
+    chunk_hash_text(announced, expected);
+    chunk_hash_text(actual, arrived);
+    return fail(err, INVALID, NULL,
+                "The xorb was announced as %s, but its chunks make %s. Nothing was kept; upload it again.", expected,
+                arrived);
+}
+
+enum status xorb_receipt_keep(struct xorb_receipt **receipt, int64_t account_id, const struct chunk_hash *announced,
+                              bool *was_new, struct error *err)
+{
+    auto_xorb_receipt struct xorb_receipt *mine = *receipt;
+    struct keeping keeping = {.receipt = mine, .account_id = account_id};
+    *receipt = NULL;
+    /* After a failed write, of ours to the disk too, the reader refuses. */
+    TRY(xorb_reader_end(mine->reader, &keeping.hash, err));
+    TRY(announced_check(announced, &keeping.hash, err));
+    TRY(disk_explain(keep_known(&keeping, err), err));
+    if (!keeping.known)
+        TRY(disk_explain(keep_new(mine, &keeping, err), err));
+    *was_new = keeping.was_new;
+    return OK;
+}

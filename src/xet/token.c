@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Tokens of the CAS (xet-protocol 1.1): "xet1.SCOPE.KEY.REPO.UNTIL.HMAC". */
+#include "xet/token.h"
+#include "base/time.h"
+#include "router/sign.h"
+#include "xet/handlers.h"
+
+/* Clients ask for a new token a minute before the end, and never again with one that was refused: so it is still taken a
+ * minute after it, for requests under way and clocks that differ. */
+#define VALID_SECONDS (15 * 60)
+#define SLACK_SECONDS 60
+
+struct xet_grant xet_grant(struct request *rq, bool write)
+{
+    int64_t until = now_us() / SECOND_US + VALID_SECONDS;
+    struct str text = arena_printf(rq->arena, "xet1.%c.%lld.%lld.%lld", write ? 'w' : 'r', (long long)rq->actor.key_id,
+                                   (long long)rq->repo.id, (long long)until);
+    return (struct xet_grant){
+        .cas_url = arena_printf(rq->arena, "%.*s/xet", STR_ARG(request_base_url(rq))),
+        .token = arena_printf(rq->arena, "%.*s.%.*s", STR_ARG(text), STR_ARG(sign_text(rq, text))),
+        .expires_s = until,
+    };
+}
+
+static enum status reply_grant(struct request *rq, bool write)
+{
+    struct xet_grant grant = xet_grant(rq, write);
+    reply_header(rq->http, "X-Xet-Cas-Url", "%.*s", STR_ARG(grant.cas_url));
+    reply_header(rq->http, "X-Xet-Access-Token", "%.*s", STR_ARG(grant.token));
+    reply_header(rq->http, "X-Xet-Token-Expiration", "%lld", (long long)grant.expires_s);
+    reply_header(rq->http, "Cache-Control", "no-store");
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    jw_object(&w);
+    jw_key_str(&w, "casUrl", grant.cas_url);
+    jw_key_str(&w, "accessToken", grant.token);
+    jw_key_int(&w, "exp", grant.expires_s);
+    jw_end(&w);
+    request_reply_json(rq, &body);
+    return OK;
+}
+
+/* The revision is not looked at: rights are those of the repo, and the name may be of a branch that the commit will make. */
+enum status xet_read_token(struct request *rq, struct error *err)
+{
+    (void)err;
+    return reply_grant(rq, false);
+}
+
+enum status xet_write_token(struct request *rq, struct error *err)
+{
+    (void)err;
+    return reply_grant(rq, true);
+}
+
+struct grant_fields {
+    bool write;
+    int64_t key_id, repo_id, until_s;
+};
+
+static bool token_fields(struct str token, struct grant_fields *out)
+{
+    struct str version, scope, key, repo, until;
+    bool whole = str_cut(&token, '.', &version) && str_cut(&token, '.', &scope) && str_cut(&token, '.', &key) &&
+                 str_cut(&token, '.', &repo) && str_cut(&token, '.', &until);
+    out->write = str_eq(scope, STR("w"));
+    return whole && str_eq(version, STR("xet1")) && scope.len == 1 && str_to_i64(key, &out->key_id) &&
+           str_to_i64(repo, &out->repo_id) && str_to_i64(until, &out->until_s);
+}
+
+enum status xet_token_check(struct request *rq, struct error *err)
+{
+    struct str token = http_header(rq->http, "authorization");
+    struct grant_fields fields;
+    if (!str_eq_nocase(str_slice(token, 0, 7), STR("bearer ")))
+        return fail(err, UNAUTHENTICATED, NULL, "The storage needs a Xet token: ask the hub for one.");
+    token = str_trim(str_from(token, 7));
+    const char *dot = memrchr(token.data, '.', token.len);
+    size_t signed_len = dot ? (size_t)(dot - token.data) : 0;
+    if (!dot || !sign_matches(rq, str_slice(token, 0, signed_len), str_from(token, signed_len + 1)) ||
+        !token_fields(token, &fields))
+        return fail(err, UNAUTHENTICATED, NULL, "This is not a Xet token of this hub: ask it for one.");
+    if (fields.until_s + SLACK_SECONDS < now_us() / SECOND_US)
+        return fail(err, UNAUTHENTICATED, NULL, "This Xet token has expired: ask the hub for a new one.");
+    if (rq->route->action != ACT_READ && !fields.write)
+        return fail(err, FORBIDDEN, NULL, "This Xet token is for reading: ask the hub for one to write with.");
+    return sign_admit(rq, fields.key_id, fields.repo_id, err);
+}
