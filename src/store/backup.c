@@ -82,8 +82,7 @@ static enum status backup_container(struct store *store, const char *root, struc
     if (link(from, to) != 0 && errno != EEXIST)
         TRY(copy_container(from, root, to, text, size, err));
     status = container_check(root, name, size, &finding);
-    return status == OK ? OK
-                        : fail(err, status, NULL, "The backup is damaged; of a container, %s", finding.message);
+    return status == OK ? OK : fail(err, status, NULL, "The backup is damaged; of a container, %s", finding.message);
 }
 
 static enum status xorbs_of(struct db_conn *conn, struct str name, int64_t *count, struct error *err)

@@ -169,8 +169,7 @@ static enum status check_xorbs(const struct check *check, struct error *err)
 
 /* Objects. */
 
-static const char next_object_sql[] =
-    "SELECT id, size, sha256, xet_hash FROM object WHERE id > ? ORDER BY id LIMIT 1";
+static const char next_object_sql[] = "SELECT id, size, sha256, xet_hash FROM object WHERE id > ? ORDER BY id LIMIT 1";
 static const char object_exists_sql[] = "SELECT 1 FROM object WHERE id = ?";
 static const char next_extent_sql[] =
     "SELECT " XORB_COLUMNS ", extent.at, extent.length, extent.chunk_start, extent.chunk_end, extent.stored_at,"
@@ -338,8 +337,7 @@ enum status store_check(struct store *store, void (*report)(void *context, const
     store_assert(store);
     auto_conn struct db_conn *conn = NULL;
     TRY(db_reader(store->db, &conn, err));
-    struct check check = {
-        .store = store, .conn = conn, .report = report, .context = context, .findings = findings};
+    struct check check = {.store = store, .conn = conn, .report = report, .context = context, .findings = findings};
     check.bench = malloc(sizeof(*check.bench));
     if (!check.bench)
         abort();

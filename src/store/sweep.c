@@ -106,9 +106,8 @@ static const char next_container_sql[] =
 static const char staying_sql[] = "SELECT 1 FROM xorb WHERE xorb.container_id = ? AND NOT (" SPARE ") LIMIT 1";
 static const char next_xorb_sql[] = "SELECT xorb.id, xorb.start, xorb.stored FROM xorb WHERE xorb.container_id = ?"
                                     " AND " SPARE " AND xorb.id > ? ORDER BY xorb.id LIMIT 1";
-static const char still_spare_sql[] =
-    "SELECT 1 FROM xorb WHERE xorb.id = ? AND " FORGOTTEN
-    " AND NOT EXISTS (SELECT 1 FROM extent WHERE extent.xorb_id = xorb.id)";
+static const char still_spare_sql[] = "SELECT 1 FROM xorb WHERE xorb.id = ? AND " FORGOTTEN
+                                      " AND NOT EXISTS (SELECT 1 FROM extent WHERE extent.xorb_id = xorb.id)";
 static const char delete_keys_sql[] = "DELETE FROM dedup_key WHERE xorb_id = ?";
 static const char delete_senders_sql[] = "DELETE FROM xorb_sender WHERE xorb_id = ?";
 static const char delete_xorb_sql[] = "DELETE FROM xorb WHERE id = ?";

@@ -259,8 +259,9 @@ def test_a_chunk_of_a_private_file_is_as_unknown_as_any_other(alice, bob, secret
     xorb = find_key(os.urandom(8))
     Session(alice, secret).upload(xorb, whole(xorb))
     stranger = Session(bob, bob.new_repo())
-    hidden, unknown = stranger.ask_chunk(xet.chunk_hash(xorb.chunks[0])), stranger.ask_chunk(noise(32))
-    assert hidden.status_code == unknown.status_code == 404 and hidden.json() == unknown.json()
+    answers = [(hash_, stranger.ask_chunk(hash_)) for hash_ in (xet.chunk_hash(xorb.chunks[0]), noise(32))]
+    assert [answer.status_code for _, answer in answers] == [404, 404]
+    assert len({answer.text.replace(text(hash_), "") for hash_, answer in answers}) == 1
     assert Session(alice, secret).ask_chunk(xet.chunk_hash(xorb.chunks[0])).status_code == 200
 
 

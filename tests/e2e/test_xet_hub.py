@@ -258,10 +258,11 @@ def test_only_the_owner_turns_it_off(alice, bob, anyone, reader, repo):
 
 def test_the_switch_of_the_hub_may_stand_in_the_environment(tmp_path):
     hub = Hub(tmp_path, environment={"CAIRN_XET": "off"}).start()
-    owner = hub.person("owner")
-    repo = owner.new_repo()
-    assert owner.http.get(f"/api/models/{repo}").json()["xetEnabled"] is False
-    hub.stop()
+    try:
+        owner = hub.person("owner")
+        assert owner.http.get(f"/api/models/{owner.new_repo()}").json()["xetEnabled"] is False
+    finally:
+        hub.stop()
 
 
 @pytest.mark.parametrize("value", ["yes", "", "ON"])

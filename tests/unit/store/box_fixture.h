@@ -56,7 +56,7 @@ static void box_payloads(struct box *box, size_t xorb, enum scheme scheme, struc
         merkle_add(&merkle, &box->chunks[xorb][i].hash, BOX_CHUNK);
     }
     new->stored = (int64_t)file->len - new->start;
-    new->length = BOX_CHUNKS * BOX_CHUNK;
+    new->length = BOX_CHUNKS *BOX_CHUNK;
     new->chunks = BOX_CHUNKS;
     new->hash = merkle_root(&merkle);
 }

@@ -295,8 +295,7 @@ static void a_check_finds_rows_that_do_not_say_where_the_bytes_are(void **state)
         {"UPDATE extent SET chunk_end = 4294967297", "UPDATE extent SET chunk_end = 1"},
         {"UPDATE object SET size = 9000000000000000000", "UPDATE object SET size = 3000"},
         {"UPDATE object SET size = 2999", "UPDATE object SET size = 3000"},
-        {"UPDATE object SET xet_hash = zeroblob(32)",
-         "UPDATE object SET xet_hash = (SELECT kept FROM before_damage)"},
+        {"UPDATE object SET xet_hash = zeroblob(32)", "UPDATE object SET xet_hash = (SELECT kept FROM before_damage)"},
         {"UPDATE container SET size = 1", "UPDATE container SET size = 3044"},
         {"UPDATE container SET name = '../'", "UPDATE container SET name = (SELECT name FROM before_damage)"},
     };
@@ -419,7 +418,8 @@ static void a_backup_to_another_file_system_keeps_holes(void **state)
 static void a_backup_during_which_something_was_swept_says_so(void **state)
 {
     struct house *house = *state;
-    auto_box struct box partly = box_of(house, 1, 2, SCHEME_NONE, 1), whole = box_of(house, 2, 1, SCHEME_NONE, now_us());
+    auto_box struct box partly = box_of(house, 1, 2, SCHEME_NONE, 1),
+                        whole = box_of(house, 2, 1, SCHEME_NONE, now_us());
     char path[256], root[256];
     struct db *db;
     assert_int_equal(give(house, ALICE, &partly, (struct slice){1, 0, 4}, NONE, NULL, &house->err), OK);

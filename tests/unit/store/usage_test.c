@@ -100,12 +100,9 @@ static void what_other_repos_use_too_is_shared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_a_house(a_repo_without_large_files_takes_nothing),
-        in_a_house(files_that_came_in_whole_count_in_full),
-        in_a_house(what_files_have_in_common_counts_once),
-        in_a_house(ranges_that_overlap_in_part_count_their_union),
-        in_a_house(a_gap_between_ranges_does_not_count),
-        in_a_house(what_other_repos_use_too_is_shared),
+        in_a_house(a_repo_without_large_files_takes_nothing), in_a_house(files_that_came_in_whole_count_in_full),
+        in_a_house(what_files_have_in_common_counts_once),    in_a_house(ranges_that_overlap_in_part_count_their_union),
+        in_a_house(a_gap_between_ranges_does_not_count),      in_a_house(what_other_repos_use_too_is_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
