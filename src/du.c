@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "du.h"
 #include "base/json.h"
-#include "gc.h"
+#include "modules.h"
 #include "options.h"
 #include "repo/repo.h"
+#include "store/store.h"
 #include <stdio.h>
 
 /* "ns/name" is a model, as in web addresses. */
@@ -103,7 +104,7 @@ int du_main(int argc, char **argv)
     if (status == OK && !name)
         status = fail(&err, INVALID, NULL, "say of which repo: cairn du --data DIR ns/name");
     if (status == OK)
-        status = data_open(data, &db, &store, &err);
+        status = hub_store_open(data, &db, &store, &err);
     if (status == OK)
         status = measure(db, store, name, as_json, &err);
     store_close(store);

@@ -6,36 +6,6 @@
 #include "store/store.h"
 #include <stdio.h>
 
-bool flag_take(int *argc, char **argv, const char *flag)
-{
-    int kept = 0;
-    for (int i = 0; i < *argc; i++)
-        if (strcmp(argv[i], flag) != 0)
-            argv[kept++] = argv[i];
-    bool taken = kept < *argc;
-    *argc = kept;
-    return taken;
-}
-
-enum status data_open(const char *data, struct db **db, struct store **store, struct error *err)
-{
-    char path[4096];
-    if ((size_t)snprintf(path, sizeof path, "%s/store", data) >= sizeof path)
-        return fail(err, INVALID, NULL, "The name of the data folder is too long");
-    TRY(hub_data_open(data, db, err));
-    return store_open(*db, path, store, err);
-}
-
-void size_text(int64_t bytes, char out[SIZE_TEXT])
-{
-    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    size_t unit = 0;
-    double size = (double)bytes;
-    for (; size >= 1023.95; size /= 1024) /* what would be written 1024.0 */
-        unit++;
-    snprintf(out, SIZE_TEXT, unit > 0 ? "%.1f %s" : "%.0f %s", size, units[unit]);
-}
-
 static void print_freed(const struct store_freed *freed, bool dry_run)
 {
     char size[SIZE_TEXT];
@@ -71,7 +41,7 @@ int gc_main(int argc, char **argv)
     bool dry_run = flag_take(&argc, argv, "--dry-run");
     enum status status = options_read(argc, argv, specs, 1, NULL, 0, &rest, &err);
     if (status == OK)
-        status = data_open(data, &db, &store, &err);
+        status = hub_store_open(data, &db, &store, &err);
     if (status == OK)
         status = store_sweep(store, now_us(), dry_run, &freed, &err);
     store_close(store);

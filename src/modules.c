@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "hub/hub.h"
 #include "module.h"
+#include "store/store.h"
 #include "xet/xet.h"
 #include <stdio.h>
 
@@ -40,4 +41,13 @@ enum status hub_data_open(const char *dir, struct db **out, struct error *err)
         *out = NULL;
     }
     return status;
+}
+
+enum status hub_store_open(const char *dir, struct db **db, struct store **store, struct error *err)
+{
+    char path[4096];
+    if ((size_t)snprintf(path, sizeof path, "%s/store", dir) >= sizeof path)
+        return fail(err, INVALID, NULL, "The name of the data folder is too long");
+    TRY(hub_data_open(dir, db, err));
+    return store_open(*db, path, store, err);
 }

@@ -10,4 +10,8 @@
  */
 enum status hub_data_open(const char *dir, struct db **out, struct error *err);
 
+/* The same with its store. What was opened is for the caller to close, also after a failure. */
+struct store;
+enum status hub_store_open(const char *dir, struct db **db, struct store **store, struct error *err);
+
 #endif

@@ -51,3 +51,24 @@ enum status options_read(int argc, char **argv, const struct option_spec *specs,
     }
     return OK;
 }
+
+bool flag_take(int *argc, char **argv, const char *flag)
+{
+    int kept = 0;
+    for (int i = 0; i < *argc; i++)
+        if (strcmp(argv[i], flag) != 0)
+            argv[kept++] = argv[i];
+    bool taken = kept < *argc;
+    *argc = kept;
+    return taken;
+}
+
+void size_text(int64_t bytes, char out[SIZE_TEXT])
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    size_t unit = 0;
+    double size = (double)bytes;
+    for (; size >= 1023.95; size /= 1024) /* what would be written 1024.0 */
+        unit++;
+    snprintf(out, SIZE_TEXT, unit > 0 ? "%.1f %s" : "%.0f %s", size, units[unit]);
+}

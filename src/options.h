@@ -3,7 +3,9 @@
 #define CAIRN_OPTIONS_H
 
 #include "base/error.h"
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A flag with a value. Its environment variable is its name in capitals behind CAIRN_: --public-url is
  * CAIRN_PUBLIC_URL. */
@@ -18,5 +20,11 @@ struct option_spec {
  */
 enum status options_read(int argc, char **argv, const struct option_spec *specs, size_t count, const char **rest,
                          size_t rest_most, size_t *rest_count, struct error *err);
+
+/* Takes a flag without a value out of the words, before options_read() sees them. */
+bool flag_take(int *argc, char **argv, const char *flag);
+
+#define SIZE_TEXT 16
+void size_text(int64_t bytes, char out[SIZE_TEXT]); /* "1.5 GiB" */
 
 #endif

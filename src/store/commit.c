@@ -122,8 +122,7 @@ static enum status make_container(struct store *store, int fd, const struct arri
     return status;
 }
 
-/* Gives back the room of the xorbs that the store had. Runs of them go at once, as a block of the disk may lie in two.
- */
+/* Gives back the room of xorbs that the store had: runs of them at once, as a block of the disk may lie in two. */
 static void punch_holes(const struct commit *commit, int fd)
 {
     const struct ingested *file = commit->arrival->file;

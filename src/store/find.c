@@ -15,36 +15,6 @@
 #define CANDIDATES_MOST 16 /* xorbs with the same chunk */
 #define MENTION_FRESH_US (24 * 3600 * SECOND_US)
 
-/* One who asks, and what has been asked back about repos so far. */
-struct search {
-    struct db_conn *conn;
-    const struct asker *asker;
-    struct {
-        int64_t repo_id;
-        bool readable;
-    } seen[REPOS_MOST];
-    size_t seen_count;
-};
-
-/* An extent of a xorb in an object that the asker may read; object_id is 0 when there is none. */
-struct use {
-    int64_t object_id, at;
-};
-
-static bool repo_readable(struct search *search, int64_t repo_id)
-{
-    const struct asker *asker = search->asker;
-    for (size_t i = 0; i < search->seen_count; i++)
-        if (search->seen[i].repo_id == repo_id)
-            return search->seen[i].readable;
-    if (search->seen_count == REPOS_MOST)
-        return false;
-    bool readable = asker->may_read(asker->context, search->conn, repo_id);
-    search->seen[search->seen_count].repo_id = repo_id;
-    search->seen[search->seen_count++].readable = readable;
-    return readable;
-}
-
 /* May he use it? */
 
 static const char sender_sql[] = "SELECT 1 FROM xorb_sender WHERE xorb_id = ? AND account_id = ?";
@@ -56,49 +26,81 @@ static const char sender_sql[] = "SELECT 1 FROM xorb_sender WHERE xorb_id = ? AN
 static const char use_in_repo_sql[] = USES " AND object_hold.repo_id = ? LIMIT 1";
 static const char uses_sql[] = USES " LIMIT " HOLDS_MOST;
 
-static enum status has_sent(struct search *search, int64_t xorb_id, bool *sent, struct error *err)
+/* An extent of a xorb in an object that the asker may read; object_id is 0 when there is none. */
+struct use {
+    int64_t object_id, at;
+};
+
+/* What has been asked back while looking for one. */
+struct answers {
+    size_t count;
+    struct {
+        int64_t repo_id;
+        bool readable;
+    } repos[REPOS_MOST];
+};
+
+static bool repo_readable(struct db_conn *conn, const struct asker *asker, int64_t repo_id, struct answers *answers)
+{
+    for (size_t i = 0; i < answers->count; i++)
+        if (answers->repos[i].repo_id == repo_id)
+            return answers->repos[i].readable;
+    if (answers->count == REPOS_MOST)
+        return false;
+    bool readable = asker->may_read(asker->context, conn, repo_id);
+    answers->repos[answers->count].repo_id = repo_id;
+    answers->repos[answers->count++].readable = readable;
+    return readable;
+}
+
+static enum status has_sent(struct db_conn *conn, const struct asker *asker, int64_t xorb_id, bool *sent,
+                            struct error *err)
 {
     auto_stmt struct stmt *sender = NULL;
-    TRY(db_prepare(search->conn, sender_sql, &sender, err));
+    TRY(db_prepare(conn, sender_sql, &sender, err));
     stmt_bind_int(sender, 1, xorb_id);
-    stmt_bind_int(sender, 2, search->asker->account_id);
-    *sent = search->asker->account_id != 0 && stmt_next(sender);
+    stmt_bind_int(sender, 2, asker->account_id);
+    *sent = asker->account_id != 0 && stmt_next(sender);
     return stmt_end(sender, err);
 }
 
-static enum status find_use_in_repo(struct search *search, int64_t xorb_id, struct use *out, struct error *err)
+static enum status find_use_in_repo(struct db_conn *conn, const struct asker *asker, int64_t xorb_id, struct use *out,
+                                    struct error *err)
 {
     auto_stmt struct stmt *use = NULL;
-    TRY(db_prepare(search->conn, use_in_repo_sql, &use, err));
+    TRY(db_prepare(conn, use_in_repo_sql, &use, err));
     stmt_bind_int(use, 1, xorb_id);
-    stmt_bind_int(use, 2, search->asker->repo_id);
-    if (search->asker->repo_id != 0 && stmt_next(use))
+    stmt_bind_int(use, 2, asker->repo_id);
+    if (asker->repo_id != 0 && stmt_next(use))
         *out = (struct use){.object_id = stmt_int(use, 0), .at = stmt_int(use, 1)};
     return stmt_end(use, err);
 }
 
-static enum status find_use(struct search *search, int64_t xorb_id, struct use *out, struct error *err)
+static enum status find_use(struct db_conn *conn, const struct asker *asker, int64_t xorb_id, struct use *out,
+                            struct error *err)
 {
     *out = (struct use){0};
-    TRY(find_use_in_repo(search, xorb_id, out, err));
+    TRY(find_use_in_repo(conn, asker, xorb_id, out, err));
     if (out->object_id)
         return OK;
     auto_stmt struct stmt *uses = NULL;
-    TRY(db_prepare(search->conn, uses_sql, &uses, err));
+    struct answers answers = {0};
+    TRY(db_prepare(conn, uses_sql, &uses, err));
     stmt_bind_int(uses, 1, xorb_id);
     while (!out->object_id && stmt_next(uses))
-        if (repo_readable(search, stmt_int(uses, 2)))
+        if (repo_readable(conn, asker, stmt_int(uses, 2), &answers))
             *out = (struct use){.object_id = stmt_int(uses, 0), .at = stmt_int(uses, 1)};
     return stmt_end(uses, err);
 }
 
-static enum status may_use(struct search *search, int64_t xorb_id, bool *may, struct error *err)
+static enum status may_use(struct db_conn *conn, const struct asker *asker, int64_t xorb_id, bool *may,
+                           struct error *err)
 {
     struct use use;
-    TRY(has_sent(search, xorb_id, may, err));
+    TRY(has_sent(conn, asker, xorb_id, may, err));
     if (*may)
         return OK;
-    TRY(find_use(search, xorb_id, &use, err));
+    TRY(find_use(conn, asker, xorb_id, &use, err));
     *may = use.object_id != 0;
     return OK;
 }
@@ -106,11 +108,10 @@ static enum status may_use(struct search *search, int64_t xorb_id, bool *may, st
 enum status store_xorb_find(struct db_conn *conn, const struct asker *asker, const struct chunk_hash *hash,
                             struct xorb *out, struct error *err)
 {
-    struct search search = {.conn = conn, .asker = asker};
     bool found, may = false;
     TRY(xorb_by_hash(conn, hash, &found, out, err));
     if (found)
-        TRY(may_use(&search, out->id, &may, err));
+        TRY(may_use(conn, asker, out->id, &may, err));
     if (may)
         return OK;
     char text[CHUNK_HASH_TEXT];
@@ -153,18 +154,18 @@ static enum status list_rows(struct list *list, struct stmt *rows, size_t most, 
 }
 
 /* store_xorb_find() must find what we name, within its limits too: a client whose file names another one is stuck. */
-static enum status list_neighbours(struct search *search, const char *sql, const struct use *use, struct list *list,
-                                   size_t most, struct error *err)
+static enum status list_neighbours(struct db_conn *conn, const struct asker *asker, const char *sql,
+                                   const struct use *use, struct list *list, size_t most, struct error *err)
 {
     auto_stmt struct stmt *rows = NULL;
     struct list wider = *list;
-    TRY(db_prepare(search->conn, sql, &rows, err));
+    TRY(db_prepare(conn, sql, &rows, err));
     stmt_bind_int(rows, 1, use->object_id);
     stmt_bind_int(rows, 2, use->at);
     TRY(list_rows(&wider, rows, most, err));
     for (size_t i = list->count; i < wider.count; i++) {
         bool may;
-        TRY(may_use(search, wider.xorbs[i].id, &may, err));
+        TRY(may_use(conn, asker, wider.xorbs[i].id, &may, err));
         if (may)
             list->xorbs[list->count++] = wider.xorbs[i];
     }
@@ -173,30 +174,29 @@ static enum status list_neighbours(struct search *search, const char *sql, const
 
 /* A xorb with the chunk and, when it is part of something that the asker may read, what is around it. Clients go
  * forward through their file, so most of the room is for what follows. */
-static enum status list_candidate(struct search *search, const struct xorb *candidate, struct list *list, size_t most,
-                                  struct error *err)
+static enum status list_candidate(struct db_conn *conn, const struct asker *asker, const struct xorb *candidate,
+                                  struct list *list, size_t most, struct error *err)
 {
     struct use use;
     bool sent;
     for (size_t i = 0; i < list->count; i++)
         if (list->xorbs[i].id == candidate->id)
             return OK;
-    TRY(has_sent(search, candidate->id, &sent, err));
-    TRY(find_use(search, candidate->id, &use, err));
+    TRY(has_sent(conn, asker, candidate->id, &sent, err));
+    TRY(find_use(conn, asker, candidate->id, &use, err));
     if (!sent && !use.object_id)
         return OK;
     list->xorbs[list->count++] = *candidate;
     if (!use.object_id)
         return OK;
-    TRY(list_neighbours(search, before_sql, &use, list, list->count + (most - list->count) / 4, err));
-    TRY(list_neighbours(search, after_sql, &use, list, most, err));
-    return list_neighbours(search, before_sql, &use, list, most, err);
+    TRY(list_neighbours(conn, asker, before_sql, &use, list, list->count + (most - list->count) / 4, err));
+    TRY(list_neighbours(conn, asker, after_sql, &use, list, most, err));
+    return list_neighbours(conn, asker, before_sql, &use, list, most, err);
 }
 
 enum status store_chunk_find(struct db_conn *conn, const struct asker *asker, const struct chunk_hash *chunk,
                              struct xorb *out, size_t most, size_t *count, struct error *err)
 {
-    struct search search = {.conn = conn, .asker = asker};
     struct xorb found[CANDIDATES_MOST];
     struct list candidates = {.xorbs = found}, list = {.xorbs = out};
     auto_stmt struct stmt *rows = NULL;
@@ -205,7 +205,7 @@ enum status store_chunk_find(struct db_conn *conn, const struct asker *asker, co
     stmt_bind_int(rows, 2, CANDIDATES_MOST);
     TRY(list_rows(&candidates, rows, CANDIDATES_MOST, err));
     for (size_t i = 0; i < candidates.count && list.count < most; i++)
-        TRY(list_candidate(&search, &found[i], &list, most, err));
+        TRY(list_candidate(conn, asker, &found[i], &list, most, err));
     *count = list.count;
     if (list.count > 0)
         return OK;

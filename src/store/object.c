@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/time.h"
 #include "store/internal.h"
-#include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const char lookup_sql[] = "SELECT object.id, object.size FROM object"
                                  " JOIN object_hold ON object_hold.object_id = object.id"

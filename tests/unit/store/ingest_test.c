@@ -5,6 +5,7 @@
 #include "cas/xorb.h"
 #include "store/internal.h"
 #include "store_fixture.h"
+#include <lz4frame.h>
 
 /* The file hash of the first million bytes of SplitMix64 from seed 0, and their xorb (xet-protocol 4). */
 #define MILLION 1000000
@@ -370,6 +371,74 @@ static void a_file_of_known_xorbs_needs_no_container(void **state)
     assert_int_equal(findings(house), 0);
 }
 
+struct packed {
+    struct xorb_new xorb;
+    char name[NAME_SIZE];
+    int64_t size;
+};
+
+static enum status write_packed(struct db_conn *tx, void *context, struct error *err)
+{
+    struct packed *packed = context;
+    int64_t id;
+    TRY(container_insert(tx, packed->name, packed->size, &packed->xorb.container, err));
+    return xorb_insert(tx, &packed->xorb, &id, err);
+}
+
+/* Keeps the content as a xorb of compressed chunks, as a client may have sent it. */
+static void keep_packed(struct house *house, const struct content *content)
+{
+    struct packed packed = {.xorb = {.length = (uint32_t)content->len}};
+    struct merkle merkle = {0};
+    struct cutter cutter = {0};
+    auto_buf struct buf payloads = {0}, rows = {0};
+    char path[STORE_PATH_LIMIT];
+    for (size_t at = 0, len; at < content->len; at += len) {
+        const uint8_t *data = (const uint8_t *)content->data + at;
+        uint8_t row[CHUNK_ROW];
+        len = cutter_next(&cutter, data, content->len - at);
+        len = len ? len : content->len - at;
+        buf_reserve(&payloads, XORB_PAYLOAD_MOST);
+        payloads.len += LZ4F_compressFrame(payloads.data + payloads.len, XORB_PAYLOAD_MOST, data, len, NULL);
+        struct chunk chunk = {.hash = chunk_hash_of(data, len),
+                              .scheme = SCHEME_LZ4,
+                              .stored_end = (uint32_t)payloads.len,
+                              .end = (uint32_t)(at + len)};
+        chunk_row_write(row, &chunk);
+        buf_add(&rows, row, sizeof(row));
+        merkle_add(&merkle, &chunk.hash, len);
+        packed.xorb.chunks++;
+    }
+    packed.xorb.hash = merkle_root(&merkle);
+    packed.xorb.stored = packed.xorb.table_at = (int64_t)payloads.len;
+    buf_add(&payloads, rows.data, rows.len);
+    packed.size = (int64_t)payloads.len;
+    random_name(packed.name);
+    container_path(house->root, packed.name, path);
+    assert_int_equal(file_write_durable(path, buf_view(&payloads), 0600, &house->err), OK);
+    assert_int_equal(db_write(house->db, write_packed, &packed, &house->err), OK);
+}
+
+static void a_xorb_that_came_compressed_is_used(void **state)
+{
+    struct house *house = *state;
+    auto_content struct content file = splitmix_of(4, MILLION);
+    for (size_t i = 0; i < file.len; i++)
+        file.data[i] &= 15; /* so that compressing helps */
+    changed(&file);
+    keep_packed(house, &file);
+    assert_int_equal(put(house, ALICE, &file), OK);
+    struct stored stored = stored_of(house, ALICE, &file);
+    assert_int_equal(stored.count, 1);
+    assert_true(stored.extents[0].packed);
+    assert_int_equal(stored.extents[0].stored, stored.extents[0].xorb.stored);
+    assert_true(stored.extents[0].stored < MILLION);
+    assert_stored(house, ALICE, &file);
+    assert_int_equal(files_in(house, "containers"), 1);
+    assert_int_equal(files_in(house, "incoming"), 0);
+    assert_int_equal(findings(house), 0);
+}
+
 static void a_file_that_repeats_itself_takes_the_room_of_one_repetition(void **state)
 {
     struct house *house = *state;
@@ -499,6 +568,7 @@ int main(void)
         in_a_house(an_edited_copy_shares_the_xorbs_that_stayed_the_same),
         in_a_house(an_edited_copy_reads_back_and_so_does_what_it_was_made_from),
         in_a_house(a_file_of_known_xorbs_needs_no_container),
+        in_a_house(a_xorb_that_came_compressed_is_used),
         in_a_house(a_file_that_repeats_itself_takes_the_room_of_one_repetition),
         in_a_house(tables_too_large_for_memory_go_over_a_temporary_file),
         in_a_house(a_part_is_ingested_the_same_with_and_without_a_restart),

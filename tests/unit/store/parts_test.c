@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cas/cut.h"
 #include "store_fixture.h"
 #include <stdatomic.h>
 
@@ -6,6 +7,7 @@
 #define SIZE (2 * PART + 1000) /* three parts, the last one short */
 
 static struct content file; /* made once: hashing it is what takes time here */
+static struct chunk_hash file_hash;
 
 struct upload {
     struct house *house;
@@ -101,9 +103,20 @@ static enum status finish(struct upload *upload)
     return finish_with(upload, claims, 3);
 }
 
+static void assert_file_hash(struct house *house)
+{
+    auto_conn struct db_conn *conn = NULL;
+    struct chunk_hash hash;
+    bool found;
+    assert_int_equal(db_reader(house->db, &conn, &house->err), OK);
+    assert_int_equal(store_xet_hash(conn, ALICE, file.sha256, &found, &hash, &house->err), OK);
+    assert_true(found && chunk_hash_eq(&hash, &file_hash));
+}
+
 static void assert_finished(struct upload *upload)
 {
     assert_int_equal(finish(upload), OK);
+    assert_file_hash(upload->house);
     assert_stored(upload->house, ALICE, &file);
     assert_int_equal(files_in(upload->house, "incoming"), 0);
     assert_int_equal(files_in(upload->house, "containers"), 1);
@@ -516,7 +529,17 @@ static void calls_to_finish_at_the_same_time_all_succeed(void **state)
 static int make_file(void **state)
 {
     (void)state;
+    struct merkle merkle = {0};
+    struct cutter cutter = {0};
     file = content_of(7, SIZE);
+    for (size_t at = 0, len; at < file.len; at += len) {
+        len = cutter_next(&cutter, (const uint8_t *)file.data + at, file.len - at);
+        len = len ? len : file.len - at;
+        struct chunk_hash hash = chunk_hash_of(file.data + at, len);
+        merkle_add(&merkle, &hash, len);
+    }
+    struct chunk_hash root = merkle_root(&merkle);
+    file_hash = file_hash_of(&root);
     return 0;
 }
 

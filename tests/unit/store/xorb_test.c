@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Xorbs that accounts send. */
-#include "xorb_fixture.h"
 #include "base/time.h"
+#include "xorb_fixture.h"
 #include <signal.h>
 #include <sys/resource.h>
 
