@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CAIRN_LEDGER_LEDGER_H
+#define CAIRN_LEDGER_LEDGER_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/hash.h"
+
+/*
+ * The hub's transparency log on disk (C2SP tlog-tiles; provenance 1.4, 1.5): entries are appended, never changed, and every state
+ * that anybody is shown is a checkpoint signed by a process of its own, which signs nothing that does not extend what it signed
+ * before.
+ *
+ * Folder:  entries      uint16 length, big-endian, and bytes of each entry, one after the other
+ *          bundles      where each bundle of 256 entries begins in entries: u64, big-endian
+ *          level-0 …    the hashes of a level, 32 bytes each: tile N of the level is [N * 8192, (N + 1) * 8192)
+ *          checkpoint   the newest signed checkpoint
+ *          signer       the signer's own record: what it signed last
+ *          key          the signer's private key (mode 0600; only the signer reads it)
+ * entries is the truth; the other files but the signer's are made from it again when they are behind. One process appends at a time
+ * (a lock on the folder); others may read.
+ */
+struct ledger;
+
+#define LEDGER_ENTRY_MOST 65535
+
+/*
+ * Opens or creates the log of that origin ("hub.example.org/log/1"; it must be the one of an existing log) and starts the signer: the
+ * program at program is run with the words "signer FOLDER" and a socket as its standard input and output (see signer.h).
+ * Entries behind the last checkpoint are integrated and signed. CORRUPT, with what to do, when the log on disk is behind what the signer
+ * has signed (a restored backup would fork the log) or contradicts it.
+ */
+enum status ledger_open(const char *folder, struct str origin, const char *program, struct ledger **out, struct error *err);
+/* For reading alone, beside the process that appends. */
+enum status ledger_open_reader(const char *folder, struct ledger **out, struct error *err);
+void ledger_close(struct ledger *ledger);
+
+/* Appends entries in order; *first is the index of the first one. When it returns OK they are durable and in a checkpoint that is
+ * published. From one thread at a time. After any failure of a sync the ledger refuses everything until it is opened again. */
+enum status ledger_append(struct ledger *ledger, const struct str *entries, size_t count, uint64_t *first, struct error *err);
+
+/* Reading: on any thread. The published state. */
+struct ledger_state {
+    uint64_t size;
+    uint8_t root[SHA256_SIZE];
+};
+void ledger_state(struct ledger *ledger, struct ledger_state *out);
+/* The signed note, with the cosignatures there are; appended to out. */
+void ledger_checkpoint(struct ledger *ledger, struct buf *out);
+struct str ledger_vkey(struct ledger *ledger); /* the verifier key line of the origin */
+
+/* Appended to out; NOT_FOUND beyond the published size. width 1..256 (256: the whole tile). */
+enum status ledger_tile(struct ledger *ledger, unsigned level, uint64_t number, unsigned width, struct buf *out, struct error *err);
+enum status ledger_bundle(struct ledger *ledger, uint64_t number, unsigned width, struct buf *out, struct error *err);
+enum status ledger_entry(struct ledger *ledger, uint64_t index, struct buf *out, struct error *err);
+/* Hashes of 32 bytes, appended to out, for a tree of that size, which is at most the published one. */
+enum status ledger_inclusion(struct ledger *ledger, uint64_t index, uint64_t size, struct buf *out, struct error *err);
+enum status ledger_consistency(struct ledger *ledger, uint64_t from, uint64_t to, struct buf *out, struct error *err);
+
+/* Computes everything again from entries and compares: levels, bundles, root, signature. Calls report for each finding. */
+enum status ledger_check(struct ledger *ledger, void (*report)(void *context, const char *finding), void *context,
+                         int64_t *findings, struct error *err);
+
+#endif
