@@ -70,7 +70,7 @@ static enum status take(struct shard_reader *reader, uint64_t count, const char 
 /* Takes the record that begins a file or a xorb; *found is false when it ends the section. */
 static enum status take_first(struct shard_reader *reader, struct record *out, bool *found, struct error *err)
 {
-    const char *at;
+    const char *at = NULL;
     struct chunk_hash end = bookend();
     TRY(take(reader, 1, &at, err));
     *out = record_read(at);
@@ -97,7 +97,7 @@ enum status shard_open(struct str bytes, struct shard_reader *out, struct error 
 enum status shard_next_file(struct shard_reader *reader, struct shard_file *out, bool *found, struct error *err)
 {
     struct record head;
-    const char *sha256;
+    const char *sha256 = NULL;
     *found = false;
     if (reader->in_xorbs)
         return OK;

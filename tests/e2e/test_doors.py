@@ -5,13 +5,17 @@ The routes come from the program itself (`cairn routes`), so that a new one cann
 is known below.
 """
 
+import hashlib
+import hmac
 import os
 import re
 import subprocess
+import time
 
 import pytest
 
 from support import BINARY, new_name, sha256
+from xet import File, Session, Xorb, chunk_hash, shard, text
 
 LARGE = b"\0large" * 1000
 CHANGES = {"create", "propose", "write", "administer"}
@@ -47,6 +51,7 @@ BODIES = {
     "POST /api/{api}/preupload/{rev}": {"files": [{"path": "new.txt", "size": 3, "sample": "YWJj"}]},
     "POST /{web}.git/info/lfs/objects/batch": {"operation": "download", "objects": [{"oid": sha256(LARGE), "size": len(LARGE)}]},
     "POST /{web}.git/info/lfs/locks/verify": {},
+    "POST /v1/telemetry": {},
 }
 COMMIT = b'{"key":"header","value":{"summary":"s"}}\n{"key":"file","value":{"path":"new.txt","content":"abc","encoding":"utf-8"}}\n'
 NAMES = {"POST /api/{api}/branch/{name}": "new", "DELETE /api/{api}/branch/{name}": "side", "DELETE /api/{api}/tag/{name}": "v1"}
@@ -162,7 +167,7 @@ def test_strangers_change_nothing_that_they_see(alice, bob, anyone, visible, rou
     before = alice.head(visible), alice.api.list_repo_refs(visible)
     assert ask(anyone, route, visible).status_code == 401
     answer = ask(bob, route, visible)
-    if "preupload" in route.pattern:
+    if "preupload" in route.pattern or "xet-write-token" in route.pattern:
         assert answer.status_code == 200, "whoever is signed in may prepare a pull request"
     else:
         assert answer.status_code == 403
@@ -196,28 +201,40 @@ def test_the_owner_gets_through(alice, route):
 # ---- addresses that carry their own authority ----
 
 
+def uploaded(session):
+    """A file of one chunk, made of one xorb."""
+    xorb = Xorb([os.urandom(1000)])
+    return session.upload(xorb, File([(xorb, 0, 1)]))
+
+
 def addresses(person, repo):
-    """One request for each signed route: method, address and body, as they come from the hub, in an order that works."""
+    """One request for each route with a signed address: method, address, body and headers, as they come from the hub, in an order
+    that works."""
     data, big = os.urandom(1000), 130 << 20
     one = person.batch(repo, (sha256(data), len(data))).json()["objects"][0]["actions"]
     many = person.batch(repo, (sha256(b"big"), big)).json()["objects"][0]["actions"]["upload"]
     got = person.batch(repo, (sha256(LARGE), len(LARGE)), operation="download").json()["objects"][0]["actions"]["download"]
     last = sorted(key for key in many["header"] if key.isdigit())[-1]
+    session = Session(person, repo)
+    [[stored]] = session.plan(uploaded(session).hash).json()["xorbs"].values()
+    first, end = (stored["ranges"][0]["bytes"][side] for side in ("start", "end"))
     return {
-        "PUT /transfer/put/{sha256}": ("PUT", one["upload"]["href"], data),
-        "POST /transfer/verify/{sha256}": ("POST", one["verify"]["href"], b"{}"),
-        "PUT /transfer/part/{upload}/{number}": ("PUT", many["header"][last], bytes(big % (64 << 20))),
-        "POST /transfer/complete/{upload}": ("POST", many["href"], b'{"parts":[]}'),
-        "GET /transfer/get/{sha256}": ("GET", got["href"], b""),
+        "PUT /transfer/put/{sha256}": ("PUT", one["upload"]["href"], data, {}),
+        "POST /transfer/verify/{sha256}": ("POST", one["verify"]["href"], b"{}", {}),
+        "PUT /transfer/part/{upload}/{number}": ("PUT", many["header"][last], bytes(big % (64 << 20)), {}),
+        "POST /transfer/complete/{upload}": ("POST", many["href"], b'{"parts":[]}', {}),
+        "GET /transfer/get/{sha256}": ("GET", got["href"], b"", {}),
+        "GET /xet/data/{xorb}": ("GET", stored["url"], b"", {"range": f"bytes={first}-{end}"}),
     }
 
 
-def send(anyone, address, **how):
-    method, href, body = address
-    return anyone.http.request(method, href, content=body, **how)
+def send(anyone, address):
+    method, href, body, headers = address
+    return anyone.http.request(method, href, content=body, headers=headers)
 
 
-SIGNED = [route for route in ROUTES if route.signed]
+BY_TOKEN = [route for route in ROUTES if route.signed and re.match("/xet/(?!data/)", route.pattern)]
+SIGNED = [route for route in ROUTES if route.signed and route not in BY_TOKEN]
 
 
 def test_signed_addresses_work_for_whoever_has_them(alice, anyone):
@@ -226,18 +243,22 @@ def test_signed_addresses_work_for_whoever_has_them(alice, anyone):
     assert set(known) == {route.name for route in SIGNED}, "say above how to get the address of a new signed route"
     for name, address in known.items():
         answer = send(anyone, address)
-        expected = 400 if "complete" in name else 200  # one part of three was sent
+        expected = 400 if "complete" in name else 206 if "data" in name else 200  # one part of three was sent
         assert answer.status_code == expected, f"{name}: {answer.text}"
 
 
+def spoilt(href):
+    """Addresses that differ from a good one in one place."""
+    changes = [("&s=", "&s=1"), ("?k=", "?k=0&k="), ("&k=", "&k=1"), ("&u=", "&u=9"), ("?b=", "?b=0-7,"), ("?b=", "?b=1"),
+               ("&sig=", "&sig=&sig="), ("/xet/data/", "/xet/data/1"), ("/xet/data/", "/xet/data/0")]
+    return {href[:-1] + ("0" if href[-1] != "0" else "1"), href.split("&sig=")[0], href.split("?")[0], href + "&more=1",
+            re.sub(r"&r=(\d+)", r"&r=1\1", href), *(href.replace(*change) for change in changes)} - {href}
+
+
 def test_a_signature_is_for_one_address(alice, anyone, hidden):
-    for method, href, body in addresses(alice, hidden).values():
-        spoilt = [href[:-1] + ("0" if href[-1] != "0" else "1"), href.split("&sig=")[0], href.split("?")[0],
-                  href.replace("&s=", "&s=1"), href + "&more=1", re.sub(r"&r=(\d+)", r"&r=1\1", href),
-                  href.replace("?k=", "?k=0&k="), href.replace("&sig=", "&sig=&sig=")]
-        for other in spoilt:
-            assert other != href
-            answer = send(anyone, (method, other, body))
+    for method, href, body, headers in addresses(alice, hidden).values():
+        for other in spoilt(href):
+            answer = send(anyone, (method, other, body, headers))
             assert answer.status_code == 403 and "signature" in answer.json()["error"], other
 
 
@@ -271,3 +292,75 @@ def test_an_address_ends_with_its_repo(alice, anyone):
 def test_a_read_key_gets_addresses_to_read_only(reader, hidden):
     assert reader.batch(hidden, (sha256(b"x"), 1)).status_code == 403
     assert reader.batch(hidden, (sha256(LARGE), len(LARGE)), operation="download").status_code == 200
+
+
+# ---- tokens of the storage ----
+
+
+def token_requests(file):
+    """One request for each route of the storage that wants a token: method, path and body, in an order that works."""
+    [(xorb, _, _)] = file.terms
+    xorb_path, chunk_path = f"xorbs/default/{text(xorb.hash)}", f"chunks/default/{text(chunk_hash(xorb.chunks[0]))}"
+    plan_path, claim = f"reconstructions/{text(file.hash)}", shard([file], [xorb])
+    return {
+        "POST /xet/v1/xorbs/{prefix}/{hash}": ("POST", f"/v1/{xorb_path}", xorb.body),
+        "POST /xet/xorbs/{prefix}/{hash}": ("POST", f"/{xorb_path}", xorb.body),
+        "POST /xet/v2/shards": ("POST", "/v2/shards", claim),
+        "POST /xet/v1/shards": ("POST", "/v1/shards", claim),
+        "POST /xet/shards": ("POST", "/shards", claim),
+        "GET /xet/v1/chunks/{prefix}/{hash}": ("GET", f"/v1/{chunk_path}", b""),
+        "GET /xet/chunks/{prefix}/{hash}": ("GET", f"/{chunk_path}", b""),
+        "GET /xet/v2/reconstructions/{hash}": ("GET", f"/v2/{plan_path}", b""),
+        "GET /xet/v1/reconstructions/{hash}": ("GET", f"/v1/{plan_path}", b""),
+        "GET /xet/reconstructions/{hash}": ("GET", f"/{plan_path}", b""),
+    }
+
+
+def ask_storage(anyone, session, authorization, request):
+    method, path, body = request
+    headers = {"authorization": authorization} if authorization else {}
+    return anyone.http.request(method, session.cas + path, content=body, headers=headers)
+
+
+def small_file():
+    xorb = Xorb([os.urandom(1000)])
+    return File([(xorb, 0, 1)])
+
+
+def signed_token(hub, *fields):
+    """As the hub itself would sign it."""
+    claim = ".".join(map(str, fields))
+    return f"{claim}.{hmac.new((hub.data / 'secret').read_bytes(), claim.encode(), hashlib.sha256).hexdigest()}"
+
+
+def false_tokens(hub, person, session):
+    """What is no token, though some of it looks much like one."""
+    version, scope, key, repo, until, signature = session.token.split(".")
+    yield None
+    yield f"Bearer {person.token}"
+    yield f"Basic {session.token}"
+    yield session.token
+    for spoilt_token in [[version, "x", key, repo, until, signature], [version, scope, key + "1", repo, until, signature],
+                         [version, scope, "0", repo, until, signature], [version, scope, key, repo + "1", until, signature],
+                         [version, scope, key, repo, until + "0", signature], [version, scope, key, repo, until],
+                         [version, scope, key, repo, until, ""], [version, scope, key, repo, until, signature[:-1]],
+                         [version, scope, key, repo, until, signature.upper()], ["xet2", scope, key, repo, until, signature]]:
+        yield "Bearer " + ".".join(spoilt_token)
+    reading = Session(person, person.name + "/" + session.repo_name, write=False).token
+    yield "Bearer " + reading.replace(".r.", ".w.")
+    long_ago, later = int(time.time()) - 61, int(time.time()) + 600
+    yield "Bearer " + signed_token(hub, version, scope, key, repo, long_ago)
+    yield "Bearer " + signed_token(hub, "xet2", scope, key, repo, later)
+    yield "Bearer " + signed_token(hub, version, scope, key, repo)
+    yield "Bearer " + signed_token(hub, version, scope, key, repo, later, "more")
+
+
+def test_every_route_of_the_storage_lets_its_token_through(alice, anyone, hidden):
+    session = Session(alice, hidden)
+    known = token_requests(small_file())
+    assert set(known) == {route.name for route in BY_TOKEN}, "say above what the request to a new route looks like"
+    for name, request in known.items():
+        answer = ask_storage(anyone, session, f"Bearer {session.token}", request)
+        assert answer.status_code == 200, f"{name}: {answer.text}"
+
+

@@ -2,6 +2,7 @@
 /* Rule 2: every route asks the door, for an action that fits what it does. A new route that would not fails here. */
 #include "../../../src/modules.c"
 #include "hub/handlers.h"
+#include "xet/handlers.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,6 +55,7 @@ static const struct {
     {metrics, ACT_PUBLIC, "counts without names"},
     {agent_harnesses, ACT_PUBLIC, "the same two empty lists for everybody"},
     {telemetry, ACT_PUBLIC, "nothing"},
+    {xet_telemetry, ACT_PUBLIC, "nothing"},
     {validate_yaml, ACT_PUBLIC, "the caller's own text"},
     {whoami, ACT_SELF, "the caller"},
     {repos_mine, ACT_SELF, "the caller's repos"},
@@ -92,6 +94,7 @@ static const struct {
     const char *reason;
 } keyless[] = {
     {validate_yaml, "looks at a text and keeps nothing"},
+    {xet_telemetry, "keeps nothing"},
     {paths_info, "a question whose words stand in the body"},
     {lfs_batch, "a question too; for uploads it asks for ACT_PROPOSE itself"},
     {lfs_locks, "refuses everybody"},
@@ -137,12 +140,29 @@ static void every_action_on_a_repo_has_its_repo(void **state)
     each_route(check_object);
 }
 
+/* Requests that carry their own authority, and who looks at it. The first that fits counts. */
+static const struct {
+    const char *prefix;
+    route_handler *signed_by;
+} signed_spaces[] = {
+    {"/transfer/", transfer_signed},
+    {"/xet/data/", data_signed},
+    {"/xet/", xet_token_check},
+};
+
+static route_handler *signature_of(const struct route *route)
+{
+    for (size_t i = 0; i < sizeof signed_spaces / sizeof *signed_spaces; i++)
+        if (strncmp(route->pattern, signed_spaces[i].prefix, strlen(signed_spaces[i].prefix)) == 0)
+            return signed_spaces[i].signed_by;
+    return NULL;
+}
+
 static const char *check_signed(const struct route *route)
 {
-    bool transfer = strncmp(route->pattern, "/transfer/", 10) == 0;
-    EXPECT(transfer == (route->signed_by != NULL), "signed addresses, and only they, begin with /transfer/");
-    if (transfer) {
-        EXPECT(route->signed_by == transfer_signed, "checks another signature than the hub's");
+    EXPECT(route->signed_by == signature_of(route),
+           "does not have its authority checked in the way that requests to such an address have");
+    if (route->signed_by) {
         EXPECT(route->action >= ACT_READ, "moves bytes without the right to read them");
         EXPECT(route->method == HTTP_GET || route->action >= ACT_PROPOSE, "takes bytes from everybody");
     }
@@ -261,6 +281,12 @@ static void routes_that_slip_by_the_door_are_noticed(void **state)
         {check_signed, {HTTP_PUT, "/transfer/put/{sha256}", ACT_READ, no_handler, .signed_by = transfer_signed}},
         {check_signed, {HTTP_GET, "/transfer/get/{sha256}", ACT_READ, no_handler, .signed_by = no_handler}},
         {check_signed, {HTTP_GET, "/get/{sha256}", ACT_READ, no_handler, .signed_by = transfer_signed}},
+        {check_signed, {HTTP_GET, "/xet/data/{xorb}", ACT_READ, no_handler}},
+        {check_signed, {HTTP_GET, "/xet/data/{xorb}", ACT_READ, no_handler, .signed_by = xet_token_check}},
+        {check_signed, {HTTP_GET, "/xet/v1/files/{hash}", ACT_READ, no_handler, .signed_by = data_signed}},
+        {check_signed, {HTTP_GET, "/xet/v1/files/{hash}", ACT_READ, no_handler}},
+        {check_signed, {HTTP_POST, "/xet/v1/shards", ACT_READ, no_handler, .signed_by = xet_token_check}},
+        {check_signed, {HTTP_GET, "/v1/files/{hash}", ACT_READ, no_handler, .signed_by = xet_token_check}},
         {check_pattern, {HTTP_GET, "/{a}/{b}/{c}/{d}/{e}/{f}/{g}", ACT_PUBLIC, no_handler}},
         {check_pattern, {HTTP_GET, "/files/{path*}/info", ACT_PUBLIC, no_handler}},
         {check_pattern, {HTTP_GET, "healthz", ACT_PUBLIC, no_handler}},
