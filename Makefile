@@ -9,6 +9,7 @@ export JOBS
 
 BUILD_PACKAGES = build-essential cmake ninja-build pkg-config ccache libsqlite3-dev libgit2-dev libjansson-dev libssl-dev \
 	libyaml-dev libseccomp-dev zlib1g-dev liblz4-dev librust-blake3-dev git
+CLIENTS = .venv/ready .venv/older/ready .venv/oldest/ready
 LAUNCHER = $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := all
@@ -27,7 +28,7 @@ run: deps all ## build, and start a hub on http://127.0.0.1:8080 with its data i
 	@LISTEN=$(LISTEN) scripts/first-start $(DATA)
 	@exec ./build/cairn serve --data $(DATA) --listen $(LISTEN)
 
-test-deps: deps test-packages .venv/ready tests/js/node_modules/.package-lock.json ## install what the tests need
+test-deps: deps test-packages $(CLIENTS) tests/js/node_modules/.package-lock.json ## install what the tests need
 
 test-packages:
 	@scripts/apt-install $$(scripts/test-packages)
@@ -36,6 +37,10 @@ test-packages:
 .venv/ready: tests/requirements.txt
 	@rm -rf .venv && python3 -m venv .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check --retries 5 --no-deps -r tests/requirements.txt
+	@touch $@
+
+.venv/%/ready: tests/requirements-%.txt .venv/ready # clients of other ages, used through PYTHONPATH
+	@.venv/bin/pip install --quiet --disable-pip-version-check --retries 5 --no-deps --upgrade --target .venv/$* -r $<
 	@touch $@
 
 tests/js/node_modules/.package-lock.json: tests/js/package-lock.json
@@ -53,6 +58,7 @@ soak: all test-deps ## the long tests: 200 rounds of kill -9, a file over 5 GiB
 
 bench: all test-deps ## measure against nginx and the plain pipeline; prints a table of ratios
 	@scripts/apt-install nginx-light wrk
+	@ninja -C build/release -j $(JOBS) bench_hashes
 	@.venv/bin/python bench/run.py
 
 fuzz: deps ## run every fuzz target for a minute (FUZZ_SECONDS)

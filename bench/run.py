@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from statistics import median
 
+import xet_index
+import xet_transfers
 from loads import MIB, Http, batch, commit, commit_body, in_threads, list_tree, path_of, wrk
 from servers import BINARY, CORES, LOAD_CORES, NGINX, ROOT, SERVER_CORES, Cairn, Nginx
 from table import Table
@@ -57,14 +59,6 @@ class Bytes:
             yield self.last if number == self.count - 1 else self.block
 
 
-def warm_memory(folder, size):
-    """A virtual machine pays its host for memory that it has not used lately, more than a file's bytes cost otherwise. After this
-    the page cache takes what was in use just now, whoever writes next."""
-    with tempfile.TemporaryFile(dir=folder) as file:
-        for _ in range(size // MIB):
-            file.write(Bytes.block)
-
-
 class Bench:
     def __init__(self, folder, quick):
         self.folder, self.quick, self.table = folder, quick, Table()
@@ -79,6 +73,13 @@ class Bench:
 
     def connect(self):
         return Http(self.hub.port, self.token)
+
+    def warm_memory(self):
+        """A virtual machine pays its host for memory that it has not used lately, more than a file's bytes cost otherwise. After this
+        the page cache takes what was in use just now, whoever writes next."""
+        with tempfile.TemporaryFile(dir=self.folder) as file:
+            for _ in range(self.size // MIB):
+                file.write(Bytes.block)
 
     def new_repo(self, name, files=None):
         self.http.ask_json("POST", "/api/repos/create", {"type": "model", "name": name})
@@ -121,7 +122,7 @@ class Bench:
 
         in_threads([lambda number=number: one(number) for number in range(RANGES)])
 
-    def compare_downloads(self, what, get, ours, peer, times):
+    def compare_downloads(self, what, get, ours, peer, times, at_most=1.15, at_least=0.9):
         cpu, rate = {}, {}
         for server, path in (ours, peer):
             get(server.port, path)
@@ -133,8 +134,8 @@ class Bench:
                 gib = times * self.size / GIB
                 rate.setdefault(server, []).append(gib / (time.monotonic() - start))
                 cpu.setdefault(server, []).append((server.cpu() - spent) * 1000 / gib)
-        self.table.pair(f"{what}: server CPU, ms/GiB", cpu[ours[0]], cpu[peer[0]], 0, at_most=1.15)
-        self.table.pair(f"{what}: GiB/s", rate[ours[0]], rate[peer[0]], at_least=0.9)
+        self.table.pair(f"{what}: server CPU, ms/GiB", cpu[ours[0]], cpu[peer[0]], 0, at_most=at_most)
+        self.table.pair(f"{what}: GiB/s", rate[ours[0]], rate[peer[0]], at_least=at_least)
 
     # ---- uploads
 
@@ -144,7 +145,7 @@ class Bench:
         for number in range(self.rounds):
             for side, store in enumerate((lambda: self.hub_put(repo, f"upload {number}"), lambda: self.plain_put(mib))):
                 os.sync()
-                warm_memory(self.folder, self.size)
+                self.warm_memory()
                 seconds, spent = store()
                 rate[side].append(mib / seconds)
                 cpu[side].append(spent * GIB / self.size)
@@ -326,7 +327,11 @@ class Bench:
         self.nginx.stop()
 
 
-PARTS = ["get", "put", "info", "commits", "listing", "writers", "memory"]
+PARTS = {
+    "get": Bench.get, "put": Bench.put, "info": Bench.info, "commits": Bench.commits, "listing": Bench.listing,
+    "writers": Bench.writers, "memory": Bench.memory,
+    "xet-put": xet_transfers.put, "xet-get": xet_transfers.get, "xet-index": xet_index.index,
+}
 
 
 def machine():
@@ -364,7 +369,7 @@ def main():
     missing = [tool for tool in (str(BINARY), NGINX, "wrk", "taskset") if not shutil.which(tool)]
     if missing:
         sys.exit(f"Missing: {', '.join(missing)}. make bench builds and installs what is needed.")
-    chosen = arguments.only.split(",") if arguments.only else PARTS
+    chosen = arguments.only.split(",") if arguments.only else list(PARTS)
     if not set(chosen) <= set(PARTS):
         parser.error(f"--only takes {','.join(PARTS)}")
     (ROOT / "build").mkdir(exist_ok=True)
@@ -383,7 +388,7 @@ def main():
         start = time.monotonic()
         for part in chosen:
             bench.http = bench.connect()  # a hub ends connections that were idle for long
-            getattr(bench, part)()
+            PARTS[part](bench)
         print(f"\n{bench.table.text()}\n\n{time.monotonic() - start:.0f} s")
         if not arguments.only and not arguments.quick:
             write_results(lines, bench.table)

@@ -22,14 +22,14 @@ class Table:
         ratios = [a / b for a, b in zip(ours, peer, strict=True)]
         bar, verdict = "", ""
         if at_most is not None:
-            bar, verdict = f"<= {at_most:.2f}", "ok" if median(ratios) <= at_most else "MISSED"
+            bar, verdict = f"<= {at_most:.2f}", "met" if median(ratios) <= at_most else "NOT met"
         if at_least is not None:
-            bar, verdict = f">= {at_least:.2f}", "ok" if median(ratios) >= at_least else "MISSED"
+            bar, verdict = f">= {at_least:.2f}", "met" if median(ratios) >= at_least else "NOT met"
         self.add(what, spread(ours, digits), spread(peer, digits), spread(ratios, 2), bar, verdict)
 
     def alone(self, what, values, digits=2, below=None):
         bar = f"< {below}" if below else ""
-        self.add(what, spread(values, digits), "", "", bar, "" if not below else "ok" if max(values) < below else "MISSED")
+        self.add(what, spread(values, digits), "", "", bar, "" if not below else "met" if max(values) < below else "NOT met")
 
     def add(self, *cells):
         self.rows.append(cells)

@@ -84,22 +84,25 @@ int fsck_main(int argc, char **argv)
 
 /* Backup. */
 
-/* The database first: what its copy names exists already and is never changed, so the store can be copied afterwards.
- */
+/* The database first: what its copy names exists already and, while sweeps are held, stays as it is, so the store can
+ * be copied afterwards. */
 static enum status backup_all(const char *data, const char *to, struct error *err)
 {
     char path[4096], copy[4096];
     auto_conn struct db_conn *snapshot = NULL;
     auto_buf struct buf secret = {0};
     struct db *db, *copied = NULL;
+    auto_fd int hold = -1;
     struct store *store = NULL;
     TRY(hub_data_open(data, &db, err));
     enum status status = folder_make(to, 0700, err);
+    if (status == OK)
+        status = open_store(data, db, &store, err);
+    if (status == OK)
+        status = store_hold_sweep(store, &hold, err);
     snprintf(copy, sizeof copy, "%s/cairn.db", to);
     if (status == OK)
         status = db_backup(db, copy, err);
-    if (status == OK)
-        status = open_store(data, db, &store, err);
     if (status == OK)
         status = db_open(copy, &copied, err);
     if (status == OK)

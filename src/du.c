@@ -36,8 +36,8 @@ static void print_row(const char *name, int64_t bytes, const char *what)
 
 static void print_table(const struct repo *repo, const struct store_usage *usage)
 {
-    printf("%.*s%.*s, %lld large files\n", STR_ARG(repo_kind_prefix(repo->kind)), STR_ARG(repo->full_name),
-           (long long)usage->objects);
+    printf("%.*s%.*s, %lld large file%s\n", STR_ARG(repo_kind_prefix(repo->kind)), STR_ARG(repo->full_name),
+           (long long)usage->objects, usage->objects == 1 ? "" : "s");
     print_row("logical", usage->logical, "each file counted whole");
     print_row("unique", usage->unique, "what of that is different");
     print_row("stored", usage->stored, "what that takes on disk");

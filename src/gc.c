@@ -24,7 +24,8 @@ int gc_main(int argc, char **argv)
         "  cairn gc [--data DIR] [--dry-run]\n\n"
         "Large files that no repo holds, the bytes that only they used, and what broken uploads left behind. The\n"
         "server does the same every hour and may go on working. Chunks that clients were told of stay for 22 days,\n"
-        "as clients may still build on them.\n"
+        "as clients may still build on them. Bytes that lie in one file with others go by the first run an hour or\n"
+        "more later, once nobody reads them. While cairn backup or another sweep is at work, nothing is removed.\n"
         "  --dry-run   only tell what would be removed\n"
         "Exit status 0: done; 1: it could not be done; 2: the command was not understood.\n";
     const char *data = "data";
@@ -47,6 +48,10 @@ int gc_main(int argc, char **argv)
     store_close(store);
     if (db)
         db_close(db);
+    if (status == OK && freed.busy)
+        status = fail(&err, UNAVAILABLE, NULL,
+                      "nothing was removed, as a backup or another sweep is at work. Run it again once that has "
+                      "ended.");
     if (status == OK)
         print_freed(&freed, dry_run);
     else

@@ -121,3 +121,17 @@ enum status db_backup(struct db *db, const char *path, struct error *err)
         unlink(temporary.data);
     return status;
 }
+
+/* Deleted cells are zeroed in their pages (secure_delete); older copies of the pages are in the log until it is cut off. */
+enum status db_forget(struct db *db, struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    auto_stmt struct stmt *fold = NULL;
+    TRY(db_reader(db, &conn, err));
+    TRY(db_prepare(conn, "PRAGMA wal_checkpoint(TRUNCATE)", &fold, err));
+    bool done = stmt_next(fold) && stmt_int(fold, 0) == 0;
+    TRY(stmt_end(fold, err));
+    return done ? OK
+                : fail(err, UNAVAILABLE, NULL,
+                       "What was deleted is still being read, so copies of it stay on the disk for now. Try again.");
+}

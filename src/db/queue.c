@@ -17,7 +17,7 @@ struct job {
     struct job *next;
 };
 
-static _Thread_local bool is_writer_thread;
+static _Thread_local const struct writer *own_writer; /* of a writer thread */
 
 /* Foreign keys that are checked at commit: found here they cost this job its write, found there the whole group. */
 static enum status check_deferred_keys(struct db_conn *tx, struct error *err)
@@ -27,16 +27,23 @@ static enum status check_deferred_keys(struct db_conn *tx, struct error *err)
     return open == 0 ? OK : conn_fail(tx, SQLITE_CONSTRAINT_FOREIGNKEY, err);
 }
 
+/* Afterwards tx->failure says why, should the transaction around the call be lost. */
+static enum status call_guarded(struct db_conn *tx, db_write_fn *fn, void *context, struct error *err)
+{
+    tx->failure = (struct error){.status = INTERNAL, .message = "A write ended its transaction itself."};
+    tx->in_job = true;
+    enum status status = fn(tx, context, err);
+    tx->in_job = false;
+    assert(tx->stmts_lent == 0);
+    return status;
+}
+
 /* Runs one job under its savepoint. False when the transaction around it cannot go on; tx->failure then says why. */
 static bool job_run(struct db_conn *tx, struct job *job)
 {
     if (conn_run(tx, "SAVEPOINT job", NULL) != OK)
         return false;
-    tx->failure = (struct error){.status = INTERNAL, .message = "A write ended its transaction itself."};
-    tx->in_job = true;
-    job->status = job->fn(tx, job->context, job->err);
-    tx->in_job = false;
-    assert(tx->stmts_lent == 0);
+    job->status = call_guarded(tx, job->fn, job->context, job->err);
     if (sqlite3_get_autocommit(tx->handle))
         return false;
     if (job->status == OK)
@@ -46,15 +53,43 @@ static bool job_run(struct db_conn *tx, struct job *job)
     return conn_run(tx, "RELEASE job", NULL) == OK;
 }
 
-/* Runs the jobs in one transaction. False when they all came to nothing; tx->failure then says why. */
-static bool group_commit(struct db_conn *tx, struct job *group)
+/* Runs what db_before_commit() asked for. False when the group may not be committed; tx->failure then says why. */
+static bool hook_run(struct writer *writer, const struct job *group)
 {
+    pthread_mutex_lock(&writer->lock);
+    db_write_fn *fn = writer->before_commit;
+    void *context = writer->before_commit_context;
+    pthread_mutex_unlock(&writer->lock);
+    bool any = false;
+    for (const struct job *job = group; job != NULL; job = job->next)
+        any = any || job->status == OK;
+    if (!any || fn == NULL)
+        return true;
+
+    struct db_conn *tx = writer->conn;
+    struct error reason = {0};
+    enum status status = call_guarded(tx, fn, context, &reason);
+    if (sqlite3_get_autocommit(tx->handle))
+        return false;
+    if (status == OK)
+        status = check_deferred_keys(tx, &reason);
+    if (status == OK)
+        return true;
+    tx->failure = reason;
+    tx->failure.status = status;
+    return false;
+}
+
+/* Runs the jobs in one transaction. False when they all came to nothing; tx->failure then says why. */
+static bool group_commit(struct writer *writer, struct job *group)
+{
+    struct db_conn *tx = writer->conn;
     if (conn_run(tx, "BEGIN IMMEDIATE", NULL) != OK)
         return false;
     bool going = true;
     for (struct job *job = group; job != NULL && going; job = job->next)
         going = job_run(tx, job);
-    if (going && conn_run(tx, "COMMIT", NULL) == OK)
+    if (going && hook_run(writer, group) && conn_run(tx, "COMMIT", NULL) == OK)
         return true;
     /* Undoing the rest must not hide the reason. Where SQLite has rolled back already there is nothing left to undo. */
     struct error reason = tx->failure;
@@ -64,9 +99,10 @@ static bool group_commit(struct db_conn *tx, struct job *group)
     return false;
 }
 
-static void group_run(struct db_conn *tx, struct job *group)
+static void group_run(struct writer *writer, struct job *group)
 {
-    bool committed = group_commit(tx, group);
+    const struct db_conn *tx = writer->conn;
+    bool committed = group_commit(writer, group);
     for (struct job *job = group, *next; job != NULL; job = next) {
         if (!committed) {
             job->status = tx->failure.status;
@@ -103,9 +139,9 @@ static struct job *group_take(struct writer *writer)
 static void *writer_main(void *context)
 {
     struct writer *writer = context;
-    is_writer_thread = true;
+    own_writer = writer;
     for (struct job *group; (group = group_take(writer)) != NULL;)
-        group_run(writer->conn, group);
+        group_run(writer, group);
     return NULL;
 }
 
@@ -143,8 +179,8 @@ void writer_stop(struct db *db)
 enum status db_write(struct db *db, db_write_fn *fn, void *context, struct error *err)
 {
     assert(db->magic == DB_MAGIC);
-    assert(!is_writer_thread); /* it would wait for itself */
     struct writer *writer = &db->writer;
+    assert(own_writer != writer); /* it would wait for itself */
     struct job job = {.fn = fn, .context = context, .err = err};
     sem_init(&job.done, 0, 0);
 
@@ -160,6 +196,15 @@ enum status db_write(struct db *db, db_write_fn *fn, void *context, struct error
         assert(errno == EINTR);
     sem_destroy(&job.done);
     return job.status;
+}
+
+void db_before_commit(struct db *db, db_write_fn *fn, void *context)
+{
+    assert(db->magic == DB_MAGIC);
+    pthread_mutex_lock(&db->writer.lock);
+    db->writer.before_commit = fn;
+    db->writer.before_commit_context = context;
+    pthread_mutex_unlock(&db->writer.lock);
 }
 
 void db_stats(struct db *db, struct db_stats *out)

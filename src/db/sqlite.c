@@ -17,6 +17,7 @@ static const char writer_setup[] = "PRAGMA synchronous = FULL;"
                                    /* Savepoints keep old pages in a temporary file unless told otherwise, and that file
                                     * could find its disk full. */
                                    "PRAGMA temp_store = MEMORY;"
+                                   "PRAGMA secure_delete = ON;" /* Debian's default; db_forget() relies on it */
                                    "PRAGMA journal_size_limit = 67108864;";
 
 static const char reader_setup[] = "PRAGMA query_only = ON;"

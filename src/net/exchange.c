@@ -130,3 +130,8 @@ bool exchange_may_wait(struct exchange *x)
     x->holds_upload = true;
     return true;
 }
+
+bool http_must_end(struct http_request *rq)
+{
+    return atomic_load(&exchange_of(rq)->connection->server->cut);
+}

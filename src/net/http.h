@@ -101,6 +101,10 @@ enum status reply_open(struct http_request *rq, int status, struct str type, str
 enum status reply_more(struct http_request *rq, struct str data, struct error *err);
 void reply_close(struct http_request *rq);
 
+/* Has the server stopped waiting for handlers (http_server_run)? Long work that neither reads a body nor writes a reply asks now and
+ * then, and ends with UNAVAILABLE. */
+bool http_must_end(struct http_request *rq);
+
 /* The server. */
 
 struct http_config {

@@ -102,24 +102,31 @@ static enum status write_arrival(struct db_conn *tx, void *context, struct error
     return store_hold(tx, arrival->repo_id, object_id, err);
 }
 
-/* An incoming file with the tables behind its bytes, durable under its last name. */
-static enum status make_container(struct store *store, int fd, const struct arrival *arrival, const char *container,
-                                  struct error *err)
+enum status container_make(struct store *store, const char *name, int fd, char path[STORE_PATH_LIMIT],
+                           struct error *err)
 {
     char incoming[STORE_PATH_LIMIT], folder[STORE_PATH_LIMIT];
-    incoming_path(store->root, arrival->name, incoming);
-    snprintf(folder, sizeof(folder), "%s/containers/%.2s", store->root, arrival->name);
-    if (ftruncate(fd, arrival->file->size) != 0)
-        return disk_fail(err, "cut an incoming file to its size");
-    TRY(ingest_write_tables(arrival->ingest, fd, err));
+    incoming_path(store->root, name, incoming);
+    container_path(store->root, name, path);
+    snprintf(folder, sizeof(folder), "%s/containers/%.2s", store->root, name);
     if (fdatasync(fd) != 0)
         return disk_fail(err, "sync an incoming file");
-    if (rename(incoming, container) != 0)
+    if (rename(incoming, path) != 0)
         return disk_fail(err, "make an incoming file a container");
     enum status status = folder_sync(folder, err);
     if (status != OK)
-        unlink(container);
+        unlink(path);
     return status;
+}
+
+/* With the tables of its xorbs behind its bytes. */
+static enum status make_container(struct store *store, int fd, const struct arrival *arrival,
+                                  char path[STORE_PATH_LIMIT], struct error *err)
+{
+    if (ftruncate(fd, arrival->file->size) != 0)
+        return disk_fail(err, "cut an incoming file to its size");
+    TRY(ingest_write_tables(arrival->ingest, fd, err));
+    return container_make(store, arrival->name, fd, path, err);
 }
 
 /* Gives back the room of xorbs that the store had: runs of them at once, as a block of the disk may lie in two. */
@@ -141,7 +148,6 @@ static void punch_holes(const struct commit *commit, int fd)
 enum status commit_arrival(struct store *store, int fd, const struct arrival *arrival, struct error *err)
 {
     char container[STORE_PATH_LIMIT];
-    container_path(store->root, arrival->name, container);
     struct commit commit = {.arrival = arrival};
     if (arrival->file->size == 0) {
         TRY(db_write(store->db, write_arrival, &commit, err));

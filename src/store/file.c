@@ -9,8 +9,6 @@
 #define PIECE ((size_t)MIB) /* hashed at once; any chunk fits */
 #define ROWS 256            /* of a xorb's table, read at once */
 
-static const char known_sql[] = "SELECT sha256 FROM object WHERE xet_hash = ?";
-
 struct file_draft {
     struct store *store;
     struct chunk_hash hash, first; /* as announced; of the first chunk */
@@ -270,26 +268,23 @@ static enum status hash_bytes(struct file_draft *draft, progress_fn *progress, v
     return status;
 }
 
-/* An object of this Xet hash has the same bytes, so its SHA-256 is theirs. */
-static enum status find_known(struct file_draft *draft, const uint8_t *sha256, bool *found, struct error *err)
+/* An object of this Xet hash has the same bytes, so its SHA-256 is theirs. Only one that the repo holds: how long verifying takes must
+ * not tell what others have. */
+static enum status find_known(struct file_draft *draft, int64_t repo_id, const uint8_t *sha256, bool *found,
+                              struct error *err)
 {
     auto_conn struct db_conn *conn = NULL;
-    auto_stmt struct stmt *known = NULL;
+    struct object object;
     TRY(db_reader(draft->store->db, &conn, err));
-    TRY(db_prepare(conn, known_sql, &known, err));
-    stmt_bind_blob(known, 1, draft->hash.bytes, CHUNK_HASH_SIZE);
-    *found = false;
-    while (!*found && stmt_next(known)) {
-        struct str digest = stmt_str(known, 0);
-        *found = digest.len == SHA256_SIZE && (!sha256 || memcmp(digest.data, sha256, SHA256_SIZE) == 0);
-        if (*found)
-            memcpy(draft->sha256, digest.data, SHA256_SIZE);
-    }
-    return stmt_end(known, err);
+    enum status status = store_lookup_xet(conn, repo_id, &draft->hash, &object, err);
+    *found = status == OK && (!sha256 || memcmp(object.sha256, sha256, SHA256_SIZE) == 0);
+    if (*found)
+        memcpy(draft->sha256, object.sha256, SHA256_SIZE);
+    return status == NOT_FOUND ? OK : status;
 }
 
-enum status file_draft_verify(struct file_draft *draft, const uint8_t *sha256, progress_fn *progress, void *context,
-                              struct error *err)
+enum status file_draft_verify(struct file_draft *draft, int64_t repo_id, const uint8_t *sha256, progress_fn *progress,
+                              void *context, struct error *err)
 {
     assert(draft->merkle);
     struct chunk_hash root = merkle_root(draft->merkle), hash = file_hash_of(&root);
@@ -303,7 +298,7 @@ enum status file_draft_verify(struct file_draft *draft, const uint8_t *sha256, p
         return fail(err, INVALID, NULL, "The file was announced with the Xet hash %s, but its chunks give %s.",
                     announced, actual);
     }
-    TRY(find_known(draft, sha256, &known, err));
+    TRY(find_known(draft, repo_id, sha256, &known, err));
     if (!known)
         TRY(explain_gone(hash_bytes(draft, progress, context, err), err));
     if (sha256 && memcmp(sha256, draft->sha256, SHA256_SIZE) != 0) {

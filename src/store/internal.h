@@ -143,6 +143,12 @@ enum status container_open(struct store *store, struct db_conn *conn, int64_t co
 enum status chunks_read(int fd, const struct xorb *xorb, uint32_t from, uint32_t to, struct chunk *before,
                         struct chunk *out, struct error *err);
 
+/* find.c */
+
+/* In a write: as store_mention(). */
+enum status xorb_mention(struct db_conn *tx, int64_t xorb_id, int64_t now, struct error *err);
+enum status xorb_has_sent(struct db_conn *conn, int64_t account_id, int64_t xorb_id, bool *sent, struct error *err);
+
 /* object.c */
 
 /* NOT_FOUND when the object is not there. */
@@ -172,6 +178,30 @@ enum status object_insert(struct db_conn *tx, const uint8_t sha256[SHA256_SIZE],
 /* extent->xorb.id, at, length, start, end, stored_at, stored and packed count. */
 enum status extent_insert(struct db_conn *tx, int64_t object_id, const struct extent *extent, struct error *err);
 
+/* sweep.c */
+
+struct sweep {
+    struct store *store;
+    struct db_conn *conn;
+    int64_t now;
+    int64_t before_us; /* files touched later stay */
+    bool dry_run;
+    struct store_freed *freed;
+};
+
+/* Does some xorb of the container stay? Objects without a hold count as gone. */
+enum status container_stays(const struct sweep *sweep, int64_t container_id, bool *stays, struct error *err);
+
+/* freed.c: ranges of containers that stay, whose xorbs have gone */
+
+struct freed_range {
+    int64_t container, start, length;
+};
+enum status freed_range_insert(struct db_conn *tx, const struct freed_range *range, int64_t now_us, struct error *err);
+enum status freed_ranges_forget(struct db_conn *tx, int64_t container_id, struct error *err);
+/* Punches those out that are due, after the sweep of xorbs. */
+enum status sweep_freed_ranges(const struct sweep *sweep, struct error *err);
+
 /* care.c */
 
 /* CORRUPT, with half a sentence, unless the container is a file of that size in the folder. */
@@ -194,6 +224,10 @@ struct arrival {
  * it the lock) and removes the incoming name, if it is still there, in every case.
  */
 enum status commit_arrival(struct store *store, int fd, const struct arrival *arrival, struct error *err);
+
+/* The incoming file becomes a container, durable under that name, whose path is told. */
+enum status container_make(struct store *store, const char *name, int fd, char path[STORE_PATH_LIMIT],
+                           struct error *err);
 
 /* UNPROCESSABLE with both digests when they differ. */
 enum status digest_check(const uint8_t expected[SHA256_SIZE], const uint8_t actual[SHA256_SIZE], struct error *err);

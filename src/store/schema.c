@@ -56,5 +56,10 @@ static const char xorb_sql[] =
     "ALTER TABLE object ADD COLUMN xet_hash BLOB;"
     "CREATE INDEX object_xet ON object (xet_hash);";
 
-static const char *const migrations[] = {first_sql, xorb_sql, NULL};
+/* Ranges of containers that stay, whose xorbs have gone: freed.c gives the bytes back. */
+static const char freed_sql[] =
+    "CREATE TABLE freed_range (container_id INTEGER NOT NULL REFERENCES container (id), start INTEGER NOT NULL,"
+    " length INTEGER NOT NULL, freed_us INTEGER NOT NULL, PRIMARY KEY (container_id, start));";
+
+static const char *const migrations[] = {first_sql, xorb_sql, freed_sql, NULL};
 const struct migration_set store_migrations = {.part = "store", .sql = migrations};

@@ -5,8 +5,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "cas/codec.h"
-#include "cas/hash.h"
+#include "cas/xorb.h"
 #include "db/db.h"
 
 /*
@@ -177,8 +176,8 @@ void xorb_receipt_drop(struct xorb_receipt **receipt);
 
 /*
  * Who asks for a xorb or chunk by its hash. The store is below the door, so it asks back: may the actor read that repo? An
- * account may use a xorb that it has sent itself, or that an object is made of which a repo holds that it may read. To
- * everybody else the xorb does not exist.
+ * account may use a xorb that it has sent itself, and those chunks of any xorb that an object is made of which a repo holds that
+ * it may read. To everybody else they do not exist: one xorb may have chunks of a public file and of a private one.
  */
 struct asker {
     int64_t account_id; /* 0: nobody */
@@ -186,12 +185,22 @@ struct asker {
     bool (*may_read)(void *context, struct db_conn *conn, int64_t repo_id);
     void *context;
 };
-enum status store_xorb_find(struct db_conn *conn, const struct asker *asker, const struct chunk_hash *hash, struct xorb *out,
-                            struct error *err);
-/* Xorbs in which a client may find a chunk, for a dedup reply: those with the chunk that asker may use, and their neighbours in one
- * object that it may read; at most most of them. NOT_FOUND when there is none. */
-enum status store_chunk_find(struct db_conn *conn, const struct asker *asker, const struct chunk_hash *chunk, struct xorb *out,
-                             size_t most, size_t *count, struct error *err);
+struct usable_xorb {
+    struct xorb xorb;
+    uint64_t usable[XORB_CHUNKS_MOST / 64]; /* for xorb_usable() */
+};
+/* May the asker use the chunks [start, end)? What is behind the end of the xorb does not count. */
+bool xorb_usable(const struct usable_xorb *xorb, uint32_t start, uint32_t end);
+/* NOT_FOUND unless he may use some of its chunks. */
+enum status store_xorb_find(struct db_conn *conn, const struct asker *asker, const struct chunk_hash *hash,
+                            struct usable_xorb *out, struct error *err);
+/* Xorbs in which a client may find a chunk, for a dedup reply: those that asker may use and that have the chunk, though perhaps
+ * not where he may use it; and their neighbours in one object that it may read; at most most of them. NOT_FOUND when there is
+ * none. */
+enum status store_chunk_find(struct db_conn *conn, const struct asker *asker, const struct chunk_hash *chunk,
+                             struct usable_xorb *out, size_t most, size_t *count, struct error *err);
+/* That NOT_FOUND, for who finds the chunk only where the asker may not use it. */
+enum status store_chunk_unknown(const struct chunk_hash *chunk, struct error *err);
 /* Clients have been, or are about to be, told of these xorbs, or have named them: for 21 days from now they stay, used or not.
  * A write only where the last mention is over a day old. */
 enum status store_mention(struct store *store, const int64_t *xorb_ids, size_t count, struct error *err);
@@ -219,11 +228,11 @@ enum status file_draft_add(struct file_draft *draft, const struct xorb *xorb, ui
 int64_t file_draft_size(const struct file_draft *draft);
 /*
  * Behind the last range: the chunks must have the announced hash, and the bytes must have the SHA-256 (NULL: none was announced)
- * (INVALID otherwise). Reads the bytes, except when an object with both hashes is known. progress(context, bytes) is called now and
+ * (INVALID otherwise). Reads the bytes, except when repo holds an object with both hashes. progress(context, bytes) is called now and
  * then with how many have been read; what it returns other than OK ends the work. It may be NULL. UNPROCESSABLE when
  * a xorb has gone meanwhile.
  */
-enum status file_draft_verify(struct file_draft *draft, const uint8_t *sha256,
+enum status file_draft_verify(struct file_draft *draft, int64_t repo_id, const uint8_t *sha256,
                               enum status (*progress)(void *context, int64_t bytes, struct error *err), void *context,
                               struct error *err);
 /* In one write: repo holds the objects. What an object is made of already stays. UNPROCESSABLE when a xorb has gone meanwhile. */
@@ -248,9 +257,13 @@ enum status store_extents(struct db_conn *conn, int64_t object_id, int64_t offse
  * Removes incoming files and unfinished uploads older than a day, containers without rows, objects that no repo holds, and xorbs
  * that no object uses and that no client was told of in the last 21 days (xet-protocol 3.6), with their bytes. dry_run only
  * counts.
+ * A container of which nothing stays goes at once. Of others the bytes are given back by a sweep an hour or more after the one
+ * that took their xorbs away, once nobody reads them and no backup shares the file; they count then, the xorbs before.
+ * While a backup or another sweep is at work, only busy is set; a dry run does not mind them.
  */
 struct store_freed {
     int64_t objects, xorbs, files, bytes; /* files in the store folder; bytes of disk */
+    bool busy;
 };
 enum status store_sweep(struct store *store, int64_t now_us, bool dry_run, struct store_freed *out, struct error *err);
 
@@ -271,7 +284,11 @@ enum status store_usage(struct store *store, struct db_conn *conn, int64_t repo_
 enum status store_check(struct store *store, void (*report)(void *context, const char *finding), void *context,
                         int64_t *findings, struct error *err);
 
-/* Copies (or links, on the same file system) into root every container that the database at hand names. */
+/*
+ * Copies (or links, on the same file system) into root every container that the database at hand names. Nothing of it may be swept
+ * meanwhile: the caller takes the hold before he copies the database, which waits for a sweep to end, and closes *fd behind all.
+ */
+enum status store_hold_sweep(struct store *store, int *fd, struct error *err);
 enum status store_backup(struct store *store, struct db_conn *snapshot, const char *root, struct error *err);
 
 #endif

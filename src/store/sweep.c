@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,15 +17,6 @@
 /* Clients name xorbs that they were told of for 21 days without asking again (xet-protocol 3.6); and a day of slack. */
 #define MENTION_AGE_US (22 * 24 * 3600 * SECOND_US)
 #define XORB_AGE_US (3600 * SECOND_US) /* of one that no client was told of */
-
-struct sweep {
-    struct store *store;
-    struct db_conn *conn;
-    int64_t now;
-    int64_t before_us; /* files touched later stay */
-    bool dry_run;
-    struct store_freed *freed;
-};
 
 /* A backup may have the file too (store_backup); then its bytes stay on the disk. */
 static void count_file(const struct sweep *sweep, const struct stat *file)
@@ -66,7 +58,7 @@ static enum status write_object_removal(struct db_conn *tx, void *context, struc
         return OK;
     TRY(run_for(tx, delete_extents_sql, removal->id, &row, err));
     TRY(run_for(tx, delete_object_sql, removal->id, &row, err));
-    removal->removed = db_changes(tx) == 1; /* not when the sweep of another process was here first */
+    removal->removed = true;
     return OK;
 }
 
@@ -111,8 +103,8 @@ static const char still_spare_sql[] = "SELECT 1 FROM xorb WHERE xorb.id = ? AND 
 static const char delete_keys_sql[] = "DELETE FROM dedup_key WHERE xorb_id = ?";
 static const char delete_senders_sql[] = "DELETE FROM xorb_sender WHERE xorb_id = ?";
 static const char delete_xorb_sql[] = "DELETE FROM xorb WHERE id = ?";
-static const char delete_container_sql[] = "DELETE FROM container WHERE id = ? AND NOT EXISTS"
-                                           " (SELECT 1 FROM xorb WHERE xorb.container_id = container.id)";
+static const char has_xorbs_sql[] = "SELECT 1 FROM xorb WHERE container_id = ? LIMIT 1";
+static const char delete_container_sql[] = "DELETE FROM container WHERE id = ?";
 
 static enum status prepare_spare(const struct sweep *sweep, struct db_conn *conn, const char *sql, int64_t id,
                                  struct stmt **out, struct error *err)
@@ -133,11 +125,31 @@ static enum status spare_row(const struct sweep *sweep, struct db_conn *conn, co
     return stmt_end(find, err);
 }
 
+enum status container_stays(const struct sweep *sweep, int64_t container_id, bool *stays, struct error *err)
+{
+    return spare_row(sweep, sweep->conn, staying_sql, container_id, stays, err);
+}
+
 struct xorb_removal {
     const struct sweep *sweep;
-    int64_t id, container, start, stored;
+    int64_t id;
+    struct freed_range range;
     bool removed, container_removed;
 };
+
+/* A row of a range hangs on that of its container. */
+static enum status free_range(struct db_conn *tx, struct xorb_removal *removal, struct error *err)
+{
+    const struct freed_range *range = &removal->range;
+    bool stays, row;
+    TRY(run_for(tx, has_xorbs_sql, range->container, &stays, err));
+    if (stays)
+        return freed_range_insert(tx, range, removal->sweep->now, err);
+    TRY(freed_ranges_forget(tx, range->container, err));
+    TRY(run_for(tx, delete_container_sql, range->container, &row, err));
+    removal->container_removed = true;
+    return OK;
+}
 
 /* Whoever builds on a xorb mentions it first and names it in a write of his own: he finds it, or that it has gone. */
 static enum status write_xorb_removal(struct db_conn *tx, void *context, struct error *err)
@@ -150,60 +162,34 @@ static enum status write_xorb_removal(struct db_conn *tx, void *context, struct 
         return OK;
     for (size_t i = 0; i < sizeof(deletes) / sizeof(deletes[0]); i++)
         TRY(run_for(tx, deletes[i], removal->id, &row, err));
-    TRY(run_for(tx, delete_container_sql, removal->container, &row, err));
-    removal->container_removed = db_changes(tx) == 1;
-    return OK;
+    return free_range(tx, removal, err);
 }
 
 static enum status next_spare_xorb(struct xorb_removal *removal, bool *found, struct error *err)
 {
     const struct sweep *sweep = removal->sweep;
     auto_stmt struct stmt *next = NULL;
-    TRY(prepare_spare(sweep, sweep->conn, next_xorb_sql, removal->container, &next, err));
+    TRY(prepare_spare(sweep, sweep->conn, next_xorb_sql, removal->range.container, &next, err));
     stmt_bind_int(next, 4, removal->id);
     *found = stmt_next(next);
     if (*found) {
         removal->id = stmt_int(next, 0);
-        removal->start = stmt_int(next, 1);
-        removal->stored = stmt_int(next, 2);
+        removal->range.start = stmt_int(next, 1);
+        removal->range.length = stmt_int(next, 2);
     }
     return stmt_end(next, err);
 }
 
-/* After its row has gone. The links are counted again: a backup that linked the file since then looks at the rows only
- * afterwards, and fails; one that found the row has made its link already. */
-static void punch_out(int fd, const struct xorb_removal *removal)
-{
-    struct stat file;
-    if (fd >= 0 && fstat(fd, &file) == 0 && file.st_nlink == 1)
-        (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, removal->start, removal->stored);
-}
-
-static enum status container_to_sweep(const char *path, int *fd, struct stat *file, struct error *err)
-{
-    *file = (struct stat){0};
-    *fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (*fd < 0)
-        return errno == ENOENT ? OK : disk_fail(err, "open a container to sweep");
-    return fstat(*fd, file) == 0 ? OK : disk_fail(err, "look at a container to sweep");
-}
-
-/*
- * A container of which nothing stays is removed as a whole, which leaves its readers undisturbed; of others
- * only the bytes of spare xorbs go. While a backup shares the file its bytes must not change, so then such xorbs wait.
- */
+/* A container of which nothing stays is removed as a whole, which leaves its readers undisturbed; of others the bytes
+ * of spare xorbs go later (freed.c). */
 static enum status sweep_container(const struct sweep *sweep, int64_t id, const char *name, struct error *err)
 {
     char path[STORE_PATH_LIMIT];
-    struct xorb_removal removal = {.sweep = sweep, .container = id};
+    struct xorb_removal removal = {.sweep = sweep, .range.container = id};
     struct stat file;
-    auto_fd int fd = -1;
     bool stays, found;
     container_path(sweep->store->root, name, path);
-    TRY(container_to_sweep(path, &fd, &file, err));
-    TRY(spare_row(sweep, sweep->conn, staying_sql, id, &stays, err));
-    if (stays && file.st_nlink > 1)
-        return OK;
+    TRY(container_stays(sweep, id, &stays, err));
     for (;;) {
         TRY(next_spare_xorb(&removal, &found, err));
         if (!found)
@@ -211,15 +197,12 @@ static enum status sweep_container(const struct sweep *sweep, int64_t id, const 
         removal.removed = sweep->dry_run;
         if (!sweep->dry_run)
             TRY(db_write(sweep->store->db, write_xorb_removal, &removal, err));
-        if (!removal.removed)
-            continue;
-        sweep->freed->xorbs++;
-        sweep->freed->bytes += stays ? removal.stored : 0;
-        if (stays && !sweep->dry_run)
-            punch_out(fd, &removal);
+        sweep->freed->xorbs += removal.removed;
     }
-    if ((sweep->dry_run ? stays : !removal.container_removed) || fd < 0)
+    if (sweep->dry_run ? stays : !removal.container_removed)
         return OK;
+    if (lstat(path, &file) != 0)
+        return errno == ENOENT ? OK : disk_fail(err, "look at a container to sweep");
     count_file(sweep, &file);
     if (!sweep->dry_run && unlink(path) != 0 && errno != ENOENT)
         return disk_fail(err, "remove a container");
@@ -383,23 +366,55 @@ static enum status sweep_uploads(const struct sweep *sweep, struct error *err)
     }
 }
 
+/* A backup shares it, for as long as what it copies must stay; a sweep has it alone. */
+static enum status sweep_lock_open(const struct store *store, int *fd, struct error *err)
+{
+    char path[STORE_PATH_LIMIT];
+    snprintf(path, sizeof(path), "%s/sweep.lock", store->root);
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return *fd < 0 ? disk_fail(err, "open its sweep.lock") : OK;
+}
+
+enum status store_hold_sweep(struct store *store, int *fd, struct error *err)
+{
+    store_assert(store);
+    TRY(sweep_lock_open(store, fd, err));
+    while (flock(*fd, LOCK_SH) != 0)
+        if (errno != EINTR)
+            return disk_fail(err, "lock its sweep.lock");
+    return OK;
+}
+
+static enum status sweep_all(const struct sweep *sweep, struct error *err)
+{
+    char folder[STORE_PATH_LIMIT];
+    TRY(sweep_uploads(sweep, err));
+    TRY(sweep_objects(sweep, err));
+    TRY(sweep_xorbs(sweep, err));
+    TRY(sweep_freed_ranges(sweep, err));
+    snprintf(folder, sizeof(folder), "%s/incoming", sweep->store->root);
+    TRY(sweep_folder(sweep, folder, upload_named_sql, err));
+    for (unsigned i = 0; i < 256; i++) {
+        snprintf(folder, sizeof(folder), "%s/containers/%02x", sweep->store->root, i);
+        TRY(sweep_folder(sweep, folder, container_named_sql, err));
+    }
+    return OK;
+}
+
 enum status store_sweep(struct store *store, int64_t now, bool dry_run, struct store_freed *out, struct error *err)
 {
     store_assert(store);
     *out = (struct store_freed){0};
+    auto_fd int lock = -1;
     auto_conn struct db_conn *conn = NULL;
-    TRY(db_reader(store->db, &conn, err));
-    struct sweep sweep = {
-        .store = store, .conn = conn, .now = now, .before_us = now - SWEEP_AGE_US, .dry_run = dry_run, .freed = out};
-    char folder[STORE_PATH_LIMIT];
-    TRY(sweep_uploads(&sweep, err));
-    TRY(sweep_objects(&sweep, err));
-    TRY(sweep_xorbs(&sweep, err));
-    snprintf(folder, sizeof(folder), "%s/incoming", store->root);
-    TRY(sweep_folder(&sweep, folder, upload_named_sql, err));
-    for (unsigned i = 0; i < 256; i++) {
-        snprintf(folder, sizeof(folder), "%s/containers/%02x", store->root, i);
-        TRY(sweep_folder(&sweep, folder, container_named_sql, err));
+    if (!dry_run)
+        TRY(sweep_lock_open(store, &lock, err));
+    if (!dry_run && flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        out->busy = errno == EWOULDBLOCK;
+        return out->busy ? OK : disk_fail(err, "lock its sweep.lock");
     }
-    return OK;
+    TRY(db_reader(store->db, &conn, err));
+    const struct sweep sweep = {
+        .store = store, .conn = conn, .now = now, .before_us = now - SWEEP_AGE_US, .dry_run = dry_run, .freed = out};
+    return sweep_all(&sweep, err);
 }

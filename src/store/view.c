@@ -4,6 +4,8 @@
 #include "cas/xorb.h"
 #include "store/internal.h"
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -26,6 +28,7 @@ struct store_view {
     int64_t at, end; /* bytes: of the object; of all ranges, one after the other */
     int fd;          /* of the container at hand */
     int64_t container, container_size;
+    int64_t held, held_end; /* bytes of it that no sweep punches out */
     struct rows *rows;     /* of the xorb at hand; NULL until some are needed */
     uint32_t row, row_end; /* the chunks to give: of a packed extent; of a range of a xorb */
 
@@ -89,12 +92,23 @@ static enum status view_container(struct store_view *view, struct db_conn *conn,
             return disk_fail(err, "look at a container");
         view->container = xorb->container;
         view->container_size = status.st_size;
+        view->held = view->held_end = 0;
     }
     if (within(xorb->start, xorb->stored, view->container_size))
         return OK;
     return fail(err, CORRUPT, NULL,
                 "The container %lld of the store has %lld bytes, fewer than it should have; restore it from a backup.",
                 (long long)view->container, (long long)view->container_size);
+}
+
+/* While the container stays open, a sweep that would punch bytes of the range out finds it locked (freed.c). */
+static enum status view_lock(const struct store_view *view, int64_t start, int64_t end, struct error *err)
+{
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = end - start};
+    while (fcntl(view->fd, F_OFD_SETLKW, &lock) != 0)
+        if (errno != EINTR)
+            return disk_fail(err, "lock what is being read");
+    return OK;
 }
 
 /* Row index of the xorb, whose container is at hand, and the one before it; further ones up to end are read with it. */
@@ -172,18 +186,46 @@ static bool goes_on(const struct store_view *view, const struct extent *extent, 
            within(next->xorb.start, next->xorb.stored, view->container_size);
 }
 
+/* The last of the extents, from the one at hand on, that are read as one. */
+static size_t run_last(const struct store_view *view)
+{
+    size_t last = view->extent;
+    while (!view->extents[last].packed && last + 1 < view->extent_count &&
+           goes_on(view, &view->extents[last], &view->extents[last + 1]))
+        last++;
+    return last;
+}
+
+/*
+ * Locks the bytes of the run at hand. Rows that were not read just now (conn is NULL) may have gone since, and their
+ * bytes with them: under the lock that can be told.
+ */
+static enum status object_hold(struct store_view *view, struct db_conn *conn, struct error *err)
+{
+    auto_conn struct db_conn *own = NULL;
+    struct xorb xorb;
+    size_t last = run_last(view);
+    int64_t start = place_of(&view->extents[view->extent]);
+    int64_t end = place_of(&view->extents[last]) + view->extents[last].stored;
+    if (start >= view->held && end <= view->held_end)
+        return OK;
+    TRY(view_lock(view, start, end, err));
+    if (!conn)
+        TRY(db_reader(view->store->db, &own, err));
+    for (size_t i = view->extent; own && i <= last; i++)
+        TRY(store_xorb_get(own, view->extents[i].xorb.id, &xorb, err));
+    view->held = start;
+    view->held_end = end;
+    return OK;
+}
+
 static void plain_next(struct store_view *view, struct store_piece *out)
 {
-    const struct extent *extent = &view->extents[view->extent];
-    int64_t offset = place_of(extent) + (view->at - extent->at);
-    while (extent->at + extent->length < view->end && view->extent + 1 < view->extent_count &&
-           goes_on(view, extent, extent + 1)) {
-        extent++;
-        view->extent++;
-    }
-    int64_t to = extent->at + extent->length < view->end ? extent->at + extent->length : view->end;
-    *out = (struct store_piece){.fd = view->fd, .offset = offset, .length = to - view->at};
-    view->extent++;
+    const struct extent *first = &view->extents[view->extent], *last = &view->extents[run_last(view)];
+    int64_t to = last->at + last->length < view->end ? last->at + last->length : view->end;
+    *out = (struct store_piece){
+        .fd = view->fd, .offset = place_of(first) + (view->at - first->at), .length = to - view->at};
+    view->extent = (size_t)(last - view->extents) + 1;
 }
 
 static enum status table_damaged(struct error *err)
@@ -261,6 +303,7 @@ static enum status object_next(struct store_view *view, struct store_piece *out,
         TRY(object_batch(view, NULL, err));
     const struct extent *extent = &view->extents[view->extent];
     TRY(view_container(view, NULL, &extent->xorb, err));
+    TRY(object_hold(view, NULL, err));
     if (extent->packed)
         return packed_next(view, out, err);
     plain_next(view, out);
@@ -320,6 +363,8 @@ enum status store_view_open(struct store *store, struct db_conn *conn, int64_t o
     enum status status = length > 0 ? object_batch(view, conn, err) : OK;
     if (status == OK && length > 0)
         status = view_container(view, conn, &view->extents[0].xorb, err);
+    if (status == OK && length > 0)
+        status = object_hold(view, conn, err);
     return view_opened(view, status, out, err);
 }
 
@@ -367,10 +412,21 @@ static enum status chunks_before(struct store_view *view, int64_t place, uint32_
     return fail(err, BAD_RANGE, NULL, "No chunk of the xorb begins or ends at byte %lld.", (long long)place);
 }
 
+/* Its row may have been read long ago: whether it is still there can be told under the lock. */
+static enum status xorb_hold(struct store_view *view, struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    struct xorb *xorb = &view->xorb;
+    TRY(db_reader(view->store->db, &conn, err));
+    TRY(view_container(view, conn, xorb, err));
+    TRY(view_lock(view, xorb->start, xorb->start + xorb->stored, err));
+    return store_xorb_get(conn, xorb->id, xorb, err);
+}
+
 static enum status xorb_ranges(struct store_view *view, const struct store_range *ranges, struct error *err)
 {
     int64_t whole = store_xorb_wire_length(&view->xorb);
-    TRY(view_container(view, NULL, &view->xorb, err));
+    TRY(xorb_hold(view, err));
     for (size_t i = 0; i < view->range_count; i++) {
         if (!within(ranges[i].offset, ranges[i].length, whole))
             return fail(err, BAD_RANGE, NULL, "The range ends behind the end of the xorb, which has %lld bytes.",

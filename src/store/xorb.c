@@ -3,7 +3,6 @@
 #include "cas/xorb.h"
 #include "base/time.h"
 #include "store/internal.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -102,12 +101,8 @@ void xorb_receipt_drop(struct xorb_receipt **receipt)
 
 /* Keeping it. */
 
-static const char mention_sql[] = "UPDATE xorb SET mentioned_us = ? WHERE id = ?";
 static const char sender_sql[] =
     "INSERT INTO xorb_sender (xorb_id, account_id) VALUES (?, ?) ON CONFLICT (xorb_id, account_id) DO NOTHING";
-
-static const char sent_sql[] = "SELECT 1 FROM xorb JOIN xorb_sender ON xorb_sender.xorb_id = xorb.id"
-                               " WHERE xorb.hash = ? AND xorb_sender.account_id = ?";
 
 struct keeping {
     const struct xorb_receipt *receipt;
@@ -134,22 +129,13 @@ static enum status insert_xorb(struct db_conn *tx, const struct keeping *keeping
     return OK;
 }
 
-static enum status mention(struct db_conn *tx, int64_t id, struct error *err)
-{
-    auto_stmt struct stmt *update = NULL;
-    TRY(db_prepare(tx, mention_sql, &update, err));
-    stmt_bind_int(update, 1, now_us());
-    stmt_bind_int(update, 2, id);
-    return stmt_run(update, err);
-}
-
 static enum status write_keeping(struct db_conn *tx, void *context, struct error *err)
 {
     struct keeping *keeping = context;
     struct xorb xorb;
     TRY(xorb_by_hash(tx, &keeping->hash, &keeping->known, &xorb, err));
     if (keeping->known)
-        TRY(mention(tx, xorb.id, err));
+        TRY(xorb_mention(tx, xorb.id, now_us(), err));
     else if (keeping->is_container)
         TRY(insert_xorb(tx, keeping, &xorb.id, err));
     else
@@ -171,42 +157,29 @@ static enum status keep_known(struct keeping *keeping, struct error *err)
 {
     struct store *store = keeping->receipt->store;
     auto_conn struct db_conn *conn = NULL;
-    auto_stmt struct stmt *sent = NULL;
+    struct xorb xorb;
     TRY(db_reader(store->db, &conn, err));
-    TRY(db_prepare(conn, sent_sql, &sent, err));
-    stmt_bind_blob(sent, 1, keeping->hash.bytes, CHUNK_HASH_SIZE);
-    stmt_bind_int(sent, 2, keeping->account_id);
-    keeping->known = stmt_next(sent);
-    TRY(stmt_end(sent, err));
-    stmt_release(&sent);
+    TRY(xorb_by_hash(conn, &keeping->hash, &keeping->known, &xorb, err));
+    if (keeping->known)
+        TRY(xorb_has_sent(conn, keeping->account_id, xorb.id, &keeping->known, err));
     db_release(&conn);
     return keeping->known ? db_write(store->db, write_keeping, keeping, err) : OK;
 }
 
-/* The table goes behind the payloads, and the file to where containers are, durable under that name. */
-static enum status make_container(struct xorb_receipt *receipt, const char *container, struct error *err)
+/* The table goes behind the payloads. */
+static enum status write_table(struct xorb_receipt *receipt, struct error *err)
 {
-    char incoming[STORE_PATH_LIMIT], folder[STORE_PATH_LIMIT];
-    incoming_path(receipt->store->root, receipt->name, incoming);
-    snprintf(folder, sizeof(folder), "%s/containers/%.2s", receipt->store->root, receipt->name);
     TRY(gathered_write(receipt, err));
     TRY(pwrite_full(receipt->fd, receipt->table.data, receipt->table.len, receipt->written, err));
     receipt->written += (int64_t)receipt->table.len;
-    if (fdatasync(receipt->fd) != 0)
-        return disk_fail(err, "sync an incoming file");
-    if (rename(incoming, container) != 0)
-        return disk_fail(err, "make an incoming file a container");
-    enum status status = folder_sync(folder, err);
-    if (status != OK)
-        unlink(container);
-    return status;
+    return OK;
 }
 
 static enum status keep_new(struct xorb_receipt *receipt, struct keeping *keeping, struct error *err)
 {
     char container[STORE_PATH_LIMIT];
-    container_path(receipt->store->root, receipt->name, container);
-    TRY(make_container(receipt, container, err));
+    TRY(write_table(receipt, err));
+    TRY(container_make(receipt->store, receipt->name, receipt->fd, container, err));
     keeping->is_container = true;
     enum status status = db_write(receipt->store->db, write_keeping, keeping, err);
     /* When a commit fails with an error of the disk, its rows may still be found after a restart, and then need the

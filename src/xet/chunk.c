@@ -41,17 +41,27 @@ struct asker xet_asker(struct request *rq)
     };
 }
 
-static enum status write_xorb(struct request *rq, const struct xorb *xorb, const uint8_t key[SHA256_SIZE],
-                              struct buf *out, struct error *err)
+/* Chunks that the asker may not use keep their place, but neither their hash nor their length is told. *found becomes true when
+ * wanted is among the others. */
+static enum status write_xorb(struct request *rq, const struct usable_xorb *usable, const uint8_t key[SHA256_SIZE],
+                              const struct chunk_hash *wanted, bool *found, struct buf *out, struct error *err)
 {
     auto_arena struct arena arena = {0};
+    const struct xorb *xorb = &usable->xorb;
     struct chunk before, *rows = arena_array(&arena, xorb->chunks, sizeof *rows);
     TRY(store_chunks(rq->hub->store, xorb, 0, xorb->chunks, &before, rows, err));
     shard_reply_xorb(out, &xorb->hash, xorb->chunks, xorb->length, (uint32_t)store_xorb_wire_length(xorb));
     for (uint32_t i = 0; i < xorb->chunks; i++) {
+        struct chunk_hash hidden;
+        if (!xorb_usable(usable, i, i + 1)) {
+            random_bytes(hidden.bytes, sizeof hidden.bytes);
+            shard_reply_chunk(out, &hidden, 0, 0, false);
+            continue;
+        }
         uint32_t start = i > 0 ? rows[i - 1].end : 0;
         struct chunk_hash keyed = chunk_hash_keyed(&rows[i].hash, key);
         shard_reply_chunk(out, &keyed, start, rows[i].end - start, rows[i].is_key);
+        *found |= chunk_hash_eq(&rows[i].hash, wanted);
     }
     return OK;
 }
@@ -60,24 +70,27 @@ static enum status write_xorb(struct request *rq, const struct xorb *xorb, const
 enum status chunk_get(struct request *rq, struct error *err)
 {
     struct chunk_hash chunk;
-    struct xorb xorbs[XORBS_MOST];
+    struct usable_xorb *xorbs = arena_array(rq->arena, XORBS_MOST, sizeof *xorbs);
     int64_t ids[XORBS_MOST], now_s = now_us() / SECOND_US, week = now_s / KEY_SECONDS;
     uint8_t key[SHA256_SIZE];
     size_t count;
+    bool found = false;
     struct asker asker = xet_asker(rq);
     TRY(xet_hash_param(rq, 1, &chunk, err));
     TRY(store_chunk_find(rq->db, &asker, &chunk, xorbs, XORBS_MOST, &count, err));
     request_done_reading(rq);
     for (size_t i = 0; i < count; i++)
-        ids[i] = xorbs[i].id;
+        ids[i] = xorbs[i].xorb.id;
     TRY(store_mention(rq->hub->store, ids, count, err));
 
     auto_buf struct buf body = {0};
     reply_key(rq, week, key);
     shard_reply_begin(&body);
     for (size_t i = 0; i < count; i++)
-        TRY(write_xorb(rq, &xorbs[i], key, &body, err));
+        TRY(write_xorb(rq, &xorbs[i], key, &chunk, &found, &body, err));
     shard_reply_end(&body, key, now_s, (week + 2) * KEY_SECONDS);
+    if (!found)
+        return store_chunk_unknown(&chunk, err);
     reply_buf(rq->http, 200, STR("application/octet-stream"), &body);
     return OK;
 }

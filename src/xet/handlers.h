@@ -15,6 +15,9 @@
 
 /* What these files share. */
 
+/* Pieces that a file may be made of, so that a plan for all of it stays small enough: 50 GB at the shortest runs that clients make. */
+#define PIECES_MOST 100000
+
 /* The hash in params[index]; INVALID when it is none. */
 enum status xet_hash_param(struct request *rq, size_t index, struct chunk_hash *out, struct error *err);
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #define EXTENTS_AT_ONCE 256
-#define TERMS_MOST 200000 /* in one plan, of 25 MB; whoever has a file in so many pieces asks for ranges of it */
 #define RANGES_IN_ADDRESS 256 /* about 6 KB of them, so that the head of a request has room for it */
 
 struct term {
@@ -53,8 +52,8 @@ static enum status collect(struct request *rq, int64_t object_id, int64_t offset
         add_extents(rq->arena, plan, extents, count);
         if (count > 0)
             at = extents[count - 1].at + extents[count - 1].length;
-        if (plan->count > TERMS_MOST)
-            return fail(err, TOO_LARGE, NULL, "This file has over %d pieces: ask for a range of it.", TERMS_MOST);
+        if (plan->count > PIECES_MOST)
+            return fail(err, TOO_LARGE, NULL, "This file has over %d pieces: ask for a range of it.", PIECES_MOST);
     }
     return plan->count > 0 ? OK : fail(err, CORRUPT, NULL, "The database lacks part of the object %lld.",
                                        (long long)object_id);
@@ -215,7 +214,7 @@ static void write_fetches(struct request *rq, struct json_writer *w, const struc
     jw_end(w);
 }
 
-static enum status reconstruct(struct request *rq, int version, struct error *err)
+static enum status write_plan(struct request *rq, int version, struct buf *body, struct error *err)
 {
     struct chunk_hash hash;
     struct object object;
@@ -229,13 +228,26 @@ static enum status reconstruct(struct request *rq, int version, struct error *er
     request_done_reading(rq);
     TRY(trim_ends(rq, &plan, length, err));
 
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
+    struct json_writer w = jw_to(body);
     jw_object(&w);
     jw_key_int(&w, "offset_into_first_range", plan.skip);
     write_terms(&w, &plan);
     write_fetches(rq, &w, &plan, version);
     jw_end(&w);
+    return OK;
+}
+
+/* Making a plan takes several times the memory of its text, and what is in the request's arena stays until the client has read it:
+ * so it is made in another one. */
+static enum status reconstruct(struct request *rq, int version, struct error *err)
+{
+    auto_buf struct buf body = {0};
+    auto_arena struct arena own = {0};
+    struct arena *arena = rq->arena;
+    rq->arena = &own;
+    enum status status = write_plan(rq, version, &body, err);
+    rq->arena = arena;
+    TRY(status);
     reply_header(rq->http, "Cache-Control", "private, no-store");
     request_reply_json(rq, &body);
     return OK;

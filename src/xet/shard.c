@@ -3,17 +3,23 @@
 #include "base/file.h"
 #include "base/time.h"
 #include "cas/shard.h"
+#include "router/sign.h"
 #include "xet/handlers.h"
-#include <stdlib.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #define SHARD_MOST (96 << 20) /* clients split theirs at 64 MiB */
 #define FILES_MOST 100000
-#define SEGMENTS_MOST 250000 /* of all files: 100 GB at the shortest runs that clients make, and 80 MB of memory here */
+#define SEGMENTS_MOST 250000 /* of all files: 80 MB of memory here */
 #define BYTES_MOST (INT64_C(1) << 40) /* of all files: naming a xorb again costs a client nothing, but us reading it again */
 #define PIECE (256 << 10)
 #define KNOWN 256               /* xorbs remembered while segments are looked up; neighbours mostly name the same one */
 #define HEARTBEAT_US SECOND_US /* of the lines that tell how far the work is */
+
+/* A shard of a few bytes can have us read for many minutes, so those that are verified at once never have more than half of the
+ * threads, and those of one account no more than an eighth. */
+#define TURNS 128
+#define TURNS_EACH 32
 
 struct segment {
     struct shard_segment claim;
@@ -35,8 +41,9 @@ struct registration {
     size_t count, capacity, segment_count;
     int64_t *xorb_ids;
     size_t xorb_count, xorb_capacity;
-    struct xorb known[KNOWN];
+    struct usable_xorb *known;
     struct file_draft **drafts;
+    int64_t *turn; /* NULL when it has none */
 
     /* Progress; only a v2 client hears of it. */
     bool streams;
@@ -77,8 +84,39 @@ static enum status receive(struct registration *r, struct error *err)
     return OK;
 }
 
+/* Taking turns. */
+
+static pthread_mutex_t turns_lock = PTHREAD_MUTEX_INITIALIZER;
+static int64_t turns[TURNS]; /* the accounts that have them; 0: free */
+
+static enum status turn_take(struct registration *r, struct error *err)
+{
+    int64_t account = r->rq->actor.account.id;
+    int own = 0;
+    pthread_mutex_lock(&turns_lock);
+    for (size_t i = 0; i < TURNS; i++) {
+        own += turns[i] == account;
+        r->turn = turns[i] == 0 ? &turns[i] : r->turn;
+    }
+    if (own >= TURNS_EACH)
+        r->turn = NULL;
+    if (r->turn)
+        *r->turn = account;
+    pthread_mutex_unlock(&turns_lock);
+    return r->turn ? OK : fail(err, TOO_MANY, NULL, "Too many shards are being verified at once; try again in a moment.");
+}
+
+static void turn_give_back(struct registration *r)
+{
+    pthread_mutex_lock(&turns_lock);
+    if (r->turn)
+        *r->turn = 0;
+    pthread_mutex_unlock(&turns_lock);
+}
+
 static void registration_end(struct registration *r)
 {
+    turn_give_back(r);
     for (size_t i = 0; r->drafts && i < r->count; i++)
         file_draft_free(&r->drafts[i]);
     if (r->bytes)
@@ -88,33 +126,44 @@ static void registration_end(struct registration *r)
 
 /* Looking up what it names. */
 
-static enum status find_xorb(struct registration *r, const struct asker *asker, const struct chunk_hash *hash,
-                             struct xorb *out, struct error *err)
+static enum status look_up(struct registration *r, const struct asker *asker, const struct chunk_hash *hash,
+                           struct usable_xorb *known, struct error *err)
 {
-    struct xorb *known = &r->known[hash->bytes[0] % KNOWN];
-    if (known->id == 0 || !chunk_hash_eq(&known->hash, hash)) {
+    if (known->xorb.id != 0 && chunk_hash_eq(&known->xorb.hash, hash))
+        return OK;
+    TRY(store_xorb_find(r->rq->db, asker, hash, known, err));
+    r->xorb_ids = array_room(&r->arena, r->xorb_ids, r->xorb_count, &r->xorb_capacity, sizeof *r->xorb_ids);
+    r->xorb_ids[r->xorb_count++] = known->xorb.id;
+    return OK;
+}
+
+/* The xorb, of which the chunks [start, end) are wanted. Those that may not be used are as unknown as a xorb that is not there. */
+static enum status find_xorb(struct registration *r, const struct asker *asker, const struct chunk_hash *hash,
+                             uint32_t start, uint32_t end, struct xorb *out, struct error *err)
+{
+    struct usable_xorb *known = &r->known[hash->bytes[0] % KNOWN];
+    enum status found = look_up(r, asker, hash, known, err);
+    *out = known->xorb;
+    if (found == NOT_FOUND || (found == OK && !xorb_usable(known, start, end))) {
         char text[CHUNK_HASH_TEXT];
         chunk_hash_text(hash, text);
-        enum status found = store_xorb_find(r->rq->db, asker, hash, known, err);
-        if (found != OK)
-            known->id = 0;
-        if (found == NOT_FOUND)
-            return fail(err, INVALID, NULL,
-                        "The shard names the xorb %s, which you have not uploaded here and cannot read here. Upload it again: "
-                        "if your client believes to have done so, remove its cache of shards (the folder xet in its cache).",
-                        text);
-        TRY(found);
-        r->xorb_ids = array_room(&r->arena, r->xorb_ids, r->xorb_count, &r->xorb_capacity, sizeof *r->xorb_ids);
-        r->xorb_ids[r->xorb_count++] = known->id;
+        return fail(err, INVALID, NULL,
+                    "The shard names the xorb %s, which you have not uploaded here and cannot read here. Upload it again: "
+                    "if your client believes to have done so, remove its cache of shards (the folder xet in its cache).",
+                    text);
     }
-    *out = *known;
-    return OK;
+    return found;
 }
 
 static enum status find_file(struct registration *r, const struct asker *asker, const struct shard_file *claim,
                              struct error *err)
 {
     r->segment_count += claim->count;
+    if (claim->count > PIECES_MOST)
+        return fail(err, TOO_LARGE, NULL,
+                    "A file may be made of at most %d pieces here, and this one is of %u: upload it without Xet "
+                    "(HF_HUB_DISABLE_XET=1).",
+                    PIECES_MOST, claim->count);
     if (r->count == FILES_MOST || r->segment_count > SEGMENTS_MOST)
         return fail(err, TOO_LARGE, NULL, "A shard has at most %d files and %d segments: send several.", FILES_MOST,
                     SEGMENTS_MOST);
@@ -123,9 +172,10 @@ static enum status find_file(struct registration *r, const struct asker *asker, 
     *file = (struct claimed_file){.claim = *claim};
     file->segments = arena_array(&r->arena, claim->count ? claim->count : 1, sizeof *file->segments);
     for (uint32_t i = 0; i < claim->count; i++) {
-        shard_segment(claim, i, &file->segments[i].claim);
-        TRY(find_xorb(r, asker, &file->segments[i].claim.xorb, &file->segments[i].xorb, err));
-        file->size += file->segments[i].claim.length;
+        struct shard_segment *segment = &file->segments[i].claim;
+        shard_segment(claim, i, segment);
+        TRY(find_xorb(r, asker, &segment->xorb, segment->start, segment->end, &file->segments[i].xorb, err));
+        file->size += segment->length;
     }
     r->total += file->size;
     return r->total <= BYTES_MOST ? OK : fail(err, TOO_LARGE, NULL, "The files of a shard have at most 1 TiB: send several.");
@@ -174,7 +224,7 @@ static enum status check_xorbs(struct registration *r, struct shard_reader *read
             return OK;
         TRY(request_read(r->rq, err));
         struct asker asker = xet_asker(r->rq);
-        TRY(find_xorb(r, &asker, &claim.hash, &xorb, err));
+        TRY(find_xorb(r, &asker, &claim.hash, 0, UINT32_MAX, &xorb, err));
         request_done_reading(r->rq);
         TRY(check_xorb(r, &xorb, &claim, err));
     }
@@ -206,6 +256,8 @@ static enum status on_progress(void *context, int64_t bytes, struct error *err)
 {
     struct registration *r = context;
     r->verified = r->before + bytes;
+    if (http_must_end(r->rq->http))
+        return fail(err, UNAVAILABLE, NULL, "The server is stopping; send the shard again in a moment.");
     return monotonic_us() - r->told_us < HEARTBEAT_US ? OK : tell(r, "validating", err);
 }
 
@@ -227,12 +279,25 @@ static enum status prepare(struct registration *r, struct error *err)
     struct shard_reader reader;
     request_done_reading(r->rq);
     TRY(receive(r, err));
+    TRY(turn_take(r, err));
     TRY(shard_open((struct str){r->bytes, r->len}, &reader, err));
+    r->known = arena_array(&r->arena, KNOWN, sizeof *r->known);
     TRY(find_all(r, &reader, err));
     request_done_reading(r->rq);
     TRY(check_xorbs(r, &reader, err));
     /* From now on the xorbs stay, whatever is swept in the meantime. */
     return store_mention(r->rq->hub->store, r->xorb_ids, r->xorb_count, err);
+}
+
+/* Receiving and verifying may have taken long: what was allowed then may not be now, and the repo may be gone. */
+static enum status admit_again(struct request *rq, struct error *err)
+{
+    TRY(request_read(rq, err));
+    TRY(sign_admit(rq, rq->actor.key_id, rq->repo.id, err));
+    struct access_object object = repo_access(&rq->repo);
+    enum status status = access_decide(rq->db, &rq->actor, rq->route->action, &object, err);
+    request_done_reading(rq);
+    return status;
 }
 
 static enum status verify_and_keep(struct registration *r, struct error *err)
@@ -242,10 +307,11 @@ static enum status verify_and_keep(struct registration *r, struct error *err)
     for (size_t i = 0; i < r->count; i++) {
         const struct shard_file *claim = &r->files[i].claim;
         TRY(draft_file(r, i, err));
-        TRY(file_draft_verify(r->drafts[i], claim->has_sha256 ? claim->sha256 : NULL, on_progress, r, err));
+        TRY(file_draft_verify(r->drafts[i], r->rq->repo.id, claim->has_sha256 ? claim->sha256 : NULL, on_progress, r, err));
         r->before += r->files[i].size;
     }
     TRY(tell(r, "committing", err));
+    TRY(admit_again(r->rq, err));
     return file_drafts_keep(r->rq->hub->store, r->rq->repo.id, r->drafts, r->count, err);
 }
 
@@ -263,6 +329,7 @@ static void tell_end(struct registration *r, enum status status, const struct er
 {
     auto_buf struct buf line = {0};
     struct json_writer w = jw_to(&line);
+    request_done_reading(r->rq);
     jw_object(&w);
     jw_key_str(&w, "type", status == OK ? STR("result") : STR("error"));
     if (status == OK) {

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Power cuts: the hub is killed at any moment of uploads and commits, over and over, and keeps what it acknowledged."""
 
+import json
 import os
 import random
+import subprocess
 import threading
 import time
 
 import httpx
 
-from support import Hub, Person, sha256
+import xet
+from support import BINARY, Hub, Person, sha256
+from xet import File, Session, Xorb, cut, shard
 
 ROUNDS = int(os.environ.get("CAIRN_CRASH_ROUNDS", "200" if os.environ.get("CAIRN_SOAK") else "25"))
+XET_ROUNDS = ROUNDS if "CAIRN_CRASH_ROUNDS" in os.environ or "CAIRN_SOAK" in os.environ else 6
 WRITERS = 3
 
 
@@ -172,3 +177,139 @@ def test_an_upload_in_parts_goes_on_after_kill_9(tmp_path):
     assert sha256(person.read(repo, "w.bin")) == sha256(data)
     hub.stop()
     assert hub.cairn("fsck", "--data", hub.data).returncode == 0
+
+
+# ---- the same by Xet ----
+
+
+class Sent:
+    """What one writer has sent by Xet, and how far the hub has said yes to it."""
+
+    def __init__(self):
+        self.xorbs, self.attempts, self.registered, self.committed = [], [], set(), {}
+
+
+class XetWriter(threading.Thread):
+    """Uploads xorbs and shards without pause. It sends nothing again, so that each attempt has one answer or none."""
+
+    def __init__(self, person, repo, seed, sent):
+        super().__init__(daemon=True)
+        self.person, self.repo, self.sent, self.dice = person, repo, sent, random.Random(seed)
+        self.session = Session(person, repo)
+        self.stopped, self.surprises = False, []
+
+    def run(self):
+        while not self.stopped:
+            try:
+                self.step()
+            except httpx.HTTPError:
+                time.sleep(0.005)  # the hub has just been killed
+
+    def step(self):
+        for _ in range(self.dice.randrange(1, 4)):
+            self.send_xorb()
+        known = self.dice.sample(self.sent.xorbs, min(len(self.sent.xorbs), 3))
+        terms = [self.some_chunks(self.dice.choice(known)) for _ in range(self.dice.randrange(1, 6))]
+        file = File(terms)
+        self.sent.attempts.append(file)
+        if self.taken(self.session.post_shard(shard([file], known), version=self.dice.choice([1, 2]))):
+            self.sent.registered.add(file.hash)
+            line = ("lfsFile", {"path": file.sha256, "algo": "sha256", "oid": file.sha256, "size": len(file.data)})
+            if self.taken(self.person.commit_lines(self.repo, line)):
+                self.sent.committed[file.sha256] = file
+
+    def send_xorb(self):
+        data = self.dice.randbytes(self.dice.randrange(1, 300_000)) + bytes(self.dice.randrange(2) * 100_000)
+        xorb = Xorb(cut(data), scheme=self.dice.randrange(3))
+        if self.taken(self.session.post_xorb(xorb)):
+            self.sent.xorbs.append(xorb)
+
+    def some_chunks(self, xorb):
+        start = self.dice.randrange(len(xorb.chunks))
+        return xorb, start, self.dice.randrange(start, len(xorb.chunks)) + 1
+
+    def taken(self, answer):
+        lines = [json.loads(line) for line in answer.text.splitlines()] if "ndjson" in answer.headers["content-type"] else []
+        if answer.status_code not in (200, 503) or any(line["type"] == "error" for line in lines):
+            self.surprises.append(f"{answer.request.url}: {answer.status_code} {answer.text}")
+        return answer.status_code == 200 and (not lines or lines[-1]["type"] == "result")
+
+
+def check_xet(person, repo, sent):
+    """What was acknowledged is there; what was not is there as a whole or not at all."""
+    session, present = Session(person, repo), set(person.files(repo))
+    assert set(sent.committed) <= present
+    for file in sent.attempts:
+        plan = session.plan(file.hash)
+        assert plan.status_code == 200 or file.hash not in sent.registered
+        assert plan.status_code == 404 or xet.read_plan(person.http, plan.json()) == file.data
+        answer = person.http.get(f"/{repo}/resolve/main/{file.sha256}")
+        assert answer.status_code == (200 if file.sha256 in present else 404)
+        assert answer.status_code == 404 or answer.content == file.data
+    for xorb in sent.xorbs:
+        assert session.post_shard(shard([File([(xorb, 0, len(xorb.chunks))])], [xorb])).status_code == 200
+
+
+def test_nothing_acknowledged_is_lost_or_half_there_by_kill_9_in_xet_uploads(tmp_path):
+    seed = int(os.environ.get("CAIRN_CRASH_SEED", random.randrange(1 << 30)))
+    print(f"CAIRN_CRASH_SEED={seed}")
+    dice = random.Random(seed)
+    hub = Hub(tmp_path).start()
+    person = hub.person("survivor")
+    repos, registered = [person.new_repo() for _ in range(WRITERS)], 0
+    for _ in range(XET_ROUNDS):
+        sent = [Sent() for _ in repos]
+        writers = [XetWriter(Person(hub, "survivor", person.token), *about) for about in
+                   zip(repos, [dice.random() for _ in repos], sent, strict=True)]
+        for writer in writers:
+            writer.start()
+        time.sleep(dice.uniform(0.02, 0.8))
+        hub.kill()
+        for writer in writers:
+            writer.stopped = True
+        for writer in writers:
+            writer.join(60)
+            assert writer.surprises == []
+        assert hub.cairn("fsck", "--data", hub.data).stdout == "all is well\n"
+        hub.start()
+        for repo, mine in zip(repos, sent, strict=True):
+            check_xet(person, repo, mine)
+            registered += len(mine.registered)
+    assert registered > XET_ROUNDS, "the writers hardly got anything done"
+    hub.stop()
+    assert hub.cairn("fsck", "--data", hub.data).stdout == "all is well\n"
+
+
+def start_with_little_disk(hub):
+    """A full disk, played by a limit on the size of files: 4 MB."""
+    command = f"ulimit -f 4000; trap '' XFSZ; exec {BINARY} serve --data {hub.data} --listen 127.0.0.1:{hub.port}"
+    with hub.log.open("ab") as log:
+        hub.process = subprocess.Popen(["bash", "-c", command], stdout=log, stderr=log, env=hub.environment)
+    deadline = time.monotonic() + 60
+    while not hub.answers():
+        assert time.monotonic() < deadline, hub.log_text()
+        time.sleep(0.02)
+
+
+def test_a_xorb_or_shard_without_room_is_refused_and_the_hub_goes_on(tmp_path):
+    hub = Hub(tmp_path)
+    hub.admin("user", "create", "hoarder")
+    person = hub.key_of("hoarder")
+    start_with_little_disk(hub)
+    repo = person.new_repo()
+    session = Session(person, repo)
+    large, small = Xorb(cut(os.urandom(6 << 20))), Xorb([os.urandom(100)])
+    file = File([(small, 0, 1)])
+    long = shard([file] * 22_000)  # 4.2 MB
+    assert session.post_xorb(small).status_code == 200
+    for refused in session.post_xorb(large), session.post_shard(long), session.post_shard(long, version=2):
+        assert refused.status_code >= 500 and refused.json()["error"]
+    assert session.plan(file.hash).status_code == 404
+    session.upload(small, file)
+    assert list((hub.data / "store" / "incoming").iterdir()) == []
+    hub.stop()
+    hub.start()
+    session.upload(large, File([(large, 0, len(large.chunks))]))
+    assert session.post_shard(long).status_code == 200
+    hub.stop()
+    assert hub.cairn("fsck", "--data", hub.data).stdout == "all is well\n"

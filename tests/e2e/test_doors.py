@@ -333,26 +333,22 @@ def signed_token(hub, *fields):
     return f"{claim}.{hmac.new((hub.data / 'secret').read_bytes(), claim.encode(), hashlib.sha256).hexdigest()}"
 
 
-def false_tokens(hub, person, session):
+def false_tokens(hub, person, repo):
     """What is no token, though some of it looks much like one."""
-    version, scope, key, repo, until, signature = session.token.split(".")
-    yield None
-    yield f"Bearer {person.token}"
-    yield f"Basic {session.token}"
-    yield session.token
-    for spoilt_token in [[version, "x", key, repo, until, signature], [version, scope, key + "1", repo, until, signature],
-                         [version, scope, "0", repo, until, signature], [version, scope, key, repo + "1", until, signature],
-                         [version, scope, key, repo, until + "0", signature], [version, scope, key, repo, until],
-                         [version, scope, key, repo, until, ""], [version, scope, key, repo, until, signature[:-1]],
-                         [version, scope, key, repo, until, signature.upper()], ["xet2", scope, key, repo, until, signature]]:
-        yield "Bearer " + ".".join(spoilt_token)
-    reading = Session(person, person.name + "/" + session.repo_name, write=False).token
-    yield "Bearer " + reading.replace(".r.", ".w.")
-    long_ago, later = int(time.time()) - 61, int(time.time()) + 600
-    yield "Bearer " + signed_token(hub, version, scope, key, repo, long_ago)
-    yield "Bearer " + signed_token(hub, "xet2", scope, key, repo, later)
-    yield "Bearer " + signed_token(hub, version, scope, key, repo)
-    yield "Bearer " + signed_token(hub, version, scope, key, repo, later, "more")
+    good = Session(person, repo).token
+    version, scope, key, number, until, signature = good.split(".")
+    yield from (None, good, f"Basic {good}", f"Bearer {person.token}", "Bearer")
+    for parts in [("xet2", scope, key, number, until, signature), (version, "x", key, number, until, signature),
+                  (version, scope, key + "1", number, until, signature), (version, scope, "0", number, until, signature),
+                  (version, scope, key, number + "1", until, signature), (version, scope, key, number, until + "0", signature),
+                  (version, scope, key, number, until, signature[:-1]), (version, scope, key, number, until, ""),
+                  (version, scope, key, number, until)]:
+        yield "Bearer " + ".".join(parts)
+    yield "Bearer " + Session(person, repo, write=False).token.replace(".r.", ".w.")
+    ended, later = int(time.time()) - 61, int(time.time()) + 600
+    for fields in [(version, scope, key, number, ended), ("xet2", scope, key, number, later), (version, scope, key, number),
+                   (version, "wr", key, number, later), (version, scope, "", number, later)]:
+        yield "Bearer " + signed_token(hub, *fields)
 
 
 def test_every_route_of_the_storage_lets_its_token_through(alice, anyone, hidden):
@@ -364,3 +360,92 @@ def test_every_route_of_the_storage_lets_its_token_through(alice, anyone, hidden
         assert answer.status_code == 200, f"{name}: {answer.text}"
 
 
+def refusals(anyone, session, authorization, file):
+    """What each route says, in the order of token_requests()."""
+    return [ask_storage(anyone, session, authorization, request) for request in token_requests(file).values()]
+
+
+def test_what_is_no_token_opens_nothing(hub, alice, anyone, hidden):
+    session, fresh = Session(alice, hidden), small_file()
+    there = uploaded(session)
+    for authorization in false_tokens(hub, alice, hidden):
+        for file in fresh, there:
+            assert {answer.status_code for answer in refusals(anyone, session, authorization, file)} == {401}, authorization
+    [(xorb, _, _)] = fresh.terms
+    assert session.plan(fresh.hash).status_code == 404
+    assert session.post_xorb(xorb).json() == {"was_inserted": True}, "what was refused did not come in"
+
+
+def test_a_token_that_the_hub_signed_itself_is_one(hub, alice, anyone, hidden):
+    """So that the refusals above are not for a signature that never fits."""
+    session = Session(alice, hidden)
+    version, scope, key, number, _, _ = session.token.split(".")
+    again = signed_token(hub, version, scope, key, number, int(time.time()) + 600)
+    assert {answer.status_code for answer in refusals(anyone, session, f"Bearer {again}", small_file())} == {200}
+
+
+def test_a_token_to_read_only_reads(alice, anyone, hidden):
+    session, reading = Session(alice, hidden), Session(alice, hidden, write=False)
+    file, fresh = uploaded(session), small_file()
+    for name, request in token_requests(file).items():
+        answer = ask_storage(anyone, session, f"Bearer {reading.token}", request)
+        assert answer.status_code == (403 if name.startswith("POST") else 200), name
+    refusals(anyone, session, f"Bearer {reading.token}", fresh)
+    [(xorb, _, _)] = fresh.terms
+    assert session.post_xorb(xorb).json() == {"was_inserted": True}
+
+
+def test_a_read_key_gets_a_token_to_read_only(reader, hidden, visible):
+    for repo in hidden, visible:
+        assert reader.http.get(f"/api/models/{repo}/xet-write-token/main").status_code == 403
+        assert Session(reader, repo, write=False).token
+
+
+@pytest.mark.parametrize("write", [True, False], ids=["write", "read"])
+def test_a_token_of_another_repo_opens_nothing_of_this_one(alice, bob, anyone, hidden, write):
+    file = uploaded(Session(alice, hidden))
+    other = Session(bob, bob.new_repo(), write=write)
+    for name, request in token_requests(file).items():
+        if "xorbs" in name:
+            continue  # whoever has the bytes may send them
+        answer = ask_storage(anyone, other, f"Bearer {other.token}", request)
+        assert answer.status_code == (404 if name.startswith("GET") else 400 if write else 403), name
+        assert sha256(file.data) not in answer.text
+
+
+def test_a_token_ends_with_its_key(hub, alice, anyone, hidden):
+    name = new_name("short")
+    token = hub.admin("token", "create", "alice", "--name", name, "--role", "write").stdout.strip()
+    session = Session(type(alice)(hub, "alice", token), hidden)
+    file = uploaded(session)
+    hub.admin("token", "revoke", "alice", "--name", name)
+    assert {answer.status_code for answer in refusals(anyone, session, f"Bearer {session.token}", file)} == {401}
+
+
+@pytest.mark.parametrize("write", [True, False], ids=["write", "read"])
+def test_a_token_ends_with_the_right(alice, bob, anyone, write):
+    repo = furnished(alice)
+    session = Session(bob, repo, write=write)
+    file = uploaded(Session(bob, repo))
+    alice.api.update_repo_settings(repo, private=True)
+    for name, request in token_requests(file).items():
+        answer = ask_storage(anyone, session, f"Bearer {session.token}", request)
+        assert answer.status_code == (404 if write or name.startswith("GET") else 403), name
+
+
+def test_a_token_ends_with_its_repo(alice, anyone):
+    repo = alice.new_repo()
+    session = Session(alice, repo)
+    file = uploaded(session)
+    alice.api.delete_repo(repo)
+    assert {answer.status_code for answer in refusals(anyone, session, f"Bearer {session.token}", file)} == {404}
+
+
+def test_a_token_of_somebody_without_a_key_reads_what_all_may_read(alice, anyone):
+    repo = alice.new_repo()
+    file = uploaded(Session(alice, repo))
+    session = Session(anyone, repo, write=False)
+    assert session.plan(file.hash).status_code == 200
+    assert anyone.http.get(f"/api/models/{repo}/xet-write-token/main").status_code == 401
+    alice.api.update_repo_settings(repo, private=True)
+    assert session.plan(file.hash).status_code in (401, 404)

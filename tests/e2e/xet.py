@@ -111,13 +111,13 @@ class File:
         self.length_off = lies.get("length_off", 0)
 
     def record(self):
-        out = self.hash + struct.pack("<IIII", 0xC0000000, len(self.terms), 0, 0)
+        out = bytearray(self.hash) + struct.pack("<IIII", 0xC0000000, len(self.terms), 0, 0)
         for xorb, start, end in self.terms:
             length = sum(map(len, xorb.chunks[start:end])) + self.length_off
             out += xorb.hash + struct.pack("<IIII", 0, length, start, end)
         for xorb, start, end in self.terms:
             out += (self.proof or keyed(PROOF, b"".join(map(chunk_hash, xorb.chunks[start:end])))) + bytes(16)
-        return out + swap(bytes.fromhex(self.sha256)) + bytes(16)
+        return bytes(out) + swap(bytes.fromhex(self.sha256)) + bytes(16)
 
 
 def shard(files=(), xorbs=()):

@@ -140,6 +140,15 @@ static inline void site_gate(struct http_request *rq, struct site *site)
     reply_bytes(rq, 200, STR("text/plain"), STR("through"));
 }
 
+/* /toil: works until the server asks for the end. */
+static inline void site_toil(struct http_request *rq, struct site *site)
+{
+    site->blocked++;
+    while (!http_must_end(rq))
+        usleep(1000);
+    reply_bytes(rq, 503, STR("text/plain"), STR("ended"));
+}
+
 static inline void site_handle(struct http_request *rq, void *context)
 {
     struct site *site = context;
@@ -152,6 +161,8 @@ static inline void site_handle(struct http_request *rq, void *context)
         site_file(rq, site, str_eq(rq->path, STR("/short")));
     } else if (str_eq(rq->path, STR("/gate"))) {
         site_gate(rq, site);
+    } else if (str_eq(rq->path, STR("/toil"))) {
+        site_toil(rq, site);
     } else if (str_eq(rq->path, STR("/refuse"))) {
         reply_bytes(rq, 401, STR("text/plain"), STR("who are you?"));
     } else if (str_eq(rq->path, STR("/status"))) {

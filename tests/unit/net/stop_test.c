@@ -112,6 +112,17 @@ static void after_the_grace_everybody_is_cut_off(void **state)
     free(site);
 }
 
+static void work_that_waits_for_nobody_is_asked_to_end_too(void **state)
+{
+    (void)state;
+    struct site *site = start_site(0);
+    auto_fd int fd = dial(site);
+    SAY(fd, "GET /toil HTTP/1.1\r\nHost: h\r\n\r\n");
+    wait_until(site->blocked == 1);
+    http_server_stop(site->server);
+    expect_end(site);
+}
+
 static void stopping_refuses_new_connections(void **state)
 {
     (void)state;
@@ -174,6 +185,7 @@ int main(void)
         cmocka_unit_test(a_download_in_flight_finishes),
         cmocka_unit_test(an_upload_in_flight_finishes),
         cmocka_unit_test(after_the_grace_everybody_is_cut_off),
+        cmocka_unit_test(work_that_waits_for_nobody_is_asked_to_end_too),
         cmocka_unit_test(stopping_refuses_new_connections),
         cmocka_unit_test(a_server_can_be_stopped_before_it_runs_and_freed_without_running),
         cmocka_unit_test(a_signal_handler_can_stop_it),

@@ -117,7 +117,7 @@ struct slice {
 
 static enum status draft_keep(struct house *house, int64_t repo, struct file_draft *draft, struct error *err)
 {
-    TRY(file_draft_verify(draft, NULL, NULL, NULL, err));
+    TRY(file_draft_verify(draft, repo, NULL, NULL, NULL, err));
     return file_drafts_keep(house->store, repo, &draft, 1, err);
 }
 

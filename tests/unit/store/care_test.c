@@ -402,6 +402,7 @@ static void a_backup_to_another_file_system_keeps_holes(void **state)
         return; /* a machine without one */
     assert_int_equal(give(house, ALICE, &box, (struct slice){1, 0, 4}, NONE, &file, &house->err), OK);
     sweep_soon(house);
+    sweep_later(house);
     assert_int_equal(back_up(house, root), OK);
     store_close(house->store);
     assert_int_equal(store_open(house->db, root, &house->store, &house->err), OK);
@@ -431,7 +432,7 @@ static void a_backup_during_which_something_was_swept_says_so(void **state)
     assert_int_equal(db_reader(db, &snapshot, &house->err), OK);
     assert_int_equal(store_backup(house->store, snapshot, root, &house->err), OK);
     nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-    sweep_soon(house); /* punches a hole */
+    sweep_soon(house); /* takes a xorb out of a container */
     assert_int_equal(store_backup(house->store, snapshot, root, &house->err), STALE);
     db_release(&snapshot);
     db_close(db);

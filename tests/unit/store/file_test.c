@@ -179,7 +179,7 @@ static enum status note_progress(void *context, int64_t bytes, struct error *err
 
 static enum status verify(struct house *house, struct file_draft *draft, const uint8_t *sha256)
 {
-    return file_draft_verify(draft, sha256, NULL, NULL, &house->err);
+    return file_draft_verify(draft, ALICE, sha256, NULL, NULL, &house->err);
 }
 
 static enum status keep(struct house *house, int64_t repo, struct file_draft *draft)
@@ -327,7 +327,7 @@ static void progress_tells_of_every_byte(void **state)
     auto_made struct made a = made_of(house, 1, 200, "0");
     auto_draft struct file_draft *draft = draft_of(house, RANGES({&a, 0, 200}));
     struct progress progress = {0};
-    assert_int_equal(file_draft_verify(draft, NULL, note_progress, &progress, &house->err), OK);
+    assert_int_equal(file_draft_verify(draft, ALICE, NULL, note_progress, &progress, &house->err), OK);
     assert_int_equal(progress.bytes, 200 * CHUNK);
     assert_int_equal(progress.calls, (200 * CHUNK + MIB - 1) / MIB);
 }
@@ -338,7 +338,7 @@ static void progress_can_end_the_work(void **state)
     auto_made struct made a = made_of(house, 1, 200, "0");
     auto_draft struct file_draft *draft = draft_of(house, RANGES({&a, 0, 200}));
     struct progress progress = {.stop_at = 2};
-    assert_int_equal(file_draft_verify(draft, NULL, note_progress, &progress, &house->err), TIMED_OUT);
+    assert_int_equal(file_draft_verify(draft, ALICE, NULL, note_progress, &progress, &house->err), TIMED_OUT);
     assert_int_equal(progress.calls, 2);
     assert_nothing_kept(house);
 }
@@ -428,7 +428,7 @@ static void a_wrong_file_hash_is_refused(void **state)
     auto_draft struct file_draft *draft = file_draft_new(house->store, hash_of(RANGES({&a, 0, 5})));
     struct progress progress = {0};
     assert_int_equal(add(house, draft, &(struct range){&a, 0, 4}), OK);
-    assert_int_equal(file_draft_verify(draft, content.sha256, note_progress, &progress, &house->err), INVALID);
+    assert_int_equal(file_draft_verify(draft, ALICE, content.sha256, note_progress, &progress, &house->err), INVALID);
     assert_non_null(strstr(house->err.message, "Xet hash"));
     assert_int_equal(progress.calls, 0);
 }
@@ -499,7 +499,7 @@ static void several_files_are_kept_in_one_write(void **state)
     assert_int_equal(count_rows(house, "SELECT count(*) FROM extent"), 2);
 }
 
-static void content_that_is_known_is_not_read(void **state)
+static void content_that_the_repo_has_is_not_read(void **state)
 {
     struct house *house = *state;
     auto_made struct made a = made_of(house, 1, 5, "0");
@@ -511,11 +511,25 @@ static void content_that_is_known_is_not_read(void **state)
     assert_file(house, RANGES({&a, 0, 5}));
     assert_int_equal(unlink(a.path), 0); /* so nobody can read it */
     assert_int_equal(verify(house, again, a.content.sha256), OK);
-    assert_int_equal(keep(house, BOB, again), OK);
+    assert_int_equal(keep(house, ALICE, again), OK);
     assert_int_equal(verify(house, without, NULL), OK);
-    assert_int_equal(keep(house, BOB, without), OK);
+    assert_int_equal(keep(house, ALICE, without), OK);
     assert_int_equal(verify(house, lying, other.sha256), CORRUPT);
     assert_int_equal(verify(house, new, NULL), CORRUPT);
+}
+
+static void content_that_only_others_have_is_read(void **state)
+{
+    struct house *house = *state;
+    auto_made struct made a = made_of(house, 1, 5, "0");
+    auto_draft struct file_draft *again = draft_of(house, RANGES({&a, 0, 5})),
+                                 *lost = draft_of(house, RANGES({&a, 0, 5}));
+    assert_file(house, RANGES({&a, 0, 5}));
+    assert_int_equal(file_draft_verify(again, BOB, NULL, NULL, NULL, &house->err), OK);
+    assert_int_equal(keep(house, BOB, again), OK);
+    release(house, BOB);
+    assert_int_equal(unlink(a.path), 0);
+    assert_int_equal(file_draft_verify(lost, BOB, NULL, NULL, NULL, &house->err), CORRUPT);
 }
 
 static void an_object_keeps_what_it_is_made_of(void **state)
@@ -617,7 +631,8 @@ int main(void)
         in_a_house(a_xorb_that_went_before_the_write_is_missed),
         in_a_house(a_xorb_of_another_hash_is_not_taken_for_it),
         in_a_house(several_files_are_kept_in_one_write),
-        in_a_house(content_that_is_known_is_not_read),
+        in_a_house(content_that_the_repo_has_is_not_read),
+        in_a_house(content_that_only_others_have_is_read),
         in_a_house(an_object_keeps_what_it_is_made_of),
         in_a_house(a_damaged_chunk_is_the_stores_fault),
         in_a_house(a_container_that_was_cut_is_the_stores_fault),

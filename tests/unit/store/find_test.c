@@ -97,11 +97,12 @@ static enum status find(struct house *house, int64_t account, int64_t repo, stru
     auto_conn struct db_conn *conn = NULL;
     struct reader nothing = {0};
     struct asker asker = asker_of(account, repo, reader ? reader : &nothing);
-    struct xorb xorb;
+    struct usable_xorb found;
     TRY(db_reader(house->db, &conn, &house->err));
-    TRY(store_xorb_find(conn, &asker, hash, &xorb, &house->err));
-    assert_true(chunk_hash_eq(&xorb.hash, hash));
-    assert_int_equal(xorb.id, stored_xorb(house, hash).id);
+    TRY(store_xorb_find(conn, &asker, hash, &found, &house->err));
+    assert_true(chunk_hash_eq(&found.xorb.hash, hash));
+    assert_int_equal(found.xorb.id, stored_xorb(house, hash).id);
+    assert_true(xorb_usable(&found, 0, found.xorb.chunks));
     return OK;
 }
 
@@ -112,12 +113,12 @@ static enum status find_chunk(struct house *house, int64_t account, int64_t repo
     auto_conn struct db_conn *conn = NULL;
     struct reader nothing = {0};
     struct asker asker = asker_of(account, repo, reader ? reader : &nothing);
-    struct xorb *xorbs = malloc(most * sizeof(*xorbs)); /* so that going over it is noticed */
+    struct usable_xorb *xorbs = malloc(most * sizeof(*xorbs)); /* so that going over it is noticed */
     enum status status = db_reader(house->db, &conn, &house->err);
     if (status == OK)
         status = store_chunk_find(conn, &asker, chunk, xorbs, most, count, &house->err);
     for (size_t i = 0; status == OK && i < *count; i++)
-        ids[i] = xorbs[i].id;
+        ids[i] = xorbs[i].xorb.id;
     free(xorbs);
     return status;
 }
@@ -249,6 +250,118 @@ static void a_xorb_from_before_the_store_knew_chunks_is_never_found(void **state
     assert_int_equal(find_chunk(house, ALICE, REPO, NULL, &series.hash[1], 16, ids, &count), NOT_FOUND);
     assert_int_equal(find_chunk(house, ALICE, REPO, NULL, &series.hash[0], 16, ids, &count), OK);
     assert_named(ids, count, series.id[0], series.id[2]);
+}
+
+/* Parts of xorbs. */
+
+#define MANY 200 /* chunks of a xorb, of 8 bytes each */
+
+static struct chunk_hash send_many(struct house *house, int64_t account)
+{
+    auto_content struct content content = content_of(5, MANY * LENGTH);
+    auto_wire struct wire wire = wire_of(&content, LENGTH, SCHEME_NONE);
+    send_xorb(house, account, &wire);
+    return wire.hash;
+}
+
+struct part {
+    int64_t repo, object;
+    uint32_t start, end;
+    struct xorb xorb;
+};
+
+static enum status write_part(struct db_conn *tx, void *context, struct error *err)
+{
+    const struct part *part = context;
+    uint8_t sha256[SHA256_SIZE];
+    struct chunk_hash hash;
+    int64_t id, length = (part->end - part->start) * LENGTH;
+    bool made;
+    name_object(part->object, sha256, &hash);
+    TRY(object_insert(tx, sha256, length, &hash, &id, &made, err));
+    struct extent extent = {.xorb = part->xorb, .length = length, .start = part->start, .end = part->end,
+                            .stored_at = part->start * LENGTH, .stored = length};
+    TRY(extent_insert(tx, id, &extent, err));
+    return store_hold(tx, part->repo, id, err);
+}
+
+/* Repo has a file, named by its number, that is made of the chunks [start, end). */
+static void give_part(struct house *house, int64_t repo, int64_t object, const struct chunk_hash *hash, uint32_t start,
+                      uint32_t end)
+{
+    struct part part = {repo, object, start, end, stored_xorb(house, hash)};
+    assert_int_equal(db_write(house->db, write_part, &part, &house->err), OK);
+}
+
+/* What Bob, who may read the repos of reader, may use of the xorb. */
+static struct usable_xorb usable_to_bob(struct house *house, int64_t repo, struct reader *reader,
+                                        const struct chunk_hash *hash)
+{
+    auto_conn struct db_conn *conn = NULL;
+    struct asker asker = asker_of(BOB, repo, reader);
+    struct usable_xorb found;
+    assert_int_equal(db_reader(house->db, &conn, &house->err), OK);
+    assert_int_equal(store_xorb_find(conn, &asker, hash, &found, &house->err), OK);
+    return found;
+}
+
+static void only_the_chunks_of_readable_files_may_be_used(void **state)
+{
+    struct house *house = *state;
+    struct reader reader = {.first = REPO, .last = REPO};
+    struct chunk_hash hash = send_many(house, ALICE);
+    give_part(house, OTHER_REPO, 1, &hash, 0, MANY);
+    give_part(house, REPO, 2, &hash, 3, 70);
+    give_part(house, REPO, 3, &hash, 70, 129);
+    give_part(house, REPO, 4, &hash, 191, 192);
+    struct usable_xorb found = usable_to_bob(house, 0, &reader, &hash);
+    for (uint32_t start = 0; start < MANY; start++)
+        for (uint32_t end = start + 1; end <= MANY; end++)
+            assert_int_equal(xorb_usable(&found, start, end),
+                             (start >= 3 && end <= 129) || (start == 191 && end == 192));
+}
+
+static void chunks_of_the_repo_asked_through_and_of_others_add_up(void **state)
+{
+    struct house *house = *state;
+    struct reader reader = {.first = OTHER_REPO, .last = OTHER_REPO}, stranger = {0};
+    struct chunk_hash hash = send_many(house, ALICE);
+    give_part(house, REPO, 1, &hash, 0, 64);
+    give_part(house, OTHER_REPO, 2, &hash, 64, MANY);
+    struct usable_xorb all = usable_to_bob(house, REPO, &reader, &hash);
+    struct usable_xorb some = usable_to_bob(house, REPO, &stranger, &hash);
+    assert_true(xorb_usable(&all, 0, MANY));
+    assert_true(xorb_usable(&some, 0, 64));
+    assert_false(xorb_usable(&some, 63, 65) || xorb_usable(&some, 64, 65) || xorb_usable(&some, 0, MANY));
+}
+
+static void what_is_behind_the_end_of_a_xorb_does_not_count(void **state)
+{
+    struct house *house = *state;
+    struct reader nothing = {0};
+    struct chunk_hash hash = send_many(house, BOB);
+    struct usable_xorb found = usable_to_bob(house, 0, &nothing, &hash);
+    assert_true(xorb_usable(&found, 0, MANY + 1));
+    assert_true(xorb_usable(&found, 0, UINT32_MAX));
+    assert_true(xorb_usable(&found, UINT32_MAX - 1, UINT32_MAX));
+    assert_true(xorb_usable(&found, 5, 5) && xorb_usable(&found, 5, 3));
+}
+
+static void an_extent_that_cannot_be_opens_nothing(void **state)
+{
+    struct house *house = *state;
+    struct chunk_hash hash = send_many(house, ALICE);
+    give_part(house, REPO, 1, &hash, 0, 5);
+    static const char *const damage[] = {"chunk_start = -1", "chunk_end = 9000", "chunk_start = 5",
+                                         "chunk_start = -9223372036854775807, chunk_end = 9223372036854775807"};
+    for (size_t i = 0; i < sizeof(damage) / sizeof(damage[0]); i++) {
+        char sql[160];
+        run_sql(house, "UPDATE extent SET chunk_start = 0, chunk_end = 5");
+        assert_int_equal(usable_to_bob(house, REPO, &(struct reader){0}, &hash).usable[0], 31);
+        snprintf(sql, sizeof(sql), "UPDATE extent SET %s", damage[i]);
+        run_sql(house, sql);
+        assert_int_equal(find(house, BOB, REPO, NULL, &hash), NOT_FOUND);
+    }
 }
 
 /* Chunks. */
@@ -484,6 +597,10 @@ int main(void)
         in_a_house(no_more_than_64_repos_are_asked_about),
         in_a_house(a_repo_is_asked_about_once),
         in_a_house(a_xorb_from_before_the_store_knew_chunks_is_never_found),
+        in_a_house(only_the_chunks_of_readable_files_may_be_used),
+        in_a_house(chunks_of_the_repo_asked_through_and_of_others_add_up),
+        in_a_house(what_is_behind_the_end_of_a_xorb_does_not_count),
+        in_a_house(an_extent_that_cannot_be_opens_nothing),
         in_a_house(who_has_sent_a_chunk_is_told_its_xorb),
         in_a_house(who_may_read_a_file_is_told_the_xorbs_around_a_chunk),
         in_a_house(what_follows_a_chunk_has_more_room_than_what_is_before_it),
