@@ -53,7 +53,7 @@ typedef enum status (*oms_digest_fn)(void *context, const struct manifest_file *
                                      int64_t end, uint8_t *out, struct error *err);
 
 struct oms_found {
-    const struct manifest_file *files; /* everything that is there, in any order; what rules leave out may be among it */
+    const struct manifest_file *files; /* all but the signature's own, in any order; what rules leave out may be among them */
     size_t count;
     oms_digest_fn digest; /* NULL: the files' own sha256, which is enough for whole files with SHA-256 */
     void *context;

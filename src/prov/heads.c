@@ -65,7 +65,7 @@ struct wanted {
 };
 
 struct collection {
-    struct wanted nodes[2 * TLOG_PATH_MOST * TLOG_LEVELS];
+    struct wanted nodes[4 * TLOG_LEVELS]; /* a path has one hash that is made of several nodes: the one at the tree's edge */
     size_t count;
     struct tlog_frontier frontier;
     struct heads_answer *answer;
@@ -144,10 +144,7 @@ enum status heads_answer(const struct heads_source *source, const uint8_t repo[L
         if (survey.before < count)
             out->proofs[out->proof_count++].index = survey.before;
     }
-    static _Thread_local struct collection collection;
-    collection.count = 0;
-    collection.frontier = (struct tlog_frontier){0};
-    collection.answer = out;
+    struct collection collection = {.answer = out};
     TRY(prove_all(&collection, false, err));
     TRY(source->each(source->context, collect_visit, &collection, err));
     assert(collection.frontier.size == count);

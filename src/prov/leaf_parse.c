@@ -2,6 +2,8 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "prov/leaf_type.h"
+#include <stdio.h>
+#include <time.h>
 
 #define DEPTH_MOST 8
 

@@ -413,10 +413,10 @@ def test_a_token_of_another_repo_opens_nothing_of_this_one(alice, bob, anyone, h
         assert sha256(file.data) not in answer.text
 
 
-def test_a_token_ends_with_its_key(hub, alice, anyone, hidden):
+def test_a_token_ends_with_its_key_though_all_may_read_the_repo(hub, alice, anyone, visible):
     name = new_name("short")
     token = hub.admin("token", "create", "alice", "--name", name, "--role", "write").stdout.strip()
-    session = Session(type(alice)(hub, "alice", token), hidden)
+    session = Session(type(alice)(hub, "alice", token), visible)
     file = uploaded(session)
     hub.admin("token", "revoke", "alice", "--name", name)
     assert {answer.status_code for answer in refusals(anyone, session, f"Bearer {session.token}", file)} == {401}

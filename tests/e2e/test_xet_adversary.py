@@ -249,8 +249,8 @@ def test_addresses_begin_with_the_public_one_and_are_signed_without_it(tmp_path)
     hub = Hub(tmp_path, flags=["--public-url", "https://example.org/hub/"]).start()
     try:
         alice = hub.person("alice")
-        repo, xorb = alice.new_repo(), Xorb(cut(noise(2 * CHUNK)))
-        session = Session(alice, repo)
+        assert alice.http.post("/api/repos/create", json={"name": "model"}).is_success
+        xorb, session = Xorb(cut(noise(2 * CHUNK))), Session(alice, "alice/model")
         assert session.cas == "https://example.org/hub/xet"
         session.cas = f"{hub.url}/xet"
         [entry] = session.plan(session.upload(xorb, whole(xorb)).hash).json()["xorbs"][text(xorb.hash)]
