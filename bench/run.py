@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 
 import xet_index
+import xet_storage
 import xet_transfers
 from loads import MIB, Http, batch, commit, commit_body, in_threads, list_tree, path_of, wrk
 from servers import BINARY, CORES, LOAD_CORES, NGINX, ROOT, SERVER_CORES, Cairn, Nginx
@@ -329,8 +330,8 @@ class Bench:
 
 PARTS = {
     "get": Bench.get, "put": Bench.put, "info": Bench.info, "commits": Bench.commits, "listing": Bench.listing,
-    "writers": Bench.writers, "memory": Bench.memory,
-    "xet-put": xet_transfers.put, "xet-get": xet_transfers.get, "xet-index": xet_index.index,
+    "writers": Bench.writers, "xet-get": xet_transfers.get, "xet-put": xet_transfers.put, "xet-index": xet_index.index,
+    "xet-storage": xet_storage.storage, "memory": Bench.memory,
 }
 
 

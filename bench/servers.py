@@ -79,6 +79,12 @@ class Server:
     def pids(self):
         return [self.process.pid]
 
+    def run_on(self, cores):
+        """Threads that it starts later inherit this."""
+        for pid in self.pids():
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                os.sched_setaffinity(int(thread), cores)
+
     def cpu(self):
         """CPU seconds of all threads, those that ended too, to the nanosecond: the clock of another process has the
         number that clock_getcpuclockid(3) makes of its id."""

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from loads import MIB, Http, commit, commit_body, in_threads
-from servers import BINARY, SERVER_CORES
+from servers import BINARY, CORES, SERVER_CORES
 from xet_client import Cas, data_requests, noise
 
 GIB = 1 << 30
@@ -49,25 +49,33 @@ def put(bench):
     """New noise for every upload; all of it is made, hashed and framed before the clock starts."""
     if not HASHES.exists():
         raise SystemExit(f"Missing: {HASHES}. make bench builds it.")
-    repo, path = bench.new_repo("xet-upload"), bench.folder / "noise"
-    for connections in (4, 1):
-        rate, cpu, split = ([], []), ([], []), []
-        for _ in range(bench.rounds):
-            file = noise(path, bench.size)
-            os.sync()
-            bench.warm_memory()
-            spent = bench.hub.cpu()
-            xorbs, whole = post_file(bench, repo, file, connections)
-            spent = bench.hub.cpu() - spent
-            for side, (seconds, used) in enumerate(((whole, spent), hash_file(path))):
-                rate[side].append(bench.size / MIB / seconds)
-                cpu[side].append(used * GIB / bench.size)
-            split.append((whole - xorbs) / whole * 100)
-        what = f"Xet upload of {bench.size_name}, {connections} connection{'s' * (connections > 1)}"
-        bench.table.pair(f"{what}, beside BLAKE3 + SHA-256 on one core: MiB/s", *rate, 0, at_least=0.7)
-        bench.table.pair(f"{what}, beside the same: CPU s/GiB", *cpu)
-        bench.table.alone(f"{what}: % of the time for its shard (SHA-256)", split, 0)
-    path.unlink()
+    repo = bench.new_repo("xet-upload")
+    what = f"Xet upload of {bench.size_name}"
+    compare_uploads(bench, repo, f"{what}, 4 connections", 4)
+    compare_uploads(bench, repo, f"{what}, 1 connection", 1)
+    bench.hub.run_on(CORES)
+    compare_uploads(bench, repo, f"{what}, 4 connections, the hub on all cores", 4)
+    bench.hub.run_on(SERVER_CORES)
+
+
+def compare_uploads(bench, repo, what, connections):
+    """Beside what verifying costs: the BLAKE3 of each chunk and the SHA-256 of the file, on one core."""
+    rate, cpu, shard, path = ([], []), ([], []), [], bench.folder / "noise"
+    for _ in range(bench.rounds):
+        file = noise(path, bench.size)
+        os.sync()
+        bench.warm_memory()
+        spent = bench.hub.cpu()
+        xorbs, whole = post_file(bench, repo, file, connections)
+        spent = bench.hub.cpu() - spent
+        for side, (seconds, used) in enumerate(((whole, spent), hash_file(path))):
+            rate[side].append(bench.size / MIB / seconds)
+            cpu[side].append(used * GIB / bench.size)
+        shard.append((whole - xorbs) / whole * 100)
+        path.unlink()
+    bench.table.pair(f"{what}, beside BLAKE3 + SHA-256 on one core: MiB/s", *rate, 0, at_least=0.7)
+    bench.table.pair(f"{what}, beside the same: CPU s/GiB", *cpu)
+    bench.table.alone(f"{what}: % of the time for the shard, thus SHA-256", shard, 0)
 
 
 # ---- downloads

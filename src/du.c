@@ -38,7 +38,7 @@ static void print_table(const struct repo *repo, const struct store_usage *usage
 {
     printf("%.*s%.*s, %lld large file%s\n", STR_ARG(repo_kind_prefix(repo->kind)), STR_ARG(repo->full_name),
            (long long)usage->objects, usage->objects == 1 ? "" : "s");
-    print_row("logical", usage->logical, "each file counted whole");
+    print_row("logical", usage->logical, "each content counted whole");
     print_row("unique", usage->unique, "what of that is different");
     print_row("stored", usage->stored, "what that takes on disk");
     print_row("shared", usage->shared, "what of that other repos use too");
@@ -83,7 +83,7 @@ int du_main(int argc, char **argv)
         "  cairn du [--data DIR] [--json] REPO\n\n"
         "REPO is ns/name for a model, datasets/ns/name or spaces/ns/name. What counts are its large files, in all\n"
         "revisions:\n"
-        "  logical   each file counted whole\n"
+        "  logical   each content counted whole\n"
         "  unique    what of that is different: content that files have in common counts once\n"
         "  stored    what that takes on disk, where it may be compressed\n"
         "  shared    what of that other repos use too, and what would thus stay without this one\n"

@@ -61,6 +61,7 @@ enum status fail_errno(struct error *err, const char *what)
     switch (number) {
     case ENOSPC:
     case EDQUOT:
+    case EFBIG: /* the limit of a process, or of the file system: there is no more room for this file either */
         status = NO_SPACE;
         break;
     case ENOENT:

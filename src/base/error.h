@@ -40,7 +40,7 @@ struct error {
 enum status fail(struct error *err, enum status status, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* fail() for a failed system call: turns errno into a status (ENOSPC and EDQUOT: NO_SPACE, ENOENT: NOT_FOUND, …). */
+/* fail() for a failed system call: turns errno into a status (ENOSPC, EDQUOT and EFBIG: NO_SPACE, ENOENT: NOT_FOUND, …). */
 enum status fail_errno(struct error *err, const char *what);
 
 /* The HTTP status that goes with a status; 200 for OK. */

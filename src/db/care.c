@@ -122,7 +122,8 @@ enum status db_backup(struct db *db, const char *path, struct error *err)
     return status;
 }
 
-/* Deleted cells are zeroed in their pages (secure_delete); older copies of the pages are in the log until it is cut off. */
+/* Deleted cells are zeroed in their pages (secure_delete); older copies of the pages are in the log until it is cut
+ * off. */
 enum status db_forget(struct db *db, struct error *err)
 {
     auto_conn struct db_conn *conn = NULL;

@@ -52,10 +52,10 @@ typedef enum status db_write_fn(struct db_conn *tx, void *context, struct error 
 enum status db_write(struct db *db, db_write_fn *fn, void *context, struct error *err);
 
 /*
- * From now on fn runs once for each group of writes, on the writer thread, after the last of them and before the commit,
- * when at least one has succeeded: it sees what they did and may write more. When it fails, all writes of the group fail
- * with its error and nothing is changed; when the commit fails after it, what it did elsewhere has to be put right by fn
- * itself, the next time. It may write to another database, never to this one. NULL: no longer.
+ * From now on fn runs once for each group of writes, on the writer thread, after the last of them and before the
+ * commit, when at least one has succeeded: it sees what they did and may write more. When it fails, all writes of the
+ * group fail with its error and nothing is changed; when the commit fails after it, what it did elsewhere has to be put
+ * right by fn itself, the next time. It may write to another database, never to this one. NULL: no longer.
  */
 void db_before_commit(struct db *db, db_write_fn *fn, void *context);
 
@@ -112,7 +112,8 @@ enum status db_migrate(struct db *db, const struct migration_set *sets, size_t c
 enum status db_check(struct db *db, struct error *err);
 /* A consistent copy into a new file at path, while readers and writers go on. CONFLICT when path exists. */
 enum status db_backup(struct db *db, const char *path, struct error *err);
-/* What was deleted or overwritten before is then gone from the database's files too. UNAVAILABLE while readers still see it. */
+/* What was deleted or overwritten before is then gone from the database's files too. UNAVAILABLE while readers still
+ * see it. */
 enum status db_forget(struct db *db, struct error *err);
 
 struct db_stats {

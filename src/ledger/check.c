@@ -27,7 +27,8 @@ static void found(struct check *check, const char *format, ...)
 }
 
 /* Damage is a finding; that a disk cannot be read is an error. */
-static enum status sort_error(struct check *check, enum status status, const char *what, struct error *why, struct error *err)
+static enum status sort_error(struct check *check, enum status status, const char *what, struct error *why,
+                              struct error *err)
 {
     if (status == CORRUPT) {
         found(check, "%s: %s", what, why->message);
@@ -38,15 +39,16 @@ static enum status sort_error(struct check *check, enum status status, const cha
     return status;
 }
 
-static enum status compare_nodes(void *context, unsigned level, uint64_t first, const struct tlog_hash *nodes, size_t count,
-                                 struct error *err)
+static enum status compare_nodes(void *context, unsigned level, uint64_t first, const struct tlog_hash *nodes,
+                                 size_t count, struct error *err)
 {
     struct check *check = context;
     struct tlog_hash stored[TILE_WIDTH];
     struct error why = {0};
     unsigned file = level / TILE_HEIGHT;
     uint64_t tile = tile_place(level, first).number;
-    enum status status = pread_full(check->ledger->levels[file], stored, count * sizeof *stored, node_offset(level, first), &why);
+    enum status status =
+        pread_full(check->ledger->levels[file], stored, count * sizeof *stored, node_offset(level, first), &why);
     bool same = status == OK && memcmp(stored, nodes, count * sizeof *stored) == 0;
     if (!same && (status == OK || status == CORRUPT) && check->reported[file] != tile + 1) {
         check->reported[file] = tile + 1;
@@ -65,8 +67,8 @@ static enum status compare_bundle(struct check *check, struct error *err)
     enum status status = bundle_start(check->ledger, number, &start, &why);
     snprintf(what, sizeof what, "bundles: bundle %llu", (unsigned long long)number);
     if (status == OK && start != check->growth.bytes)
-        found(check, "%s begins at byte %llu of the entries, not at %llu", what, (unsigned long long)check->growth.bytes,
-              (unsigned long long)start);
+        found(check, "%s begins at byte %llu of the entries, not at %llu", what,
+              (unsigned long long)check->growth.bytes, (unsigned long long)start);
     return sort_error(check, status, what, &why, err);
 }
 

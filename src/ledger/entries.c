@@ -18,8 +18,8 @@ static enum status window_fill(struct entry_reader *reader, size_t need, struct 
     memmove(window->data, window->data + reader->at, window->len);
     reader->at = 0;
     while (window->len < need) {
-        ssize_t got = pread(reader->fd, window->data + window->len, WINDOW - window->len,
-                            (off_t)(reader->offset + window->len));
+        ssize_t got =
+            pread(reader->fd, window->data + window->len, WINDOW - window->len, (off_t)(reader->offset + window->len));
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)

@@ -4,9 +4,9 @@
 #include <assert.h>
 
 /*
- * A tile takes twice the room of its hashes, because the inner nodes stand behind them, a row of 128, one of 64 and so on to
- * one of 2 (its root is a hash of the next level). Otherwise every proof would have to fold up to 255 hashes for each tile on
- * its way, which takes longer than all else together.
+ * A tile takes twice the room of its hashes, because the inner nodes stand behind them, a row of 128, one of 64 and so
+ * on to one of 2 (its root is a hash of the next level). Otherwise every proof would have to fold up to 255 hashes for
+ * each tile on its way, which takes longer than all else together.
  */
 #define TILE_PLACES (2 * TILE_WIDTH)
 

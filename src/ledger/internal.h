@@ -55,8 +55,8 @@ enum status record_read(struct record *record, const uint8_t key[SHA256_SIZE], s
 enum status record_store(struct record *record, const struct signed_tree *tree, struct error *err);
 
 /*
- * Leaves on their way into the level files, at most those below one tile. The complete nodes of levels 0 to TILE_HEIGHT stand
- * in rows, as in a level file; above there is one of each level at most.
+ * Leaves on their way into the level files, at most those below one tile. The complete nodes of levels 0 to TILE_HEIGHT
+ * stand in rows, as in a level file; above there is one of each level at most.
  */
 struct growth {
     struct tlog_frontier frontier;
@@ -66,8 +66,8 @@ struct growth {
 };
 
 /* Takes nodes (level, first) to (level, first + count - 1), which lie side by side in one tile. */
-typedef enum status growth_taker(void *context, unsigned level, uint64_t first, const struct tlog_hash *nodes, size_t count,
-                                 struct error *err);
+typedef enum status growth_taker(void *context, unsigned level, uint64_t first, const struct tlog_hash *nodes,
+                                 size_t count, struct error *err);
 void growth_start(struct growth *growth, const struct tlog_frontier *frontier, uint64_t bytes);
 void growth_add(struct growth *growth, struct str entry);
 bool growth_full(const struct growth *growth); /* then it must be given out before the next growth_add() */
@@ -85,8 +85,8 @@ struct published {
 
 struct ledger {
     unsigned magic;
-    bool appends;   /* opened by ledger_open() */
-    bool broken;    /* a sync or the signer failed: what is on disk is only known after opening anew */
+    bool appends; /* opened by ledger_open() */
+    bool broken;  /* a sync or the signer failed: what is on disk is only known after opening anew */
     char folder[PATH_MAX / 2];
     int folder_fd, entries, bundles, levels[LEVEL_FILES];
     struct buf vkey;
@@ -95,7 +95,7 @@ struct ledger {
     /* Of the thread that appends: */
     struct signing signing;
     struct growth growth;
-    uint64_t synced; /* the levels and bundles of that many leaves are durable; a multiple of TILE_WIDTH */
+    uint64_t synced;      /* the levels and bundles of that many leaves are durable; a multiple of TILE_WIDTH */
     pthread_mutex_t lock; /* for published; held only for the time of a copy */
     struct published published;
 };
@@ -105,8 +105,8 @@ void ledger_path(const struct ledger *ledger, const char *name, char out[PATH_MA
 enum status ledger_open_file(struct ledger *ledger, const char *name, int flags, int *fd, struct error *err);
 enum status ledger_open_level(struct ledger *ledger, unsigned level, struct error *err);
 /* NOT_FOUND when there is none or an empty one, as a power failure may leave it. */
-enum status ledger_read_checkpoint(struct ledger *ledger, struct arena *arena, struct str *bytes, struct checkpoint *out,
-                                   struct error *err);
+enum status ledger_read_checkpoint(struct ledger *ledger, struct arena *arena, struct str *bytes,
+                                   struct checkpoint *out, struct error *err);
 struct tlog_source ledger_source(struct ledger *ledger);
 enum status bundle_start(struct ledger *ledger, uint64_t number, uint64_t *out, struct error *err);
 

@@ -35,8 +35,8 @@ enum status ledger_open_level(struct ledger *ledger, unsigned level, struct erro
     return ledger_open_file(ledger, name, ledger->appends ? O_RDWR | O_CREAT : O_RDONLY, &ledger->levels[level], err);
 }
 
-enum status ledger_read_checkpoint(struct ledger *ledger, struct arena *arena, struct str *bytes, struct checkpoint *out,
-                                   struct error *err)
+enum status ledger_read_checkpoint(struct ledger *ledger, struct arena *arena, struct str *bytes,
+                                   struct checkpoint *out, struct error *err)
 {
     char path[PATH_MAX];
     auto_buf struct buf text = {0};
@@ -48,7 +48,8 @@ enum status ledger_read_checkpoint(struct ledger *ledger, struct arena *arena, s
     *bytes = arena_copy(arena, buf_view(&text));
     struct error why = {0};
     if (checkpoint_open(arena, *bytes, &ledger->verifier, &note, out, &why) != OK)
-        return fail(err, CORRUPT, NULL, "%s is not what this log signed: %s Remove it, and it is made again.", path, why.message);
+        return fail(err, CORRUPT, NULL, "%s is not what this log signed: %s Remove it, and it is made again.", path,
+                    why.message);
     return OK;
 }
 
@@ -103,8 +104,10 @@ static enum status keep_vkey(struct ledger *ledger, struct error *err)
         return file_write_durable(path, buf_view(&line), 0600, err);
     TRY(status);
     if (!str_eq(buf_view(&kept), buf_view(&line)))
-        return fail(err, CORRUPT, NULL, "The log's public key %s is not that of its private key; one of the two was changed. "
-                                        "Restore the one that was.", path);
+        return fail(err, CORRUPT, NULL,
+                    "The log's public key %s is not that of its private key; one of the two was changed. "
+                    "Restore the one that was.",
+                    path);
     return OK;
 }
 
@@ -128,7 +131,8 @@ static enum status open_to_append(struct ledger *ledger, struct str origin, cons
     return ledger_recover(ledger, &last, err);
 }
 
-enum status ledger_open(const char *folder, struct str origin, const char *program, struct ledger **out, struct error *err)
+enum status ledger_open(const char *folder, struct str origin, const char *program, struct ledger **out,
+                        struct error *err)
 {
     struct ledger *ledger = NULL;
     TRY(folder_make(folder, 0700, err));

@@ -53,13 +53,16 @@ enum status bundle_start(struct ledger *ledger, uint64_t number, uint64_t *out, 
 {
     TRY(pread_full(ledger->bundles, out, sizeof *out, (int64_t)(number * sizeof *out), err));
     *out = be64toh(*out);
-    return *out <= INT64_MAX ? OK : fail(err, CORRUPT, NULL, "The place of bundle %llu is damaged.", (unsigned long long)number);
+    return *out <= INT64_MAX
+               ? OK
+               : fail(err, CORRUPT, NULL, "The place of bundle %llu is damaged.", (unsigned long long)number);
 }
 
 static enum status check_tile(uint64_t size, unsigned level, uint64_t number, unsigned width, struct error *err)
 {
     if (width == 0 || level >= LEVEL_FILES || width > tile_width(size, level, number))
-        return fail(err, NOT_FOUND, NULL, "The log has no such tile yet; its tree has %llu entries.", (unsigned long long)size);
+        return fail(err, NOT_FOUND, NULL, "The log has no such tile yet; its tree has %llu entries.",
+                    (unsigned long long)size);
     return OK;
 }
 
@@ -70,7 +73,8 @@ enum status ledger_tile(struct ledger *ledger, unsigned level, uint64_t number, 
     size_t len = width * sizeof(struct tlog_hash);
     TRY(check_tile(size, level, number, width, err));
     buf_reserve(out, len);
-    TRY(pread_full(ledger->levels[level], out->data + out->len, len, node_offset(level * TILE_HEIGHT, number * TILE_WIDTH), err));
+    TRY(pread_full(ledger->levels[level], out->data + out->len, len,
+                   node_offset(level * TILE_HEIGHT, number * TILE_WIDTH), err));
     out->len += len;
     return OK;
 }

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 /*
- * Two slots, written in turn, so that one torn by a power failure leaves the one before. The file has its full length from the
- * beginning: no write to it needs room, and syncing it does not touch what the file system knows of it.
+ * Two slots, written in turn, so that one torn by a power failure leaves the one before. The file has its full length
+ * from the beginning: no write to it needs room, and syncing it does not touch what the file system knows of it.
  */
 #define SLOTS 2
 #define SLOT_DISTANCE 4096
@@ -37,8 +37,8 @@ static bool slot_sound(const struct slot *slot)
 }
 
 /*
- * Blank is a record whose first slot was never written and whose second, where a record begins, is not sound: a crash in the
- * midst of record_begin() leaves that, and whatever has been signed with it was the empty tree.
+ * Blank is a record whose first slot was never written and whose second, where a record begins, is not sound: a crash
+ * in the midst of record_begin() leaves that, and whatever has been signed with it was the empty tree.
  */
 static enum status is_blank(int fd, bool *out, struct error *err)
 {
@@ -102,10 +102,12 @@ enum status record_read(struct record *record, const uint8_t key[SHA256_SIZE], s
             newest = &slots[i];
     }
     if (!newest || be64toh(newest->size) > INT64_MAX)
-        return fail(err, CORRUPT, NULL, "The signer's record is damaged, so what was signed last is not known and signing on "
-                                        "could fork the log. Restore the file \"signer\" as it was last, or begin a new log.");
+        return fail(err, CORRUPT, NULL,
+                    "The signer's record is damaged, so what was signed last is not known and signing on "
+                    "could fork the log. Restore the file \"signer\" as it was last, or begin a new log.");
     if (memcmp(newest->key, key, SHA256_SIZE) != 0)
-        return fail(err, CORRUPT, NULL, "The signer's key is not the one that its record is of. Restore the file \"key\".");
+        return fail(err, CORRUPT, NULL,
+                    "The signer's key is not the one that its record is of. Restore the file \"key\".");
     record->sequence = be64toh(newest->sequence);
     record->last.size = be64toh(newest->size);
     memcpy(record->last.root.bytes, newest->root, SHA256_SIZE);

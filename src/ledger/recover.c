@@ -8,8 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BEHIND                                                                                                                 \
-    "Going on would give the world two histories of one log. Restore the newest copy of the whole folder, or begin a new log " \
+#define BEHIND                                                                                                         \
+    "Going on would give the world two histories of one log. Restore the newest copy of the whole folder, or begin a " \
+    "new log "                                                                                                         \
     "with a new name."
 
 /* A missing or unreadable number is 0: everything is then made again. */
@@ -25,8 +26,8 @@ static uint64_t read_synced(struct ledger *ledger)
 }
 
 /*
- * A checkpoint, or files, of a tree larger than the signer remembers mean that its record is an old copy. It may be the only
- * thing that is old, so nothing is cut off the entries then.
+ * A checkpoint, or files, of a tree larger than the signer remembers mean that its record is an old copy. It may be the
+ * only thing that is old, so nothing is cut off the entries then.
  */
 static enum status check_record(struct ledger *ledger, const struct signed_tree *last, struct error *err)
 {
@@ -40,12 +41,13 @@ static enum status check_record(struct ledger *ledger, const struct signed_tree 
         TRY(status);
     uint64_t seen = checkpoint.size > ledger->synced ? checkpoint.size : ledger->synced;
     if (seen > last->size)
-        return fail(err, CORRUPT, NULL, "The signer of the log in %s remembers a tree of %llu entries, but one of %llu was "
-                                        "published: its record is an old copy. " BEHIND, ledger->folder,
-                    (unsigned long long)last->size, (unsigned long long)seen);
+        return fail(err, CORRUPT, NULL,
+                    "The signer of the log in %s remembers a tree of %llu entries, but one of %llu was "
+                    "published: its record is an old copy. " BEHIND,
+                    ledger->folder, (unsigned long long)last->size, (unsigned long long)seen);
     if (status == OK && checkpoint.size == last->size && !tlog_hash_eq(&checkpoint.root, &last->root))
-        return fail(err, CORRUPT, NULL, "The checkpoint of the log in %s contradicts what its signer remembers. " BEHIND,
-                    ledger->folder);
+        return fail(err, CORRUPT, NULL,
+                    "The checkpoint of the log in %s contradicts what its signer remembers. " BEHIND, ledger->folder);
     return OK;
 }
 
@@ -71,7 +73,8 @@ static enum status regrow(struct ledger *ledger, uint64_t size, struct error *er
     return ledger_store_growth(ledger, err);
 }
 
-/* What is behind the signed tree was never acknowledged, and after a power failure need not even be what was written. */
+/* What is behind the signed tree was never acknowledged, and after a power failure need not even be what was written.
+ */
 static enum status cut_entries(struct ledger *ledger, struct error *err)
 {
     struct stat found;
@@ -91,7 +94,8 @@ static enum status regrow_signed(struct ledger *ledger, const struct signed_tree
     TRY(regrow(ledger, last->size, err));
     struct tlog_hash root = tlog_root(&ledger->growth.frontier);
     if (!tlog_hash_eq(&root, &last->root))
-        return fail(err, CORRUPT, NULL, "The entries do not give the root that was signed, so at least one was changed.");
+        return fail(err, CORRUPT, NULL,
+                    "The entries do not give the root that was signed, so at least one was changed.");
     return OK;
 }
 
@@ -106,7 +110,8 @@ enum status ledger_recover(struct ledger *ledger, const struct signed_tree *last
         status = regrow_signed(ledger, last, &why);
     }
     if (status == CORRUPT)
-        return fail(err, CORRUPT, NULL, "The log in %s is not the one of %llu entries that its signer has signed. %s " BEHIND,
+        return fail(err, CORRUPT, NULL,
+                    "The log in %s is not the one of %llu entries that its signer has signed. %s " BEHIND,
                     ledger->folder, (unsigned long long)last->size, why.message);
     if (status != OK)
         return fail(err, status, why.code, "%s", why.message);

@@ -45,8 +45,10 @@ static enum status load_key(struct signer *signer, struct str origin, bool is_ne
     if (status == NOT_FOUND && is_new)
         return make_key(signer, path, origin, err);
     if (status == NOT_FOUND)
-        return fail(err, CORRUPT, NULL, "The log's private key %s is gone. Restore it from a backup: a log cannot go on with "
-                                        "another key.", path);
+        return fail(err, CORRUPT, NULL,
+                    "The log's private key %s is gone. Restore it from a backup: a log cannot go on with "
+                    "another key.",
+                    path);
     TRY(status);
     status = note_signer_parse(&signer->arena, str_trim(buf_view(&text)), &signer->key, err);
     OPENSSL_cleanse(text.data, text.len);
@@ -54,8 +56,9 @@ static enum status load_key(struct signer *signer, struct str origin, bool is_ne
     if (signer->key.verifier.kind != NOTE_ED25519)
         return fail(err, INVALID, NULL, "The key %s is one for witnesses (kind 4); a log's is of kind 1.", path);
     if (!str_eq(signer->key.verifier.name, origin))
-        return fail(err, CONFLICT, NULL, "The folder %s has the log %.*s, not %.*s. A log keeps its name for all its life.",
-                    signer->folder, STR_ARG(signer->key.verifier.name), STR_ARG(origin));
+        return fail(err, CONFLICT, NULL,
+                    "The folder %s has the log %.*s, not %.*s. A log keeps its name for all its life.", signer->folder,
+                    STR_ARG(signer->key.verifier.name), STR_ARG(origin));
     return OK;
 }
 
@@ -67,8 +70,8 @@ static bool has_entries(const struct signer *signer)
 }
 
 /*
- * Key and record are only made where there is no log yet. Otherwise losing the record would be a way to have a second tree of
- * a size signed.
+ * Key and record are only made where there is no log yet. Otherwise losing the record would be a way to have a second
+ * tree of a size signed.
  */
 static enum status open_log(struct signer *signer, struct str origin, struct buf *answer, struct error *err)
 {
@@ -80,8 +83,10 @@ static enum status open_log(struct signer *signer, struct str origin, struct buf
     note_verifier_write(&vkey, &signer->key.verifier);
     sha256(buf_view(&vkey), digest);
     if (blank && has_entries(signer))
-        return fail(err, CORRUPT, NULL, "The signer's record %s/signer is gone, so what was signed last is not known and signing "
-                                        "on could fork the log. Restore it as it was last, or begin a new log.", signer->folder);
+        return fail(err, CORRUPT, NULL,
+                    "The signer's record %s/signer is gone, so what was signed last is not known and signing "
+                    "on could fork the log. Restore it as it was last, or begin a new log.",
+                    signer->folder);
     TRY(blank ? record_begin(&signer->record, digest, err) : record_read(&signer->record, digest, err));
     TRY(folder_sync(signer->folder, err));
     uint64_t size = htobe64(signer->record.last.size);
@@ -123,8 +128,9 @@ static enum status sign(struct signer *signer, struct str message, struct buf *a
         return fail(err, INVALID, NULL, "The signer signs only plain checkpoints of %.*s.",
                     STR_ARG(signer->key.verifier.name));
     if (!continues(last, &next, &proof))
-        return fail(err, CORRUPT, NULL, "The signer refuses a tree of %llu entries: it is not shown to continue the tree of %llu "
-                                        "that was signed last. The log was changed, or an old copy of it restored.",
+        return fail(err, CORRUPT, NULL,
+                    "The signer refuses a tree of %llu entries: it is not shown to continue the tree of %llu "
+                    "that was signed last. The log was changed, or an old copy of it restored.",
                     (unsigned long long)next.size, (unsigned long long)last->size);
     if (next.size > last->size) {
         struct signed_tree tree = {next.size, next.root};
@@ -192,7 +198,6 @@ int signer_main(int argc, char **argv)
     struct signer signer = {.folder = argv[1], .record.fd = -1};
     int exit_status = serve(&signer);
     note_signer_clear(&signer.key);
-    fd_close(&signer.record.fd);
-    arena_free(&signer.arena);
-    return exit_status;
+    /* Not exit(): what others registered to run at the end may need the rights that were dropped. */
+    _exit(exit_status);
 }

@@ -12,7 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Nothing of the hub goes over but the socket and standard error: no other files, no environment, no signals held back. */
+/* Nothing of the hub goes over but the socket and standard error: no other files, no environment, no signals held back.
+ */
 static int spawn(const char *program, const char *folder, int socket, pid_t *pid)
 {
     const char *const argv[] = {program, "signer", folder, NULL};
@@ -47,7 +48,8 @@ enum status signing_start(struct signing *signing, const char *program, const ch
     auto_fd int ours = ends[0], theirs = ends[1];
     int failed = spawn(program, folder, theirs, &signing->pid);
     if (failed)
-        return fail(err, UNAVAILABLE, NULL, "The log's signer %s cannot be started: %s.", program, strerrordesc_np(failed));
+        return fail(err, UNAVAILABLE, NULL, "The log's signer %s cannot be started: %s.", program,
+                    strerrordesc_np(failed));
     signing->socket = ours;
     ours = -1;
     return OK;
@@ -62,7 +64,8 @@ void signing_stop(struct signing *signing)
         ;
 }
 
-static enum status ask(struct signing *signing, const struct buf *question, char *answer, size_t *len, struct error *err)
+static enum status ask(struct signing *signing, const struct buf *question, char *answer, size_t *len,
+                       struct error *err)
 {
     ssize_t got;
     do
@@ -73,8 +76,9 @@ static enum status ask(struct signing *signing, const struct buf *question, char
             got = recv(signing->socket, answer, SIGNER_PACKET_MOST, 0);
         while (got < 0 && errno == EINTR);
     if (got < 2)
-        return fail(err, UNAVAILABLE, NULL, "The log's signer has ended, so nothing can be added to the log until it is opened "
-                                            "again.");
+        return fail(err, UNAVAILABLE, NULL,
+                    "The log's signer has ended, so nothing can be added to the log until it is opened "
+                    "again.");
     if (answer[0] != SIGNER_DONE)
         return fail(err, answer[1] > OK && answer[1] <= NO_SPACE ? (enum status)answer[1] : INTERNAL, NULL, "%.*s",
                     (int)got - 2, answer + 2);

@@ -12,12 +12,13 @@
 /* Levels and bundles are made again from so many entries at most after a crash; that takes a few tenths of a second. */
 #define SYNC_LEAVES 65536
 
-static enum status store_nodes(void *context, unsigned level, uint64_t first, const struct tlog_hash *nodes, size_t count,
-                               struct error *err)
+static enum status store_nodes(void *context, unsigned level, uint64_t first, const struct tlog_hash *nodes,
+                               size_t count, struct error *err)
 {
     struct ledger *ledger = context;
     TRY(ledger_open_level(ledger, level / TILE_HEIGHT, err));
-    return pwrite_full(ledger->levels[level / TILE_HEIGHT], nodes, count * sizeof *nodes, node_offset(level, first), err);
+    return pwrite_full(ledger->levels[level / TILE_HEIGHT], nodes, count * sizeof *nodes, node_offset(level, first),
+                       err);
 }
 
 enum status ledger_store_growth(struct ledger *ledger, struct error *err)
@@ -56,8 +57,8 @@ static enum status write_entries(struct ledger *ledger, const struct str *entrie
     return flush_entries(ledger, &pending, &written, err);
 }
 
-/* Nobody waits for the disk here: after a crash the checkpoint is signed again, with the same bytes. Readers beside this
- * process see the old one or the new one. */
+/* Nobody waits for the disk here: after a crash the checkpoint is signed again, with the same bytes. Readers beside
+ * this process see the old one or the new one. */
 static enum status replace_checkpoint(struct ledger *ledger, struct str note, struct error *err)
 {
     auto_fd int fd = -1;
@@ -68,8 +69,8 @@ static enum status replace_checkpoint(struct ledger *ledger, struct str note, st
     return OK;
 }
 
-/* It has been signed, so it is published whether or not there is room for the file; then the file is behind until the next
- * one, as after a crash. */
+/* It has been signed, so it is published whether or not there is room for the file; then the file is behind until the
+ * next one, as after a crash. */
 static void publish(struct ledger *ledger, const struct checkpoint *checkpoint, struct buf *note)
 {
     struct error err = {0};
@@ -77,8 +78,7 @@ static void publish(struct ledger *ledger, const struct checkpoint *checkpoint, 
         log_line("error", "ledger_checkpoint", "%s", err.message);
     pthread_mutex_lock(&ledger->lock);
     struct buf old = ledger->published.note;
-    ledger->published =
-        (struct published){checkpoint->size, ledger->growth.bytes, checkpoint->root, *note};
+    ledger->published = (struct published){checkpoint->size, ledger->growth.bytes, checkpoint->root, *note};
     pthread_mutex_unlock(&ledger->lock);
     *note = old;
 }
@@ -135,18 +135,22 @@ static void take_back(struct ledger *ledger, const struct tlog_frontier *frontie
         ledger->broken = true;
 }
 
-static enum status check_entries(const struct ledger *ledger, const struct str *entries, size_t count, struct error *err)
+static enum status check_entries(const struct ledger *ledger, const struct str *entries, size_t count,
+                                 struct error *err)
 {
     for (size_t i = 0; i < count; i++)
         if (entries[i].len > LEDGER_ENTRY_MOST)
-            return fail(err, TOO_LARGE, NULL, "The log entry has %zu bytes; %d are allowed.", entries[i].len, LEDGER_ENTRY_MOST);
+            return fail(err, TOO_LARGE, NULL, "The log entry has %zu bytes; %d are allowed.", entries[i].len,
+                        LEDGER_ENTRY_MOST);
     if (ledger->broken)
-        return fail(err, UNAVAILABLE, NULL, "The log takes nothing more since its disk or its signer failed. Restart the hub; see "
-                                            "its messages for why.");
+        return fail(err, UNAVAILABLE, NULL,
+                    "The log takes nothing more since its disk or its signer failed. Restart the hub; see "
+                    "its messages for why.");
     return OK;
 }
 
-enum status ledger_append(struct ledger *ledger, const struct str *entries, size_t count, uint64_t *first, struct error *err)
+enum status ledger_append(struct ledger *ledger, const struct str *entries, size_t count, uint64_t *first,
+                          struct error *err)
 {
     ledger_assert(ledger);
     TRY(check_entries(ledger, entries, count, err));

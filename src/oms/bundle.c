@@ -18,7 +18,8 @@ static enum status read_key(struct arena *arena, const json_t *value, struct oms
     if (str_given(hint) && hint.len > 0 && hint.len <= 1024)
         out->hint = arena_copy(arena, hint);
     else if (json_object_get(value, "hint") && !json_is_null(json_object_get(value, "hint")))
-        return fail(err, INVALID, NULL, "The \"hint\" of the bundle's \"publicKey\" should be a string of 1 to 1024 bytes.");
+        return fail(err, INVALID, NULL,
+                    "The \"hint\" of the bundle's \"publicKey\" should be a string of 1 to 1024 bytes.");
     else /* from before 1.1; the key is not taken from here, since anybody can write theirs */
         TRY(member_base64(arena, value, "rawBytes", "The \"hint\" of the bundle's \"publicKey\"", &bytes, err));
     return OK;
@@ -47,7 +48,8 @@ static enum status read_sigstore(struct arena *arena, const json_t *value, const
     out->method = OMS_BY_SIGSTORE;
     out->certificates = arena_array(arena, 1, sizeof *out->certificates);
     out->certificate_count = 1;
-    return member_base64(arena, value, "rawBytes", "The \"rawBytes\" of the bundle's certificate", out->certificates, err);
+    return member_base64(arena, value, "rawBytes", "The \"rawBytes\" of the bundle's certificate", out->certificates,
+                         err);
 }
 
 static enum status read_material(struct arena *arena, const json_t *value, struct oms_bundle *out, struct error *err)
@@ -163,8 +165,7 @@ enum status oms_bundle_of_key(struct arena *arena, struct str statement, struct 
 }
 
 enum status oms_bundle_of_chain(struct arena *arena, struct str statement, struct str sig,
-                                const struct str *certificates, size_t count, struct oms_bundle *out,
-                                struct error *err)
+                                const struct str *certificates, size_t count, struct oms_bundle *out, struct error *err)
 {
     *out = (struct oms_bundle){.method = OMS_BY_CERTIFICATE, .certificate_count = count};
     out->certificates = arena_array(arena, count + 1, sizeof *certificates);

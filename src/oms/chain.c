@@ -21,7 +21,7 @@ static void must(bool done)
         abort();
 }
 
-static void release_list(STACK_OF(X509) **list)
+static void release_list(STACK_OF(X509) * *list)
 {
     sk_X509_pop_free(*list, X509_free);
 }
@@ -74,8 +74,8 @@ static enum status read_anchors(struct str pem, X509_STORE *store, struct error 
     ERR_clear_error();
     BIO_free(bio);
     if (count == 0 || !ended)
-        return fail(err, INVALID, NULL, "The trusted certificates should be X.509 in PEM, one or more; number %zu is not.",
-                    count + 1);
+        return fail(err, INVALID, NULL,
+                    "The trusted certificates should be X.509 in PEM, one or more; number %zu is not.", count + 1);
     return OK;
 }
 

@@ -18,12 +18,13 @@ struct chain_leaf {
 };
 
 /*
- * Verifies a chain, leaf first, up to one of the certificates in anchors (PEM; any of them ends the chain, whether it signed
- * itself or not), as of a time in microseconds: all certificates must be valid then. That time is the caller's to prove;
- * what the signer claims will not do (provenance 2.3). Revocation is not looked at.
+ * Verifies a chain, leaf first, up to one of the certificates in anchors (PEM; any of them ends the chain, whether it
+ * signed itself or not), as of a time in microseconds: all certificates must be valid then. That time is the caller's
+ * to prove; what the signer claims will not do (provenance 2.3). Revocation is not looked at.
  *
- * INVALID for what is not a certificate or for more than CHAIN_MOST; TOO_LARGE over the limits; UNPROCESSABLE when the chain
- * does not hold, or its leaf may not sign (neither digitalSignature nor codeSigning); UNSUPPORTED for a key not ECDSA.
+ * INVALID for what is not a certificate or for more than CHAIN_MOST; TOO_LARGE over the limits; UNPROCESSABLE when the
+ * chain does not hold, or its leaf may not sign (neither digitalSignature nor codeSigning); UNSUPPORTED for a key not
+ * ECDSA.
  */
 enum status chain_verify(struct arena *arena, const struct str *certificates, size_t count, struct str anchors,
                          int64_t time_us, struct chain_leaf *out, struct error *err);

@@ -81,9 +81,7 @@ static enum status walk(struct comparison *c, const struct manifest_file **files
     const struct oms_resource *resources = c->statement->resources;
     size_t at = 0, next = 0, count = c->statement->count;
     while (at < c->found->count || next < count) {
-        int order = next == count              ? -1
-                    : at == c->found->count ? 1
-                                               : str_cmp(files[at]->name, resources[next].name);
+        int order = next == count ? -1 : at == c->found->count ? 1 : str_cmp(files[at]->name, resources[next].name);
         if (order < 0) {
             say_extra(c, files[at++]);
             continue;
@@ -122,6 +120,6 @@ enum status oms_statement_compare(struct arena *arena, const struct oms_statemen
     struct str rest = str_from(buf_view(lines), before), first;
     str_cut(&rest, '\n', &first);
     return fail(err, UNPROCESSABLE, NULL,
-                "The files are not those that were signed: %zu missing, %zu extra, %zu changed. The first: %.*s", c.missing,
-                c.extra, c.changed, STR_ARG(first));
+                "The files are not those that were signed: %zu missing, %zu extra, %zu changed. The first: %.*s",
+                c.missing, c.extra, c.changed, STR_ARG(first));
 }

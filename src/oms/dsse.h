@@ -6,8 +6,8 @@
 #include "oms/key.h"
 
 /*
- * DSSE envelopes: bytes, the name of their type, and signatures over both (provenance 2.1). The bytes are signed as they
- * are, so they are never written anew before they are verified; and nobody reads them before that.
+ * DSSE envelopes: bytes, the name of their type, and signatures over both (provenance 2.1). The bytes are signed as
+ * they are, so they are never written anew before they are verified; and nobody reads them before that.
  */
 #define DSSE_MOST (32 * 1024 * 1024) /* bytes of an envelope as JSON */
 #define DSSE_TYPE_MOST 256

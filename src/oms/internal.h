@@ -6,8 +6,8 @@
 #include <openssl/evp.h>
 
 /*
- * json_read() for an object, bounded before jansson allocates: an empty object takes three bytes of text and hundreds of
- * memory, so values are counted first. what names the text in messages, as in "The bundle".
+ * json_read() for an object, bounded before jansson allocates: an empty object takes three bytes of text and hundreds
+ * of memory, so values are counted first. what names the text in messages, as in "The bundle".
  */
 enum status strict_json(struct str text, const char *what, size_t values_most, json_t **out, struct error *err);
 

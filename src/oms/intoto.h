@@ -4,7 +4,8 @@
 
 #include "base/json.h"
 
-/* in-toto statements v1: who signs one says something (the predicate) about things named by their digests (the subjects). */
+/* in-toto statements v1: who signs one says something (the predicate) about things named by their digests (the
+ * subjects). */
 #define INTOTO_MEDIA_TYPE "application/vnd.in-toto+json"
 #define INTOTO_MOST (32 * 1024 * 1024)
 #define INTOTO_VALUES_MOST (1024 * 1024) /* JSON values in one statement: 250,000 files of a model */
@@ -28,8 +29,8 @@ struct intoto_statement {
 };
 
 /*
- * Reads a payload whose signature has been verified. INVALID for what is not a statement v1 or has members that do not belong
- * there, TOO_LARGE over the limits above. What the predicate says is for the caller to check.
+ * Reads a payload whose signature has been verified. INVALID for what is not a statement v1 or has members that do not
+ * belong there, TOO_LARGE over the limits above. What the predicate says is for the caller to check.
  */
 enum status intoto_read(struct str payload, struct intoto_statement *out, struct error *err);
 

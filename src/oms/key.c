@@ -57,9 +57,10 @@ enum status oms_key_check(const EVP_PKEY *key, struct error *err)
 {
     if (curve_of(key) || EVP_PKEY_is_a(key, "ED25519"))
         return OK;
-    return fail(err, UNSUPPORTED, NULL,
-                "This key cannot be used here: signatures are made with ECDSA on the named curves P-256, P-384 or P-521, "
-                "or with Ed25519.");
+    return fail(
+        err, UNSUPPORTED, NULL,
+        "This key cannot be used here: signatures are made with ECDSA on the named curves P-256, P-384 or P-521, "
+        "or with Ed25519.");
 }
 
 static enum status key_read(struct str pem, bool is_private, EVP_PKEY **out, struct error *err)
@@ -77,7 +78,8 @@ static enum status key_read(struct str pem, bool is_private, EVP_PKEY **out, str
     if (!key && is_private)
         return fail(err, INVALID, NULL, "This is not a private key in PEM without a passphrase.");
     if (!key)
-        return fail(err, INVALID, NULL, "This is not a public key in PEM: it should begin with \"-----BEGIN PUBLIC KEY-----\".");
+        return fail(err, INVALID, NULL,
+                    "This is not a public key in PEM: it should begin with \"-----BEGIN PUBLIC KEY-----\".");
     TRY(oms_key_check(key, err));
     *out = key;
     key = NULL;

@@ -8,8 +8,8 @@
 #include <openssl/evp.h>
 
 /*
- * The keys that people sign with: ECDSA on P-256, P-384 or P-521, and Ed25519 for evidence (models are signed with ECDSA
- * only, provenance 2.1). All other kinds are refused here, so that nothing further in has to think of them.
+ * The keys that people sign with: ECDSA on P-256, P-384 or P-521, and Ed25519 for evidence (models are signed with
+ * ECDSA only, provenance 2.1). All other kinds are refused here, so that nothing further in has to think of them.
  */
 #define OMS_PEM_MOST (16 * 1024)
 #define OMS_HINT_SIZE (2 * SHA256_SIZE + 1)
@@ -18,8 +18,8 @@
 void oms_key_free(EVP_PKEY **key);
 
 /*
- * Reads the first key of a PEM text; *out is to be freed. INVALID when there is none, TOO_LARGE over OMS_PEM_MOST bytes,
- * UNSUPPORTED for other kinds of keys. A private key under a passphrase is INVALID: nobody is asked for one.
+ * Reads the first key of a PEM text; *out is to be freed. INVALID when there is none, TOO_LARGE over OMS_PEM_MOST
+ * bytes, UNSUPPORTED for other kinds of keys. A private key under a passphrase is INVALID: nobody is asked for one.
  */
 enum status oms_key_read_public(struct str pem, EVP_PKEY **out, struct error *err);
 enum status oms_key_read_private(struct str pem, EVP_PKEY **out, struct error *err);

@@ -77,7 +77,8 @@ enum status manifest_rules_make(struct arena *arena, const struct str *more, siz
     return OK;
 }
 
-/* Asks for the name and each folder above it: the cost does not grow with the number of rules, which strangers choose. */
+/* Asks for the name and each folder above it: the cost does not grow with the number of rules, which strangers choose.
+ */
 const struct str *manifest_rule_for(const struct manifest_rules *rules, struct str name)
 {
     for (size_t len = 1; len <= name.len; len++) {

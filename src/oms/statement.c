@@ -76,7 +76,8 @@ static enum status rules_read(struct arena *arena, const json_t *recorded, struc
         return fail(err, INVALID, NULL, "The statement's \"ignore_paths\" is not a list.");
     for (size_t i = 0; i < count; i++) {
         const json_t *path = json_array_get(recorded, i);
-        paths[i] = (struct str){json_string_value(path), json_string_length(path)}; /* empty, so refused, if no string */
+        paths[i] =
+            (struct str){json_string_value(path), json_string_length(path)}; /* empty, so refused, if no string */
     }
     return manifest_rules_make(arena, paths, count, out, err);
 }
@@ -112,7 +113,8 @@ static enum status serialization_read(struct arena *arena, const json_t *value, 
     if (!json_is_boolean(links))
         return fail(err, INVALID, NULL, "The statement should say whether symbolic links were followed.");
     if (json_is_true(links))
-        return fail(err, UNSUPPORTED, NULL, "The model was signed with its symbolic links followed; that is not accepted.");
+        return fail(err, UNSUPPORTED, NULL,
+                    "The model was signed with its symbolic links followed; that is not accepted.");
     return rules_read(arena, json_object_get(value, "ignore_paths"), &out->rules, err);
 }
 
@@ -143,17 +145,19 @@ static enum status resource_read(struct arena *arena, const json_t *value, size_
     struct str name = json_get_str(value, "name");
     if (!str_given(name) || !algorithm_fits(statement, json_get_str(value, "algorithm")) ||
         !hex_exact(json_get_str(value, "digest"), out->digest, oms_hash_size(statement->hash)))
-        return fail(err, INVALID, NULL,
-                    "Resource %zu of the statement should have a name, the algorithm of its serialization and a digest of "
-                    "that in lower case hex.",
-                    number);
+        return fail(
+            err, INVALID, NULL,
+            "Resource %zu of the statement should have a name, the algorithm of its serialization and a digest of "
+            "that in lower case hex.",
+            number);
     out->end = -1;
     if (statement->shard_size &&
         (!cut_number(&name, &out->end) || !cut_number(&name, &out->start) || out->start >= out->end ||
          out->end - out->start > statement->shard_size || out->start % statement->shard_size))
-        return fail(err, INVALID, NULL, "Resource %zu of the statement should be named path:start:end, a shard of its file.",
-                    number);
-    /* The reference tool names the only file of a model that is no folder "."; the specification names it as it is called. */
+        return fail(err, INVALID, NULL,
+                    "Resource %zu of the statement should be named path:start:end, a shard of its file.", number);
+    /* The reference tool names the only file of a model that is no folder "."; the specification names it as it is
+     * called. */
     out->name = arena_copy(arena, str_eq(name, STR(".")) ? statement->model : name);
     struct error reason;
     if (manifest_name_check(out->name, &reason) != OK)
@@ -168,7 +172,8 @@ static int by_place(const void *a, const void *b)
     return names ? names : (x->start > y->start) - (x->start < y->start);
 }
 
-/* After sorting: a name is there once, or its ranges follow on each other, so that no byte of a file is left unsigned. */
+/* After sorting: a name is there once, or its ranges follow on each other, so that no byte of a file is left unsigned.
+ */
 static enum status check_places(const struct oms_statement *statement, struct error *err)
 {
     const struct oms_resource *before = NULL;
@@ -185,8 +190,7 @@ static enum status check_places(const struct oms_statement *statement, struct er
     return OK;
 }
 
-static enum status resources_read(struct arena *arena, const json_t *list, struct oms_statement *out,
-                                  struct error *err)
+static enum status resources_read(struct arena *arena, const json_t *list, struct oms_statement *out, struct error *err)
 {
     size_t count = json_array_size(list);
     if (count == 0)
@@ -204,7 +208,8 @@ static enum status resources_read(struct arena *arena, const json_t *list, struc
     hasher_free(hasher);
     TRY(status);
     if (memcmp(root, out->root, SHA256_SIZE) != 0)
-        return fail(err, INVALID, NULL, "The statement contradicts itself: its digest is not that of the files it lists.");
+        return fail(err, INVALID, NULL,
+                    "The statement contradicts itself: its digest is not that of the files it lists.");
     qsort(out->resources, out->count, sizeof *out->resources, by_place);
     return check_places(out, err);
 }
@@ -215,7 +220,8 @@ static enum status parts_read(struct arena *arena, const struct intoto_statement
     static const char *const names[] = {"serialization", "resources", NULL};
     if (!str_eq(parts->predicate_type, STR(PREDICATE_TYPE)))
         return fail(err, UNPROCESSABLE, NULL,
-                    "What was signed is not a model: the statement's \"predicateType\" should be \"%s\".", PREDICATE_TYPE);
+                    "What was signed is not a model: the statement's \"predicateType\" should be \"%s\".",
+                    PREDICATE_TYPE);
     const json_t *subject = json_array_get(parts->subjects, 0);
     struct str model = json_get_str(subject, "name");
     if (json_array_size(parts->subjects) != 1 || model.len == 0 ||

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 /*
- * - repo_log: the id under which the log knows a repo. repo_id is NULL where the repo's creation was not made after all,
- *   because its number may then be given to another.
+ * - repo_log: the id under which the log knows a repo. repo_id is NULL where the repo's creation was not made after
+ * all, because its number may then be given to another.
  * - leaf: all leaves of the ledger, by index; event_id is NULL for those that no event of this database stands behind.
  * - orphan: leaves whose change was not made, and the leaf that says so.
  * - leaf_cursor: the newest event that has been looked at.
@@ -35,7 +35,7 @@ static const char create_sql[] = "CREATE TABLE repo_log ("
                                  "  covers BIGINT NOT NULL,"
                                  "  at_us BIGINT NOT NULL,"
                                  "  count BIGINT NOT NULL,"
-                                 "  root BLOB NOT NULL);"
+                                 "  root TEXT NOT NULL);"
 
                                  "CREATE TABLE leaf_cursor (event_id BIGINT NOT NULL);"
                                  "INSERT INTO leaf_cursor (event_id) VALUES (0);";
@@ -53,10 +53,11 @@ static enum status check_newest(struct run *run, struct str hash, struct error *
     TRY(ledger->entry(ledger->context, run->known - 1, &entry, err));
     struct tlog_hash logged = tlog_leaf_hash(buf_view(&entry));
     if (!str_eq(hash, (struct str){(const char *)logged.bytes, sizeof logged.bytes}))
-        return fail(err, CORRUPT, NULL,
-                    "The log has another leaf %llu than the database: they do not belong together. Restore both from the "
-                    "same backup.",
-                    (unsigned long long)run->known - 1);
+        return fail(
+            err, CORRUPT, NULL,
+            "The log has another leaf %llu than the database: they do not belong together. Restore both from the "
+            "same backup.",
+            (unsigned long long)run->known - 1);
     run->prov->checked = true;
     return OK;
 }

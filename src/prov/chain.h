@@ -7,10 +7,11 @@
 #include "prov/private.h"
 
 /*
- * From events to the log: each event that a group of writes appends becomes a leaf before the group is committed, so that
- * nothing is served that is not logged. When the ledger refuses, the group fails. When the commit fails after the ledger
- * has the leaves, they are orphans: the next group takes them over, goes on behind them in their repos' chains, and says
- * with a "void" leaf of each that its change was not made. The same happens to what a restored database does not know.
+ * From events to the log: each event that a group of writes appends becomes a leaf before the group is committed, so
+ * that nothing is served that is not logged. When the ledger refuses, the group fails. When the commit fails after the
+ * ledger has the leaves, they are orphans: the next group takes them over, goes on behind them in their repos' chains,
+ * and says with a "void" leaf of each that its change was not made. The same happens to what a restored database does
+ * not know.
  */
 extern const struct migration_set prov_migrations;
 extern const struct event_kind prov_events[]; /* ends with a NULL name */
@@ -33,8 +34,8 @@ struct prov {
  * For db_before_commit(), with a struct prov as context. An empty write at start makes it take over orphans, and the
  * events of processes that had no ledger.
  *
- * Errors: those of the ledger and of persons_keys(); CORRUPT when the ledger has fewer leaves than the database or other
- * ones; INTERNAL for events that compose() refuses.
+ * Errors: those of the ledger and of persons_keys(); CORRUPT when the ledger has fewer leaves than the database or
+ * other ones; INTERNAL for events that compose() refuses.
  */
 enum status prov_hook(struct db_conn *tx, void *context, struct error *err);
 

@@ -160,21 +160,22 @@ static const struct {
     int version;
     void (*compose)(const struct source *from, struct composition *out); /* NULL: no leaf */
 } kinds[] = {
-    {"account.create", 1, NULL},       {"commit", 1, commit},
-    {"key.create", 1, key_create},     {"key.revoke", 1, key_revoke},
-    {"log.epoch", 1, log_epoch},       {"log.heads", 1, log_heads},
-    {"member.set", 1, NULL},           {"org.default_private", 1, NULL},
-    {"ref.create", 1, ref_create},     {"ref.delete", 1, ref_delete},
-    {"repo.create", 1, repo_create},   {"repo.delete", 1, repo_delete},
-    {"repo.move", 1, repo_move},       {"repo.settings", 1, repo_settings},
+    {"account.create", 1, NULL},     {"commit", 1, commit},
+    {"key.create", 1, key_create},   {"key.revoke", 1, key_revoke},
+    {"log.epoch", 1, log_epoch},     {"log.heads", 1, log_heads},
+    {"member.set", 1, NULL},         {"org.default_private", 1, NULL},
+    {"ref.create", 1, ref_create},   {"ref.delete", 1, ref_delete},
+    {"repo.create", 1, repo_create}, {"repo.delete", 1, repo_delete},
+    {"repo.move", 1, repo_move},     {"repo.settings", 1, repo_settings},
 };
 
 static enum status unknown(const struct change *change, struct error *err)
 {
-    return fail(err, INTERNAL, NULL,
-                "Event %lld (%.*s, version %lld) cannot be logged: this program does not know how, so nothing is changed. "
-                "Run the version of Cairn that wrote it, or a newer one.",
-                (long long)change->id, STR_ARG(change->kind), (long long)change->version);
+    return fail(
+        err, INTERNAL, NULL,
+        "Event %lld (%.*s, version %lld) cannot be logged: this program does not know how, so nothing is changed. "
+        "Run the version of Cairn that wrote it, or a newer one.",
+        (long long)change->id, STR_ARG(change->kind), (long long)change->version);
 }
 
 enum status compose(struct arena *arena, const struct change *change, struct composition *out, struct error *err)
@@ -216,7 +217,8 @@ void compose_private(struct composition *composition, struct arena *arena, const
         commitment_make(secret, &place, composition->secrets[i].value, digest);
         leaf_commit(leaf, place.field, digest);
     }
-    /* A bare hash of a token's id could be guessed. This one is the same when the token is made and when it is revoked. */
+    /* A bare hash of a token's id could be guessed. This one is the same when the token is made and when it is revoked.
+     */
     if (str_given(composition->token_id)) {
         place.field = "key";
         commitment_secret(owner_key, &place, secret);

@@ -25,9 +25,9 @@ struct composition {
 };
 
 /*
- * Composes all but the leaf's place in its repo's chain and what compose_private() adds. INTERNAL for a kind of event that
- * is not in the table, so that no change escapes the log because somebody forgot it there; and for a body that is not as
- * its kind's. Texts are copied into the arena.
+ * Composes all but the leaf's place in its repo's chain and what compose_private() adds. INTERNAL for a kind of event
+ * that is not in the table, so that no change escapes the log because somebody forgot it there; and for a body that is
+ * not as its kind's. Texts are copied into the arena.
  */
 enum status compose(struct arena *arena, const struct change *change, struct composition *out, struct error *err);
 

@@ -65,7 +65,8 @@ struct wanted {
 };
 
 struct collection {
-    struct wanted nodes[4 * TLOG_LEVELS]; /* a path has one hash that is made of several nodes: the one at the tree's edge */
+    struct wanted
+        nodes[4 * TLOG_LEVELS]; /* a path has one hash that is made of several nodes: the one at the tree's edge */
     size_t count;
     struct tlog_frontier frontier;
     struct heads_answer *answer;
@@ -159,13 +160,14 @@ static bool proof_holds(const struct heads_root *root, const struct heads_proof 
     return tlog_includes(proof->index, root->count, &hash, &root->root, &proof->path);
 }
 
-/* Whether the heads on the two sides of the repo are next to each other, or at the end of the tree where there is one. */
+/* Whether the heads on the two sides of the repo are next to each other, or at the end of the tree where there is one.
+ */
 static bool closes_the_gap(const struct heads_root *root, const uint8_t *repo, const struct heads_answer *answer)
 {
     const struct heads_proof *first = &answer->proofs[0], *last = &answer->proofs[answer->proof_count - 1];
     if (answer->proof_count == 2)
-        return compare(first->head.repo, repo) < 0 && compare(repo, last->head.repo) < 0 &&
-               last->index > 0 && first->index == last->index - 1;
+        return compare(first->head.repo, repo) < 0 && compare(repo, last->head.repo) < 0 && last->index > 0 &&
+               first->index == last->index - 1;
     if (compare(repo, first->head.repo) < 0)
         return first->index == 0;
     return compare(first->head.repo, repo) < 0 && first->index == root->count - 1;

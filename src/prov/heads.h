@@ -6,8 +6,9 @@
 #include "tlog/tree.h"
 
 /*
- * The heads tree (provenance 3.3): which leaf is the newest of each repo, sorted by the repos' ids, as an RFC 6962 tree. Its
- * root is in a "repo-heads" leaf, so that the hub can leave no repo out of its answers, and no leaf of a repo.
+ * The heads tree (provenance 3.3): which leaf is the newest of each repo, sorted by the repos' ids, as an RFC 6962
+ * tree. Its root is in a "repo-heads" leaf, so that the hub can leave no repo out of its answers, and no leaf of a
+ * repo.
  */
 struct head {
     uint8_t repo[LEAF_REPO_SIZE];
@@ -57,8 +58,8 @@ enum status heads_answer(const struct heads_source *source, const uint8_t repo[L
                          struct heads_answer *out, struct error *err);
 
 /*
- * For whoever asked: any values may be given. True only when the answer proves what it says of that repo under root, which
- * the caller has from a leaf; the answer's own root does not count.
+ * For whoever asked: any values may be given. True only when the answer proves what it says of that repo under root,
+ * which the caller has from a leaf; the answer's own root does not count.
  */
 bool heads_answer_holds(const struct heads_root *root, const uint8_t repo[LEAF_REPO_SIZE],
                         const struct heads_answer *answer);

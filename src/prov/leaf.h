@@ -8,8 +8,9 @@
 #include "base/hash.h"
 
 /*
- * Leaves: the entries of the hub's transparency log (provenance 3.1, 3.2). A leaf is one JSON object in the one form that
- * RFC 8785 gives it, and says nothing about people but pseudonyms and commitments: no names, no paths, no free text.
+ * Leaves: the entries of the hub's transparency log (provenance 3.1, 3.2). A leaf is one JSON object in the one form
+ * that RFC 8785 gives it, and says nothing about people but pseudonyms and commitments: no names, no paths, no free
+ * text.
  *
  * Types and the members of their bodies (a question mark: may be absent):
  *   repo        op, gated?, kind?, visibility?, xet?      of a repo
@@ -45,7 +46,8 @@ struct leaf_value {
     struct str text; /* words and hex */
 };
 
-/* {0} is an empty one, by the hub. Strings are views: of what the composer gave, or of the arena that it was read into. */
+/* {0} is an empty one, by the hub. Strings are views: of what the composer gave, or of the arena that it was read into.
+ */
 struct leaf {
     struct str type;
     int64_t at; /* seconds since 1970 by the hub's clock */
@@ -82,8 +84,8 @@ enum status leaf_write(const struct leaf *leaf, struct buf *out, struct error *e
 struct leaf_value leaf_get(const struct leaf *leaf, const char *member);
 
 /*
- * Reads a leaf that may come from anywhere. INVALID for bytes that leaf_write() would not have written, as far as the type
- * is known; TOO_LARGE; UNSUPPORTED for another version of the format.
+ * Reads a leaf that may come from anywhere. INVALID for bytes that leaf_write() would not have written, as far as the
+ * type is known; TOO_LARGE; UNSUPPORTED for another version of the format.
  */
 enum status leaf_parse(struct arena *arena, struct str bytes, struct leaf *out, struct error *err);
 

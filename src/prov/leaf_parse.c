@@ -33,11 +33,13 @@ static bool is_restricted(json_t *value, unsigned depth)
     size_t i;
     if (depth > DEPTH_MOST)
         return false;
-    json_object_foreach(value, key, item) {
+    json_object_foreach(value, key, item)
+    {
         if (!is_plain_text(key, strlen(key)) || !is_restricted(item, depth + 1))
             return false;
     }
-    json_array_foreach(value, i, item) {
+    json_array_foreach(value, i, item)
+    {
         if (!is_restricted(item, depth + 1))
             return false;
     }
@@ -160,7 +162,8 @@ static bool take_subjects(json_t *object, struct arena *arena, struct leaf *leaf
         return true;
     if (count == 0 || count > LEAF_LIST_MOST)
         return false;
-    json_array_foreach(list, i, item) {
+    json_array_foreach(list, i, item)
+    {
         struct leaf_subject *subject = &leaf->subjects[leaf->subject_count++];
         if (!take_text(item, "alg", arena, &subject->algorithm) || !take_text(item, "d", arena, &subject->digest) ||
             json_object_size(item) != 0)
@@ -180,7 +183,8 @@ static bool take_commitments(json_t *object, struct arena *arena, struct leaf *l
         return true;
     if (count == 0 || count > LEAF_LIST_MOST)
         return false;
-    json_object_foreach_safe(map, next, field, item) {
+    json_object_foreach_safe(map, next, field, item)
+    {
         uint8_t digest[SHA256_SIZE];
         const char *kept = arena_cstr(arena, str_of(field));
         if (!take_hex(map, kept, digest, sizeof digest))

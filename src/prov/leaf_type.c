@@ -32,9 +32,7 @@ static const struct leaf_type types[] = {
       {"op", LEAF_WORD, .words = "create delete rename restore settings transfer visibility"},
       {"visibility", LEAF_WORD, .optional = true, .words = "private public"},
       {"xet", LEAF_FLAG, .optional = true}}},
-    {"repo-heads",
-     SCOPE_HUB,
-     {{"count", LEAF_COUNT}, {"covers", LEAF_COUNT}, {"root", LEAF_HEX, .digits = 64}}},
+    {"repo-heads", SCOPE_HUB, {{"count", LEAF_COUNT}, {"covers", LEAF_COUNT}, {"root", LEAF_HEX, .digits = 64}}},
     {"void", SCOPE_EITHER, {{"index", LEAF_COUNT}}},
 };
 

@@ -56,6 +56,16 @@ static enum status find_key(struct db_conn *conn, struct person *person, bool *f
     return stmt_end(get, err);
 }
 
+/* Events come with their actor and their owner, who are mostly the same. */
+static enum status find_next_key(struct db_conn *conn, struct person *items, size_t at, bool *found, struct error *err)
+{
+    if (at == 0 || items[at].account_id != items[at - 1].account_id)
+        return find_key(conn, &items[at], found, err);
+    memcpy(items[at].key, items[at - 1].key, PERSON_KEY_SIZE);
+    *found = true;
+    return OK;
+}
+
 struct people {
     struct person *items;
     size_t count;
@@ -68,7 +78,7 @@ static enum status make_missing(struct db_conn *tx, void *context, struct error 
     const struct people *people = context;
     for (size_t i = 0; i < people->count; i++) {
         bool found;
-        TRY(find_key(tx, &people->items[i], &found, err));
+        TRY(find_next_key(tx, people->items, i, &found, err));
         if (found)
             continue;
         auto_stmt struct stmt *add = NULL;
@@ -88,7 +98,7 @@ enum status persons_keys(struct persons *persons, struct person *items, size_t c
     bool found = true;
     TRY(db_reader(persons->db, &conn, err));
     for (size_t i = 0; i < count && found; i++)
-        TRY(find_key(conn, &items[i], &found, err));
+        TRY(find_next_key(conn, items, i, &found, err));
     db_release(&conn);
     return found ? OK : db_write(persons->db, make_missing, &people, err);
 }

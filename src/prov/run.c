@@ -36,8 +36,10 @@ enum status run_place(struct run *run, int64_t row, struct leaf *leaf, struct er
     auto_stmt struct stmt *place = NULL;
     TRY(db_prepare(run->tx, place_sql, &place, err));
     stmt_bind_int(place, 1, row);
-    if (!stmt_next(place))
-        return stmt_end(place, err) != OK ? err->status : fail(err, CORRUPT, NULL, "A row of repo_log is missing.");
+    if (!stmt_next(place)) {
+        TRY(stmt_end(place, err));
+        return fail(err, CORRUPT, NULL, "A row of repo_log is missing. Restore the database from a backup.");
+    }
     struct str log_id = stmt_str(place, 0);
     if (log_id.len != LEAF_REPO_SIZE || (!stmt_is_null(place, 1) && stmt_str(place, 2).len != SHA256_SIZE))
         return fail(err, CORRUPT, NULL, "A row of repo_log or leaf is damaged. Restore the database from a backup.");
@@ -82,10 +84,11 @@ enum status run_flush(struct run *run, struct error *err)
         entries[i] = str_slice(buf_view(&run->bytes), start, run->ends[i] - start);
     TRY(run->prov->ledger.append(run->prov->ledger.context, entries, run->count, &first, err));
     if (first != expected)
-        return fail(err, CORRUPT, NULL,
-                    "The log gave a change the index %llu where %llu was next: something else appends to it. Nothing was "
-                    "changed; stop what else writes to the log and restart the hub.",
-                    (unsigned long long)first, (unsigned long long)expected);
+        return fail(
+            err, CORRUPT, NULL,
+            "The log gave a change the index %llu where %llu was next: something else appends to it. Nothing was "
+            "changed; stop what else writes to the log and restart the hub.",
+            (unsigned long long)first, (unsigned long long)expected);
     run->count = 0;
     run->bytes.len = 0;
     return OK;

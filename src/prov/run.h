@@ -11,8 +11,8 @@
 struct run {
     struct db_conn *tx;
     struct prov *prov;
-    uint64_t known;        /* leaves that the database has, those of this run included */
-    struct buf bytes;      /* of the leaves that wait for run_flush() */
+    uint64_t known;         /* leaves that the database has, those of this run included */
+    struct buf bytes;       /* of the leaves that wait for run_flush() */
     size_t ends[RUN_LIMIT]; /* of each of them */
     size_t count;
 };

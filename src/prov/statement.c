@@ -24,7 +24,8 @@ static enum status say_in_write(struct db_conn *tx, void *context, struct error 
     return event_append(tx, &event, err);
 }
 
-/* Newest leaf of each repo among the first ones. The subquery reads a repo's leaves from the newest back to the limit. */
+/* Newest leaf of each repo among the first ones. The subquery reads a repo's leaves from the newest back to the limit.
+ */
 static const char each_sql[] =
     "SELECT r.log_id, l.rseq, l.hash FROM repo_log r JOIN leaf l ON l.repo = r.id AND l.rseq = "
     "(SELECT n.rseq FROM leaf n WHERE n.repo = r.id AND n.idx < ? ORDER BY n.rseq DESC LIMIT 1) ORDER BY r.log_id";
@@ -39,7 +40,8 @@ static enum status each_head(void *context, heads_visit *visit, void *visit_cont
         struct str log_id = stmt_str(row, 0), hash = stmt_str(row, 2);
         struct head head = {.rseq = (uint64_t)stmt_int(row, 1)};
         if (log_id.len != sizeof head.repo || hash.len != sizeof head.leaf.bytes)
-            return fail(err, CORRUPT, NULL, "A row of repo_log or leaf is damaged. Restore the database from a backup.");
+            return fail(err, CORRUPT, NULL,
+                        "A row of repo_log or leaf is damaged. Restore the database from a backup.");
         memcpy(head.repo, log_id.data, sizeof head.repo);
         memcpy(head.leaf.bytes, hash.data, sizeof head.leaf.bytes);
         TRY(visit(visit_context, &head, err));

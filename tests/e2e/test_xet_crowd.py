@@ -111,7 +111,8 @@ def test_liars_among_them_spoil_nothing(own_hub, crowd):
     def work(number, *arguments):
         return (lie if number % 2 else upload_all)(*arguments)
 
-    results = all_at_once(work, *[(number, person, repo, bad if number % 2 else good, number) for number, (person, repo) in enumerate(crowd)])
+    results = all_at_once(work, *[(number, person, repo, bad if number % 2 else good, number)
+                                  for number, (person, repo) in enumerate(crowd)])
     for number, (person, repo) in enumerate(crowd):
         if number % 2:
             assert set(results[number]) == {400}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A bundle from anybody, up to where the signature would stop it; its certificates; and its statement as if the signature had
- * held, compared with a folder. An input that is no bundle is tried as a statement.
+ * A bundle from anybody, up to where the signature would stop it; its certificates; and its statement as if the
+ * signature had held, compared with a folder. An input that is no bundle is tried as a statement.
  */
 #include "oms/bundle.h"
 

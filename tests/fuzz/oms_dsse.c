@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* An envelope that is read is written and read again as the same, and what it holds is read as a statement or refused. */
+/* An envelope that is read is written and read again as the same, and what it holds is read as a statement or refused.
+ */
 #include "oms/dsse.h"
 #include "oms/intoto.h"
 

@@ -220,6 +220,118 @@ static void test_nobody_is_told_ok_when_the_transaction_of_the_group_is_lost(voi
     db_close(db);
 }
 
+/* ---- before the commit */
+
+struct hook {
+    int calls;
+    int64_t items; /* that it saw */
+    bool refuses;
+};
+
+static enum status count_items(struct db_conn *tx, void *context, struct error *err)
+{
+    struct hook *hook = context;
+    hook->calls++;
+    auto_stmt struct stmt *count = NULL;
+    TRY(db_prepare(tx, "SELECT count(*) FROM item", &count, err));
+    hook->items = stmt_next(count) ? stmt_int(count, 0) : -1;
+    TRY(stmt_end(count, err));
+    TRY(db_exec(tx, "INSERT INTO item VALUES (100, 1)", err));
+    return hook->refuses ? fail(err, UNAVAILABLE, "Shut", "The ledger is shut.") : OK;
+}
+
+/* The gate of run_as_one_group() is a group of its own, so the hook has been called for that before. */
+static enum status count_items_again(struct db_conn *tx, void *context, struct error *err)
+{
+    struct hook *hook = context;
+    return hook->calls++ == 0 ? OK : count_items(tx, context, err);
+}
+
+static void test_the_hook_sees_what_a_group_wrote_once_and_before_it_is_committed(void **state)
+{
+    struct db *db = open_with_items(*state);
+    struct hook hook = {0};
+    int64_t one = 1, two = 2, three = 3;
+    struct task tasks[] = {{.fn = add_item, .context = &one},
+                           {.fn = add_then_refuse, .context = &two},
+                           {.fn = add_item, .context = &three}};
+    db_before_commit(db, count_items_again, &hook);
+    run_as_one_group(db, tasks, 3);
+    assert_int_equal(tasks[0].status, OK);
+    assert_int_equal(tasks[1].status, STALE);
+    assert_int_equal(tasks[2].status, OK);
+    assert_int_equal(hook.calls, 3); /* the gate's; and twice counted for the group */
+    assert_int_equal(hook.items, 2);
+    assert_int_equal(number(db, "SELECT count(*) FROM item"), 3); /* the hook's own too */
+    db_close(db);
+}
+
+static void test_when_the_hook_fails_every_write_of_the_group_does(void **state)
+{
+    struct db *db = open_with_items(*state);
+    struct hook hook = {.refuses = true};
+    int64_t one = 1, two = 2, three = 3;
+    struct task tasks[] = {{.fn = add_item, .context = &one},
+                           {.fn = add_then_refuse, .context = &two},
+                           {.fn = add_item, .context = &three}};
+    db_before_commit(db, count_items_again, &hook);
+    run_as_one_group(db, tasks, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(tasks[i].status, UNAVAILABLE);
+        assert_string_equal(tasks[i].err.code, "Shut");
+    }
+    assert_int_equal(number(db, "SELECT count(*) FROM item"), 0);
+    db_before_commit(db, NULL, NULL);
+    GOOD(db_write(db, add_item, &one, err));
+    assert_int_equal(number(db, "SELECT count(*) FROM item"), 1);
+    db_close(db);
+}
+
+static void test_the_hook_is_not_called_for_writes_that_all_failed(void **state)
+{
+    struct db *db = open_with_items(*state);
+    struct hook hook = {.refuses = true};
+    int64_t one = 1;
+    db_before_commit(db, count_items, &hook);
+    EXPECT(STALE, db_write(db, add_then_refuse, &one, err));
+    assert_int_equal(hook.calls, 0);
+    EXPECT(UNAVAILABLE, db_write(db, add_item, &one, err));
+    assert_int_equal(hook.calls, 1);
+    db_close(db);
+}
+
+static void test_a_hook_that_loses_the_transaction_loses_the_group(void **state)
+{
+    struct db *db = open_with_items(*state);
+    int64_t one = 1, two = 2;
+    db_before_commit(db, lose_the_transaction, &two);
+    EXPECT(INTERNAL, db_write(db, add_item, &one, err));
+    assert_int_equal(number(db, "SELECT count(*) FROM item"), 0);
+    db_before_commit(db, NULL, NULL);
+    GOOD(db_write(db, add_item, &one, err));
+    db_close(db);
+}
+
+static enum status write_elsewhere(struct db_conn *tx, void *context, struct error *err)
+{
+    (void)tx;
+    return script(context, "INSERT INTO item VALUES (1, 7)", err);
+}
+
+static void test_the_hook_may_write_to_another_database(void **state)
+{
+    struct folder *folder = *state;
+    struct db *db = open_with_items(folder), *other = NULL;
+    int64_t one = 1;
+    GOOD(db_open(folder->other, &other, err));
+    GOOD(script(other, CREATE, err));
+    db_before_commit(db, write_elsewhere, other);
+    GOOD(db_write(db, add_item, &one, err));
+    assert_int_equal(number(other, "SELECT count(*) FROM item"), 1);
+    db_close(db);
+    db_close(other);
+}
+
 static void test_closing_waits_for_what_is_queued(void **state)
 {
     struct folder *folder = *state;
@@ -358,6 +470,11 @@ int main(void)
         in_folder(test_a_write_can_go_on_after_a_conflict),
         in_folder(test_a_key_that_is_checked_late_costs_only_its_own_write),
         in_folder(test_nobody_is_told_ok_when_the_transaction_of_the_group_is_lost),
+        in_folder(test_the_hook_sees_what_a_group_wrote_once_and_before_it_is_committed),
+        in_folder(test_when_the_hook_fails_every_write_of_the_group_does),
+        in_folder(test_the_hook_is_not_called_for_writes_that_all_failed),
+        in_folder(test_a_hook_that_loses_the_transaction_loses_the_group),
+        in_folder(test_the_hook_may_write_to_another_database),
         in_folder(test_closing_waits_for_what_is_queued),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,8 @@ static void a_new_log_is_empty_and_has_a_checkpoint(void **state)
     house_open(house);
     assert_int_equal(house_state(house).size, 0);
     ledger_checkpoint(house->ledger, &note);
-    assert_true(str_starts(buf_view(&note), STR("hub.example.org/log/1\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n")));
+    assert_true(
+        str_starts(buf_view(&note), STR("hub.example.org/log/1\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n")));
     assert_no_findings(house->ledger);
 }
 
@@ -186,8 +187,9 @@ static void a_log_keeps_its_name(void **state)
     struct house *house = *state;
     house_open(house);
     house_close(house);
-    assert_int_equal(ledger_open(house->folder, STR("hub.example.org/log/2"), "/proc/self/exe", &house->ledger, &house->err),
-                     CONFLICT);
+    assert_int_equal(
+        ledger_open(house->folder, STR("hub.example.org/log/2"), "/proc/self/exe", &house->ledger, &house->err),
+        CONFLICT);
     assert_null(house->ledger);
     house_open(house);
 }
@@ -197,7 +199,8 @@ static void a_name_that_no_key_may_have_is_refused(void **state)
     struct house *house = *state;
     static const char *const bad[] = {"", "a b", "a+b", "a\nb", "\xFF"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(ledger_open(house->folder, str_of(bad[i]), "/proc/self/exe", &house->ledger, &house->err), INVALID);
+        assert_int_equal(ledger_open(house->folder, str_of(bad[i]), "/proc/self/exe", &house->ledger, &house->err),
+                         INVALID);
     house_open(house);
 }
 

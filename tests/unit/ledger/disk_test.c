@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A disk that is full, fails, or a signer that is gone. */
-#include "house.h"
 #include "faults.h"
+#include "house.h"
 
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -74,8 +74,8 @@ static void hashes_that_the_disk_does_not_take_leave_nothing(void **state)
     assert_no_findings(house->ledger);
 }
 
-/* Lets one step of an append fail in this process, or in the signer. Afterwards the log takes more, or says that it must be
- * opened again; then all that was acknowledged is there. False when there is no such step any more. */
+/* Lets one step of an append fail in this process, or in the signer. Afterwards the log takes more, or says that it
+ * must be opened again; then all that was acknowledged is there. False when there is no such step any more. */
 static bool goes_on_after_fault(struct house *house, long at, bool in_signer)
 {
     struct ledger_state before, after;

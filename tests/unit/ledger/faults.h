@@ -3,17 +3,19 @@
 #define CAIRN_LEDGER_FAULTS_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 /*
- * The calls that write to disk or to the other process, in place of the C library's: each is a step, and at one step of one
- * process there is a fault. A write that is killed has been done by half.
+ * The calls that write to disk or to the other process, in place of the C library's: each is a step, and at one step of
+ * one process there is a fault. A write that is killed has been done by half.
  */
 enum fault { FAULT_NONE, FAULT_KILL, FAULT_FAIL };
 

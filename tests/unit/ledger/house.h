@@ -19,7 +19,8 @@
 
 #include <cmocka.h>
 
-/* A log in a folder of its own, and small words for what the tests do with it. Its entries follow from their indices. */
+/* A log in a folder of its own, and small words for what the tests do with it. Its entries follow from their indices.
+ */
 
 #define ORIGIN STR("hub.example.org/log/1")
 #define ENTRY_MOST 20300
@@ -31,12 +32,12 @@ struct house {
 };
 
 /* The signer is the test program itself; its main() hands over. */
-#define HOUSE_MAIN(tests)                                                                                                      \
-    int main(int argc, char **argv)                                                                                            \
-    {                                                                                                                          \
-        if (argc > 1 && strcmp(argv[1], "signer") == 0)                                                                        \
-            return signer_main(argc - 1, argv + 1);                                                                            \
-        return cmocka_run_group_tests(tests, NULL, NULL);                                                                      \
+#define HOUSE_MAIN(tests)                                                                                              \
+    int main(int argc, char **argv)                                                                                    \
+    {                                                                                                                  \
+        if (argc > 1 && strcmp(argv[1], "signer") == 0)                                                                \
+            return signer_main(argc - 1, argv + 1);                                                                    \
+        return cmocka_run_group_tests(tests, NULL, NULL);                                                              \
     }
 
 __attribute__((unused)) static enum status house_try_open(struct house *house)
@@ -148,7 +149,8 @@ static struct tlog_path path_of(struct str hashes)
     return path;
 }
 
-__attribute__((unused)) static void assert_included(struct ledger *ledger, uint64_t index, const struct ledger_state *state)
+__attribute__((unused)) static void assert_included(struct ledger *ledger, uint64_t index,
+                                                    const struct ledger_state *state)
 {
     auto_buf struct buf proof = {0};
     char room[ENTRY_MOST];

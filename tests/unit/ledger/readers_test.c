@@ -45,7 +45,8 @@ static const char *look_at_entry(struct reading *reading, const struct ledger_st
     return tlog_includes(index, state->size, &leaf, &root, &path) ? NULL : "inclusion";
 }
 
-static const char *look_at_growth(struct reading *reading, const struct ledger_state *old, const struct ledger_state *new)
+static const char *look_at_growth(struct reading *reading, const struct ledger_state *old,
+                                  const struct ledger_state *new)
 {
     auto_buf struct buf proof = {0};
     struct tlog_hash old_root, new_root;

@@ -223,7 +223,8 @@ static void malformed_requests_are_refused(void **state)
     static char large[SIGNER_PACKET_MOST + 100] = {SIGNER_SIGN, 65};
     assert_answer_refuses(*state, STR("?"), false);
     assert_answer_refuses(*state, STR("S"), false);
-    assert_answer_refuses(*state, STR("S\0hub.example.org/log/1\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"), false);
+    assert_answer_refuses(*state, STR("S\0hub.example.org/log/1\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"),
+                          false);
     assert_answer_refuses(*state, STR("?"), true);
     assert_answer_refuses(*state, STR("Ohub.example.org/log/1"), true);
     assert_answer_refuses(*state, STR("S"), true);
@@ -232,7 +233,8 @@ static void malformed_requests_are_refused(void **state)
 }
 
 /* How the signer takes it when the file is as change makes it; it has signed twice before, so both slots are in use. */
-static enum status open_after(struct house *house, const char *name, void (*change)(struct buf *content), uint64_t *size)
+static enum status open_after(struct house *house, const char *name, void (*change)(struct buf *content),
+                              uint64_t *size)
 {
     struct desk desk;
     auto_buf struct buf content = {0};

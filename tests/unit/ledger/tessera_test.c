@@ -56,7 +56,8 @@ static void every_checkpoint_tile_and_bundle_of_tesseras_log_comes_out(void **st
     struct house *house = *state;
     uint64_t first;
     give_key(house);
-    assert_int_equal(ledger_open(house->folder, str_of(TESSERA_ORIGIN), "/proc/self/exe", &house->ledger, &house->err), OK);
+    assert_int_equal(ledger_open(house->folder, str_of(TESSERA_ORIGIN), "/proc/self/exe", &house->ledger, &house->err),
+                     OK);
     assert_true(str_eq(ledger_vkey(house->ledger), str_of(TESSERA_VKEY)));
     assert_checkpoint(house, 0);
     for (unsigned i = 0; i < TESSERA_SIZE; i++) {
@@ -78,7 +79,8 @@ static void one_other_letter_gives_another_checkpoint(void **state)
     struct str entry = STR("onE");
     uint64_t first;
     give_key(house);
-    assert_int_equal(ledger_open(house->folder, str_of(TESSERA_ORIGIN), "/proc/self/exe", &house->ledger, &house->err), OK);
+    assert_int_equal(ledger_open(house->folder, str_of(TESSERA_ORIGIN), "/proc/self/exe", &house->ledger, &house->err),
+                     OK);
     assert_int_equal(ledger_append(house->ledger, &entry, 1, &first, &house->err), OK);
     ledger_checkpoint(house->ledger, &note);
     assert_false(str_has(buf_view(&note), str_of(tessera_checkpoints[1].root)));
@@ -86,7 +88,8 @@ static void one_other_letter_gives_another_checkpoint(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test_setup_teardown(every_checkpoint_tile_and_bundle_of_tesseras_log_comes_out, house_make, house_remove),
+    cmocka_unit_test_setup_teardown(every_checkpoint_tile_and_bundle_of_tesseras_log_comes_out, house_make,
+                                    house_remove),
     cmocka_unit_test_setup_teardown(one_other_letter_gives_another_checkpoint, house_make, house_remove),
 };
 

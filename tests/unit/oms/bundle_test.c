@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "chain_fixture.h"
 
-#define TOOL_TIME_US (INT64_C(1796083200) * 1000000) /* 2026-12-01, within the certificate that the tool signed with */
+#define TOOL_TIME_US (INT64_C(1796083200) * 1000000) /* 2026-12-01, within the certificate that the tool signed with   \
+                                                      */
 
 static struct str statement_of(struct arena *arena)
 {
@@ -68,7 +69,8 @@ static void the_invalid_published_bundles_are_refused(void **state)
 {
     (void)state;
     static const char *const names[] = {"empty.bundle.json", "missing-envelope.bundle.json",
-                                        "missing-tlog-entries.bundle.json", "missing-verification-material.bundle.json"};
+                                        "missing-tlog-entries.bundle.json",
+                                        "missing-verification-material.bundle.json"};
     struct error err;
     auto_arena struct arena arena = {0};
     struct oms_bundle bundle;
@@ -174,11 +176,13 @@ static void a_bundle_from_before_hints_is_verified_with_the_readers_key(void **s
     char hint[OMS_HINT_SIZE];
     oms_key_hint(key, hint);
     struct str from = arena_printf(&arena, "\"hint\":\"%s\"", hint), text = key_bundle(&arena, key);
-    struct str old = swapped(&arena, text, from.data, "\"rawBytes\":\"AAAA\",\"keyDetails\":\"PKIX_ECDSA_P256_SHA_256\"");
+    struct str old =
+        swapped(&arena, text, from.data, "\"rawBytes\":\"AAAA\",\"keyDetails\":\"PKIX_ECDSA_P256_SHA_256\"");
     expect(OK, verify_text(&arena, old, key, &err));
     expect(UNPROCESSABLE, verify_text(&arena, old, other, &err));
     expect(INVALID, verify_text(&arena, swapped(&arena, text, from.data, ""), key, &err));
-    expect(INVALID, verify_text(&arena, swapped(&arena, text, from.data, "\"hint\":7,\"rawBytes\":\"AAAA\""), key, &err));
+    expect(INVALID,
+           verify_text(&arena, swapped(&arena, text, from.data, "\"hint\":7,\"rawBytes\":\"AAAA\""), key, &err));
 }
 
 static void a_bundle_by_certificate_survives_the_round_trip(void **state)
@@ -318,8 +322,8 @@ static void a_bundle_by_sigstore_is_not_taken_for_another(void **state)
     struct chain_leaf leaf;
     expect(OK, oms_bundle_read(&arena, vector(&arena, "sigstore.bundle.json"), &bundle, &err));
     expect(UNSUPPORTED, oms_bundle_verify_key(&arena, &bundle, key, &out, &err));
-    expect(UNSUPPORTED, oms_bundle_verify_chain(&arena, &bundle, vector(&arena, "tool-ca.pem"), TOOL_TIME_US, &leaf, &out,
-                                                &err));
+    expect(UNSUPPORTED,
+           oms_bundle_verify_chain(&arena, &bundle, vector(&arena, "tool-ca.pem"), TOOL_TIME_US, &leaf, &out, &err));
     expect(UNSUPPORTED, oms_bundle_write(&arena, &bundle, &text, &err));
 }
 

@@ -35,8 +35,8 @@ static inline X509 *certify(const struct wish *wish, EVP_PKEY *key, X509 *issuer
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), 7);
     ASN1_TIME_set(X509_getm_notBefore(certificate), wish->not_before ? wish->not_before : NOON - DAY);
     ASN1_TIME_set(X509_getm_notAfter(certificate), wish->not_after ? wish->not_after : NOON + DAY);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8, (const unsigned char *)wish->name,
-                               -1, -1, 0);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
+                               (const unsigned char *)wish->name, -1, -1, 0);
     X509_set_issuer_name(certificate, X509_get_subject_name(issuer ? issuer : certificate));
     X509_set_pubkey(certificate, key);
     add_extension(certificate, NID_basic_constraints, wish->constraints);
@@ -76,8 +76,8 @@ static const struct wish good_root = {"root", "critical,CA:TRUE", "critical,keyC
 static const struct wish good_middle = {"middle", "critical,CA:TRUE", "critical,keyCertSign"};
 static const struct wish good_leaf = {"Ada Lovelace", "critical,CA:FALSE", "critical,digitalSignature"};
 
-static inline struct family make_family(struct arena *arena, const struct wish *middle_wish, const struct wish *leaf_wish,
-                                        EVP_PKEY *leaf_key)
+static inline struct family make_family(struct arena *arena, const struct wish *middle_wish,
+                                        const struct wish *leaf_wish, EVP_PKEY *leaf_key)
 {
     struct family family = {make_key("P-384"), make_key("P-256"), leaf_key ? leaf_key : make_key("P-256")};
     X509 *root = certify(&good_root, family.root_key, NULL, family.root_key);

@@ -30,8 +30,8 @@ static void a_chain_up_to_a_trusted_certificate_holds(void **state)
     expect(OK, verify(&arena, &family, 2, family.root_pem, NOON_US, &err));
     expect(OK, verify(&arena, &family, 1, family.middle_pem, NOON_US, &err));
     expect(OK, verify(&arena, &family, 2,
-                      arena_printf(&arena, "%s\n%s", vector(&arena, "tool-ca.pem").data, family.root_pem.data),
-                      NOON_US, &err));
+                      arena_printf(&arena, "%s\n%s", vector(&arena, "tool-ca.pem").data, family.root_pem.data), NOON_US,
+                      &err));
     expect(UNPROCESSABLE, verify(&arena, &family, 2, other.root_pem, NOON_US, &err));
     expect(UNPROCESSABLE, verify(&arena, &family, 1, family.root_pem, NOON_US, &err)); /* a link is missing */
     family.chain[1] = other.chain[1];                                                  /* of the same name */
@@ -166,9 +166,10 @@ static void trusted_certificates_must_all_be_readable(void **state)
     expect(OK, verify(&arena, &family, 2, arena_printf(&arena, "a comment\n%s\nanother\n", pem), NOON_US, &err));
     expect(INVALID, verify(&arena, &family, 2, STR(""), NOON_US, &err));
     expect(INVALID, verify(&arena, &family, 2, (struct str){0}, NOON_US, &err));
-    expect(INVALID, verify(&arena, &family, 2,
-                           arena_printf(&arena, "%s-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", pem),
-                           NOON_US, &err));
+    expect(INVALID,
+           verify(&arena, &family, 2,
+                  arena_printf(&arena, "%s-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", pem),
+                  NOON_US, &err));
     expect(INVALID, verify(&arena, &family, 2, arena_printf(&arena, "%s%.*s", pem, 200, pem), NOON_US, &err));
 }
 

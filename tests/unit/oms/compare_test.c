@@ -23,8 +23,8 @@ static enum status digest_content(void *context, const struct manifest_file *fil
         return fail(err, UNSUPPORTED, NULL, "No BLAKE3 here.");
     const char *content = contents[file->sha256[0]]; /* stands for its number here */
     size_t len = (size_t)(end == -1 ? (int64_t)strlen(content) : end) - (size_t)start;
-    assert_int_equal(EVP_Digest(content + start, len, out, NULL, hash == OMS_SHA256 ? EVP_sha256() : EVP_blake2b512(), NULL),
-                     1);
+    assert_int_equal(
+        EVP_Digest(content + start, len, out, NULL, hash == OMS_SHA256 ? EVP_sha256() : EVP_blake2b512(), NULL), 1);
     return OK;
 }
 
@@ -39,7 +39,8 @@ static struct folder tool_folder(void)
     struct folder folder = {.count = COUNT(tool_files)};
     for (size_t i = 0; i < folder.count; i++) {
         folder.contents[i] = tool_files[i].content;
-        folder.files[i] = (struct manifest_file){str_of(tool_files[i].name), (int64_t)strlen(tool_files[i].content), {(uint8_t)i}};
+        folder.files[i] =
+            (struct manifest_file){str_of(tool_files[i].name), (int64_t)strlen(tool_files[i].content), {(uint8_t)i}};
     }
     return folder;
 }
@@ -115,8 +116,7 @@ static void swapped_contents_are_seen(void **state)
     folder.contents[1] = tool_files[2].content;
     folder.contents[2] = tool_files[1].content;
     expect(UNPROCESSABLE, compare(&arena, readable[0], &folder, &lines, &err));
-    assert_str(buf_view(&lines),
-               "changed: a.txt is not what was signed.\nchanged: a/b.bin is not what was signed.\n");
+    assert_str(buf_view(&lines), "changed: a.txt is not what was signed.\nchanged: a/b.bin is not what was signed.\n");
 }
 
 static void extra_files_can_be_nobodys_business_and_missing_ones_cannot(void **state)

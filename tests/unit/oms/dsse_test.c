@@ -3,7 +3,8 @@
 
 #define TYPE STR("application/example")
 #define PAYLOAD STR("{\"a\":1}")
-#define ENVELOPE "{\"payload\":\"eyJhIjoxfQ==\",\"payloadType\":\"t\",\"signatures\":[{\"sig\":\"AAAA\",\"keyid\":\"\"}]}"
+#define ENVELOPE                                                                                                       \
+    "{\"payload\":\"eyJhIjoxfQ==\",\"payloadType\":\"t\",\"signatures\":[{\"sig\":\"AAAA\",\"keyid\":\"\"}]}"
 
 static struct dsse_envelope signed_by(struct arena *arena, EVP_PKEY *key)
 {
@@ -32,7 +33,8 @@ static void every_kind_of_key_signs_and_no_other_key_verifies(void **state)
     struct error err;
     for (size_t i = 0; i < COUNT(kinds); i++) {
         auto_arena struct arena arena = {0};
-        auto_key EVP_PKEY *key = make_key(kinds[i]), *same_kind = make_key(kinds[i]), *other = make_key(kinds[(i + 1) % 4]);
+        auto_key EVP_PKEY *key = make_key(kinds[i]), *same_kind = make_key(kinds[i]),
+                          *other = make_key(kinds[(i + 1) % 4]);
         struct dsse_envelope envelope = signed_by(&arena, key);
         expect(OK, dsse_verify(&envelope, key, &err));
         expect(UNPROCESSABLE, dsse_verify(&envelope, same_kind, &err));

@@ -42,7 +42,8 @@ static inline struct str swapped(struct arena *arena, struct str text, const cha
     if (!at)
         broken("\"%s\" is not in the text", from);
     size_t before = (size_t)(at - text.data);
-    return arena_printf(arena, "%.*s%s%.*s", (int)before, text.data, to, STR_ARG(str_from(text, before + strlen(from))));
+    return arena_printf(arena, "%.*s%s%.*s", (int)before, text.data, to,
+                        STR_ARG(str_from(text, before + strlen(from))));
 }
 
 static inline EVP_PKEY *make_key(const char *curve)
@@ -78,7 +79,7 @@ static inline struct str hex_of(struct arena *arena, const uint8_t digest[SHA256
 static const struct {
     const char *name, *content;
 } tool_files[] = {
-    {"README.md", "three\n"}, {"a/b.bin", "two\n"},    {"a.txt", "one\n"},        {"empty", ""},
+    {"README.md", "three\n"}, {"a/b.bin", "two\n"},       {"a.txt", "one\n"},     {"empty", ""},
     {"tokenizer/x", "t\n"},   {"tokenizer.json", "tj\n"}, {".gitignore", "gi\n"},
 };
 

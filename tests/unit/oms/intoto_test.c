@@ -2,8 +2,8 @@
 #include "fixture.h"
 
 #define STATEMENT                                                                                                      \
-    "{\"_type\":\"https://in-toto.io/Statement/v1\",\"subject\":[{\"name\":\"m\",\"digest\":{\"dirHash1\":\"ab01\"}},"  \
-    "{\"name\":\"n\",\"digest\":{\"sha256\":\"cd\"}}],\"predicateType\":\"https://example.com/p\","                     \
+    "{\"_type\":\"https://in-toto.io/Statement/v1\",\"subject\":[{\"name\":\"m\",\"digest\":{\"dirHash1\":\"ab01\"}}," \
+    "{\"name\":\"n\",\"digest\":{\"sha256\":\"cd\"}}],\"predicateType\":\"https://example.com/p\","                    \
     "\"predicate\":{\"x\":1}}"
 
 static void a_statement_is_written_as_the_specification_shows_it(void **state)

@@ -66,8 +66,10 @@ static void the_root_is_that_of_a_published_bundle(void **state)
     (void)state;
     auto_arena struct arena arena = {0};
     struct manifest_file files[] = {file_of("signme-2", ""), file_of("signme-1", "")};
-    assert_true(hex_decode(STR("32dcb1f8e1ae52d5963e56a6ba06ab58b424c15ed2a6b70d2feca1d089370028"), files[0].sha256, 32));
-    assert_true(hex_decode(STR("bc9a717db6064a32cbe9eae6fc40651dd6d36ef1757183f590eff2b1765d7ebc"), files[1].sha256, 32));
+    assert_true(
+        hex_decode(STR("32dcb1f8e1ae52d5963e56a6ba06ab58b424c15ed2a6b70d2feca1d089370028"), files[0].sha256, 32));
+    assert_true(
+        hex_decode(STR("bc9a717db6064a32cbe9eae6fc40651dd6d36ef1757183f590eff2b1765d7ebc"), files[1].sha256, 32));
     struct manifest manifest = manifest_of(&arena, files, COUNT(files));
     assert_str(hex_of(&arena, manifest.root), "92745110b1ab4368471cbe31664e10174e954b113a3df333db860317b2c6dec4");
     files[0].sha256[0] ^= 1;
@@ -131,10 +133,11 @@ static void the_rules_hide_paths_and_what_is_below_them(void **state)
     (void)state;
     auto_arena struct arena arena = {0};
     struct manifest_rules rules = rules_of(&arena, "logs/old");
-    static const char *const hidden[] = {".git", ".git/config", ".gitattributes", ".github/workflows/x.yml", ".gitignore",
-                                         "logs/old", "logs/old/1", "logs/old/2/3"};
-    static const char *const kept[] = {"sub/.git/config", "sub/.gitignore", ".gitx", ".gitattributes2", ".gi", "logs",
-                                       "logs/older", "logs/new", "x/logs/old", "LOGS/old", ".Git/config"};
+    static const char *const hidden[] = {".git",       ".git/config", ".gitattributes", ".github/workflows/x.yml",
+                                         ".gitignore", "logs/old",    "logs/old/1",     "logs/old/2/3"};
+    static const char *const kept[] = {
+        "sub/.git/config", "sub/.gitignore", ".gitx",      ".gitattributes2", ".gi",        "logs",
+        "logs/older",      "logs/new",       "x/logs/old", "LOGS/old",        ".Git/config"};
     for (size_t i = 0; i < COUNT(hidden); i++)
         if (!manifest_rule_for(&rules, str_of(hidden[i])))
             broken("%s is not hidden", hidden[i]);
@@ -162,8 +165,9 @@ static void names_that_mean_other_places_or_split_lines_are_refused(void **state
     (void)state;
     struct error err;
     auto_arena struct arena arena = {0};
-    static const char *const bad[] = {"",    "/etc/passwd", "a//b", "a/",      ".",       "..",       "./a",          "a/../b",
-                                      "a/.", "a\nb",        "a\\b", "a\x1b[m", "a\x7f", "\xC2\x9B", "\xFF", "a/\xED\xA0\x80"};
+    static const char *const bad[] = {"",       "/etc/passwd",   "a//b", "a/",   ".",       "..",    "./a",
+                                      "a/../b", "a/.",           "a\nb", "a\\b", "a\x1b[m", "a\x7f", "\xC2\x9B",
+                                      "\xFF",   "a/\xED\xA0\x80"};
     static const char *const good[] = {"a", "...", "..a/b.", "a b", "c:d", "*", ".hidden", "\xE2\x82\xAC"};
     struct manifest_rules rules = rules_of(&arena, NULL);
     struct manifest manifest;

@@ -125,6 +125,17 @@ static void resources_that_are_missing_or_none_are_refused(void **state)
     expect_message("resources");
 }
 
+static void a_file_that_is_listed_twice_is_named(void **state)
+{
+    (void)state;
+    struct error err;
+    auto_arena struct arena arena = {0};
+    struct oms_statement read;
+    struct str twice = swapped(&arena, some_statement(&arena), "\"a.txt\"", "\"w.bin\"");
+    expect(INVALID, oms_statement_read(&arena, twice, &read, &err));
+    expect_message("names the file \"w.bin\" twice");
+}
+
 /* A statement of shards of 4 bytes with these names, all with the same digest. */
 static enum status read_shards(struct arena *arena, const char *const *names, size_t count, struct error *err)
 {
@@ -133,32 +144,39 @@ static enum status read_shards(struct arena *arena, const char *const *names, si
     uint8_t root[SHA256_SIZE];
     struct oms_statement read;
     for (size_t i = 0; i < count; i++) {
-        buf_printf(&list, "%s{\"name\":\"%s\",\"algorithm\":\"sha256\",\"digest\":\"%s\"}", i ? "," : "", names[i], digest);
+        buf_printf(&list, "%s{\"name\":\"%s\",\"algorithm\":\"sha256\",\"digest\":\"%s\"}", i ? "," : "", names[i],
+                   digest);
         buf_add(&raw, (uint8_t[SHA256_SIZE]){0}, SHA256_SIZE);
     }
     sha256(buf_view(&raw), root);
     return oms_statement_read(
         arena,
-        arena_printf(arena,
-                     "{\"_type\":\"https://in-toto.io/Statement/v1\",\"subject\":[{\"name\":\"m\",\"digest\":{\"sha256\":"
-                     "\"%s\"}}],\"predicateType\":\"https://model_signing/signature/v1.0\",\"predicate\":{"
-                     "\"serialization\":{\"method\":\"shards\",\"hash_type\":\"sha256\",\"allow_symlinks\":false,"
-                     "\"shard_size\":4},\"resources\":[%.*s]}}",
-                     hex_of(arena, root).data, STR_ARG(buf_view(&list))),
+        arena_printf(
+            arena,
+            "{\"_type\":\"https://in-toto.io/Statement/v1\",\"subject\":[{\"name\":\"m\",\"digest\":{\"sha256\":"
+            "\"%s\"}}],\"predicateType\":\"https://model_signing/signature/v1.0\",\"predicate\":{"
+            "\"serialization\":{\"method\":\"shards\",\"hash_type\":\"sha256\",\"allow_symlinks\":false,"
+            "\"shard_size\":4},\"resources\":[%.*s]}}",
+            hex_of(arena, root).data, STR_ARG(buf_view(&list))),
         &read, err);
 }
 
 static void shards_must_cover_their_file(void **state)
 {
     (void)state;
-    static const char *const good[][3] = {
-        {"a:0:4", "a:4:8", "a:8:9"}, {"a:8:9", "a:0:4", "a:4:8"}, {"a:0:1", "b:0:4", "b:4:5"}, {"a:b:0:4", "a:b:4:8", "c:0:2"}};
-    static const char *const bad[][3] = {
-        {"a:0:4", "a:4:8", "a:4:8"}, {"a:0:4", "a:8:9", "b:0:1"}, {"a:4:8", "b:0:4", "c:0:4"}, {"a:0:3", "a:3:6", "a:6:9"},
-        {"a:0:3", "a:4:8", "b:0:1"}, {"a:0:5", "b:0:1", "c:0:1"}, {"a:0:0", "b:0:1", "c:0:1"}, {"a:4:0", "b:0:1", "c:0:1"},
-        {"a:0", "b:0:1", "c:0:1"},   {"a", "b:0:1", "c:0:1"},     {":0:1", "b:0:1", "c:0:1"},  {"a:00:4", "b:0:1", "c:0:1"},
-        {"a:-4:0", "b:0:1", "c:0:1"}, {"a:0:+4", "b:0:1", "c:0:1"}, {"a:0: 4", "b:0:1", "c:0:1"},
-        {"a:0:99999999999999999999", "b:0:1", "c:0:1"}, {"a:0:4:", "b:0:1", "c:0:1"}, {"../a:0:4", "b:0:1", "c:0:1"}};
+    static const char *const good[][3] = {{"a:0:4", "a:4:8", "a:8:9"},
+                                          {"a:8:9", "a:0:4", "a:4:8"},
+                                          {"a:0:1", "b:0:4", "b:4:5"},
+                                          {"a:b:0:4", "a:b:4:8", "c:0:2"}};
+    static const char *const bad[][3] = {{"a:0:4", "a:4:8", "a:4:8"},  {"a:0:4", "a:8:9", "b:0:1"},
+                                         {"a:4:8", "b:0:4", "c:0:4"},  {"a:0:3", "a:3:6", "a:6:9"},
+                                         {"a:0:3", "a:4:8", "b:0:1"},  {"a:0:5", "b:0:1", "c:0:1"},
+                                         {"a:0:0", "b:0:1", "c:0:1"},  {"a:4:0", "b:0:1", "c:0:1"},
+                                         {"a:0", "b:0:1", "c:0:1"},    {"a", "b:0:1", "c:0:1"},
+                                         {":0:1", "b:0:1", "c:0:1"},   {"a:00:4", "b:0:1", "c:0:1"},
+                                         {"a:-4:0", "b:0:1", "c:0:1"}, {"a:0:+4", "b:0:1", "c:0:1"},
+                                         {"a:0: 4", "b:0:1", "c:0:1"}, {"a:0:99999999999999999999", "b:0:1", "c:0:1"},
+                                         {"a:0:4:", "b:0:1", "c:0:1"}, {"../a:0:4", "b:0:1", "c:0:1"}};
     struct error err;
     auto_arena struct arena arena = {0};
     for (size_t i = 0; i < COUNT(good); i++)
@@ -175,6 +193,7 @@ int main(void)
         cmocka_unit_test(a_model_needs_a_name),
         cmocka_unit_test(what_contradicts_itself_or_the_specification_is_refused),
         cmocka_unit_test(resources_that_are_missing_or_none_are_refused),
+        cmocka_unit_test(a_file_that_is_listed_twice_is_named),
         cmocka_unit_test(shards_must_cover_their_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
