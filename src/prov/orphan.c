@@ -84,7 +84,7 @@ static enum status void_all(struct run *run, struct error *err)
 {
     for (;;) {
         struct leaf leaf = {.type = STR("void"), .at = now_us() / SECOND_US};
-        int64_t index, row;
+        int64_t index = 0, row = 0;
         bool found;
         TRY(next_open(run->tx, &index, &row, &found, err));
         if (!found)

@@ -97,6 +97,7 @@ enum status persons_keys(struct persons *persons, struct person *items, size_t c
     struct people people = {items, count};
     bool found = true;
     TRY(db_reader(persons->db, &conn, err));
+    TRY(db_snapshot(conn, err));
     for (size_t i = 0; i < count && found; i++)
         TRY(find_next_key(conn, items, i, &found, err));
     db_release(&conn);

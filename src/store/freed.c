@@ -11,8 +11,7 @@
 /* Far longer than the time between a view's look at the rows and its lock on the bytes. */
 #define RANGE_AGE_US (3600 * SECOND_US)
 
-static const char insert_sql[] =
-    "INSERT INTO freed_range (container_id, start, length, freed_us) VALUES (?, ?, ?, ?)";
+static const char insert_sql[] = "INSERT INTO freed_range (container_id, start, length, freed_us) VALUES (?, ?, ?, ?)";
 static const char forget_sql[] = "DELETE FROM freed_range WHERE container_id = ?";
 static const char delete_sql[] = "DELETE FROM freed_range WHERE container_id = ? AND start = ?";
 static const char next_sql[] =

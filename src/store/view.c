@@ -29,8 +29,8 @@ struct store_view {
     int fd;          /* of the container at hand */
     int64_t container, container_size;
     int64_t held, held_end; /* bytes of it that no sweep punches out */
-    struct rows *rows;     /* of the xorb at hand; NULL until some are needed */
-    uint32_t row, row_end; /* the chunks to give: of a packed extent; of a range of a xorb */
+    struct rows *rows;      /* of the xorb at hand; NULL until some are needed */
+    uint32_t row, row_end;  /* the chunks to give: of a packed extent; of a range of a xorb */
 
     /* Of an object: */
     int64_t object_id;

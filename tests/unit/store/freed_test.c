@@ -119,7 +119,8 @@ static void a_reader_of_the_rest_of_a_container_does_not_keep_freed_bytes(void *
     assert_int_equal(findings(house), 0);
 }
 
-/* Opens a view of a file in two pieces, lets its rows go and perhaps its bytes, and tells how reading the second one ends. */
+/* Of a file in two pieces: lets its rows go and perhaps its bytes, and tells how reading the second one
+ * ends. */
 static enum status read_second_piece(struct house *house, struct store_view *view, bool released, const char *second)
 {
     struct store_piece piece;
@@ -167,7 +168,8 @@ static enum status write_mixture(struct db_conn *tx, void *context, struct error
     random_bytes(sha256, sizeof(sha256));
     TRY(object_insert(tx, sha256, 2 * XORB_BYTES, NULL, &mixture->object_id, &made, err));
     for (int i = 0; i < 2; i++) {
-        struct extent extent = {.xorb = *mixture->xorbs[i], .at = i * XORB_BYTES, .length = XORB_BYTES, .end = BOX_CHUNKS};
+        struct extent extent = {
+            .xorb = *mixture->xorbs[i], .at = i * XORB_BYTES, .length = XORB_BYTES, .end = BOX_CHUNKS};
         extent.stored = XORB_BYTES;
         TRY(extent_insert(tx, mixture->object_id, &extent, err));
     }
