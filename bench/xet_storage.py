@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What chunks save, with the stock client and nothing disabled: room, beside plain LFS, which keeps each file whole; and bytes sent.
 A client remembers what it has sent; one on another machine can only ask the hub, and asks for one chunk in 1024 and the first of each
-file (xet-protocol 3.4). Both are measured."""
+file (xet-protocol 3.4). Both are measured. The peer is the size of the files: what plain LFS sends and keeps."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import xet_models as models
 from servers import BINARY
 
 MB = 1e6
-SAME, OTHER = "one machine", "others each time"
+SAME, OTHER = "one machine", "another machine"
 HF = Path(sys.executable).with_name("hf")
 
 
@@ -41,14 +41,18 @@ def received(bench):
 
 
 def row(bench, what, ours, whole):
-    bench.table.pair(f"{what}: MB", [ours / MB], [whole / MB], 1)
+    bench.table.pair(what, [ours / MB], [whole / MB], 1)
+
+
+def sent_row(bench, what, machine, sent, size):
+    row(bench, f"{what}, from {machine}: MB sent", sent, size)
 
 
 def room(bench, what, repo, plain):
     done = subprocess.run([BINARY, "du", "--data", bench.hub.data, "--json", repo], capture_output=True, text=True, check=True)
     usage = json.loads(done.stdout)
-    row(bench, f"{what}: different bytes, beside plain LFS", usage["unique"], plain)
-    row(bench, f"{what}: stored, beside plain LFS", usage["stored"], plain)
+    row(bench, f"{what}: MB of different bytes", usage["unique"], plain)
+    row(bench, f"{what}: MB stored", usage["stored"], plain)
 
 
 def fine_tunes(bench, scratch, width):
@@ -58,9 +62,8 @@ def fine_tunes(bench, scratch, width):
         path = models.write(scratch / "model.safetensors", models.bf16(tensors))
         size, sent = upload(bench, repo, path, f"checkpoint-{number}/model.safetensors", OTHER)
         plain += size
-    what = f"10 checkpoints of a model (bfloat16), the last 2 of 12 layers trained; from {OTHER}"
-    row(bench, f"{what}: the tenth of them sent, beside its size", sent, size)
-    room(bench, what, repo, plain)
+    sent_row(bench, "checkpoint with the last 2 of 12 layers trained, the tenth", OTHER, sent, size)
+    room(bench, f"10 such checkpoints, each from {OTHER}", repo, plain)
 
 
 def quantisations(bench, scratch, width, machine):
@@ -68,20 +71,20 @@ def quantisations(bench, scratch, width, machine):
     tensors = models.model(len(machine), width)
     small = models.bf16(tensors)
     steps = {
-        "float32": lambda: models.write(scratch / "float32.safetensors", tensors),
-        "bfloat16": lambda: models.write(scratch / "bfloat16.safetensors", small),
-        "int8": lambda: models.write(scratch / "int8.safetensors", models.quantised(tensors, lambda name: models.int8)),
-        "int4": lambda: models.write(scratch / "int4.safetensors", models.quantised(tensors, lambda name: models.int4)),
-        "re-quantised: int4 with 2 of 6 matrices as in the int8": lambda: models.write(
+        "a model, float32": lambda: models.write(scratch / "float32.safetensors", tensors),
+        "the same, bfloat16": lambda: models.write(scratch / "bfloat16.safetensors", small),
+        "its int8": lambda: models.write(scratch / "int8.safetensors", models.quantised(tensors, lambda name: models.int8)),
+        "its int4": lambda: models.write(scratch / "int4.safetensors", models.quantised(tensors, lambda name: models.int4)),
+        "re-quantised (int4, 2 of 6 matrices as in the int8)": lambda: models.write(
             scratch / "mixed.safetensors", models.quantised(tensors, models.mixed)),
-        "re-sharded: the bfloat16 in 3 files": lambda: models.write_shards(scratch / "shards", small, 3),
+        "re-sharded (the bfloat16 in 3 files)": lambda: models.write_shards(scratch / "shards", small, 3),
     }
     for what, make in steps.items():
         path = make()
         size, sent = upload(bench, repo, path, path.name, machine)
         plain += size
-        row(bench, f"{what}; from {machine}: sent, beside its size", sent, size)
-    room(bench, f"a model, 4 quantisations and a re-sharded copy; from {machine}", repo, plain)
+        sent_row(bench, what, machine, sent, size)
+    room(bench, f"these six, from {machine}", repo, plain)
 
 
 def edits(bench, scratch, machine):
@@ -90,14 +93,14 @@ def edits(bench, scratch, machine):
     middle, path = len(data) // 2, scratch / "edited.safetensors"
     versions = {
         "the bfloat16 as it is, into another repo": data,
-        "1 MB in the middle of that overwritten": data[:middle] + os.urandom(1_000_000) + data[middle + 1_000_000:],
-        "1 KB inserted in the middle of that": data[:middle] + os.urandom(1000) + data[middle:],
-        "1 MB appended to that": data + os.urandom(1_000_000),
+        "edited (1 MB in the middle overwritten)": data[:middle] + os.urandom(1_000_000) + data[middle + 1_000_000:],
+        "edited (1 KB inserted in the middle)": data[:middle] + os.urandom(1000) + data[middle:],
+        "appended to (1 MB)": data + os.urandom(1_000_000),
     }
     for what, content in versions.items():
         path.write_bytes(content)
         size, sent = upload(bench, repo, path, path.name, machine)
-        row(bench, f"{what}; from {machine}: sent, beside its size", sent, size)
+        sent_row(bench, what, machine, sent, size)
 
 
 def storage(bench):

@@ -3,10 +3,12 @@
 #include "cas/xorb.h"
 #include "base/time.h"
 #include "store/internal.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define GATHER ((size_t)MIB) /* written at once; any payload fits */
+#define ROOM (8 * MIB)       /* set aside on the disk at once */
 
 /* A client that seeks for chunks whose hash makes them a key could fill the database with them. Honest xorbs have
  * eight. */
@@ -19,11 +21,22 @@ struct xorb_receipt {
     char name[NAME_SIZE];
     struct buf gathered, table; /* payloads that are not yet in the file; rows */
     int64_t written, flushed;   /* bytes of the file; those on their way to the disk */
+    int64_t room;               /* where what is set aside on the disk ends; 0: nothing was */
     struct chunk last;          /* the latest row */
     uint32_t chunks;
     size_t key_count;
     struct chunk_hash keys[KEYS_MOST];
 };
+
+/* Into room that is there already the file system writes with a third less work, a tenth of all that a large xorb costs. It is a
+ * hint: a disk that is full fails the write. What is left of it write_table() gives back. */
+static void room_ahead(struct xorb_receipt *receipt)
+{
+    if (receipt->written + (int64_t)receipt->gathered.len <= receipt->room)
+        return;
+    (void)fallocate(receipt->fd, FALLOC_FL_KEEP_SIZE, receipt->room, ROOM);
+    receipt->room += ROOM;
+}
 
 static enum status gathered_write(struct xorb_receipt *receipt, struct error *err)
 {
@@ -42,8 +55,10 @@ static enum status take_chunk(void *context, const struct xorb_chunk *chunk, str
     bool unpack = chunk->payload_len >= chunk->len - chunk->len / 16;
     const uint8_t *payload = unpack ? chunk->data : chunk->payload;
     size_t payload_len = unpack ? chunk->len : chunk->payload_len;
-    if (receipt->gathered.len + payload_len > GATHER)
+    if (receipt->gathered.len + payload_len > GATHER) {
+        room_ahead(receipt);
         TRY(gathered_write(receipt, err));
+    }
     buf_add(&receipt->gathered, payload, payload_len);
 
     struct chunk row = {.hash = chunk->hash,
@@ -166,12 +181,14 @@ static enum status keep_known(struct keeping *keeping, struct error *err)
     return keeping->known ? db_write(store->db, write_keeping, keeping, err) : OK;
 }
 
-/* The table goes behind the payloads. */
+/* The table goes behind the payloads, and nothing behind the table. */
 static enum status write_table(struct xorb_receipt *receipt, struct error *err)
 {
     TRY(gathered_write(receipt, err));
     TRY(pwrite_full(receipt->fd, receipt->table.data, receipt->table.len, receipt->written, err));
     receipt->written += (int64_t)receipt->table.len;
+    if (receipt->room > 0 && ftruncate(receipt->fd, receipt->written) != 0)
+        return disk_fail(err, "trim an incoming file");
     return OK;
 }
 

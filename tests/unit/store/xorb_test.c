@@ -70,6 +70,19 @@ static void a_xorb_larger_than_what_is_written_at_once_comes_back(void **state)
     assert_int_equal(findings(house), 0);
 }
 
+static void a_xorb_takes_no_more_room_than_its_bytes_need(void **state)
+{
+    struct house *house = *state;
+    struct stat status;
+    auto_content struct content content = content_of(15, 9 * MIB + 12345);
+    auto_wire struct wire wire = wire_of(&content, CHUNK_MAX, SCHEME_NONE);
+    send_xorb(house, ALICE, &wire);
+    assert_int_equal(files_in(house, "containers"), 1);
+    assert_int_equal(stat(file_seen, &status), 0);
+    assert_in_range(status.st_size, content.len, content.len + 65536); /* with its table */
+    assert_true(status.st_blocks * 512 <= status.st_size + 65536);     /* file systems round up */
+}
+
 static void a_xorb_is_still_there_after_a_restart(void **state)
 {
     struct house *house = *state;
@@ -343,6 +356,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_a_house(a_xorb_that_was_sent_is_stored_with_its_chunks),
         in_a_house(a_xorb_larger_than_what_is_written_at_once_comes_back),
+        in_a_house(a_xorb_takes_no_more_room_than_its_bytes_need),
         in_a_house(a_xorb_is_still_there_after_a_restart),
         in_a_house(chunks_that_compression_helps_stay_packed),
         in_a_house(chunks_that_compression_hardly_helps_are_stored_unpacked),
