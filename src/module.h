@@ -33,7 +33,8 @@ typedef enum status route_handler(struct request *rq, struct error *err);
  *   {api}      models|datasets|spaces and a repo's ns/name: fills rq->repo (one-segment names are repos that are not
  * there) {web}      nothing|datasets|spaces and ns/name: the same for web addresses; ".git" behind the name is taken
  * off where the next segment asks for it by being written {web}.git {kind}     models|datasets|spaces, as a parameter
- *   {rev}      a revision: one segment, decoded after splitting, or refs/pr/N and refs/convert/X unescaped
+ *   {rev}      a revision: one segment, decoded after splitting, or refs/pr/N and refs/convert/X unescaped; text right behind
+ *              it, as in {rev}.sig, is taken off the end
  *   {name}     any one segment, decoded
  *   {path*}    the rest, decoded after splitting; may be empty
  * Parameters are numbered in their order. A request for a repo by an old name is answered 307 to the new one.

@@ -9,6 +9,7 @@
  * - repo_log: the id under which the log knows a repo. repo_id is NULL where the repo's creation was not made after
  * all, because its number may then be given to another.
  * - leaf: all leaves of the ledger, by index; event_id is NULL for those that no event of this database stands behind.
+ * - revision_leaf: the newest leaf of each kind about a commit, from 1: a ref moved to it, 2: its manifest.
  * - orphan: leaves whose change was not made, and the leaf that says so.
  * - leaf_cursor: the newest event that has been looked at.
  */
@@ -24,6 +25,13 @@ static const char create_sql[] = "CREATE TABLE repo_log ("
                                  "  rseq BIGINT,"
                                  "  hash BLOB NOT NULL,"
                                  "  UNIQUE (repo, rseq));"
+
+                                 "CREATE TABLE revision_leaf ("
+                                 "  repo_id BIGINT NOT NULL,"
+                                 "  commit_oid BLOB NOT NULL,"
+                                 "  kind BIGINT NOT NULL,"
+                                 "  idx BIGINT NOT NULL REFERENCES leaf (idx),"
+                                 "  PRIMARY KEY (repo_id, commit_oid, kind)) WITHOUT ROWID;"
 
                                  "CREATE TABLE orphan ("
                                  "  idx INTEGER PRIMARY KEY REFERENCES leaf (idx),"

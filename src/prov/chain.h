@@ -3,7 +3,7 @@
 #define CAIRN_PROV_CHAIN_H
 
 #include "event/event.h"
-#include "prov/heads.h"
+#include "leaf/heads.h"
 #include "prov/private.h"
 
 /*

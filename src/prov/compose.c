@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "prov/compose.h"
+#include "leaf/leaf_type.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "base/time.h"
@@ -79,7 +80,7 @@ static void repo_settings(const struct source *from, struct composition *out)
     copy_flag(from, "xetEnabled", &out->leaf, "xet");
 }
 
-/* Refs. No ref is protected yet. */
+/* Refs. */
 
 static void ref_leaf(const struct source *from, struct composition *out, struct str op)
 {
@@ -87,7 +88,7 @@ static void ref_leaf(const struct source *from, struct composition *out, struct 
     leaf_set_text(&out->leaf, "op", op);
     leaf_set_text(&out->leaf, "old", text(from, "old"));
     leaf_set_text(&out->leaf, "new", text(from, "new"));
-    leaf_set_number(&out->leaf, "protected", 0);
+    leaf_set_number(&out->leaf, "protected", json_get_bool(from->body, "protected", false));
     keep_secret(out, "ref", text(from, "ref"));
 }
 
@@ -102,11 +103,11 @@ static void ref_delete(const struct source *from, struct composition *out)
     ref_leaf(from, out, STR("delete"));
 }
 
-/* Whether the old commit is an ancestor of the new one is left out while the event does not tell. */
 static void commit(const struct source *from, struct composition *out)
 {
     struct str new = text(from, "new");
-    ref_leaf(from, out, json_get_bool(from->body, "squash", false) ? STR("squash") : STR("api"));
+    bool merge = json_get_bool(from->body, "merge", false), squash = json_get_bool(from->body, "squash", false);
+    ref_leaf(from, out, merge ? STR("merge") : squash ? STR("squash") : STR("api"));
     copy_flag(from, "squash", &out->leaf, "force");
     leaf_set_number(&out->leaf, "files",
                     json_get_int(from->body, "added", 0) + json_get_int(from->body, "changed", 0) +
@@ -136,6 +137,104 @@ static void key_revoke(const struct source *from, struct composition *out)
     key_leaf(from, out, STR("revoke"));
 }
 
+/* Keys that people sign with: "hint" is the digest of the public key. */
+
+static void signer_leaf(const struct source *from, struct composition *out, const char *op)
+{
+    out->leaf.type = STR("key");
+    leaf_set_text(&out->leaf, "op", str_of(op));
+    leaf_set_text(&out->leaf, "use", json_get_bool(from->body, "hub", false) ? STR("hub") : STR("user"));
+    out->token_id = text(from, "hint");
+    out->owner_id = json_get_int(from->body, "user", out->actor_id);
+}
+
+static void signer_add(const struct source *from, struct composition *out)
+{
+    signer_leaf(from, out, "add");
+}
+
+static void signer_revoke(const struct source *from, struct composition *out)
+{
+    signer_leaf(from, out, "revoke");
+}
+
+/*
+ * What people say of a commit, and what the hub has found out about it. The event has the members of the leaf's body
+ * by their own names, "commit" for its subject, and in "secrets" what is only committed to.
+ */
+
+static void copy_members(const struct source *from, struct leaf *leaf)
+{
+    const struct leaf_type *type = leaf_type_find(leaf->type);
+    for (const struct leaf_member *member = type->members; member->name; member++) {
+        const json_t *value = json_object_get(from->body, member->name);
+        if (json_is_string(value))
+            leaf_set_text(leaf, member->name, text(from, member->name));
+        else if (json_is_integer(value))
+            leaf_set_number(leaf, member->name, json_integer_value(value));
+        else if (json_is_boolean(value))
+            leaf_set_number(leaf, member->name, json_is_true(value));
+    }
+}
+
+static void statement_leaf(const struct source *from, struct composition *out, const char *type)
+{
+    const json_t *secrets = json_object_get(from->body, "secrets");
+    struct str commit = text(from, "commit");
+    out->leaf.type = str_of(type);
+    copy_members(from, &out->leaf);
+    if (str_given(commit))
+        leaf_add_subject(&out->leaf, "gitCommit", commit);
+    keep_secret(out, "version", json_is_object(secrets) ? text(&(struct source){from->arena, secrets}, "version")
+                                                        : (struct str){0});
+    keep_secret(out, "ref", json_is_object(secrets) ? text(&(struct source){from->arena, secrets}, "ref")
+                                                    : (struct str){0});
+}
+
+static void approval(const struct source *from, struct composition *out)
+{
+    statement_leaf(from, out, "approval");
+}
+
+static void deployment(const struct source *from, struct composition *out)
+{
+    statement_leaf(from, out, "deployment");
+}
+
+static void erasure(const struct source *from, struct composition *out)
+{
+    statement_leaf(from, out, "erasure");
+}
+
+static void evaluation(const struct source *from, struct composition *out)
+{
+    statement_leaf(from, out, "evaluation");
+}
+
+static void lineage(const struct source *from, struct composition *out)
+{
+    statement_leaf(from, out, "lineage");
+}
+
+static void manifest(const struct source *from, struct composition *out)
+{
+    statement_leaf(from, out, "manifest");
+}
+
+static void release(const struct source *from, struct composition *out)
+{
+    statement_leaf(from, out, "release");
+}
+
+/* A rule for a ref: so many approvals before it moves. */
+static void repo_protect(const struct source *from, struct composition *out)
+{
+    out->leaf.type = STR("repo");
+    leaf_set_text(&out->leaf, "op", STR("protect"));
+    leaf_set_number(&out->leaf, "approvals", json_get_int(from->body, "approvals", -1));
+    keep_secret(out, "ref", text(from, "ref"));
+}
+
 /* What the log says of itself. */
 
 static void log_heads(const struct source *from, struct composition *out)
@@ -160,14 +259,29 @@ static const struct {
     int version;
     void (*compose)(const struct source *from, struct composition *out); /* NULL: no leaf */
 } kinds[] = {
-    {"account.create", 1, NULL},     {"commit", 1, commit},
-    {"key.create", 1, key_create},   {"key.revoke", 1, key_revoke},
-    {"log.epoch", 1, log_epoch},     {"log.heads", 1, log_heads},
-    {"member.set", 1, NULL},         {"org.default_private", 1, NULL},
-    {"ref.create", 1, ref_create},   {"ref.delete", 1, ref_delete},
-    {"repo.create", 1, repo_create}, {"repo.delete", 1, repo_delete},
-    {"repo.move", 1, repo_move},     {"repo.settings", 1, repo_settings},
+    {"account.create", 1, NULL},       {"account.erase", 1, erasure},       {"approval", 1, approval},
+    {"commit", 1, commit},             {"deployment", 1, deployment},       {"evaluation", 1, evaluation},
+    {"key.create", 1, key_create},     {"key.revoke", 1, key_revoke},       {"lineage", 1, lineage},
+    {"log.epoch", 1, log_epoch},       {"log.heads", 1, log_heads},         {"manifest", 1, manifest},
+    {"member.set", 1, NULL},           {"org.default_private", 1, NULL},    {"ref.create", 1, ref_create},
+    {"ref.delete", 1, ref_delete},     {"release", 1, release},             {"repo.create", 1, repo_create},
+    {"repo.delete", 1, repo_delete},   {"repo.move", 1, repo_move},         {"repo.protect", 1, repo_protect},
+    {"repo.settings", 1, repo_settings}, {"signer.add", 1, signer_add},     {"signer.revoke", 1, signer_revoke},
 };
+
+/* "evidence" is the SHA-256 of an envelope, and "signed" tells that the actor signed it. */
+static enum status add_evidence(const struct source *from, struct leaf *leaf, struct error *err)
+{
+    struct str evidence = json_get_str(from->body, "evidence");
+    leaf->has_evidence = str_given(evidence);
+    if (!leaf->has_evidence)
+        return OK;
+    if (json_get_bool(from->body, "signed", false))
+        leaf->auth = LEAF_USER_SIGNED;
+    return hex_decode(evidence, leaf->evidence, sizeof leaf->evidence)
+               ? OK
+               : fail(err, INTERNAL, NULL, "An event names evidence that is no SHA-256.");
+}
 
 static enum status unknown(const struct change *change, struct error *err)
 {
@@ -199,7 +313,7 @@ enum status compose(struct arena *arena, const struct change *change, struct com
     out->actor_id = change->actor_id;
     out->owner_id = json_get_int(body, "owner", change->actor_id);
     kinds[at].compose(&from, out);
-    return OK;
+    return add_evidence(&from, &out->leaf, err);
 }
 
 void compose_private(struct composition *composition, struct arena *arena, const uint8_t actor_key[PERSON_KEY_SIZE],

@@ -18,7 +18,7 @@ struct draft {
     struct git_set blobs; /* not flushed yet */
 
     /* What draft_build() made last. */
-    bool is_built;
+    bool is_built, squash;
     struct arena built_arena;
     struct git_set built; /* trees and the commit */
     struct oid root;
@@ -171,6 +171,7 @@ enum status draft_build(struct draft *draft, struct arena *arena, const struct d
     TRY(tree_diff(&from, &draft->built_arena, parent ? &before : NULL, &draft->root, &draft->changes, err));
     TRY(make_commit(draft, how, parent, err));
     *commit = draft->commit.id;
+    draft->squash = how->squash;
     draft->is_built = true;
     return OK;
 }
@@ -258,6 +259,7 @@ static enum status append_commit_event(struct db_conn *tx, const struct applicat
     jw_key_str(&w, "ref", a->ref);
     jw_key_str(&w, "old", a->expected ? oid_hex(&arena, a->expected) : (struct str){0});
     jw_key_str(&w, "new", oid_hex(&arena, &a->draft->commit.id));
+    jw_key_bool(&w, "squash", a->draft->squash);
     jw_key_int(&w, "added", changes->added);
     jw_key_int(&w, "changed", changes->changed);
     jw_key_int(&w, "removed", changes->removed);

@@ -88,6 +88,7 @@ static enum status move_in_write(struct db_conn *tx, void *context, struct error
     struct json_writer w = jw_to(&body);
     jw_object(&w);
     jw_key_str(&w, "kind", repo_kind_name(old.kind));
+    jw_key_int(&w, "owner", call->new_owner_id);
     jw_key_str(&w, "from", old.full_name);
     jw_key_str(&w, "to", arena_printf(&arena, "%.*s/%.*s", STR_ARG(call->ns), STR_ARG(call->name)));
     jw_end(&w);

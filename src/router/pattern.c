@@ -83,6 +83,15 @@ static bool match_api(struct cursor *c, bool one_segment, struct pattern_match *
            next_repo(c, one_segment, STR(""), m);
 }
 
+/* What stands behind a revision in its segment; a name that is nothing else is none. */
+static bool strip(struct str *revision, struct str suffix)
+{
+    bool fits = revision->len > suffix.len && str_ends(*revision, suffix);
+    if (fits)
+        revision->len -= suffix.len;
+    return fits;
+}
+
 static bool match_segment(struct cursor *c, struct str want, bool one_segment, struct pattern_match *m, size_t *params)
 {
     if (str_eq(want, STR("{api}")))
@@ -94,8 +103,8 @@ static bool match_segment(struct cursor *c, struct str want, bool one_segment, s
         return next_raw(c, &got) && str_eq(got, want);
     }
     struct str *param = &m->params[(*params)++];
-    if (str_eq(want, STR("{rev}")))
-        return next_revision(c, param);
+    if (str_starts(want, STR("{rev}")))
+        return next_revision(c, param) && strip(param, str_from(want, 5));
     if (str_eq(want, STR("{path*}"))) {
         *param = str_from(c->path, c->at);
         c->at = c->path.len + 1;

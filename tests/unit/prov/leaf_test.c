@@ -165,9 +165,9 @@ static void test_leaves_of_types_to_come_are_carried(void **state)
     GOOD(leaf_parse(&arena,
                     STR("{\"actor\":\"hub\",\"auth\":\"token\",\"b\":{\"decision\":\"approve\",\"have\":[1,true]},"
                         "\"ev\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
-                        "\"ts\":\"2023-11-14T22:13:20Z\",\"type\":\"approval\",\"v\":1}"),
+                        "\"ts\":\"2023-11-14T22:13:20Z\",\"type\":\"moderation\",\"v\":1}"),
                     &leaf, err));
-    assert_text(leaf.type, "approval");
+    assert_text(leaf.type, "moderation");
     assert_text(leaf.other_body, "{\"decision\":\"approve\",\"have\":[1,true]}");
     assert_true(leaf.has_evidence && leaf.auth == LEAF_TOKEN);
 }

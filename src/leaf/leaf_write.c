@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/json.h"
 #include "base/text.h"
-#include "prov/leaf_type.h"
+#include "leaf/leaf_type.h"
 #include <assert.h>
 
 static struct leaf_value *place(struct leaf *leaf, const char *member)

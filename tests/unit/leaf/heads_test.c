@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "../db/helper.h"
-#include "prov/heads.h"
+#include "leaf/heads.h"
 
 #define MOST 70
 

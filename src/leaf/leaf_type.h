@@ -2,9 +2,9 @@
 #ifndef CAIRN_PROV_LEAF_TYPE_H
 #define CAIRN_PROV_LEAF_TYPE_H
 
-#include "prov/leaf.h"
+#include "leaf/leaf.h"
 
-/* What reading and writing leaves share; nobody else includes it. */
+/* What reading, writing and composing leaves share. */
 
 enum leaf_value_kind { LEAF_WORD, LEAF_HEX, LEAF_COUNT, LEAF_FLAG };
 

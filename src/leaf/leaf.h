@@ -13,19 +13,28 @@
  * text.
  *
  * Types and the members of their bodies (a question mark: may be absent):
- *   repo        op, gated?, kind?, visibility?, xet?      of a repo
- *   commit      op, files?, force?, new?, old?, protected of a repo: a ref moved
- *   key         digest, op, use                           of the hub
- *   void        index                                     of either: the change of that leaf was not made
- *   epoch       build, checkpoint, config?, policy?       of the hub
- *   repo-heads  count, covers, root                       of the hub
+ *   repo        op, approvals?, gated?, kind?, visibility?, xet?   of a repo
+ *   commit      op, files?, force?, new?, old?, protected          of a repo: a ref moved
+ *   manifest    bytes, dirHash1, files, omsRoot, omsRootAlt?, tensorRoot?
+ *                                                                  of a repo: what a commit holds
+ *   approval    decision, have, required, role, subject            of a repo: subject is the index of the commit's leaf
+ *   release     channel, manifest, supersedes?                     of a repo: the latter two are indices of leaves
+ *   evaluation  data?, harness?, metrics, suite?                   of a repo: digests
+ *   lineage     grade, parent, rel, weight?                        of a repo: parent is the dirHash1 of its manifest
+ *   deployment  approval?, config?, env, hardware?, id, manifest, phase, runtime?, tee?
+ *                                                                  of a repo: manifest is a dirHash1
+ *   key         digest, op, use                                    of the hub
+ *   erasure     count, digest, reason                              of the hub: the digest hides which leaves
+ *   void        index                                              of either: the change of that leaf was not made
+ *   epoch       build, checkpoint, config?, policy?                of the hub
+ *   repo-heads  count, covers, root                                of the hub
  * Leaves of other types are carried: what all types have in common is read, the body is left as it is.
  */
 #define LEAF_MOST 4096
 #define LEAF_REPO_SIZE 16
 #define LEAF_ACTOR_SIZE 16
 #define LEAF_LIST_MOST 8    /* subjects; commitments */
-#define LEAF_MEMBERS_MOST 6 /* of the body of a type that is known */
+#define LEAF_MEMBERS_MOST 10 /* of the body of a type that is known */
 
 /* How the hub knows that it was the actor. Only LEAF_HUB_ASSERTED needs no evidence. */
 enum leaf_auth { LEAF_HUB_ASSERTED, LEAF_OIDC, LEAF_SSH, LEAF_TOKEN, LEAF_USER_SIGNED };

@@ -2,7 +2,7 @@
 #ifndef CAIRN_PROV_HEADS_H
 #define CAIRN_PROV_HEADS_H
 
-#include "prov/leaf.h"
+#include "leaf/leaf.h"
 #include "tlog/tree.h"
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/json.h"
 #include "base/text.h"
-#include "prov/leaf_type.h"
+#include "leaf/leaf_type.h"
 #include <stdio.h>
 #include <time.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "prov/heads.h"
+#include "leaf/heads.h"
 #include <assert.h>
 
 void head_entry(const struct head *head, uint8_t out[HEAD_ENTRY_SIZE])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Leaves: what is read and is of a known type is what leaf_write() writes, to the byte; all else is an error with
  * words. */
-#include "prov/leaf_type.h"
+#include "leaf/leaf_type.h"
 #include <assert.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

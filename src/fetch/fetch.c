@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "fetch/fetch.h"
+#include <curl/curl.h>
+#include <stdlib.h>
+
+#define LIMIT ((size_t)1024 * 1024)
+#define TIMEOUT_MS 30000
+#define CONNECT_MS 5000
+
+static __attribute__((constructor)) void start(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+struct receiving {
+    struct buf body;
+    size_t limit;
+    bool too_large;
+};
+
+static size_t receive(char *data, size_t size, size_t count, void *context)
+{
+    struct receiving *receiving = context;
+    size_t len = size * count;
+    receiving->too_large = len > receiving->limit - receiving->body.len;
+    if (receiving->too_large)
+        return 0;
+    buf_add(&receiving->body, data, len);
+    return len;
+}
+
+static struct curl_slist *add_header(struct curl_slist *list, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(list, line);
+    if (!longer)
+        abort();
+    return longer;
+}
+
+static struct curl_slist *headers_of(struct arena *arena, const struct fetch *what)
+{
+    struct curl_slist *list = add_header(NULL, "Expect:");
+    if (str_given(what->body))
+        list = add_header(list, arena_printf(arena, "Content-Type: %.*s",
+                                             STR_ARG(str_given(what->type) ? what->type : STR("text/plain")))
+                                    .data);
+    return list;
+}
+
+static void set_up(CURL *curl, struct arena *arena, const struct fetch *what, struct receiving *receiving)
+{
+    curl_easy_setopt(curl, CURLOPT_URL, arena_cstr(arena, what->url));
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, (long)what->follow);
+    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 5L);
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "cairn/" CAIRN_VERSION);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(what->timeout_ms ? what->timeout_ms : TIMEOUT_MS));
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, receiving);
+    if (str_given(what->token)) {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
+        curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, arena_cstr(arena, what->token));
+    }
+    if (str_given(what->body)) {
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)what->body.len);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, what->body.data);
+    }
+    if (what->method)
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, what->method);
+}
+
+static struct str type_of(CURL *curl, struct arena *arena)
+{
+    const char *text = NULL;
+    struct str type, rest;
+    curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &text);
+    rest = text ? arena_copy(arena, str_of(text)) : STR("");
+    return str_cut(&rest, ';', &type) ? str_trim(type) : STR("");
+}
+
+static enum status failed(const struct fetch *what, CURLcode code, bool too_large, const char *why, struct error *err)
+{
+    if (too_large)
+        return fail(err, TOO_LARGE, NULL, "%.*s answers with more than %zu bytes.", STR_ARG(what->url),
+                    what->limit ? what->limit : LIMIT);
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        return fail(err, TIMED_OUT, NULL, "%.*s did not answer in time.", STR_ARG(what->url));
+    if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT)
+        return fail(err, INVALID, NULL, "%.*s is not an http:// or https:// address.", STR_ARG(what->url));
+    return fail(err, UNAVAILABLE, NULL, "%.*s cannot be reached: %s.", STR_ARG(what->url),
+                why[0] ? why : curl_easy_strerror(code));
+}
+
+enum status fetch(struct arena *arena, const struct fetch *what, struct fetch_answer *out, struct error *err)
+{
+    struct receiving receiving = {.limit = what->limit ? what->limit : LIMIT};
+    char why[CURL_ERROR_SIZE] = "";
+    long status = 0;
+    CURL *curl = curl_easy_init();
+    if (!curl)
+        abort();
+    struct curl_slist *headers = headers_of(arena, what);
+    set_up(curl, arena, what, &receiving);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+    CURLcode code = curl_easy_perform(curl);
+    if (code == CURLE_OK) {
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+        *out = (struct fetch_answer){(int)status, type_of(curl, arena), arena_copy(arena, buf_view(&receiving.body))};
+    }
+    curl_easy_cleanup(curl);
+    curl_slist_free_all(headers);
+    buf_free(&receiving.body);
+    return code == CURLE_OK ? OK : failed(what, code, receiving.too_large, why, err);
+}
