@@ -28,9 +28,9 @@ struct record {
  *
  * Errors: those of ledger_open() and prov_hook(), so also when database and log do not belong together.
  */
-enum status record_open(const char *dir, struct str origin, const char *program, struct db *db, struct record **out,
+enum status record_start(const char *dir, struct str origin, const char *program, struct db *db, struct record **out,
                         struct error *err);
-void record_close(struct record *record); /* no write comes any more */
+void record_stop(struct record *record); /* no write comes any more */
 
 /* The manifest of a commit is logged when it is not yet; *index is its leaf. The caller may read the repo. */
 enum status record_manifest(struct hub *hub, const struct repo *repo, const struct oid *commit, uint64_t *index, struct error *err);
