@@ -319,3 +319,20 @@ def test_vkeys_are_told_apart(alice, log):
     with pytest.raises(AssertionError):
         Key("x" + line)
     assert Key(line).name == name and rest
+
+
+# ---- epochs
+
+
+def test_each_start_is_logged_with_the_program_and_the_checkpoint_before_it(own_hub):
+    from support import BINARY
+
+    log = Log(own_hub.anyone().http)
+    epochs = lambda: [(index, leaf["b"]) for index, leaf in enumerate(log.audited()) if leaf["type"] == "epoch"]  # noqa: E731
+    until(lambda: len(epochs()) == 1)
+    before = log.get("checkpoint").text
+    own_hub.stop()
+    own_hub.start()
+    (_, first), (index, second) = until(lambda: len(epochs()) == 2 and epochs())
+    assert first["build"] == second["build"] == sha256(BINARY.read_bytes())
+    assert index == Checkpoint(before).size and second["checkpoint"] == sha256(before.encode())
