@@ -317,7 +317,7 @@ void connection_expire(struct connection *c)
         topic_keep_alive(c->exchange);
         connection_serve(c);
     } else if (!atomic_load(&c->server->cut) &&
-        ((c->state == READING_HEAD && c->exchange && !stopping) || c->state == AWAITING_BODY)) {
+               ((c->state == READING_HEAD && c->exchange && !stopping) || c->state == AWAITING_BODY)) {
         refuse(c, 408, "The request did not arrive in time.");
         connection_serve(c);
     } else {

@@ -157,7 +157,8 @@ void table_sweep(struct http_server *server, int64_t now)
     }
 }
 
-/* A connection that begins to listen after its place was passed looks for news itself, after it has said LISTENING. */
+/* To whatever topic they listen: a look costs little. A connection that begins to listen after its place was passed looks
+ * itself, after it has said LISTENING. */
 void table_tell(struct http_server *server)
 {
     uint32_t used = places_used(server);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Server-sent events: topics that many listen to. */
 #include "fixture.h"
+#include "net/internal.h"
 #include <sys/resource.h>
 
 #define LISTEN "GET /listen HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -447,6 +448,28 @@ static void stopping_while_others_publish_and_listen_ends(void **state)
     }
 }
 
+/* The moment between a thread's look for news and its letting go of the connection is too short to be met from outside. */
+static void news_that_come_while_a_connection_is_being_parked_are_not_lost(void **state)
+{
+    (void)state;
+    struct http_config config = {.listen = "127.0.0.1:0", .handle = handle};
+    struct http_server *server;
+    int ends[2];
+    assert_int_equal(http_server_new(&config, &server, NULL), OK);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    struct connection *c = table_reserve(server), *idle = table_reserve(server);
+    c->fd = ends[0];
+    c->state = LISTENING;
+    idle->fd = ends[1];
+    table_tell(server);
+    assert_false(table_park(c, WAIT_READ, INT64_MAX)); /* it must look again */
+    assert_true(table_park(c, WAIT_READ, INT64_MAX));
+    assert_true(table_park(idle, WAIT_READ, INT64_MAX)); /* for it there are none */
+    close(ends[0]);
+    close(ends[1]);
+    http_server_free(server);
+}
+
 #define WITH_SITE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -469,6 +492,7 @@ int main(void)
         cmocka_unit_test(who_hears_nothing_for_long_hears_a_comment),
         WITH_SITE(several_threads_publish_while_listeners_come_and_go),
         cmocka_unit_test(stopping_while_others_publish_and_listen_ends),
+        cmocka_unit_test(news_that_come_while_a_connection_is_being_parked_are_not_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
