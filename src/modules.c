@@ -4,6 +4,7 @@
 #include "hub/hub.h"
 #include "module.h"
 #include "store/store.h"
+#include "witness/module.h"
 #include "xet/xet.h"
 #include <stdio.h>
 
@@ -18,6 +19,7 @@ const struct module *const modules[] = {
     &identity_module, /* people, organisations, keys */
     &store_module,    /* large files, by content */
     &repo_module,     /* names, git objects, refs */
+    &witness_module,  /* other logs' checkpoints, cosigned */
     &hub_module,      /* the Hub protocol */
     &xet_module,      /* the storage behind it, for clients that speak Xet */
     NULL,
