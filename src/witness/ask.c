@@ -17,15 +17,22 @@ struct talk {
     int64_t end_us; /* monotonic: when there must have been an answer */
 };
 
+enum status consistency_path(struct ledger *ledger, uint64_t from, uint64_t to, struct tlog_path *out,
+                             struct error *err)
+{
+    auto_buf struct buf hashes = {0};
+    TRY(ledger_consistency(ledger, from, to, &hashes, err));
+    out->count = hashes.len / sizeof *out->hashes;
+    memcpy(out->hashes, buf_view(&hashes).data, hashes.len);
+    return OK;
+}
+
 static enum status submission_of(const struct talk *talk, struct str *out, struct error *err)
 {
     const struct sent *sent = &talk->witness->sent;
-    auto_buf struct buf hashes = {0}, body = {0};
-    struct tlog_path proof = {0};
-    TRY(ledger_consistency(talk->witness->ledger, talk->peer->known, sent->checkpoint.size, &hashes, err));
-    proof.count = hashes.len / sizeof *proof.hashes;
-    if (hashes.len)
-        memcpy(proof.hashes, hashes.data, hashes.len);
+    auto_buf struct buf body = {0};
+    struct tlog_path proof;
+    TRY(consistency_path(talk->witness->ledger, talk->peer->known, sent->checkpoint.size, &proof, err));
     submission_write(&body, talk->peer->known, &proof, sent->note);
     *out = arena_copy(talk->arena, buf_view(&body));
     return OK;

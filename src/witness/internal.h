@@ -62,6 +62,9 @@ struct witness {
 
 /* ask.c: sends the checkpoint to one witness and takes what it answers into the witness. */
 void peer_ask(struct witness *witness, struct peer *peer, int timeout_ms);
+/* ledger_consistency() as a path. */
+enum status consistency_path(struct ledger *ledger, uint64_t from, uint64_t to, struct tlog_path *out,
+                             struct error *err);
 
 /* round.c */
 /* One round: takes up the newest checkpoint, asks everybody who is due, and keeps the result. */

@@ -20,8 +20,9 @@ enum status submission_parse(struct arena *arena, struct str body, struct submis
                     "empty line.",
                     TLOG_LINES_MOST);
     TRY(note_parse(arena, body, &out->note, err));
-    enum status status = checkpoint_parse(out->note.text, &out->checkpoint, err);
-    return status == UNPROCESSABLE ? OK : status;
+    struct error why = {0};
+    enum status status = checkpoint_parse(out->note.text, &out->checkpoint, &why);
+    return status == OK || status == UNPROCESSABLE ? OK : fail(err, status, NULL, "%s", why.message);
 }
 
 void submission_write(struct buf *out, uint64_t old, const struct tlog_path *proof, struct str note)

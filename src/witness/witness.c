@@ -291,7 +291,7 @@ enum status witness_may_append(struct witness *witness, struct error *err)
 static enum status check_kept(struct witness *witness, struct error *err)
 {
     auto_arena struct arena arena = {0};
-    auto_buf struct buf bytes = {0}, hashes = {0};
+    auto_buf struct buf bytes = {0};
     struct note note;
     struct checkpoint kept;
     struct ledger_state state;
@@ -302,11 +302,8 @@ static enum status check_kept(struct witness *witness, struct error *err)
         checkpoint_open(&arena, buf_view(&bytes), &witness->log, &note, &kept, NULL) != OK || kept.size == 0)
         return OK;
     memcpy(root.bytes, state.root, sizeof root.bytes);
-    if (kept.size <= state.size) {
-        TRY(ledger_consistency(witness->ledger, kept.size, state.size, &hashes, err));
-        path.count = hashes.len / sizeof *path.hashes;
-        memcpy(path.hashes, hashes.data, hashes.len);
-    }
+    if (kept.size <= state.size)
+        TRY(consistency_path(witness->ledger, kept.size, state.size, &path, err));
     if (!tlog_extends(kept.size, &kept.root, state.size, &root, &path))
         return fail(err, CORRUPT, NULL,
                     "%s holds a cosigned checkpoint of %llu entries, which the log, of %llu entries, does not continue: "
