@@ -2,6 +2,7 @@
 /* Rule 2: every route asks the door, for an action that fits what it does. A new route that would not fails here. */
 #include "../../../src/modules.c"
 #include "hub/handlers.h"
+#include "witness/module.h"
 #include "xet/handlers.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -98,6 +99,7 @@ static const struct {
 } keyless[] = {
     {validate_yaml, "looks at a text and keeps nothing"},
     {xet_telemetry, "keeps nothing"},
+    {witness_add, "remembers what a log has signed, and nothing else"},
     {paths_info, "a question whose words stand in the body"},
     {lfs_batch, "a question too; for uploads it asks for ACT_PROPOSE itself"},
     {lfs_locks, "refuses everybody"},
