@@ -5,7 +5,7 @@
 #include "module.h"
 #include "record/record.h"
 #include "store/store.h"
-#include "witness/module.h"
+#include "witness/handlers.h"
 #include "xet/xet.h"
 #include <stdio.h>
 

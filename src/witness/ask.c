@@ -6,7 +6,7 @@
 #include "witness/internal.h"
 #include "witness/submission.h"
 
-#define TRIES 4               /* the first, and three with the size that the witness names */
+#define TRIES 4                        /* the first, and three with the size that the witness names */
 #define HEARTBEAT_US (600 * SECOND_US) /* a tree that does not grow is shown again, so that its age can be told */
 #define BACK_OFF_MOST_SECONDS 16
 
@@ -66,16 +66,18 @@ static enum status take_lines(const struct talk *talk, struct str lines, struct 
 }
 
 #define WHAT_TO_DO                                                                                                     \
-    "This hub's log takes nothing more until somebody has looked. Restore the newest copy of the whole data folder if " \
+    "This hub's log takes nothing more until somebody has looked. Restore the newest copy of the whole data folder "   \
+    "if "                                                                                                              \
     "an older one was put back. If the log is as it should be, the witness is wrong: ask who runs it, and take its "   \
     "line out of the policy."
 
 static enum status lost(const struct talk *talk, uint64_t seen, uint64_t size, struct error *err)
 {
-    witness_alarm(talk->witness,
-                  "The witness %.*s has cosigned a tree of %llu entries, and this log has only %llu: entries were lost, "
-                  "and going on without them would give the world two histories. " WHAT_TO_DO,
-                  STR_ARG(talk->peer->party->name), (unsigned long long)seen, (unsigned long long)size);
+    witness_alarm(
+        talk->witness,
+        "The witness %.*s has cosigned a tree of %llu entries, and this log has only %llu: entries were lost, "
+        "and going on without them would give the world two histories. " WHAT_TO_DO,
+        STR_ARG(talk->peer->party->name), (unsigned long long)seen, (unsigned long long)size);
     return fail(err, CORRUPT, NULL, "It remembers a larger tree.");
 }
 
@@ -84,8 +86,8 @@ static enum status forked(const struct talk *talk, int status, struct error *err
     witness_alarm(talk->witness,
                   "The witness %.*s says (HTTP %d) that this log's tree of %llu entries does not continue the one of "
                   "%llu that it cosigned before: the log has two histories. " WHAT_TO_DO,
-                  STR_ARG(talk->peer->party->name), status,
-                  (unsigned long long)talk->witness->sent.checkpoint.size, (unsigned long long)talk->peer->known);
+                  STR_ARG(talk->peer->party->name), status, (unsigned long long)talk->witness->sent.checkpoint.size,
+                  (unsigned long long)talk->peer->known);
     return fail(err, CORRUPT, NULL, "It has seen another history.");
 }
 

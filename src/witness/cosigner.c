@@ -24,7 +24,8 @@ struct watched {
     char hash[2 * SHA256_SIZE + 1]; /* of the origin */
     struct note_verifier *keys;
     size_t key_count, key_room;
-    pthread_mutex_t lock; /* for what follows; held while the file is written, so that of two that race one comes later */
+    pthread_mutex_t
+        lock; /* for what follows; held while the file is written, so that of two that race one comes later */
     struct tlog_hash root;
     uint64_t size; /* of the tree cosigned last; 0 when there was none */
     struct buf note;
@@ -296,7 +297,8 @@ static enum status cosign(struct cosigner *cosigner, struct watched *log, struct
     int64_t second = now_us / SECOND_US;
     TRY(check_continues(log, what, err));
     if (second < YEAR_2020)
-        return fail(err, UNAVAILABLE, NULL, "The clock of this witness is wrong, so it signs no times until it is set.");
+        return fail(err, UNAVAILABLE, NULL,
+                    "The clock of this witness is wrong, so it signs no times until it is set.");
     cosignature_sign(what->note.text, &cosigner->signer, (uint64_t)second, &text);
     TRY(remember(cosigner, log, what, buf_view(&text), second, err));
     *line = arena_copy(arena, buf_view(&text));

@@ -7,18 +7,18 @@
 #include "base/error.h"
 
 /*
- * This hub as a witness of other logs (c2sp.org/tlog-witness; provenance 1.7): it remembers the largest tree that it has
- * seen of each log, and signs only what is proved to continue it. A log that shows two histories finds nobody who signs
- * the second.
+ * This hub as a witness of other logs (c2sp.org/tlog-witness; provenance 1.7): it remembers the largest tree that it
+ * has seen of each log, and signs only what is proved to continue it. A log that shows two histories finds nobody who
+ * signs the second.
  *
  * Folder:  key        the private key (mode 0600), made on first use; never a log's key
  *          <sha256>   for each log, by the hash of its origin in hex: the checkpoint that was cosigned last, with the
  *                     log's signature and ours. It is written durably before anybody is given the cosignature.
  *
  * The folder belongs into no backup, and is not in those of `cairn backup`: a memory that is put back is one that was
- * rolled back, and this witness would then sign a second history of what it has forgotten. Nothing here can notice that,
- * since an old file looks as it did when it was new. Whoever has lost the folder, or has only an old copy, starts as a
- * new witness with a new key and tells the logs so.
+ * rolled back, and this witness would then sign a second history of what it has forgotten. Nothing here can notice
+ * that, since an old file looks as it did when it was new. Whoever has lost the folder, or has only an old copy, starts
+ * as a new witness with a new key and tells the logs so.
  *
  * One process uses a folder at a time; the caller sees to that (serve.lock).
  */
@@ -46,12 +46,12 @@ struct cosigner_answer {
 };
 
 /*
- * The answer to add-checkpoint, asked in the order of the table in provenance 1.7. now_us is the time that goes into the
- * cosignature. When it returns OK without conflict, the tree has been remembered for good.
+ * The answer to add-checkpoint, asked in the order of the table in provenance 1.7. now_us is the time that goes into
+ * the cosignature. When it returns OK without conflict, the tree has been remembered for good.
  *
  * Errors, with the HTTP statuses of the table: INVALID and TOO_LARGE for a body that is malformed, NOT_FOUND for a log
- * that is not witnessed, FORBIDDEN when it has not signed, UNPROCESSABLE for a tree that does not continue the last one,
- * TOO_MANY; and UNAVAILABLE when the clock cannot be right, and those of a disk that does not take it.
+ * that is not witnessed, FORBIDDEN when it has not signed, UNPROCESSABLE for a tree that does not continue the last
+ * one, TOO_MANY; and UNAVAILABLE when the clock cannot be right, and those of a disk that does not take it.
  */
 enum status cosigner_add(struct cosigner *cosigner, struct arena *arena, struct str body, int64_t now_us,
                          struct cosigner_answer *out, struct error *err);

@@ -10,17 +10,17 @@
 
 /* The client's insides, shared by witness.c (what is kept), round.c (who is asked when) and ask.c (one witness). */
 
-#define WITNESS_TIMEOUT_MS 1000 /* for all that one witness is asked in a round */
-#define WITNESS_CHECK_MS 3000   /* the same at start, when the answer decides whether the hub may start */
+#define WITNESS_TIMEOUT_MS 1000  /* for all that one witness is asked in a round */
+#define WITNESS_CHECK_MS 3000    /* the same at start, when the answer decides whether the hub may start */
 #define WITNESS_SMALL_MOST 16384 /* bytes of an answer */
 
 /* A witness that is asked. The thread that asks it has all of this for itself, but what stands below the lock. */
 struct peer {
     const struct policy_party *party;
-    struct str url; /* of add-checkpoint */
-    uint64_t known; /* how large a tree it has seen, as far as we know */
-    unsigned failures;  /* in a row */
-    int64_t due_us;     /* monotonic: not to be asked before */
+    struct str url;    /* of add-checkpoint */
+    uint64_t known;    /* how large a tree it has seen, as far as we know */
+    unsigned failures; /* in a row */
+    int64_t due_us;    /* monotonic: not to be asked before */
     /* Under the lock of struct witness: */
     struct buf line;         /* its cosignature of the newest checkpoint; empty when there is none yet */
     int64_t last_success_us; /* since 1970; 0: never */
@@ -55,9 +55,9 @@ struct witness {
     struct buf newest;   /* sent.note, with the cosignatures so far */
     struct buf cosigned; /* the newest note that the policy accepts; empty when there is none */
     uint64_t newest_size, cosigned_size;
-    bool unkept;          /* cosigned is not in the file yet */
-    int64_t waits_us;     /* monotonic: since when the newest checkpoint has waited to be accepted; 0: it does not */
-    char alarm[1024];     /* "" while there is none */
+    bool unkept;      /* cosigned is not in the file yet */
+    int64_t waits_us; /* monotonic: since when the newest checkpoint has waited to be accepted; 0: it does not */
+    char alarm[1024]; /* "" while there is none */
 };
 
 /* ask.c: sends the checkpoint to one witness and takes what it answers into the witness. */

@@ -3,7 +3,7 @@
 #include "base/time.h"
 #include "router/request.h"
 #include "witness/cosigner.h"
-#include "witness/module.h"
+#include "witness/handlers.h"
 #include "witness/submission.h"
 
 #define PLAIN STR("text/plain; charset=utf-8")

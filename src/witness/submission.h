@@ -17,8 +17,8 @@ struct submission {
 
 /*
  * Reads a body; *out lives in the arena and does not need body any more. Nothing is verified. INVALID for what is not
- * one in every byte; TOO_LARGE over SUBMISSION_MOST bytes, or for a long checkpoint. A size of 0 with a root that is not
- * the empty tree's is read: it is not malformed, and who sent it is asked first.
+ * one in every byte; TOO_LARGE over SUBMISSION_MOST bytes, or for a long checkpoint. A size of 0 with a root that is
+ * not the empty tree's is read: it is not malformed, and who sent it is asked first.
  */
 enum status submission_parse(struct arena *arena, struct str body, struct submission *out, struct error *err);
 

@@ -29,8 +29,8 @@ static void add_peers(struct witness *witness)
         struct str url = party->url;
         while (str_ends(url, STR("/")))
             url.len--;
-        witness->peers[witness->peer_count++] = (struct peer){
-            .party = party, .url = arena_printf(&witness->arena, "%.*s/add-checkpoint", STR_ARG(url))};
+        witness->peers[witness->peer_count++] =
+            (struct peer){.party = party, .url = arena_printf(&witness->arena, "%.*s/add-checkpoint", STR_ARG(url))};
     }
 }
 
@@ -249,7 +249,8 @@ enum status witness_cosigned_for(struct witness *witness, uint64_t index, struct
                 "Entry %llu of the log is not yet in a checkpoint that enough witnesses have cosigned; the newest such "
                 "has %llu entries. %s",
                 (unsigned long long)index, (unsigned long long)size,
-                alarmed ? "A witness has raised an alarm: ask the operator of this hub." : "Try again in a few seconds.");
+                alarmed ? "A witness has raised an alarm: ask the operator of this hub."
+                        : "Try again in a few seconds.");
 }
 
 /* The alarm. */
@@ -305,11 +306,12 @@ static enum status check_kept(struct witness *witness, struct error *err)
     if (kept.size <= state.size)
         TRY(consistency_path(witness->ledger, kept.size, state.size, &path, err));
     if (!tlog_extends(kept.size, &kept.root, state.size, &root, &path))
-        return fail(err, CORRUPT, NULL,
-                    "%s holds a cosigned checkpoint of %llu entries, which the log, of %llu entries, does not continue: "
-                    "an older copy was restored, or the log was changed. Going on would give the world two histories. "
-                    "Restore the newest copy of the whole data folder.",
-                    witness->kept, (unsigned long long)kept.size, (unsigned long long)state.size);
+        return fail(
+            err, CORRUPT, NULL,
+            "%s holds a cosigned checkpoint of %llu entries, which the log, of %llu entries, does not continue: "
+            "an older copy was restored, or the log was changed. Going on would give the world two histories. "
+            "Restore the newest copy of the whole data folder.",
+            witness->kept, (unsigned long long)kept.size, (unsigned long long)state.size);
     return OK;
 }
 

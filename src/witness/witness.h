@@ -11,7 +11,8 @@
  *
  * The alarm: a witness has seen another history of the log, or a longer one than there is here. Then the log must not
  * grow before somebody has looked, since every leaf more would have to be taken back. It stays until the hub is started
- * again. A witness that lies can give a false one; its word is not proof, and a line of the policy file is soon removed.
+ * again. A witness that lies can give a false one; its word is not proof, and a line of the policy file is soon
+ * removed.
  */
 struct witness;
 

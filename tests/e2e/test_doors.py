@@ -52,6 +52,7 @@ BODIES = {
     "POST /{web}.git/info/lfs/objects/batch": {"operation": "download", "objects": [{"oid": sha256(LARGE), "size": len(LARGE)}]},
     "POST /{web}.git/info/lfs/locks/verify": {},
     "POST /v1/telemetry": {},
+    "POST /witness/add-checkpoint": {},
 }
 COMMIT = b'{"key":"header","value":{"summary":"s"}}\n{"key":"file","value":{"path":"new.txt","content":"abc","encoding":"utf-8"}}\n'
 LEAVES = {}  # of the furnished repos: the index of one of their entries in the log

@@ -2,7 +2,7 @@
 /* Rule 2: every route asks the door, for an action that fits what it does. A new route that would not fails here. */
 #include "../../../src/modules.c"
 #include "hub/handlers.h"
-#include "witness/module.h"
+#include "witness/handlers.h"
 #include "xet/handlers.h"
 #include <setjmp.h>
 #include <stdarg.h>

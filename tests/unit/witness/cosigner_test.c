@@ -13,7 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A witness in a folder of its own, a log that it witnesses, and that log's second history: it differs from leaf 8 on. */
+/* A witness in a folder of its own, a log that it witnesses, and that log's second history: it differs from leaf 8 on.
+ */
 
 #define NOW (INT64_C(1700000000) * SECOND_US)
 #define OTHER_FROM 8
@@ -69,8 +70,9 @@ static int make(void **state)
     world->stranger = signer_of(&world->arena, NOTE_ED25519, LOG, 2);
     world->history = forest_of(40);
     world->other = forest_beside(OTHER_FROM, 40);
-    write_logs(world, arena_printf(&world->arena, "# those that we watch\nlog %.*s https://hub.example.org/log\nlog %s\n",
-                                   STR_ARG(vkey_of(&world->arena, &world->key)), TESSERA_VKEY));
+    write_logs(world,
+               arena_printf(&world->arena, "# those that we watch\nlog %.*s https://hub.example.org/log\nlog %s\n",
+                            STR_ARG(vkey_of(&world->arena, &world->key)), TESSERA_VKEY));
     reopen(world);
     *state = world;
     return 0;
@@ -385,8 +387,8 @@ static void the_line_is_that_of_the_specification(void **state)
     auto_buf struct buf key = {0}, body = {0}, latest = {0};
     for (size_t i = 0; i < sizeof seed; i++)
         seed[i] = (uint8_t)i;
-    assert_int_equal(
-        note_signer_make(&world->arena, NOTE_COSIGNATURE, STR("witness.example/w1"), seed, &signer, NULL), OK);
+    assert_int_equal(note_signer_make(&world->arena, NOTE_COSIGNATURE, STR("witness.example/w1"), seed, &signer, NULL),
+                     OK);
     note_signer_write(&key, &signer);
     snprintf(path, sizeof path, "%s/key", world->folder);
     assert_int_equal(file_write_durable(path, buf_view(&key), 0600, NULL), OK);
@@ -521,7 +523,8 @@ static void a_whole_policy_will_do_for_a_list_of_logs(void **state)
     struct world *world = *state;
     struct note_signer witness = signer_of(&world->arena, NOTE_COSIGNATURE, "w", 7);
     struct str log = vkey_of(&world->arena, &world->key), other = vkey_of(&world->arena, &witness);
-    write_logs(world, arena_printf(&world->arena, "log %.*s\nwitness w %.*s\nquorum w\n", STR_ARG(log), STR_ARG(other)));
+    write_logs(world,
+               arena_printf(&world->arena, "log %.*s\nwitness w %.*s\nquorum w\n", STR_ARG(log), STR_ARG(other)));
     reopen(world);
     cosigns(world, world->history, 0, 9);
 }

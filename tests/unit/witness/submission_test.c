@@ -101,7 +101,10 @@ static void what_is_no_checkpoint_is_malformed(void **state)
     auto_arena struct arena arena = {0};
     struct submission what;
     struct str note = tessera_checkpoint(&arena, 15);
-    const struct str bad[] = {STR(""), STR("\n"), str_slice(note, 0, note.len - 1), joined(&arena, note, STR("x")),
+    const struct str bad[] = {STR(""),
+                              STR("\n"),
+                              str_slice(note, 0, note.len - 1),
+                              joined(&arena, note, STR("x")),
                               STR("not a checkpoint\n\n\xE2\x80\x94 a AAAAAAAAAAA=\n"),
                               STR("a\n1\nAQEB\n\n\xE2\x80\x94 a AAAAAAAAAAA=\n")};
     for (size_t i = 0; i < COUNT(bad); i++)
@@ -115,7 +118,8 @@ static void an_empty_tree_with_another_root_is_read(void **state)
     (void)state;
     auto_arena struct arena arena = {0};
     struct submission what;
-    struct str body = STR("old 0\n\na\n0\nAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n\n\xE2\x80\x94 a AAAAAAAAAAA=\n");
+    struct str body =
+        STR("old 0\n\na\n0\nAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n\n\xE2\x80\x94 a AAAAAAAAAAA=\n");
     assert_int_equal(parse(&arena, body, &what), OK);
     assert_int_equal(what.checkpoint.size, 0);
     assert_int_equal(what.checkpoint.root.bytes[0], 1);

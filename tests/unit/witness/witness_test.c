@@ -232,8 +232,7 @@ static uint64_t size_of(struct world *world, struct str note)
 {
     struct note parsed;
     struct checkpoint checkpoint;
-    assert_int_equal(
-        checkpoint_open(&world->arena, note, &world->witness->log, &parsed, &checkpoint, NULL), OK);
+    assert_int_equal(checkpoint_open(&world->arena, note, &world->witness->log, &parsed, &checkpoint, NULL), OK);
     return checkpoint.size;
 }
 
@@ -248,8 +247,7 @@ static void assert_cosigned_by(struct world *world, unsigned count, bool enough)
     assert_int_equal(size_of(world, buf_view(&newest)), house_state(world->house).size);
     assert_int_equal(note_parse(&world->arena, buf_view(&newest), &note, NULL), OK);
     for (size_t i = 0; i < world->witness->peer_count; i++)
-        signatures +=
-            cosignature_check(&note, &world->witness->peers[i].party->verifier, &time) == NOTE_SIGNED;
+        signatures += cosignature_check(&note, &world->witness->peers[i].party->verifier, &time) == NOTE_SIGNED;
     assert_int_equal(signatures, count);
     assert_int_equal(note.count, 1 + count);
     bool accepted = witness_cosigned(world->witness, &cosigned) && str_eq(buf_view(&cosigned), buf_view(&newest));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef CAIRN_WITNESS_MODULE_H
-#define CAIRN_WITNESS_MODULE_H
+#ifndef CAIRN_WITNESS_HANDLERS_H
+#define CAIRN_WITNESS_HANDLERS_H
 
 #include "module.h"
 
