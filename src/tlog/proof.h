@@ -7,7 +7,6 @@
 /* Proof files, ".tlog-proof" (provenance 1.9): all that is needed to check without a network that an entry is in a log.
  */
 #define PROOF_MOST (1024 * 1024)
-#define PROOF_HASHES_MOST 63
 
 struct proof {
     struct str extra; /* what goes with the entry, often the entry itself; absent for none. Nothing vouches for it! */
