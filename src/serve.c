@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "serve.h"
+#include "attest/hub_key.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -133,7 +134,8 @@ static struct str origin_of(struct arena *arena, struct str url)
 static enum status open_record(const char *dir, struct hub *hub, struct error *err)
 {
     auto_arena struct arena arena = {0};
-    return record_start(dir, origin_of(&arena, hub->public_url), "/proc/self/exe", hub->db, &hub->record, err);
+    TRY(record_start(dir, origin_of(&arena, hub->public_url), "/proc/self/exe", hub->db, &hub->record, err));
+    return hub_key_open(dir, hub->db, &hub->hub_key, err);
 }
 
 static enum status open_hub(const char *dir, struct hub *hub, int *lock, struct error *err)
@@ -242,6 +244,7 @@ int serve_main(int argc, char **argv)
         status = run(&hub, listen, &err);
     if (status != OK)
         fprintf(stderr, "cairn serve: %s\n", err.message);
+    hub_key_close(hub.hub_key);
     record_stop(hub.record);
     if (hub.store)
         store_close(hub.store);
