@@ -22,6 +22,7 @@ struct hub {
     struct store *store;
     struct record *record;
     struct hub_key *hub_key;
+    struct str certificate_anchors; /* PEM of those who may vouch for signers; absent for none */
     struct str public_url;      /* without trailing slash; absent: taken from each request's Host */
     uint8_t signing_secret[32]; /* of upload addresses */
     bool xet;                   /* tell clients of Xet; its addresses are there in any case */
