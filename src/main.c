@@ -3,6 +3,7 @@
 #include "care.h"
 #include "du.h"
 #include "gc.h"
+#include "ledger/signer.h"
 #include "routes.h"
 #include "scan/worker.h"
 #include "serve.h"
@@ -27,6 +28,7 @@ static const struct {
 } commands[] = {
     {"serve", serve_main}, {"admin", admin_main},   {"fsck", fsck_main},     {"backup", backup_main}, {"gc", gc_main},
     {"du", du_main},       {"routes", routes_main}, {"worker", worker_main}, /* started by the server, in a sandbox */
+    {"signer", signer_main}, /* started by the server; it alone has the key of the log */
 };
 
 int main(int argc, char **argv)

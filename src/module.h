@@ -11,6 +11,7 @@
  * A part of the house shows one face, a struct module in its module.c: the tables below. modules.c lists the faces.
  */
 
+struct record;
 struct store;
 struct request;
 
@@ -18,6 +19,7 @@ struct request;
 struct hub {
     struct db *db;
     struct store *store;
+    struct record *record;
     struct str public_url;      /* without trailing slash; absent: taken from each request's Host */
     uint8_t signing_secret[32]; /* of upload addresses */
     bool xet;                   /* tell clients of Xet; its addresses are there in any case */
@@ -33,11 +35,10 @@ typedef enum status route_handler(struct request *rq, struct error *err);
  *   {api}      models|datasets|spaces and a repo's ns/name: fills rq->repo (one-segment names are repos that are not
  * there) {web}      nothing|datasets|spaces and ns/name: the same for web addresses; ".git" behind the name is taken
  * off where the next segment asks for it by being written {web}.git {kind}     models|datasets|spaces, as a parameter
- *   {rev}      a revision: one segment, decoded after splitting, or refs/pr/N and refs/convert/X unescaped; text right behind
- *              it, as in {rev}.sig, is taken off the end
+ *   {rev}      a revision: one segment, decoded after splitting, or refs/pr/N and refs/convert/X unescaped
  *   {name}     any one segment, decoded
  *   {path*}    the rest, decoded after splitting; may be empty
- * Parameters are numbered in their order. A request for a repo by an old name is answered 307 to the new one.
+ * Text right behind {rev} or {name}, as in {rev}.tlog-proof, is taken off the end. Parameters are numbered in their order. A request for a repo by an old name is answered 307 to the new one.
  */
 struct route {
     enum http_method method; /* HTTP_GET routes also answer HEAD */

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "hub/hub.h"
 #include "module.h"
+#include "record/record.h"
 #include "store/store.h"
 #include "xet/xet.h"
 #include <stdio.h>
@@ -11,13 +12,15 @@
  * The house, from the ground up. A part is what its module.c declares: tables in the database, kinds of event, routes,
  * jobs. Read this list first, then the part you came for.
  */
-extern const struct module event_module, identity_module, store_module, repo_module;
+extern const struct module event_module, identity_module, store_module, prov_module, repo_module;
 
 const struct module *const modules[] = {
     &event_module,    /* the spine: what happened, in order */
     &identity_module, /* people, organisations, keys */
     &store_module,    /* large files, by content */
     &repo_module,     /* names, git objects, refs */
+    &prov_module,     /* from events to the leaves of the log */
+    &record_module,   /* the log, and what it says of a repo */
     &hub_module,      /* the Hub protocol */
     &xet_module,      /* the storage behind it, for clients that speak Xet */
     NULL,

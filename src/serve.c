@@ -7,6 +7,7 @@
 #include "module.h"
 #include "modules.h"
 #include "options.h"
+#include "record/record.h"
 #include "router/dispatch.h"
 #include "store/store.h"
 #include <errno.h>
@@ -120,6 +121,21 @@ static enum status load_secret(const char *dir, uint8_t secret[32], struct error
     return file_write_durable(path, (struct str){(const char *)secret, 32}, 0600, err);
 }
 
+/* "models.example.org/log" for https://models.example.org/: a log is called by where it is found, without the scheme. */
+static struct str origin_of(struct arena *arena, struct str url)
+{
+    struct str scheme;
+    if (!str_given(url) || !str_cut(&url, '/', &scheme) || url.len < 2)
+        return (struct str){0};
+    return arena_printf(arena, "%.*s/log", STR_ARG(str_from(url, 1)));
+}
+
+static enum status open_record(const char *dir, struct hub *hub, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    return record_open(dir, origin_of(&arena, hub->public_url), "/proc/self/exe", hub->db, &hub->record, err);
+}
+
 static enum status open_hub(const char *dir, struct hub *hub, int *lock, struct error *err)
 {
     char path[4096];
@@ -128,7 +144,8 @@ static enum status open_hub(const char *dir, struct hub *hub, int *lock, struct 
     TRY(load_secret(dir, hub->signing_secret, err));
     if ((size_t)snprintf(path, sizeof path, "%s/store", dir) >= sizeof path)
         return fail(err, INVALID, NULL, "The name of the data folder is too long");
-    return store_open(hub->db, path, &hub->store, err);
+    TRY(store_open(hub->db, path, &hub->store, err));
+    return open_record(dir, hub, err);
 }
 
 /* Running. */
@@ -225,6 +242,7 @@ int serve_main(int argc, char **argv)
         status = run(&hub, listen, &err);
     if (status != OK)
         fprintf(stderr, "cairn serve: %s\n", err.message);
+    record_close(hub.record);
     if (hub.store)
         store_close(hub.store);
     if (hub.db)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "prov/chain.h"
+#include "base/text.h"
 #include "prov/compose.h"
+#include "prov/find.h"
 #include "prov/run.h"
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -32,6 +34,8 @@ static const char create_sql[] = "CREATE TABLE repo_log ("
                                  "  kind BIGINT NOT NULL,"
                                  "  idx BIGINT NOT NULL REFERENCES leaf (idx),"
                                  "  PRIMARY KEY (repo_id, commit_oid, kind)) WITHOUT ROWID;"
+
+                                 "CREATE INDEX revision_leaf_moved ON revision_leaf (idx) WHERE kind = 1;"
 
                                  "CREATE TABLE orphan ("
                                  "  idx INTEGER PRIMARY KEY REFERENCES leaf (idx),"
@@ -149,6 +153,35 @@ static enum status note_heads(struct run *run, const struct composition *item, s
     return stmt_run(add, err);
 }
 
+/* Which commit the leaf is about, as hex; absent for none. */
+static struct str revision_of(const struct leaf *leaf, enum revision_leaf *kind)
+{
+    *kind = str_eq(leaf->type, STR("manifest")) ? REVISION_MANIFEST : REVISION_MOVED;
+    if (str_eq(leaf->type, STR("commit")))
+        return leaf_get(leaf, "new").text;
+    bool names_one = *kind == REVISION_MANIFEST || str_eq(leaf->type, STR("repo"));
+    return names_one && leaf->subject_count ? leaf->subjects[0].digest : (struct str){0};
+}
+
+static const char revision_sql[] = "INSERT INTO revision_leaf (repo_id, commit_oid, kind, idx) VALUES (?, ?, ?, ?) "
+                                   "ON CONFLICT (repo_id, commit_oid, kind) DO UPDATE SET idx = excluded.idx";
+
+static enum status note_revision(struct run *run, const struct composition *item, struct error *err)
+{
+    auto_stmt struct stmt *note = NULL;
+    enum revision_leaf kind;
+    uint8_t commit[SHA1_SIZE];
+    struct str revision = revision_of(&item->leaf, &kind);
+    if (!str_given(revision) || !hex_decode(revision, commit, sizeof commit))
+        return OK;
+    TRY(db_prepare(run->tx, revision_sql, &note, err));
+    stmt_bind_int(note, 1, item->repo_id);
+    stmt_bind_blob(note, 2, commit, sizeof commit);
+    stmt_bind_int(note, 3, kind);
+    stmt_bind_int(note, 4, (int64_t)run->known - 1);
+    return stmt_run(note, err);
+}
+
 static enum status push_event(struct run *run, struct batch *batch, struct composition *item,
                               const struct person people[2], struct error *err)
 {
@@ -159,6 +192,7 @@ static enum status push_event(struct run *run, struct batch *batch, struct compo
     }
     compose_private(item, &batch->arena, people[0].key, people[1].key);
     TRY(run_push(run, &item->leaf, row, item->event_id, err));
+    TRY(note_revision(run, item, err));
     return str_eq(item->leaf.type, STR("repo-heads")) ? note_heads(run, item, err) : OK;
 }
 

@@ -20,6 +20,7 @@ struct git_row {
     enum git_kind kind;
     bool deflated; /* bytes are a zlib stream */
     bool is_lfs;   /* a blob that is a pointer; sha256 and lfs_size say to what */
+    bool has_sha256; /* of a blob: its own, or what it points to; older rows of plain ones lack it */
     int64_t size;  /* of the object, inflated */
     int64_t lfs_size;
     uint8_t sha256[SHA256_SIZE];

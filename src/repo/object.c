@@ -130,6 +130,9 @@ enum status git_set_add(struct git_set *set, enum git_kind kind, struct str cont
     *slot = (uint32_t)set->count;
     *row = (struct git_row){.oid = *oid, .kind = kind, .size = (int64_t)content.len};
     row->is_lfs = kind == GIT_BLOB && pointer_parse(content, row->sha256, &row->lfs_size);
+    row->has_sha256 = kind == GIT_BLOB;
+    if (row->has_sha256 && !row->is_lfs)
+        sha256(content, row->sha256);
     auto_buf struct buf deflated = {0};
     row->deflated = deflate_into(content, &deflated);
     row->bytes = arena_copy(&set->arena, row->deflated ? buf_view(&deflated) : content);
@@ -140,8 +143,8 @@ enum status git_set_add(struct git_set *set, enum git_kind kind, struct str cont
 /* Rows. */
 
 static const char insert_sql[] =
-    "INSERT INTO git_object (repo_id, oid, kind, size, lfs_sha256, lfs_size, encoding, bytes) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (repo_id, oid) DO NOTHING";
+    "INSERT INTO git_object (repo_id, oid, kind, size, lfs_sha256, lfs_size, sha256, encoding, bytes) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (repo_id, oid) DO NOTHING";
 
 enum status git_set_store(const struct git_set *set, struct db_conn *tx, int64_t repo_id, struct error *err)
 {
@@ -160,8 +163,12 @@ enum status git_set_store(const struct git_set *set, struct db_conn *tx, int64_t
             stmt_bind_null(insert, 5);
             stmt_bind_null(insert, 6);
         }
-        stmt_bind_int(insert, 7, row->deflated);
-        stmt_bind_blob(insert, 8, row->bytes.data, row->bytes.len);
+        if (row->has_sha256 && !row->is_lfs)
+            stmt_bind_blob(insert, 7, row->sha256, sizeof row->sha256);
+        else
+            stmt_bind_null(insert, 7);
+        stmt_bind_int(insert, 8, row->deflated);
+        stmt_bind_blob(insert, 9, row->bytes.data, row->bytes.len);
         TRY(stmt_run(insert, err));
     }
     return OK;
@@ -204,7 +211,7 @@ enum status git_read(const struct git_source *from, struct arena *arena, enum gi
     return missing(from, kind, oid, err);
 }
 
-static const char blob_sql[] = "SELECT kind, size, lfs_size, lfs_sha256 FROM git_object WHERE repo_id = ? AND oid = ?";
+static const char blob_sql[] = "SELECT kind, size, lfs_size, coalesce(lfs_sha256, sha256) FROM git_object WHERE repo_id = ? AND oid = ?";
 
 enum status git_blob_row(const struct git_source *from, const struct oid *oid, struct git_row *out, struct error *err)
 {
@@ -223,10 +230,10 @@ enum status git_blob_row(const struct git_source *from, const struct oid *oid, s
     }
     *out = (struct git_row){.oid = *oid, .kind = GIT_BLOB, .size = stmt_int(read, 1)};
     struct str sha256 = stmt_str(read, 3);
-    out->is_lfs = sha256.len == SHA256_SIZE;
-    if (out->is_lfs) {
-        out->lfs_size = stmt_int(read, 2);
+    out->is_lfs = !stmt_is_null(read, 2);
+    out->lfs_size = out->is_lfs ? stmt_int(read, 2) : 0;
+    out->has_sha256 = sha256.len == SHA256_SIZE;
+    if (out->has_sha256)
         memcpy(out->sha256, sha256.data, SHA256_SIZE);
-    }
     return stmt_end(read, err);
 }

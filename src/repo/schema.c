@@ -78,7 +78,26 @@ static const char create_sql[] = "CREATE TABLE repo_serial (last BIGINT NOT NULL
 
 static const char xet_sql[] = "ALTER TABLE repo ADD COLUMN xet_enabled BIGINT NOT NULL DEFAULT 1;";
 
-const struct migration_set repo_migrations = {"repo", (const char *const[]){create_sql, xet_sql, NULL}};
+/* The SHA-256 of plain files, before the bytes for the reason above. */
+static const char sha256_sql[] =
+    "CREATE TABLE git_object_next ("
+    "  id INTEGER PRIMARY KEY,"
+    "  repo_id BIGINT NOT NULL REFERENCES repo (id),"
+    "  oid BLOB NOT NULL,"
+    "  kind BIGINT NOT NULL,"
+    "  size BIGINT NOT NULL,"
+    "  lfs_sha256 BLOB,"
+    "  lfs_size BIGINT,"
+    "  sha256 BLOB,"
+    "  encoding BIGINT NOT NULL,"
+    "  bytes BLOB NOT NULL,"
+    "  UNIQUE (repo_id, oid));"
+    "INSERT INTO git_object_next (id, repo_id, oid, kind, size, lfs_sha256, lfs_size, encoding, bytes)"
+    " SELECT id, repo_id, oid, kind, size, lfs_sha256, lfs_size, encoding, bytes FROM git_object;"
+    "DROP TABLE git_object;"
+    "ALTER TABLE git_object_next RENAME TO git_object;";
+
+const struct migration_set repo_migrations = {"repo", (const char *const[]){create_sql, xet_sql, sha256_sql, NULL}};
 
 const struct event_kind repo_events[] = {
     [EVENT_CREATE] = {"repo.create", 1},    [EVENT_DELETE] = {"repo.delete", 1},

@@ -17,10 +17,9 @@ static enum status fill_entry(const struct git_source *from, const struct tree_i
         TRY(git_blob_row(from, &item->oid, &row, err));
         out->is_lfs = row.is_lfs;
         out->size = row.is_lfs ? row.lfs_size : row.size;
-        if (row.is_lfs) {
-            out->pointer_size = row.size;
-            memcpy(out->sha256, row.sha256, sizeof out->sha256);
-        }
+        out->pointer_size = row.is_lfs ? row.size : 0;
+        out->has_sha256 = row.has_sha256;
+        memcpy(out->sha256, row.sha256, sizeof out->sha256);
     }
     return line ? lineage_last(line, path, &out->last_commit, err) : OK;
 }
@@ -156,6 +155,19 @@ enum status entry_list(struct db_conn *conn, struct arena *arena, int64_t repo_i
     TRY(commit_hold(conn, repo_id, commit, &hold, &root, err));
     struct lineage *line = how->last_commit ? lineage_new(conn, arena, repo_id, commit) : NULL;
     return list_entries(&from, arena, &root, folder, how, line, out, count, more, err);
+}
+
+enum status entry_sha256(struct db_conn *conn, int64_t repo_id, const struct entry *entry, uint8_t out[SHA256_SIZE],
+                         struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    struct str bytes;
+    memcpy(out, entry->sha256, SHA256_SIZE);
+    if (entry->has_sha256)
+        return OK;
+    TRY(blob_read(conn, &arena, repo_id, &entry->oid, &bytes, err));
+    sha256(bytes, out);
+    return OK;
 }
 
 enum status blob_read(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *blob,

@@ -22,7 +22,8 @@ struct entry {
     struct oid oid; /* of the git blob (for a large file: of its pointer) or tree */
     int64_t size;   /* of the file itself, large or not; 0 for a folder */
     bool is_lfs;    /* the blob is a git-lfs pointer (by content, never by .gitattributes: hub-protocol trap 15) */
-    uint8_t sha256[SHA256_SIZE]; /* of a large file */
+    bool has_sha256;
+    uint8_t sha256[SHA256_SIZE]; /* of the file's bytes, of a large file always; entry_sha256() for all */
     int64_t pointer_size;
     const struct commit
         *last_commit; /* newest commit that changed this path or something below it; NULL when not asked for */
@@ -52,6 +53,10 @@ struct listing {
 enum status entry_list(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
                        struct str folder, const struct listing *how, struct entry **out, size_t *count, bool *more,
                        struct error *err);
+
+/* The SHA-256 of a file's bytes; of a small one that was stored before they were kept, it is computed. */
+enum status entry_sha256(struct db_conn *conn, int64_t repo_id, const struct entry *entry, uint8_t out[SHA256_SIZE],
+                         struct error *err);
 
 /* A blob's bytes, in arena. */
 enum status blob_read(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *blob,

@@ -83,12 +83,12 @@ static bool match_api(struct cursor *c, bool one_segment, struct pattern_match *
            next_repo(c, one_segment, STR(""), m);
 }
 
-/* What stands behind a revision in its segment; a name that is nothing else is none. */
-static bool strip(struct str *revision, struct str suffix)
+/* Takes off what stands behind a parameter in its segment; one that is nothing else does not fit. */
+static bool strip(struct str *param, struct str suffix)
 {
-    bool fits = revision->len > suffix.len && str_ends(*revision, suffix);
+    bool fits = param->len > suffix.len && str_ends(*param, suffix);
     if (fits)
-        revision->len -= suffix.len;
+        param->len -= suffix.len;
     return fits;
 }
 
@@ -103,14 +103,17 @@ static bool match_segment(struct cursor *c, struct str want, bool one_segment, s
         return next_raw(c, &got) && str_eq(got, want);
     }
     struct str *param = &m->params[(*params)++];
-    if (str_starts(want, STR("{rev}")))
-        return next_revision(c, param) && strip(param, str_from(want, 5));
+    size_t end = (size_t)((const char *)memchr(want.data, '}', want.len) - want.data) + 1;
+    struct str suffix = str_from(want, end);
+    want.len = end;
+    if (str_eq(want, STR("{rev}")))
+        return next_revision(c, param) && strip(param, suffix);
     if (str_eq(want, STR("{path*}"))) {
         *param = str_from(c->path, c->at);
         c->at = c->path.len + 1;
         return true;
     }
-    if (!next_filled(c, param))
+    if (!next_filled(c, param) || !strip(param, suffix))
         return false;
     enum repo_kind kind;
     return !str_eq(want, STR("{kind}")) || (str_ends(*param, STR("s")) && repo_kind_parse(*param, &kind));

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The log itself, for monitors, witnesses and mirrors: C2SP tlog-tiles (provenance 1.5). Anybody may read it. */
+#include "record/internal.h"
+#include "tlog/tile.h"
+
+#define PLAIN STR("text/plain; charset=utf-8")
+
+/* A page of any site may verify in the browser: there is nothing here that is not public. */
+static void reply_public(struct request *rq, const char *caching)
+{
+    reply_header(rq->http, "Access-Control-Allow-Origin", "*");
+    reply_header(rq->http, "Cache-Control", "%s", caching);
+    reply_header(rq->http, "X-Content-Type-Options", "nosniff");
+}
+
+/* GET /log/checkpoint */
+enum status log_checkpoint(struct request *rq, struct error *err)
+{
+    (void)err;
+    auto_buf struct buf note = {0};
+    ledger_checkpoint(rq->hub->record->ledger, &note);
+    reply_public(rq, "no-cache");
+    reply_buf(rq->http, 200, PLAIN, &note);
+    return OK;
+}
+
+/* GET /log/vkey: the line of the log's public key. Whoever trusts it had better have it from elsewhere too. */
+enum status log_vkey(struct request *rq, struct error *err)
+{
+    (void)err;
+    reply_public(rq, "max-age=300");
+    reply_bytes(rq->http, 200, PLAIN,
+                arena_printf(rq->arena, "%.*s\n", STR_ARG(ledger_vkey(rq->hub->record->ledger))));
+    return OK;
+}
+
+/* GET /log/tile/{path*}: hash tiles and bundles of entries. They never change, so they may be kept for good. */
+enum status log_tile(struct request *rq, struct error *err)
+{
+    auto_buf struct buf bytes = {0};
+    struct tile tile;
+    struct str path = arena_printf(rq->arena, "tile/%.*s", STR_ARG(rq->params[0]));
+    if (!tile_path_parse(path, &tile))
+        return fail(err, NOT_FOUND, NULL, "This is not the path of a tile (see c2sp.org/tlog-tiles).");
+    struct ledger *ledger = rq->hub->record->ledger;
+    if (tile.level == TILE_ENTRIES)
+        TRY(ledger_bundle(ledger, tile.number, tile.width, &bytes, err));
+    else
+        TRY(ledger_tile(ledger, tile.level, tile.number, tile.width, &bytes, err));
+    reply_public(rq, "public, max-age=31536000, immutable");
+    reply_buf(rq->http, 200, STR("application/octet-stream"), &bytes);
+    return OK;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Manifests: what a commit holds, by SHA-256 (provenance 2.3, 3.2). The leaf of the commit itself comes before anybody
+ * sees it and binds its content by git's ids; the manifest follows in the background, since it costs a look at every
+ * file of the commit, and a commit must not wait for files that it did not touch.
+ */
+#include "base/json.h"
+#include "base/text.h"
+#include "oms/manifest.h"
+#include "record/internal.h"
+#include "repo/tree.h"
+
+#define FILES_MOST 1000000
+
+static enum status to_manifest_file(struct db_conn *conn, int64_t repo_id, const struct entry *entry,
+                                    struct manifest_file *out, struct error *err)
+{
+    out->name = entry->path;
+    out->size = entry->size;
+    return entry_sha256(conn, repo_id, entry, out->sha256, err);
+}
+
+enum status manifest_files(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
+                           struct manifest *out, struct error *err)
+{
+    struct listing how = {.recursive = true, .limit = FILES_MOST};
+    struct manifest_rules rules;
+    struct entry *entries;
+    size_t count, files = 0;
+    bool more;
+    TRY(entry_list(conn, arena, repo_id, commit, STR(""), &how, &entries, &count, &more, err));
+    if (more)
+        return fail(err, TOO_LARGE, NULL, "A revision of more than %d files gets no manifest.", FILES_MOST);
+    struct manifest_file *list = arena_array(arena, count, sizeof *list);
+    for (size_t i = 0; i < count; i++)
+        if (!entries[i].is_folder)
+            TRY(to_manifest_file(conn, repo_id, &entries[i], &list[files++], err));
+    TRY(manifest_rules_make(arena, NULL, 0, &rules, err));
+    return manifest_make(arena, list, files, &rules, out, err);
+}
+
+/* The event. */
+
+const struct event_kind record_events[] = {{"manifest", 1}, {0}};
+
+struct saying {
+    int64_t repo_id;
+    const struct oid *commit;
+    const struct manifest *manifest;
+};
+
+static enum status say(struct db_conn *tx, void *context, struct error *err)
+{
+    const struct saying *saying = context;
+    const struct manifest *manifest = saying->manifest;
+    auto_arena struct arena arena = {0};
+    auto_buf struct buf body = {0};
+    bool done;
+    uint64_t index;
+    TRY(prov_revision_leaf(tx, saying->repo_id, saying->commit->bytes, REVISION_MANIFEST, &index, &done, err));
+    if (done)
+        return OK;
+    struct json_writer w = jw_to(&body);
+    jw_object(&w);
+    jw_key_str(&w, "commit", oid_hex(&arena, saying->commit));
+    jw_key_int(&w, "files", (int64_t)manifest->count);
+    jw_key_int(&w, "bytes", manifest->bytes);
+    jw_key_str(&w, "dirHash1", hex_encode(&arena, manifest->dir_hash, SHA256_SIZE));
+    jw_key_str(&w, "omsRoot", hex_encode(&arena, manifest->root, SHA256_SIZE));
+    if (memcmp(manifest->root, manifest->tool_root, SHA256_SIZE) != 0)
+        jw_key_str(&w, "omsRootAlt", hex_encode(&arena, manifest->tool_root, SHA256_SIZE));
+    jw_end(&w);
+    struct event event = {.kind = &record_events[0], .repo_id = saying->repo_id, .body = buf_view(&body)};
+    return event_append(tx, &event, err);
+}
+
+enum status record_manifest(struct hub *hub, const struct repo *repo, const struct oid *commit, uint64_t *index,
+                            struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    auto_conn struct db_conn *conn = NULL;
+    struct manifest manifest;
+    bool found;
+    TRY(db_reader(hub->db, &conn, err));
+    TRY(prov_revision_leaf(conn, repo->id, commit->bytes, REVISION_MANIFEST, index, &found, err));
+    if (found)
+        return OK;
+    TRY(db_snapshot(conn, err));
+    TRY(manifest_files(conn, &arena, repo->id, commit, &manifest, err));
+    db_release(&conn);
+    struct saying saying = {repo->id, commit, &manifest};
+    TRY(db_write(hub->db, say, &saying, err));
+    TRY(db_reader(hub->db, &conn, err));
+    TRY(prov_revision_leaf(conn, repo->id, commit->bytes, REVISION_MANIFEST, index, &found, err));
+    return found ? OK : fail(err, UNAVAILABLE, NULL, "The revision's manifest is not logged yet. Try again in a moment.");
+}
+
+enum status record_revision_leaf(struct db_conn *conn, int64_t repo_id, const struct oid *commit, uint64_t *index,
+                                 bool *found, struct error *err)
+{
+    TRY(prov_revision_leaf(conn, repo_id, commit->bytes, REVISION_MANIFEST, index, found, err));
+    return *found ? OK : prov_revision_leaf(conn, repo_id, commit->bytes, REVISION_MOVED, index, found, err);
+}
+
+/* The job: commits that refs moved to since it looked last. Those that no ref names any more get theirs when somebody asks. */
+
+static const char moved_sql[] =
+    "SELECT m.idx, m.repo_id, m.commit_oid, EXISTS (SELECT 1 FROM ref WHERE ref.repo_id = m.repo_id AND ref.commit_oid = "
+    "m.commit_oid) FROM revision_leaf m WHERE m.kind = 1 AND m.idx >= ? ORDER BY m.idx LIMIT 1";
+
+struct moved {
+    uint64_t index;
+    int64_t repo_id;
+    struct oid commit;
+    bool current;
+};
+
+static enum status next_moved(struct db *db, uint64_t from, struct moved *out, bool *found, struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    auto_stmt struct stmt *next = NULL;
+    TRY(db_reader(db, &conn, err));
+    TRY(db_prepare(conn, moved_sql, &next, err));
+    stmt_bind_int(next, 1, (int64_t)from);
+    *found = stmt_next(next);
+    if (*found) {
+        out->index = (uint64_t)stmt_int(next, 0);
+        out->repo_id = stmt_int(next, 1);
+        memcpy(out->commit.bytes, stmt_str(next, 2).data, SHA1_SIZE);
+        out->current = stmt_int(next, 3) != 0;
+    }
+    return stmt_end(next, err);
+}
+
+enum status manifest_job(struct hub *hub, struct error *err)
+{
+    struct moved moved;
+    uint64_t index;
+    bool found;
+    for (;;) {
+        TRY(next_moved(hub->db, hub->record->manifests_from, &moved, &found, err));
+        if (!found)
+            return OK;
+        struct repo repo = {.id = moved.repo_id};
+        struct error why = {0};
+        enum status status = moved.current ? record_manifest(hub, &repo, &moved.commit, &index, &why) : OK;
+        /* Names that a manifest cannot have, nothing in it, gone meanwhile: no manifest then, and the commit's own leaf stands. */
+        bool never = status == UNPROCESSABLE || status == TOO_LARGE || status == NOT_FOUND;
+        if (status != OK && !never)
+            return fail(err, status, why.code, "%s", why.message);
+        hub->record->manifests_from = moved.index + 1;
+    }
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/time.h"
+#include "record/internal.h"
+
+static const struct route routes[] = {
+    {HTTP_GET, "/log/checkpoint", ACT_PUBLIC, log_checkpoint},
+    {HTTP_GET, "/log/vkey", ACT_PUBLIC, log_vkey},
+    {HTTP_GET, "/log/tile/{path*}", ACT_PUBLIC, log_tile},
+
+    {HTTP_GET, "/api/{api}/provenance", ACT_SEE, history_get},
+    {HTTP_GET, "/api/{api}/provenance/head", ACT_SEE, head_get},
+    {HTTP_GET, "/api/{api}/provenance/{rev}.tlog-proof", ACT_SEE, proof_get},
+    {HTTP_GET, "/api/{api}/provenance/leaf/{name}.tlog-proof", ACT_SEE, leaf_proof_get},
+    {0},
+};
+
+static enum status log_heads(struct hub *hub, struct error *err)
+{
+    bool logged;
+    return prov_heads_log(hub->db, now_us(), &logged, err);
+}
+
+/* Commands beside the server write without the log. */
+static enum status catch_up(struct hub *hub, struct error *err)
+{
+    return record_catch_up(hub->record, err);
+}
+
+static const struct job jobs[] = {
+    {"manifests", 1, manifest_job}, {"heads of the log", 5, log_heads}, {"catching up", 10, catch_up}, {0}};
+
+const struct module record_module = {
+    .name = "record", .events = record_events, .routes = routes, .jobs = jobs};

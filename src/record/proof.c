@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Proof files: all that is needed to check without a network that something is in the log (provenance 1.9). */
+#include "base/text.h"
+#include "leaf/extra.h"
+#include "record/internal.h"
+#include "tlog/proof.h"
+#include "tlog/text.h"
+
+#define FILES_TEXT_MOST (600 * 1024) /* of the list of files, so that the file stays under PROOF_MOST in base64 */
+
+enum status proof_of(struct hub *hub, struct arena *arena, uint64_t index, struct str extra, struct buf *out,
+                     struct error *err)
+{
+    struct ledger *ledger = hub->record->ledger;
+    auto_buf struct buf note = {0}, path = {0};
+    struct ledger_state state;
+    struct proof proof = {.extra = extra, .index = index};
+    struct checkpoint checkpoint;
+    struct note parsed;
+    /* The note and the size that its proof is for must be of one state. */
+    ledger_checkpoint(ledger, &note);
+    TRY(note_parse(arena, buf_view(&note), &parsed, err));
+    TRY(checkpoint_parse(parsed.text, &checkpoint, err));
+    state.size = checkpoint.size;
+    TRY(ledger_inclusion(ledger, index, state.size, &path, err));
+    proof.checkpoint = buf_view(&note);
+    proof.path.count = path.len / SHA256_SIZE;
+    memcpy(proof.path.hashes, path.data, path.len);
+    return proof_write(out, &proof, err);
+}
+
+enum status logged_read(struct request *rq, const struct prov_entry *entry, struct logged *out, struct error *err)
+{
+    auto_buf struct buf bytes = {0};
+    struct record *record = rq->hub->record;
+    *out = (struct logged){.entry = *entry};
+    TRY(ledger_entry(record->ledger, entry->index, &bytes, err));
+    out->text = arena_copy(rq->arena, buf_view(&bytes));
+    TRY(leaf_parse(rq->arena, out->text, &out->leaf, err));
+    return prov_openings(record->persons, rq->arena, entry, &out->leaf, &out->openings, &out->opening_count, err);
+}
+
+/* The files of the commit, unless there are too many for a proof file: then the verifier can still tell whether all are
+ * right, only not which one is wrong. */
+static enum status add_files(struct request *rq, const struct oid *commit, struct extra *extra, struct error *err)
+{
+    struct manifest manifest;
+    size_t len = 0;
+    TRY(manifest_files(rq->db, rq->arena, rq->repo.id, commit, &manifest, err));
+    for (size_t i = 0; i < manifest.count; i++)
+        len += manifest.files[i].name.len + 120;
+    if (len > FILES_TEXT_MOST)
+        return OK;
+    extra->files = manifest.files;
+    extra->file_count = manifest.count;
+    return OK;
+}
+
+static enum status reply_proof(struct request *rq, uint64_t index, const struct oid *manifest_of, struct error *err)
+{
+    auto_buf struct buf extra_text = {0}, file = {0};
+    struct prov_entry entry;
+    struct logged logged;
+    TRY(request_read(rq, err));
+    TRY(prov_entry_at(rq->db, rq->arena, rq->repo.id, index, &entry, err));
+    TRY(logged_read(rq, &entry, &logged, err));
+    struct extra extra = {.leaf = logged.text, .openings = logged.openings, .opening_count = logged.opening_count};
+    if (manifest_of && str_eq(logged.leaf.type, STR("manifest")))
+        TRY(add_files(rq, manifest_of, &extra, err));
+    extra_write(rq->arena, &extra, &extra_text);
+    TRY(proof_of(rq->hub, rq->arena, index, buf_view(&extra_text), &file, err));
+    reply_header(rq->http, "Cache-Control", "no-cache");
+    reply_header(rq->http, "X-Prov-Index", "%llu", (unsigned long long)index);
+    reply_buf(rq->http, 200, STR("text/plain; charset=utf-8"), &file);
+    return OK;
+}
+
+/* GET /api/{api}/provenance/{rev}.tlog-proof: of what the revision holds, or where a manifest is not possible, of the
+ * commit itself. */
+enum status proof_get(struct request *rq, struct error *err)
+{
+    struct revision revision;
+    uint64_t index;
+    bool found = true;
+    TRY(revision_resolve(rq->db, rq->arena, rq->repo.id, rq->params[0], &revision, err));
+    request_done_reading(rq);
+    enum status status = record_manifest(rq->hub, &rq->repo, &revision.commit, &index, err);
+    if (status == UNPROCESSABLE || status == TOO_LARGE) {
+        TRY(request_read(rq, err));
+        TRY(record_revision_leaf(rq->db, rq->repo.id, &revision.commit, &index, &found, err));
+        if (!found)
+            return fail(err, NOT_FOUND, NULL, "No ref was moved to this commit since the log began, so it has no entry.");
+    } else
+        TRY(status);
+    return reply_proof(rq, index, &revision.commit, err);
+}
+
+/* GET /api/{api}/provenance/leaf/{name}.tlog-proof: of any entry about the repo, by its index. */
+enum status leaf_proof_get(struct request *rq, struct error *err)
+{
+    uint64_t index;
+    if (!tlog_decimal(rq->params[0], &index))
+        return fail(err, INVALID, NULL, "The index of an entry is a number.");
+    return reply_proof(rq, index, NULL, err);
+}

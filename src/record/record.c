@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "record/record.h"
+#include "base/file.h"
+#include "base/text.h"
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What prov_hook() asks of the ledger, on the writer's thread. */
+
+static enum status append(void *context, const struct str *entries, size_t count, uint64_t *first, struct error *err)
+{
+    struct record *record = context;
+    return ledger_append(record->ledger, entries, count, first, err);
+}
+
+static uint64_t size(void *context)
+{
+    struct record *record = context;
+    struct ledger_state state;
+    ledger_state(record->ledger, &state);
+    return state.size;
+}
+
+static enum status entry(void *context, uint64_t index, struct buf *out, struct error *err)
+{
+    struct record *record = context;
+    return ledger_entry(record->ledger, index, out, err);
+}
+
+/* Opening. */
+
+/* The name of the log that is there already: the part of its key's line before the '+'. */
+static bool known_origin(struct arena *arena, const char *folder, struct str *origin)
+{
+    char path[PATH_MAX];
+    auto_buf struct buf line = {0};
+    struct str rest;
+    snprintf(path, sizeof path, "%s/vkey", folder);
+    if (file_read_all(path, 4096, &line, NULL) != OK)
+        return false;
+    rest = arena_copy(arena, buf_view(&line));
+    return str_cut(&rest, '+', origin) && str_given(rest);
+}
+
+static struct str new_origin(struct arena *arena, struct str wanted)
+{
+    uint8_t name[8];
+    random_bytes(name, sizeof name);
+    return str_given(wanted) ? wanted : arena_printf(arena, "cairn-%.*s/log", STR_ARG(hex_encode(arena, name, sizeof name)));
+}
+
+static enum status open_all(struct record *record, const char *dir, struct str wanted, const char *program, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    char folder[PATH_MAX], persons[PATH_MAX];
+    struct str origin;
+    if ((size_t)snprintf(folder, sizeof folder, "%s/log", dir) >= sizeof folder - 64)
+        return fail(err, INVALID, NULL, "The name of the data folder is too long");
+    snprintf(persons, sizeof persons, "%s/persons.db", dir);
+    if (!known_origin(&arena, folder, &origin))
+        origin = new_origin(&arena, wanted);
+    TRY(ledger_open(folder, origin, program, &record->ledger, err));
+    return persons_open(persons, &record->persons, err);
+}
+
+/* Nothing to do by itself: before it is committed, prov_hook() takes over what was written without a log, by a command
+ * say, and leaves without a change. */
+static enum status no_change(struct db_conn *tx, void *context, struct error *err)
+{
+    (void)tx, (void)context, (void)err;
+    return OK;
+}
+
+enum status record_catch_up(struct record *record, struct error *err)
+{
+    return db_write(record->db, no_change, NULL, err);
+}
+
+enum status record_open(const char *dir, struct str origin, const char *program, struct db *db, struct record **out,
+                        struct error *err)
+{
+    struct record *record = calloc(1, sizeof *record);
+    if (!record)
+        abort();
+    record->db = db;
+    enum status status = open_all(record, dir, origin, program, err);
+    if (status == OK) {
+        record->prov = (struct prov){.ledger = {append, size, entry, record}, .persons = record->persons};
+        db_before_commit(db, prov_hook, &record->prov);
+        status = record_catch_up(record, err);
+    }
+    if (status != OK) {
+        record_close(record);
+        return status;
+    }
+    *out = record;
+    return OK;
+}
+
+void record_close(struct record *record)
+{
+    if (!record)
+        return;
+    db_before_commit(record->db, NULL, NULL);
+    if (record->persons)
+        persons_close(record->persons);
+    ledger_close(record->ledger);
+    free(record);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CAIRN_RECORD_RECORD_H
+#define CAIRN_RECORD_RECORD_H
+
+#include "ledger/ledger.h"
+#include "prov/find.h"
+#include "router/request.h"
+
+/*
+ * The record: what happens in the hub, in its transparency log, and how people get at it. Opens the ledger and what
+ * hangs on it, puts the leaves of each group of writes into it before they are committed (prov/chain.h), and serves
+ * the log (/log/…) and what it says of a repo (/api/…/provenance).
+ */
+extern const struct module record_module;
+
+struct record {
+    struct ledger *ledger;
+    struct persons *persons;
+    struct prov prov;
+    struct db *db;
+    uint64_t manifests_from; /* the job's own: leaves before this one have been looked at */
+};
+
+/*
+ * Opens the log in dir/log and the keys of people in dir/persons.db, and from then on every write to db is logged. origin
+ * is what a new log is called for all its life, such as "hub.example.org/log"; absent: a random name. A log that there is
+ * keeps its name. program is this program's own path, for the signer.
+ *
+ * Errors: those of ledger_open() and prov_hook(), so also when database and log do not belong together.
+ */
+enum status record_open(const char *dir, struct str origin, const char *program, struct db *db, struct record **out,
+                        struct error *err);
+void record_close(struct record *record); /* no write comes any more */
+
+/* The manifest of a commit is logged when it is not yet; *index is its leaf. The caller may read the repo. */
+enum status record_manifest(struct hub *hub, const struct repo *repo, const struct oid *commit, uint64_t *index, struct error *err);
+
+/* The newest leaf about a commit of a repo that the caller may read, its manifest's before the ref's. */
+enum status record_revision_leaf(struct db_conn *conn, int64_t repo_id, const struct oid *commit, uint64_t *index,
+                                 bool *found, struct error *err);
+
+#endif
