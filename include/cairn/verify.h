@@ -68,12 +68,11 @@ int cairn_verify_set(struct cairn_verify *verify, const char *name, const char *
 void cairn_verify_on_progress(struct cairn_verify *verify, void (*progress)(void *context, const char *line),
                               void *context);
 
-/* The order is that of gravity: what failed outweighs what could not be checked. They are the exit statuses of the
- * command cairn verify. */
+/* The exit statuses of the command cairn verify. When several apply: failed before misused before unable. */
 enum cairn_verdict {
     CAIRN_VERIFIED = 0, /* everything that was named was checked, and is right */
     CAIRN_FAILED = 1,   /* a check failed */
-    CAIRN_MISUSED = 2,  /* the settings do not fit together, or leave nothing to check; nothing was done */
+    CAIRN_MISUSED = 2,  /* the settings do not fit together, leave nothing to check, or name a key that is none */
     CAIRN_UNABLE = 3,   /* a check could not be made: a file cannot be read, a hub does not answer */
 };
 

@@ -49,10 +49,10 @@ bool found_error(struct report *report, const char *check, const struct error *e
 
 enum cairn_verdict report_verdict(const struct report *report)
 {
-    if (report->counts[MISUSED])
-        return CAIRN_MISUSED;
     if (report->counts[FAILED])
         return CAIRN_FAILED;
+    if (report->counts[MISUSED])
+        return CAIRN_MISUSED;
     return report->counts[UNABLE] || !report->counts[PASSED] ? CAIRN_UNABLE : CAIRN_VERIFIED;
 }
 
