@@ -133,7 +133,7 @@ static struct str origin_of(struct arena *arena, struct str url)
 static enum status open_record(const char *dir, struct hub *hub, struct error *err)
 {
     auto_arena struct arena arena = {0};
-    return record_open(dir, origin_of(&arena, hub->public_url), "/proc/self/exe", hub->db, &hub->record, err);
+    return record_start(dir, origin_of(&arena, hub->public_url), "/proc/self/exe", hub->db, &hub->record, err);
 }
 
 static enum status open_hub(const char *dir, struct hub *hub, int *lock, struct error *err)
@@ -242,7 +242,7 @@ int serve_main(int argc, char **argv)
         status = run(&hub, listen, &err);
     if (status != OK)
         fprintf(stderr, "cairn serve: %s\n", err.message);
-    record_close(hub.record);
+    record_stop(hub.record);
     if (hub.store)
         store_close(hub.store);
     if (hub.db)

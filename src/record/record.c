@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "record/record.h"
+#include "record/internal.h"
 #include "base/file.h"
 #include "base/text.h"
 #include <limits.h>
@@ -33,7 +33,7 @@ static enum status entry(void *context, uint64_t index, struct buf *out, struct 
 /* The name of the log that is there already: the part of its key's line before the '+'. */
 static bool known_origin(struct arena *arena, const char *folder, struct str *origin)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX + 8];
     auto_buf struct buf line = {0};
     struct str rest;
     snprintf(path, sizeof path, "%s/vkey", folder);
@@ -77,7 +77,7 @@ enum status record_catch_up(struct record *record, struct error *err)
     return db_write(record->db, no_change, NULL, err);
 }
 
-enum status record_open(const char *dir, struct str origin, const char *program, struct db *db, struct record **out,
+enum status record_start(const char *dir, struct str origin, const char *program, struct db *db, struct record **out,
                         struct error *err)
 {
     struct record *record = calloc(1, sizeof *record);
@@ -91,14 +91,14 @@ enum status record_open(const char *dir, struct str origin, const char *program,
         status = record_catch_up(record, err);
     }
     if (status != OK) {
-        record_close(record);
+        record_stop(record);
         return status;
     }
     *out = record;
     return OK;
 }
 
-void record_close(struct record *record)
+void record_stop(struct record *record)
 {
     if (!record)
         return;
