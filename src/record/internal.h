@@ -9,6 +9,7 @@
 /* history.c */ route_handler history_get, head_get;
 /* proof.c */ route_handler proof_get, leaf_proof_get;
 
+/* epoch.c */ enum status epoch_job(struct hub *hub, struct error *err);
 /* manifest.c */ enum status manifest_job(struct hub *hub, struct error *err);
 extern const struct event_kind record_events[]; /* ends with a NULL name */
 

@@ -19,6 +19,7 @@ struct record {
     struct persons *persons;
     struct prov prov;
     struct db *db;
+    int64_t epoch_us; /* monotonic: when the last one was logged; 0: not since the start */
     uint64_t manifests_from; /* the job's own: leaves before this one have been looked at */
 };
 
