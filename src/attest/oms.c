@@ -85,7 +85,8 @@ static enum status check_key(struct request *rq, const struct oms_bundle *bundle
     if (status == NOT_FOUND || out->signer.account_id != account_id)
         return fail(err, FORBIDDEN, NULL,
                     "The model was signed with a key that is not one of your signing keys here. Register its public key "
-                    "first (POST /api/signing-keys), then send the signature again.");
+                    "first (cairn attest key register), then send the signature "
+                    "again.");
     if (out->signer.revoked_us)
         return fail(err, FORBIDDEN, NULL, "The model was signed with a key that was revoked on %.*s.",
                     STR_ARG(time_iso(rq->arena, out->signer.revoked_us)));
@@ -156,8 +157,6 @@ static const char known_sql[] =
     "SELECT (SELECT event_id FROM oms_signature WHERE repo_id = ? AND commit_oid = ? AND evidence = ?),"
     " (SELECT count(*) FROM oms_signature WHERE repo_id = ? AND commit_oid = ?)";
 
-static const char newest_event_sql[] = "SELECT max(id) FROM event";
-
 static const char add_sql[] = "INSERT INTO oms_signature (repo_id, commit_oid, account_id, evidence, event_id, at_us) "
                               "VALUES (?, ?, ?, ?, ?, ?)";
 
@@ -188,14 +187,6 @@ static enum status find_known(struct db_conn *tx, struct keeping *keeping, struc
     TRY(stmt_end(find, err));
     return full ? fail(err, CONFLICT, NULL, "This commit has %d signatures already, and takes no more.", SIGNATURES_MOST)
                 : OK;
-}
-
-static enum status newest_event(struct db_conn *tx, int64_t *id, struct error *err)
-{
-    auto_stmt struct stmt *find = NULL;
-    TRY(db_prepare(tx, newest_event_sql, &find, err));
-    *id = stmt_next(find) ? stmt_int(find, 0) : 0;
-    return stmt_end(find, err);
 }
 
 static enum status add_row(struct db_conn *tx, const struct keeping *keeping, struct error *err)
@@ -231,7 +222,7 @@ static enum status keep(struct db_conn *tx, void *context, struct error *err)
                                           .evidence = keeping->evidence,
                                           .is_signed = checked->by_key};
     TRY(record_manifest_append(tx, &event, err));
-    TRY(newest_event(tx, &keeping->event_id, err));
+    keeping->event_id = db_last_id(tx);
     return add_row(tx, keeping, err);
 }
 
