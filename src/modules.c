@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "modules.h"
+#include "attest/attest.h"
 #include "base/file.h"
 #include "hub/hub.h"
 #include "module.h"
@@ -12,7 +13,7 @@
  * The house, from the ground up. A part is what its module.c declares: tables in the database, kinds of event, routes,
  * jobs. Read this list first, then the part you came for.
  */
-extern const struct module event_module, identity_module, store_module, prov_module, repo_module, attest_module;
+extern const struct module event_module, identity_module, store_module, prov_module, repo_module;
 
 const struct module *const modules[] = {
     &event_module,    /* the spine: what happened, in order */
@@ -21,7 +22,7 @@ const struct module *const modules[] = {
     &repo_module,     /* names, git objects, refs */
     &prov_module,     /* from events to the leaves of the log */
     &record_module,   /* the log, and what it says of a repo */
-    &attest_module,   /* what people and the hub sign */
+    &attest_module,   /* what people say of a commit, signed */
     &hub_module,      /* the Hub protocol */
     &xet_module,      /* the storage behind it, for clients that speak Xet */
     NULL,

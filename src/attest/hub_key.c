@@ -21,8 +21,6 @@ struct hub_key {
 static const char add_sql[] =
     "INSERT INTO hub_key (hint, pem, added_us) VALUES (?, ?, ?) ON CONFLICT (hint) DO NOTHING";
 
-static const struct event_kind signer_add = {"signer.add", 1};
-
 static enum status make_known(struct db_conn *tx, void *context, struct error *err)
 {
     const struct hub_key *key = context;
@@ -40,7 +38,7 @@ static enum status make_known(struct db_conn *tx, void *context, struct error *e
     jw_key_str(&w, "hint", hub_key_hint(key));
     jw_key_bool(&w, "hub", true);
     jw_end(&w);
-    return event_append(tx, &(struct event){.kind = &signer_add, .body = buf_view(&body)}, err);
+    return event_append(tx, &(struct event){.kind = &attest_events[EVENT_SIGNER_ADD], .body = buf_view(&body)}, err);
 }
 
 /* The file. */

@@ -2,6 +2,17 @@
 #include "attest/internal.h"
 
 static const struct route routes[] = {
+    {HTTP_GET, "/api/settings/signing-keys", ACT_SELF, signer_mine},
+    {HTTP_POST, "/api/settings/signing-keys", ACT_SELF_CHANGE, signer_add},
+    {HTTP_DELETE, "/api/settings/signing-keys/{name}", ACT_SELF_CHANGE, signer_revoke},
+
+    {HTTP_GET, "/api/{api}/attestations", ACT_SEE, statements_get},
+    {HTTP_POST, "/api/{api}/attestations", ACT_ATTEST, statement_post},
+    {HTTP_GET, "/api/{api}/deployments", ACT_SEE, deployments_get},
+    {HTTP_POST, "/api/{api}/deployments", ACT_ATTEST, deployment_post},
+    {HTTP_GET, "/api/{api}/releases", ACT_SEE, releases_get},
+    {HTTP_GET, "/api/{api}/evidence/{name}", ACT_SEE, evidence_read},
+
     {HTTP_GET, "/log/attestation-key.pem", ACT_PUBLIC, attestation_key_get},
     {HTTP_GET, "/api/{api}/oms/{rev}/statement", ACT_SEE, oms_statement_get},
     {HTTP_GET, "/api/{api}/oms/{rev}", ACT_SEE, oms_list},
@@ -10,13 +21,5 @@ static const struct route routes[] = {
     {0},
 };
 
-static const char *const migrations[] = {
-    /* Keys of the hub's own, so that what an earlier one signed can still be checked. */
-    "CREATE TABLE hub_key (hint TEXT PRIMARY KEY, pem TEXT NOT NULL, added_us BIGINT NOT NULL)",
-    oms_create_sql,
-    NULL,
-};
-static const struct migration_set attest_migrations = {"attest", migrations};
-
-extern const struct module attest_module;
-const struct module attest_module = {.name = "attest", .migrations = &attest_migrations, .routes = routes};
+const struct module attest_module = {
+    .name = "attest", .migrations = &attest_migrations, .events = attest_events, .routes = routes};

@@ -4,15 +4,11 @@
  * down what is to be signed, and check what was, without reading a model. People sign where their keys are; by its own
  * key the hub only says what it holds.
  */
-#include "attest/evidence.h"
 #include "attest/hub_key.h"
 #include "attest/internal.h"
-#include "attest/signer.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "oms/bundle.h"
-#include "oms/intoto.h"
-#include "record/record.h"
 
 #define SIGNATURE_FILE STR("model.sig")
 #define SIGNATURES_MOST 32 /* of one commit: each may have megabytes */
@@ -65,9 +61,8 @@ enum status oms_statement_get(struct request *rq, struct error *err)
 
 struct checked {
     bool by_key;
-    struct signer signer;    /* by_key */
-    struct str subject;      /* of the certificate, else; fingerprint too */
-    struct str fingerprint;
+    struct signer signer;            /* by_key */
+    struct str subject, fingerprint; /* of the certificate, else */
 };
 
 /* The key must be one that the account has registered and not revoked. hint is for bundles from before they had one. */
@@ -142,16 +137,6 @@ static enum status check(struct request *rq, const struct held *held, const stru
 }
 
 /* Keeping. */
-
-const char oms_create_sql[] = "CREATE TABLE oms_signature ("
-                              "  id INTEGER PRIMARY KEY,"
-                              "  repo_id BIGINT NOT NULL REFERENCES repo (id) ON DELETE CASCADE,"
-                              "  commit_oid BLOB NOT NULL,"
-                              "  account_id BIGINT NOT NULL,"
-                              "  evidence BLOB NOT NULL,"
-                              "  event_id BIGINT NOT NULL,"
-                              "  at_us BIGINT NOT NULL,"
-                              "  UNIQUE (repo_id, commit_oid, evidence));";
 
 static const char known_sql[] =
     "SELECT (SELECT event_id FROM oms_signature WHERE repo_id = ? AND commit_oid = ? AND evidence = ?),"
