@@ -558,14 +558,16 @@ def hub_key_of(person, folder):
     return key
 
 
-def test_the_hub_vouches_for_bytes_with_a_key_that_the_log_knows(alice, anyone, model, tmp_path):
+def test_the_hub_vouches_for_bytes_with_a_key_that_the_log_knows(alice, anyone, model, key, tmp_path):
     hub_key, signature = hub_key_of(anyone, tmp_path), tmp_path / "hub.sig"
     answer = anyone.http.get(f"/api/models/{model}/provenance/main.sig?by=hub")
     assert answer.status_code == 200 and answer.headers["content-type"] == BUNDLE_TYPE
     signature.write_bytes(answer.content)
     down = downloaded(alice, model, tmp_path / "down")
     assert reference_accepts(down, signature, hub_key)
-    assert {"digest": hub_key.hint, "op": "add", "use": "hub"} in [leaf["b"] for leaf in Log(alice.http).audited()]
+    logged = [leaf["b"] for leaf in Log(alice.http).audited() if leaf["type"] == "key"]
+    assert {"digest": hub_key.hint, "op": "add", "use": "hub"} in logged
+    assert key.hint not in [body["digest"] for body in logged], "the twin: whose key a person's is, is nobody's business"
     swap(down, hub_key)
     assert not reference_accepts(down, signature, hub_key), "the twin"
 
