@@ -16,6 +16,8 @@ extern const struct migration_set attest_migrations;
 /* register.c */ route_handler signer_add, signer_mine, signer_revoke;
 /* statement.c */ route_handler statement_post, deployment_post;
 /* list.c */ route_handler statements_get, releases_get, deployments_get;
+/* hub_key.c */ route_handler attestation_key_get;
+/* oms.c */ route_handler oms_statement_get, oms_post, oms_list, oms_bundle_get;
 
 enum attest_event {
     EVENT_SIGNER_ADD,

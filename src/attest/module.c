@@ -12,6 +12,12 @@ static const struct route routes[] = {
     {HTTP_POST, "/api/{api}/deployments", ACT_ATTEST, deployment_post},
     {HTTP_GET, "/api/{api}/releases", ACT_SEE, releases_get},
     {HTTP_GET, "/api/{api}/evidence/{name}", ACT_SEE, evidence_read},
+
+    {HTTP_GET, "/log/attestation-key.pem", ACT_PUBLIC, attestation_key_get},
+    {HTTP_GET, "/api/{api}/oms/{rev}/statement", ACT_SEE, oms_statement_get},
+    {HTTP_GET, "/api/{api}/oms/{rev}", ACT_SEE, oms_list},
+    {HTTP_POST, "/api/{api}/oms/{rev}", ACT_WRITE, oms_post},
+    {HTTP_GET, "/api/{api}/provenance/{rev}.sig", ACT_SEE, oms_bundle_get},
     {0},
 };
 

@@ -7,6 +7,8 @@
  *   signature it is never depends on when one asks.
  * - statement: an index over events, by what they are about: what was said stands in the event.
  * - deployment: heard_us is when it was last heard of, logged_us when that was last put into the log.
+ * - hub_key: the hub's own, so that what an earlier one signed can still be checked.
+ * - oms_signature: whose model signatures a commit has; the bundles are evidence.
  */
 static const char create_sql[] = "CREATE TABLE evidence ("
                                  "  repo_id BIGINT NOT NULL REFERENCES repo (id) ON DELETE CASCADE,"
@@ -65,4 +67,19 @@ static const char create_sql[] = "CREATE TABLE evidence ("
                                  "  last_event BIGINT NOT NULL);"
                                  "CREATE INDEX deployment_repo ON deployment (repo_id, id);";
 
-const struct migration_set attest_migrations = {"attest", (const char *const[]){create_sql, NULL}};
+static const char signatures_sql[] = "CREATE TABLE hub_key ("
+                                     "  hint TEXT PRIMARY KEY,"
+                                     "  pem TEXT NOT NULL,"
+                                     "  added_us BIGINT NOT NULL);"
+
+                                     "CREATE TABLE oms_signature ("
+                                     "  id INTEGER PRIMARY KEY,"
+                                     "  repo_id BIGINT NOT NULL REFERENCES repo (id) ON DELETE CASCADE,"
+                                     "  commit_oid BLOB NOT NULL,"
+                                     "  account_id BIGINT NOT NULL,"
+                                     "  evidence BLOB NOT NULL,"
+                                     "  event_id BIGINT NOT NULL,"
+                                     "  at_us BIGINT NOT NULL,"
+                                     "  UNIQUE (repo_id, commit_oid, evidence));";
+
+const struct migration_set attest_migrations = {"attest", (const char *const[]){create_sql, signatures_sql, NULL}};

@@ -4,6 +4,7 @@
 #include "base/time.h"
 #include "hub/handlers.h"
 #include "net/range.h"
+#include "record/record.h"
 #include "router/reply.h"
 
 static struct str file_name_of(struct str path)
@@ -83,10 +84,22 @@ static enum status reply_body(struct request *rq, const struct body *body, struc
     return OK;
 }
 
+/* Where the log speaks of this revision, so that whoever downloads can check what came against it (provenance 8). */
+static enum status reply_provenance(struct request *rq, const struct oid *commit, struct error *err)
+{
+    uint64_t index;
+    bool found;
+    TRY(record_revision_leaf(rq->db, rq->repo.id, commit, &index, &found, err));
+    if (found)
+        reply_header(rq->http, "X-Prov-Index", "%llu", (unsigned long long)index);
+    return OK;
+}
+
 static enum status find_file(struct request *rq, struct entry *entry, struct str *commit, struct error *err)
 {
     struct revision revision;
     TRY(request_revision(rq, 0, &revision, err));
+    TRY(reply_provenance(rq, &revision.commit, err));
     *commit = oid_hex(rq->arena, &revision.commit);
     /* Also on the 404 below: without it clients cannot remember that the file is not there. */
     reply_header(rq->http, "X-Repo-Commit", "%.*s", STR_ARG(*commit));
@@ -162,6 +175,8 @@ static enum status reply_file(struct request *rq, const struct entry *entry, str
     struct str etag = arena_printf(rq->arena, "\"%.*s\"", STR_ARG(oid_hex(rq->arena, &entry->oid)));
     struct str name = file_name_of(entry->path);
     bool large = entry->is_lfs && follow_pointer;
+    if (follow_pointer && entry->has_sha256)
+        reply_header(rq->http, "X-Prov-Sha256", "%.*s", STR_ARG(hex_encode(rq->arena, entry->sha256, SHA256_SIZE)));
     if (large) {
         struct object object;
         TRY(held_object(rq, entry, &object, err));

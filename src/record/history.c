@@ -113,6 +113,19 @@ static enum status heads_proof_file(struct request *rq, uint64_t index, struct b
     return proof_of(rq->hub, rq->arena, index, buf_view(&text), out, err);
 }
 
+/* A young hub may not have logged any yet. */
+static enum status newest_heads(struct request *rq, struct prov_heads *out, struct error *err)
+{
+    bool logged;
+    enum status status = prov_heads_newest(rq->db, out, err);
+    if (status != NOT_FOUND)
+        return status;
+    request_done_reading(rq);
+    TRY(prov_heads_log(rq->hub->db, now_us(), &logged, err));
+    TRY(request_read(rq, err));
+    return prov_heads_newest(rq->db, out, err);
+}
+
 /*
  * GET /api/{api}/provenance/head: the repo's newest leaf as of the newest leaf of all repos' heads, with the proofs. From there
  * "rprev" leads back to the first leaf without a gap. What came after that is told by the newest entry of the history.
@@ -122,10 +135,11 @@ enum status head_get(struct request *rq, struct error *err)
     auto_buf struct buf body = {0}, proof = {0};
     uint8_t log_id[LEAF_REPO_SIZE];
     struct prov_heads heads;
-    struct prov_heads_at at = {.conn = rq->db};
+    struct prov_heads_at at;
     struct heads_answer answer;
     TRY(prov_repo_log(rq->db, rq->repo.id, log_id, err));
-    TRY(prov_heads_newest(rq->db, &heads, err));
+    TRY(newest_heads(rq, &heads, err));
+    at.conn = rq->db;
     at.covers = heads.covers;
     struct heads_source source = prov_heads_source(&at);
     TRY(heads_answer(&source, log_id, &answer, err));

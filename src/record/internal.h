@@ -2,7 +2,6 @@
 #ifndef CAIRN_RECORD_INTERNAL_H
 #define CAIRN_RECORD_INTERNAL_H
 
-#include "oms/manifest.h"
 #include "record/record.h"
 
 /* Handlers, file by file; module.c has their addresses. */
@@ -10,6 +9,7 @@
 /* history.c */ route_handler history_get, head_get;
 /* proof.c */ route_handler proof_get, leaf_proof_get;
 
+/* epoch.c */ enum status epoch_job(struct hub *hub, struct error *err);
 /* manifest.c */ enum status manifest_job(struct hub *hub, struct error *err);
 extern const struct event_kind record_events[]; /* ends with a NULL name */
 
@@ -26,10 +26,6 @@ enum status logged_read(struct request *rq, const struct prov_entry *entry, stru
 
 /* The proof file of a leaf in the newest checkpoint that covers it; extra may be absent. */
 enum status proof_of(struct hub *hub, struct arena *arena, uint64_t index, struct str extra, struct buf *out, struct error *err);
-
-/* The files of a commit as a manifest has them. */
-enum status manifest_files(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
-                           struct manifest *out, struct error *err);
 
 /* Has what was written without the log put into it. */
 enum status record_catch_up(struct record *record, struct error *err);

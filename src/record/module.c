@@ -27,7 +27,7 @@ static enum status catch_up(struct hub *hub, struct error *err)
 }
 
 static const struct job jobs[] = {
-    {"manifests", 1, manifest_job}, {"heads of the log", 5, log_heads}, {"catching up", 10, catch_up}, {0}};
+    {"epoch", 60, epoch_job}, {"manifests", 1, manifest_job}, {"heads of the log", 5, log_heads}, {"catching up", 10, catch_up}, {0}};
 
 const struct module record_module = {
     .name = "record", .events = record_events, .routes = routes, .jobs = jobs};

@@ -178,7 +178,7 @@ void dispatch(struct http_request *http, void *context)
     if (str_given(http_header(http, "origin")))
         reply_header(http, "Access-Control-Expose-Headers",
                      "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,"
-                     "Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash");
+                     "Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash,X-Prov-Index,X-Prov-Sha256");
 
     struct error err = {0};
     struct pattern_match m = {0};

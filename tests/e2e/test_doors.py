@@ -54,6 +54,7 @@ BODIES = {
     "POST /v1/telemetry": {},
 }
 COMMIT = b'{"key":"header","value":{"summary":"s"}}\n{"key":"file","value":{"path":"new.txt","content":"abc","encoding":"utf-8"}}\n'
+LEAVES = {}  # of the furnished repos: the index of one of their entries in the log
 NAMES = {"POST /api/{api}/branch/{name}": "new", "DELETE /api/{api}/branch/{name}": "side", "DELETE /api/{api}/tag/{name}": "v1"}
 
 
@@ -69,7 +70,7 @@ def ask(person, route, repo, organization=None):
     words = {"ns": namespace, "repo_name": repo_name, "repo": repo, "fresh": new_name("fresh")}
     path = route.pattern
     for hole, filling in {"{api}": f"models/{repo}", "{web}": repo, "{kind}": "models", "{rev}": "main", "{path*}": path_of(route),
-                          "{name}": NAMES.get(route.name, organization or namespace)}.items():
+                          "{name}": name_of(route, repo, organization or namespace)}.items():
         path = path.replace(hole, filling)
     assert "{" not in path, f"{route.name}: say here what stands in the place of the parameter"
     if "/commit/" in path:
@@ -81,7 +82,15 @@ def ask(person, route, repo, organization=None):
 
 
 def path_of(route):
+    if route.pattern.startswith("/log/tile/"):
+        return "entries/000.p/1"
     return "" if "/tree/" in route.pattern else "a.txt"
+
+
+def name_of(route, repo, otherwise):
+    if "/provenance/leaf/" in route.pattern:
+        return str(LEAVES.get(repo, 0))
+    return NAMES.get(route.name, otherwise)
 
 
 def seen(answer):
@@ -98,6 +107,7 @@ def furnished(owner, **how):
     assert owner.commit_lines(repo, ("lfsFile", {"path": "w.bin", "algo": "sha256", "oid": sha256(LARGE)})).is_success
     owner.api.create_branch(repo, branch="side")
     owner.api.create_tag(repo, tag="v1")
+    LEAVES[repo] = owner.http.get(f"/api/models/{repo}/provenance").json()["entries"][0]["index"]
     return repo
 
 

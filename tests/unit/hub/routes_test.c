@@ -68,6 +68,9 @@ static const struct {
     {paths_info, ACT_SEE, "names, sizes and hashes of files"},
     {refs_get, ACT_SEE, "names of branches and tags"},
     {commits_get, ACT_SEE, "titles of commits"},
+    {rules_get, ACT_SEE, "which branches are protected, and how"},
+    {pulls_get, ACT_SEE, "titles of pull requests"},
+    {pull_get_one, ACT_SEE, "the title of a pull request, and where it stands"},
     {lfs_locks, ACT_SEE, "that there are no locks"},
 };
 
