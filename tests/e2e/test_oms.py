@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Signatures of models (OpenSSF Model Signing v1.0) through the hub, checked with other people's tools in both directions
-(signing.py): what `cairn sign` makes they accept, and what they make the hub accepts. Each has twins that must be refused."""
+(omstool.py): what `cairn sign` makes they accept, and what they make the hub accepts. Each has twins that must be refused."""
 
 import base64
 import hashlib
@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from signing import BUNDLE_TYPE, Authority, Key, pae, reference, reference_accepts, reference_signs
+from omstool import BUNDLE_TYPE, Authority, Key, reference, reference_accepts, reference_signs
+from signing import IN_TOTO, leaf_at, pae, register
 from support import BINARY, ROOT, Hub, Person, add, sha256
 from tlog import Log, Proof
 
-STATEMENT = "application/vnd.in-toto+json"
 # "tokenizer/…" and "tokenizer.json" are where the specification and the reference tool sort otherwise.
 FILES = {
     "README.md": b"# A model\n",
@@ -34,7 +34,7 @@ FILES = {
 @pytest.fixture(scope="session")
 def key(alice, tmp_path_factory):
     """alice's, registered."""
-    return Key(tmp_path_factory.mktemp("key")).register(alice)
+    return register(alice, Key(tmp_path_factory.mktemp("key")))
 
 
 @pytest.fixture
@@ -78,19 +78,13 @@ def signatures(person, repo, revision="main"):
     return answer.json()["signatures"]
 
 
-def leaf_at(person, repo, index):
-    entries = person.http.get(f"/api/models/{repo}/provenance?limit=1000").json()["entries"]
-    (text,) = [entry["leaf"] for entry in entries if entry["index"] == index]
-    return json.loads(text)
-
-
 def cairn_sign(person, *words, check=True):
     return person.run(BINARY, "sign", *words, check=check)
 
 
 def through(person, repo, key, out, *more, check=True):
     """cairn sign through the hub."""
-    return cairn_sign(person, "--hub", person.hub.url, "--repo", repo, "--key", key.private, "--out", out, *more, check=check)
+    return cairn_sign(person, "--hub", person.hub.url, "--repo", repo, "--key", key.file, "--out", out, *more, check=check)
 
 
 def downloaded(person, repo, to):
@@ -110,7 +104,7 @@ def refused(answer, status, *words):
 
 def test_the_statement_lists_every_file_with_its_digest(alice, model):
     answer = alice.http.get(f"/api/models/{model}/oms/main/statement")
-    assert answer.headers["content-type"] == STATEMENT and answer.headers["x-repo-commit"] == alice.head(model)
+    assert answer.headers["content-type"] == IN_TOTO and answer.headers["x-repo-commit"] == alice.head(model)
     statement = answer.json()
     assert digests(answer.content) == {name: sha256(data) for name, data in FILES.items()}
     names = [resource["name"] for resource in statement["predicate"]["resources"]]
@@ -124,7 +118,7 @@ def test_the_statement_lists_every_file_with_its_digest(alice, model):
 
 
 def test_the_bytes_to_sign_are_those_of_dsse(alice, model):
-    assert statement_of(alice, model, pae=1) == pae(STATEMENT, statement_of(alice, model))
+    assert statement_of(alice, model, pae=1) == pae(IN_TOTO, statement_of(alice, model))
 
 
 def test_no_file_is_read_to_say_what_is_to_be_signed(own_hub):
@@ -218,16 +212,16 @@ def test_the_reference_tool_refuses_it_once_something_is_wrong(alice, model, key
 
 def test_a_folder_is_signed_without_a_hub(alice, key, folder, tmp_path):
     signature = tmp_path / "model.sig"
-    cairn_sign(alice, folder, "--key", key.private, "--out", signature)
+    cairn_sign(alice, folder, "--key", key.file, "--out", signature)
     assert reference_accepts(folder, signature, key)
     flip(folder, key)
     assert not reference_accepts(folder, signature, key), "the twin"
 
 
-@pytest.mark.parametrize("curve", ["P-384", "P-521"])
+@pytest.mark.parametrize("curve", ["p384", "p521"])
 def test_longer_curves_are_signed_with_their_own_hashes(alice, folder, tmp_path, curve):
     key, signature = Key(tmp_path, "long", curve), folder / "model.sig"
-    cairn_sign(alice, folder, "--key", key.private, "--out", signature)
+    cairn_sign(alice, folder, "--key", key.file, "--out", signature)
     assert reference_accepts(folder, signature, key)
     (folder / "config.json").write_bytes(b"[]")
     assert not reference_accepts(folder, signature, key), "the twin"
@@ -352,11 +346,11 @@ def test_a_signature_uploaded_with_the_model_is_no_unsigned_file(alice, key, fol
 def test_a_key_that_is_not_registered_is_refused(alice, model, tmp_path):
     stranger = Key(tmp_path, "stranger")
     refused(send(alice, model, stranger.bundle(statement_of(alice, model))), 403, "not one of your signing keys", "register")
-    assert send(alice, model, stranger.register(alice).bundle(statement_of(alice, model))).status_code == 201
+    assert send(alice, model, register(alice, stranger).bundle(statement_of(alice, model))).status_code == 201
 
 
 def test_a_person_cannot_send_what_somebody_elses_key_signed(alice, bob, tmp_path):
-    theirs = Key(tmp_path, "theirs").register(alice)
+    theirs = register(alice, Key(tmp_path, "theirs"))
     repo = bob.new_repo()
     bob.commit_files(repo, FILES)
     refused(send(bob, repo, theirs.bundle(statement_of(bob, repo))), 403, "not one of your signing keys")
@@ -365,7 +359,7 @@ def test_a_person_cannot_send_what_somebody_elses_key_signed(alice, bob, tmp_pat
 def test_a_signature_that_does_not_fit_is_refused(alice, model, key):
     statement = statement_of(alice, model)
     bundle = json.loads(key.bundle(statement))
-    bundle["dsseEnvelope"]["signatures"][0]["sig"] = base64.b64encode(key.sign(pae(STATEMENT, statement + b" "))).decode()
+    bundle["dsseEnvelope"]["signatures"][0]["sig"] = base64.b64encode(key.raw(pae(IN_TOTO, statement + b" "))).decode()
     refused(send(alice, model, json.dumps(bundle).encode()), 422, "signature does not fit")
     assert send(alice, model, key.bundle(statement)).status_code == 201, "the twin"
 
@@ -438,7 +432,7 @@ def test_who_signed_is_shown(alice, anyone, model, key):
 
 
 def test_a_revoked_keys_signature_counts_no_more(alice, anyone, model, tmp_path):
-    lost = Key(tmp_path, "lost").register(alice)
+    lost = register(alice, Key(tmp_path, "lost"))
     bundle = lost.bundle(statement_of(alice, model))
     assert send(alice, model, bundle).status_code == 201
     assert anyone.http.get(f"/api/models/{model}/provenance/main.sig").content == bundle
@@ -496,7 +490,7 @@ def test_the_reference_tool_accepts_a_model_signed_by_certificate(trusting, auth
 
 
 def tool_signs_by_certificate(folder, key, certificate, authority, out):
-    reference("sign", "certificate", folder, "--private_key", key.private, "--signing_certificate", certificate,
+    reference("sign", "certificate", folder, "--private_key", key.file, "--signing_certificate", certificate,
               "--certificate_chain", authority.certificate, "--signature", out)
     return out.read_bytes()
 
@@ -527,7 +521,7 @@ def test_a_certificate_of_another_authority_is_refused(trusting, tmp_path, folde
 def test_a_certificate_that_is_not_for_signing_is_refused(trusting, authority, tmp_path, folder):
     key = Key(tmp_path, "keys-only")
     chain = authority.certify(key, "Agreement", usage="keyAgreement")
-    cairn_sign(trusting, folder, "--key", key.private, "--certificate-chain", chain, "--out", tmp_path / "model.sig")
+    cairn_sign(trusting, folder, "--key", key.file, "--certificate-chain", chain, "--out", tmp_path / "model.sig")
     repo = trusting.new_repo("agreed")
     trusting.hf("upload", repo, folder, ".")
     refused(send(trusting, repo, (tmp_path / "model.sig").read_bytes()), 422, "not for signing")
@@ -672,7 +666,7 @@ def test_nothing_is_signed_but_a_plain_list_of_the_models_files(alice, model, ke
     if lie:
         lie(statement)
     lying["statement"] = json.dumps(statement, separators=(",", ":"), ensure_ascii=False).encode()
-    done = cairn_sign(alice, "--hub", lying["url"], "--repo", model, "--key", key.private, "--out", tmp_path / "model.sig",
+    done = cairn_sign(alice, "--hub", lying["url"], "--repo", model, "--key", key.file, "--out", tmp_path / "model.sig",
                       "--no-upload", check=False)
     assert (done.returncode == 0) == (tmp_path / "model.sig").exists() == (lie is None), done.stderr
 
@@ -699,13 +693,13 @@ def test_what_cannot_be_signed_with_is_told(alice, folder, tmp_path):
 
 
 def test_a_certificate_for_another_key_is_told(alice, key, folder, certified, tmp_path):
-    done = cairn_sign(alice, folder, "--key", key.private, "--certificate-chain", certified[1], "--out", tmp_path / "model.sig", check=False)
+    done = cairn_sign(alice, folder, "--key", key.file, "--certificate-chain", certified[1], "--out", tmp_path / "model.sig", check=False)
     assert done.returncode == 1 and "is not for the key" in done.stderr and not (tmp_path / "model.sig").exists()
 
 
 def test_links_are_not_signed(alice, key, folder, tmp_path):
     (folder / "link.bin").symlink_to("weights.bin")
-    done = cairn_sign(alice, folder, "--key", key.private, "--out", tmp_path / "model.sig", check=False)
+    done = cairn_sign(alice, folder, "--key", key.file, "--out", tmp_path / "model.sig", check=False)
     assert done.returncode == 1 and "link.bin" in done.stderr and not (tmp_path / "model.sig").exists()
 
 
