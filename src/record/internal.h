@@ -5,7 +5,7 @@
 #include "record/record.h"
 
 /* Handlers, file by file; module.c has their addresses. */
-/* log.c */ route_handler log_checkpoint, log_vkey, log_tile;
+/* log.c */ route_handler log_checkpoint, log_stream, log_vkey, log_tile;
 /* history.c */ route_handler history_get, head_get;
 /* proof.c */ route_handler proof_get, leaf_proof_get;
 
@@ -26,6 +26,9 @@ enum status logged_read(struct request *rq, const struct prov_entry *entry, stru
 
 /* The proof file of a leaf in the newest checkpoint that covers it; extra may be absent. */
 enum status proof_of(struct hub *hub, struct arena *arena, uint64_t index, struct str extra, struct buf *out, struct error *err);
+
+/* Tells those who listen of the newest checkpoint. */
+void log_tell(struct record *record);
 
 /* Has what was written without the log put into it. */
 enum status record_catch_up(struct record *record, struct error *err);
