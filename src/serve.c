@@ -221,12 +221,11 @@ static enum status read_switch(const char *value, bool *on, struct error *err)
 /* Read once, at the start; a file of no use is better found out then than by the first person who signs. */
 static enum status read_anchors(const char *path, struct buf *pem, struct hub *hub, struct error *err)
 {
-    auto_arena struct arena arena = {0};
-    struct str *certificates;
-    size_t count;
+    struct error why = {0};
     TRY(file_read_all(path, CHAIN_ANCHORS_MOST, pem, err));
     hub->certificate_anchors = buf_view(pem);
-    return chain_read_pem(&arena, hub->certificate_anchors, &certificates, &count, err);
+    enum status status = chain_check_anchors(hub->certificate_anchors, &why);
+    return status == OK ? OK : fail(err, status, NULL, "--certificate-anchors %s: %s", path, why.message);
 }
 
 int serve_main(int argc, char **argv)
@@ -244,7 +243,8 @@ int serve_main(int argc, char **argv)
         return 0;
     }
     bool xet_on = false;
-    if (options_read(argc, argv, specs, sizeof specs / sizeof *specs, NULL, 0, &rest, &err) != OK || read_switch(xet, &xet_on, &err) != OK) {
+    if (options_read(argc, argv, specs, sizeof specs / sizeof *specs, NULL, 0, &rest, &err) != OK ||
+        read_switch(xet, &xet_on, &err) != OK) {
         fprintf(stderr, "cairn serve: %s (see cairn serve --help)\n", err.message);
         return 2;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Rule 2: every route asks the door, for an action that fits what it does. A new route that would not fails here. */
 #include "../../../src/modules.c"
+#include "attest/internal.h"
 #include "hub/handlers.h"
 #include "xet/handlers.h"
 #include <setjmp.h>
@@ -72,6 +73,10 @@ static const struct {
     {pulls_get, ACT_SEE, "titles of pull requests"},
     {pull_get_one, ACT_SEE, "the title of a pull request, and where it stands"},
     {lfs_locks, ACT_SEE, "that there are no locks"},
+    {attestation_key_get, ACT_PUBLIC, "a public key"},
+    {oms_statement_get, ACT_SEE, "names and hashes of files"},
+    {oms_list, ACT_SEE, "who has signed"},
+    {oms_bundle_get, ACT_SEE, "names and hashes of files, signed"},
 };
 
 static const char *check_open(const struct route *route)
