@@ -19,8 +19,9 @@
 static const char help[] =
     "cairn attest - say something of a commit, signed with a key that only you have\n"
     "\n"
-    "The hub keeps what you signed as evidence and puts an entry into its log, which it cannot take back. Nobody can say\n"
-    "it in your name: not somebody who has your token, and not the hub. Anybody who may see the repo can check it.\n"
+    "The hub keeps what you signed as evidence and puts an entry into its log, which it cannot take back. Anybody who may\n"
+    "see the repo can check that your key has signed it; not even the hub can make it say anything else. Tell those who\n"
+    "rely on it which key is yours in another way than through the hub, too.\n"
     "\n"
     "Your key\n"
     "  cairn attest key new FILE.pem [--type p256|p384|p521|ed25519]\n"
@@ -473,9 +474,10 @@ int attest_main(int argc, char **argv)
     const char *words[4] = {0};
     size_t count;
     struct error err = {0};
-    if (argc < 2 || flag_take(&argc, argv, "--help") || flag_take(&argc, argv, "-h")) {
-        fputs(help, argc < 2 ? stderr : stdout);
-        return argc < 2 ? 2 : 0;
+    bool asked = argc >= 2;
+    if (!asked || flag_take(&argc, argv, "--help") || flag_take(&argc, argv, "-h")) {
+        fputs(help, asked ? stdout : stderr);
+        return asked ? 0 : 2;
     }
     for (size_t i = 0; i < OPTIONS; i++)
         specs[i] = (struct option_spec){names[i], &call.option[i]};
