@@ -3,6 +3,7 @@
 #include "attest/attest.h"
 #include "base/file.h"
 #include "hub/hub.h"
+#include "lineage/lineage.h"
 #include "module.h"
 #include "record/record.h"
 #include "store/store.h"
@@ -24,6 +25,7 @@ const struct module *const modules[] = {
     &prov_module,     /* from events to the leaves of the log */
     &witness_module,  /* other logs' checkpoints, cosigned */
     &record_module,   /* the log, and what it says of a repo */
+    &lineage_module,  /* what it was made from, and who says so */
     &attest_module,   /* what people say of a commit, signed */
     &hub_module,      /* the Hub protocol */
     &xet_module,      /* the storage behind it, for clients that speak Xet */

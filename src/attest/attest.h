@@ -19,12 +19,15 @@
  *                              leaf, packageId?
  *   https://in-toto.io/attestation/test-result/v0.1
  *                              result, configuration: what is called "suite", "data" or "harness" by its sha256
+ *   urn:cairn:lineage:v1       parents: a list of {rel, digest: {dirHash1}, weight?: 0 to 10000}, by who may write here; or
+ *                              confirms: evidence of such a statement, by who may write to a parent's repo; repo?
  * repo and packageId are the repo's id in the log: with one, a statement holds in that repo only.
  */
 extern const struct module attest_module;
 
 #define APPROVAL_PREDICATE "urn:cairn:approval:v1"
 #define DEPLOYMENT_PREDICATE "urn:cairn:deployment:v1"
+#define LINEAGE_PREDICATE "urn:cairn:lineage:v1"
 #define RELEASE_PREDICATE "https://in-toto.io/attestation/release/v0.1"
 #define RELEASE_PREDICATE_LATER "https://in-toto.io/attestation/release/v0.2"
 #define TEST_RESULT_PREDICATE "https://in-toto.io/attestation/test-result/v0.1"

@@ -11,7 +11,8 @@ const struct event_kind attest_events[] = {
     {0},
 };
 
-static const struct statement_kind *const kinds[] = {&approval_kind, &release_kind, &evaluation_kind, &deployment_kind};
+static const struct statement_kind *const kinds[] = {&approval_kind, &release_kind, &evaluation_kind, &deployment_kind,
+                                             &lineage_kind};
 #define KINDS (sizeof kinds / sizeof *kinds)
 
 const struct statement_kind *kind_of_predicate(struct str predicate_type)

@@ -77,7 +77,7 @@ enum status summary_store(struct db_conn *tx, void *context, struct error *err)
         stmt_bind_str(tag, 2, plan->tags[i]);
         TRY(stmt_run(tag, err));
     }
-    return OK;
+    return lineage_declare(tx, plan->repo_id, &plan->lineage, err);
 }
 
 /* Tensors. */
@@ -305,6 +305,8 @@ static void plan_card(struct summary_plan *plan, struct draft *draft, enum repo_
     plan->summary.card = arena_copy(plan->arena, buf_view(&body));
     plan->summary.pipeline = arena_copy(plan->arena, json_get_str(card, "pipeline_tag"));
     plan->summary.library = arena_copy(plan->arena, json_get_str(card, "library_name"));
+    if (kind == KIND_MODEL)
+        lineage_read_card(plan->arena, card, &plan->lineage);
     card_tags(card, readme, repo_kind_name(kind), add_tag, plan);
 }
 

@@ -2,6 +2,7 @@
 #ifndef CAIRN_HUB_SUMMARY_H
 #define CAIRN_HUB_SUMMARY_H
 
+#include "lineage/lineage.h"
 #include "repo/draft.h"
 #include "router/request.h"
 
@@ -30,6 +31,7 @@ struct summary_plan {
     struct summary summary;
     struct str *tags;
     size_t tag_count;
+    struct lineage_declared lineage; /* of a model */
 };
 /* Computes the summary of the tree that draft has built. Files that cannot be read are as if they were not there. */
 enum status summary_plan(struct summary_plan *plan, struct request *rq, struct draft *draft, struct error *err);

@@ -20,7 +20,7 @@
  *   approval    decision, have, required, role, subject            of a repo: subject is the index of the commit's leaf
  *   release     channel, manifest, supersedes?                     of a repo: the latter two are indices of leaves
  *   evaluation  data?, harness?, metrics, suite?                   of a repo: digests
- *   lineage     grade, parent, rel, weight?                        of a repo: parent is the dirHash1 of its manifest
+ *   lineage     grade, parent, rel?, weight?                       of a repo: parent is the dirHash1 of its manifest
  *   deployment  approval?, config?, env, hardware?, id, manifest, phase, runtime?, tee?
  *                                                                  of a repo: manifest is a dirHash1
  *   key         digest, op, use                                    of the hub

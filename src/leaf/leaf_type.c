@@ -56,7 +56,7 @@ static const struct leaf_type types[] = {
      SCOPE_REPO,
      {{"grade", LEAF_WORD, .words = "bytes countersigned declared reproduced signed statistical"},
       {"parent", LEAF_HEX, .digits = 64},
-      {"rel", LEAF_WORD, .words = "adapter converted distilled finetune merge quantized"},
+      {"rel", LEAF_WORD, .optional = true, .words = "adapter converted distilled finetune merge quantized"},
       {"weight", LEAF_COUNT, .optional = true}}},
     {"manifest",
      SCOPE_REPO,

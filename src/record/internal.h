@@ -11,6 +11,7 @@
 /* proof.c */ route_handler proof_get, leaf_proof_get;
 
 /* epoch.c */ enum status epoch_job(struct hub *hub, struct error *err);
+extern const struct migration_set record_migrations;
 /* manifest.c */ enum status manifest_job(struct hub *hub, struct error *err);
 extern const struct event_kind record_events[]; /* ends with a NULL name */
 

@@ -43,6 +43,43 @@ enum status record_manifest_files(struct db_conn *conn, struct arena *arena, int
 
 const struct event_kind record_events[] = {{"manifest", 1}, {0}};
 
+/* An index over manifests, by what they say that a revision holds. */
+static const char digests_sql[] = "CREATE TABLE manifest_digest ("
+                                  "  id INTEGER PRIMARY KEY,"
+                                  "  repo_id BIGINT NOT NULL REFERENCES repo (id) ON DELETE CASCADE,"
+                                  "  commit_oid BLOB NOT NULL,"
+                                  "  dir_hash TEXT NOT NULL,"
+                                  "  UNIQUE (repo_id, commit_oid));"
+                                  "CREATE INDEX manifest_digest_hash ON manifest_digest (dir_hash, id);";
+const struct migration_set record_migrations = {"record", (const char *const[]){digests_sql, NULL}};
+
+static const char keep_digest_sql[] = "INSERT INTO manifest_digest (repo_id, commit_oid, dir_hash) VALUES (?, ?, ?) "
+                                      "ON CONFLICT (repo_id, commit_oid) DO NOTHING";
+
+static enum status keep_digest(struct db_conn *tx, const struct record_manifest_event *what, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    auto_stmt struct stmt *keep = NULL;
+    TRY(db_prepare(tx, keep_digest_sql, &keep, err));
+    stmt_bind_int(keep, 1, what->repo_id);
+    stmt_bind_blob(keep, 2, what->commit->bytes, SHA1_SIZE);
+    stmt_bind_str(keep, 3, hex_encode(&arena, what->manifest->dir_hash, SHA256_SIZE));
+    return stmt_run(keep, err);
+}
+
+static const char dir_hash_sql[] = "SELECT dir_hash FROM manifest_digest WHERE repo_id = ? AND commit_oid = ?";
+
+enum status record_dir_hash(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
+                            struct str *out, struct error *err)
+{
+    auto_stmt struct stmt *find = NULL;
+    TRY(db_prepare(conn, dir_hash_sql, &find, err));
+    stmt_bind_int(find, 1, repo_id);
+    stmt_bind_blob(find, 2, commit->bytes, SHA1_SIZE);
+    *out = stmt_next(find) ? arena_copy(arena, stmt_str(find, 0)) : (struct str){0};
+    return stmt_end(find, err);
+}
+
 enum status record_manifest_append(struct db_conn *tx, const struct record_manifest_event *what, struct error *err)
 {
     const struct manifest *manifest = what->manifest;
@@ -66,7 +103,8 @@ enum status record_manifest_append(struct db_conn *tx, const struct record_manif
                           .repo_id = what->repo_id,
                           .actor_id = what->actor_id,
                           .body = buf_view(&body)};
-    return event_append(tx, &event, err);
+    TRY(event_append(tx, &event, err));
+    return keep_digest(tx, what, err);
 }
 
 static enum status say_once(struct db_conn *tx, void *context, struct error *err)

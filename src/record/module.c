@@ -31,4 +31,4 @@ static const struct job jobs[] = {
     {"epoch", 60, epoch_job}, {"manifests", 1, manifest_job}, {"heads of the log", 5, log_heads}, {"catching up", 10, catch_up}, {0}};
 
 const struct module record_module = {
-    .name = "record", .events = record_events, .routes = routes, .jobs = jobs};
+    .name = "record", .migrations = &record_migrations, .events = record_events, .routes = routes, .jobs = jobs};

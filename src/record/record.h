@@ -62,6 +62,10 @@ struct record_manifest_event {
 /* Appends it, within the caller's write. */
 enum status record_manifest_append(struct db_conn *tx, const struct record_manifest_event *what, struct error *err);
 
+/* dirHash1 of a commit's manifest, in hex; absent when none is logged yet. What has which is in table manifest_digest. */
+enum status record_dir_hash(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
+                            struct str *out, struct error *err);
+
 /* The newest leaf about a commit of a repo that the caller may read, its manifest's before the ref's. */
 enum status record_revision_leaf(struct db_conn *conn, int64_t repo_id, const struct oid *commit, uint64_t *index,
                                  bool *found, struct error *err);
