@@ -15,6 +15,7 @@ KEY_TYPE = "application/vnd.cairn.signing-key+json"
 APPROVAL = "urn:cairn:approval:v1"
 DEPLOYMENT = "urn:cairn:deployment:v1"
 RELEASE = "https://in-toto.io/attestation/release/v0.1"
+LINEAGE = "urn:cairn:lineage:v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 
 CURVES = {"p256": (ec.SECP256R1, hashes.SHA256), "p384": (ec.SECP384R1, hashes.SHA384), "p521": (ec.SECP521R1, hashes.SHA512)}
@@ -94,6 +95,16 @@ def test_result(commit, **more):
 
 
 test_result.__test__ = False
+
+
+def made_from(commit, *parents, **more):
+    """parents are (relation, dirHash1) or (relation, dirHash1, weight)."""
+    named = [{"rel": parent[0], "digest": {"dirHash1": parent[1]}, **({"weight": parent[2]} if parent[2:] else {})} for parent in parents]
+    return statement(commit, LINEAGE, {"parents": named, **more})
+
+
+def confirmed(commit, evidence):
+    return statement(commit, LINEAGE, {"confirms": evidence})
 
 
 def post(person, repo, envelope, to="attestations"):
