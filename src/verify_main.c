@@ -44,7 +44,7 @@ static const char help[] =
     "  --state FOLDER  where; $XDG_STATE_HOME/cairn or ~/.local/state/cairn when not given\n"
     "  --json          print one JSON object in place of lines\n"
     "  --quiet         print only what failed\n\n"
-    "What passed is printed on standard output, everything else on standard error, one line each.\n"
+    "What passed, and what is worth knowing, is printed on standard output; what failed on standard error; a line each.\n"
     "Exit status 0: everything that was named was checked and is right; 1: a check failed; 2: the command was not\n"
     "understood; 3: a check could not be made, because a file cannot be read or a hub does not answer.\n";
 
@@ -74,9 +74,11 @@ static void print_findings(const struct cairn_verify *verify, bool quiet)
 {
     for (size_t i = 0; i < cairn_verify_count(verify); i++) {
         const struct cairn_finding *finding = cairn_verify_finding(verify, i);
-        bool passed = strcmp(finding->outcome, "passed") == 0;
-        if (!quiet || (!passed && strcmp(finding->outcome, "note") != 0))
-            fprintf(passed ? stdout : stderr, "%s: %s: %s\n", finding->outcome, finding->check, finding->text);
+        bool good = strcmp(finding->outcome, "passed") == 0 || strcmp(finding->outcome, "note") == 0;
+        if (quiet && good)
+            continue;
+        fflush(stdout); /* so that the lines stay in order where both go to one place */
+        fprintf(good ? stdout : stderr, "%s: %s: %s\n", finding->outcome, finding->check, finding->text);
     }
 }
 

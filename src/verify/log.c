@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* A whole log: every entry is read, and everything else is computed from them and compared. */
 #include "base/text.h"
+#include "verify/ahead.h"
 #include "verify/chains.h"
 #include "verify/memory.h"
 
@@ -22,7 +23,9 @@ struct walk {
     struct tlog_frontier frontier;
     struct level levels[LEVELS];
     struct chains *chains;
-    struct arena arena; /* of one bundle */
+    struct ahead *ahead;
+    const struct ahead_item *item; /* the bundle that is looked at, and its hash tile */
+    struct arena arena;            /* for one bundle */
     uint64_t tiles;
 };
 
@@ -31,6 +34,15 @@ static bool cannot_get(struct walk *walk, const char *check, const struct error 
     if (err->status == NOT_FOUND)
         return found(&walk->run->report, FAILED, check, "The log lacks what its checkpoint covers. %s", err->message);
     return found_error(&walk->run->report, check, err);
+}
+
+static enum status get_tile(struct walk *walk, const struct tile *tile, struct str *out, struct error *err)
+{
+    if (tile->level > 0)
+        return source_tile(&walk->source, &walk->arena, tile, out, err);
+    *out = walk->item->tile;
+    *err = walk->item->tile_error;
+    return walk->item->tile_status;
 }
 
 static bool compare_tile(struct walk *walk, unsigned level)
@@ -43,7 +55,7 @@ static bool compare_tile(struct walk *walk, unsigned level)
     unsigned i = 0;
     tile_path_write(&path, &tile);
     walk->tiles++;
-    if (source_tile(&walk->source, &walk->arena, &tile, &bytes, &err) != OK)
+    if (get_tile(walk, &tile, &bytes, &err) != OK)
         return cannot_get(walk, "tile", &err);
     while (i < ours->count && memcmp(bytes.data + i * SHA256_SIZE, ours->hashes[i].bytes, SHA256_SIZE) == 0)
         i++;
@@ -96,16 +108,17 @@ static bool add_entry(struct walk *walk, struct str entry)
     return good;
 }
 
-static bool add_bundle(struct walk *walk, uint64_t number)
+static bool add_bundle(struct walk *walk)
 {
     struct report *report = &walk->run->report;
-    struct tile tile = {TILE_ENTRIES, number, tile_width(walk->now.checkpoint.size, 0, number)};
-    struct str bytes, entries[TILE_WIDTH];
+    struct str entries[TILE_WIDTH];
     struct error err;
     unsigned width;
-    if (source_tile(&walk->source, &walk->arena, &tile, &bytes, &err) != OK ||
-        bundle_parse(bytes, entries, &width, &err) != OK)
-        return cannot_get(walk, "entries", &err);
+    walk->item = ahead_next(walk->ahead);
+    if (walk->item->bundle_status != OK)
+        return cannot_get(walk, "entries", &walk->item->bundle_error);
+    if (bundle_parse(walk->item->bundle, entries, &width, &err) != OK)
+        return found_error(report, "entries", &err);
     for (unsigned i = 0; i < width; i++)
         add_entry(walk, entries[i]);
     arena_reset(&walk->arena);
@@ -119,14 +132,17 @@ static bool add_bundle(struct walk *walk, uint64_t number)
 static bool read_entries(struct walk *walk)
 {
     uint64_t size = walk->now.checkpoint.size;
+    bool good = true;
     compare_before(walk); /* what was seen may have been empty */
-    while (walk->frontier.size < size)
-        if (!add_bundle(walk, walk->frontier.size / TILE_WIDTH))
-            return false;
-    for (unsigned level = 0; level < LEVELS; level++)
+    walk->ahead = size > 0 ? ahead_start(&walk->source, size) : NULL;
+    while (good && walk->frontier.size < size)
+        good = add_bundle(walk);
+    for (unsigned level = 0; good && level < LEVELS; level++)
         if (walk->levels[level].count)
             compare_tile(walk, level);
-    return true;
+    if (walk->ahead)
+        ahead_end(walk->ahead);
+    return good;
 }
 
 static bool compare_root(struct walk *walk)

@@ -2,8 +2,9 @@
 #include "verify/source.h"
 #include "base/file.h"
 #include "fetch/fetch.h"
+#include "leaf/leaf.h"
 
-#define BUNDLE_MOST ((size_t)TILE_WIDTH * (2 + TILE_ENTRY_MOST))
+#define BUNDLE_MOST ((size_t)TILE_WIDTH * (2 + LEAF_MOST)) /* a hub logs leaves, and those are small */
 
 struct source source_of(struct arena *arena, const char *text)
 {

@@ -89,7 +89,7 @@ def case(tmp_path):
 def test_a_folder_that_is_what_was_logged_passes(case, verify):
     done = passes(verify(case.folder, "--proof", case.proof(), "--policy", case.policy),
                   "4 files", "306 entries", "quorum", "3 witnesses")
-    assert case.log.entries[case.index].decode() in done.stderr
+    assert case.log.entries[case.index].decode() in done.stdout
     passes(verify(case.folder, "--proof", case.proof(), "--vkey", case.log.signer.vkey), "No witness was asked for")
     passes(verify(case.folder, "--proof", case.proof(files=None), "--policy", case.policy))
 

@@ -63,7 +63,7 @@ def test_another_author_did_not_sign_it(author, verify):
 def test_what_the_signer_left_out_is_told(author, verify):
     write_files(author.folder, {"cache/x": b"x"})
     done = passes(verify(author.folder, "--bundle", author.sign(ignore=["cache"]), "--key", author.pem))
-    assert "left out cache/x" in done.stderr
+    assert "left out cache/x" in done.stdout
 
 
 def test_certificates_must_be_trusted_and_of_their_time(author, verify, tmp_path):
