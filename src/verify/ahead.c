@@ -15,8 +15,8 @@ struct slot {
 
 struct ahead {
     const struct source *source;
-    uint64_t size, count;  /* entries, bundles */
-    uint64_t taken, given; /* bundles that a thread has begun with; that have been asked for */
+    uint64_t size, count;     /* entries, bundles */
+    uint64_t taken, given;    /* bundles that a thread has begun with; that have been asked for */
     struct slot slots[SLOTS]; /* bundle n is in slot n % SLOTS */
     pthread_mutex_t lock;
     pthread_cond_t changed;

@@ -14,7 +14,7 @@ struct ahead *ahead_start(const struct source *source, uint64_t size); /* of a l
 void ahead_end(struct ahead *ahead);                                   /* waits for what is under way */
 
 struct ahead_item {
-    struct str bundle, tile;              /* good until the next one is asked for */
+    struct str bundle, tile;                /* good until the next one is asked for */
     enum status bundle_status, tile_status; /* as of source_tile() */
     struct error bundle_error, tile_error;
 };

@@ -62,8 +62,9 @@ static bool compare_tile(struct walk *walk, unsigned level)
     if (i == ours->count)
         return true;
     uint64_t first = (ours->number * TILE_WIDTH + i) << (TILE_HEIGHT * level);
-    return found(&walk->run->report, FAILED, "tile", "%.*s has another hash at place %u than the entries from %llu on give.",
-                 STR_ARG(buf_view(&path)), i, (unsigned long long)first);
+    return found(&walk->run->report, FAILED, "tile",
+                 "%.*s has another hash at place %u than the entries from %llu on give.", STR_ARG(buf_view(&path)), i,
+                 (unsigned long long)first);
 }
 
 /* Puts the nodes that a leaf completes into their tiles, and compares those that are full. */
@@ -98,8 +99,8 @@ static bool add_entry(struct walk *walk, struct str entry)
     struct error err;
     bool good = true;
     if (leaf_parse(&walk->arena, entry, &leaf, &err) != OK)
-        good = found(report, err.status == UNSUPPORTED ? UNABLE : FAILED, "leaf", "Entry %llu: %s", (unsigned long long)index,
-                     err.message);
+        good = found(report, err.status == UNSUPPORTED ? UNABLE : FAILED, "leaf", "Entry %llu: %s",
+                     (unsigned long long)index, err.message);
     else
         good = chains_add(walk->chains, index, &leaf, &hash, report);
     unsigned count = tlog_append(&walk->frontier, &hash, complete);
@@ -126,7 +127,8 @@ static bool add_bundle(struct walk *walk)
                  (unsigned long long)walk->now.checkpoint.size);
     if (report->counts[FAILED] < FINDINGS_MOST)
         return true;
-    return found(report, UNABLE, "log", "More than %d things are wrong; the rest of the log was not read.", FINDINGS_MOST);
+    return found(report, UNABLE, "log", "More than %d things are wrong; the rest of the log was not read.",
+                 FINDINGS_MOST);
 }
 
 static bool read_entries(struct walk *walk)
@@ -151,7 +153,8 @@ static bool compare_root(struct walk *walk)
     struct tlog_hash root = tlog_root(&walk->frontier);
     if (tlog_hash_eq(&root, &walk->now.checkpoint.root))
         return true;
-    return found(report, FAILED, "root", "The %llu entries have the root %.*s, but the checkpoint was signed for %.*s: entries were "
+    return found(report, FAILED, "root",
+                 "The %llu entries have the root %.*s, but the checkpoint was signed for %.*s: entries were "
                  "changed or exchanged.",
                  (unsigned long long)walk->frontier.size, STR_ARG(hex_encode(&report->arena, root.bytes, SHA256_SIZE)),
                  STR_ARG(hex_encode(&report->arena, walk->now.checkpoint.root.bytes, SHA256_SIZE)));
@@ -171,7 +174,8 @@ static bool walk_log(struct walk *walk)
         return false;
     struct chains_count count = chains_count(walk->chains);
     found(&run->report, PASSED, "log",
-          "All %llu entries were read and have the signed root, as have %llu hash tiles. The chains of %llu repos have no gap; "
+          "All %llu entries were read and have the signed root, as have %llu hash tiles. The chains of %llu repos have "
+          "no gap; "
           "%llu lists of heads and %llu voids are right.",
           (unsigned long long)walk->frontier.size, (unsigned long long)walk->tiles, (unsigned long long)count.repos,
           (unsigned long long)count.heads, (unsigned long long)count.voids);

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -220,6 +221,26 @@ def test_a_quorum_that_is_not_met_is_refused(case, verify):
     passes(verify("--proof", proof, "--policy", case.policy), "2 witnesses")
 
 
+def test_a_checkpoint_that_is_too_old_is_refused(case, verify):
+    """Who is kept at an old state of the log must notice, if he wants to."""
+    now = int(time.time())
+
+    def proof(*ages):
+        text = case.log.checkpoint(cosigned=0).rpartition("\n\n")[0] + "\n"
+        lines = [witness.line(text, now - age) for witness, age in zip(case.log.witnesses, ages)]
+        return case.proof(checkpoint=text + "\n" + case.log.signer.line(text) + "".join(lines))
+
+    passes(verify("--proof", proof(10, 20, 3000), "--policy", case.policy, "--max-age", "1h"))
+    fails(verify("--proof", proof(10, 20, 4000), "--policy", case.policy, "--max-age", "1h"), "age:", "too long ago")
+    case.policy.write_text(case.log.policy(quorum="2"))
+    passes(verify("--proof", proof(10, 20, 4000), "--policy", case.policy, "--max-age", "60m"))
+    fails(verify("--proof", proof(10, 4000, 4000), "--policy", case.policy, "--max-age", "3600s"), "age:")
+    passes(verify("--proof", proof(10, 4000, 4000), "--policy", case.policy, "--max-age", "1d"))
+    (case.path / "alone").write_text(f"log {case.log.signer.vkey}\nquorum none\n")
+    for policy, age in ((case.policy, "1"), (case.policy, "h"), (case.policy, "-1h"), (case.policy, "0h"), (case.path / "alone", "1h")):
+        assert verify("--proof", case.proof(), "--policy", policy, "--max-age", age).returncode == 2
+
+
 @pytest.mark.parametrize("keep", [0, 10, 40, 400, 1500, -1, -30, -300])
 def test_a_proof_that_was_cut_off_is_refused(case, verify, keep):
     text = case.log.proof(case.index, files=FILES)
@@ -276,7 +297,7 @@ def test_options_that_leave_nothing_checked_are_errors(case, verify):
     proof, key = case.proof(), case.log.signer.vkey
     for arguments in [
         [], [case.folder], [case.folder, "--vkey", key], ["--proof", proof], ["--vkey", key], ["--policy", case.policy],
-        ["--proof", proof, "--vkey", "nonsense"], ["--proof", proof, "--vkey", key, "--tensors"],
+        ["--proof", proof, "--vkey", "nonsense"], ["--proof", proof, "--vkey", key, "--max-age", "1h"], ["--proof", proof, "--vkey", key, "--tensors"],
         ["--proof", proof, "--vkey", key, "--partial"], ["--proof", proof, "--vkey", key, "--links"],
         ["--proof", proof, "--vkey", key, "--repo", "a/b"], ["--proof", proof, "--vkey", key, "--revision", "main"],
         ["--proof", proof, "--vkey", key, "--hub", "http://x", "--repo", "a/b"], ["--hub", "http://x", "--repo", "a/b"],

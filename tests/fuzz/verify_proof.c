@@ -6,9 +6,9 @@
 
 /* The log and the witness of the seeds; made for them once. */
 static const char policy[] = "log hub.example.org/log+d22d50cc+Add5FgzbE6KLPFE3SjrffhB8Ojpksipx11fJrxR2Xw09\n"
-    "witness w0 witness.example/w0+98c83a20+BKBcGmegsIthOfQA3whuZdfDJnu6pVkUpQSX/Fe/K0NT\n"
-    "group g all w0\n"
-    "quorum g\n";
+                             "witness w0 witness.example/w0+98c83a20+BKBcGmegsIthOfQA3whuZdfDJnu6pVkUpQSX/Fe/K0NT\n"
+                             "group g all w0\n"
+                             "quorum g\n";
 
 /* Both leaves of the seeds begin so. */
 static bool is_known(struct str leaf)

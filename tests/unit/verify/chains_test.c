@@ -23,7 +23,8 @@ struct history {
 static bool add_leaf(struct history *history, unsigned repo)
 {
     uint64_t index = history->count++;
-    struct leaf leaf = {.type = STR("x"), .of_repo = true, .repo = {[3] = (uint8_t)(repo * 7)}, .rseq = history->rseq[repo]};
+    struct leaf leaf = {
+        .type = STR("x"), .of_repo = true, .repo = {[3] = (uint8_t)(repo * 7)}, .rseq = history->rseq[repo]};
     struct tlog_hash hash = tlog_leaf_hash((struct str){(const char *)&index, sizeof index});
     memcpy(leaf.previous, history->newest[repo].bytes, sizeof leaf.previous);
     memcpy(history->heads[index].repo, leaf.repo, sizeof leaf.repo);

@@ -14,7 +14,8 @@
 static const char manifest_text[] =
     "{\"actor\":\"hub\",\"auth\":\"hub-asserted\",\"b\":{\"bytes\":3,\"dirHash1\":"
     "\"24d37fb6e1b9ddaecab0e9ec59a7e3fbda77d1fb99ebb4ddbd0dd8cdb8a18dc2\",\"files\":1,\"omsRoot\":"
-    "\"24d37fb6e1b9ddaecab0e9ec59a7e3fbda77d1fb99ebb4ddbd0dd8cdb8a18dc2\"},\"repo\":\"00112233445566778899aabbccddeeff\","
+    "\"24d37fb6e1b9ddaecab0e9ec59a7e3fbda77d1fb99ebb4ddbd0dd8cdb8a18dc2\"},\"repo\":"
+    "\"00112233445566778899aabbccddeeff\","
     "\"rprev\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"rseq\":0,"
     "\"ts\":\"2026-11-24T04:09:00Z\",\"type\":\"manifest\",\"v\":1}";
 
@@ -38,7 +39,8 @@ static inline struct str make_proof(struct arena *arena, struct trust *trust)
     text.len = (size_t)(strstr(text.data, "\n\n") - text.data) + 1;
     for (unsigned i = 0; i < WITNESSES; i++) {
         seed[0] = (uint8_t)(i + 2);
-        assert_int_equal(OK, note_signer_make(arena, NOTE_COSIGNATURE, arena_printf(arena, "w%u", i), seed, &witness, &err));
+        assert_int_equal(
+            OK, note_signer_make(arena, NOTE_COSIGNATURE, arena_printf(arena, "w%u", i), seed, &witness, &err));
         cosignature_sign(text, &witness, 1700000000 + i, &note);
         buf_printf(&policy, "\nwitness w%u ", i);
         note_verifier_write(&policy, &witness.verifier);
