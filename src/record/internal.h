@@ -6,7 +6,7 @@
 #include "record/record.h"
 
 /* Handlers, file by file; module.c has their addresses. */
-/* log.c */ route_handler log_checkpoint, log_vkey, log_tile;
+/* log.c */ route_handler log_checkpoint, log_stream, log_vkey, log_tile;
 /* history.c */ route_handler history_get, head_get;
 /* proof.c */ route_handler proof_get, leaf_proof_get;
 
@@ -31,6 +31,9 @@ enum status proof_of(struct hub *hub, struct arena *arena, uint64_t index, struc
 /* The files of a commit as a manifest has them. */
 enum status manifest_files(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
                            struct manifest *out, struct error *err);
+
+/* Tells those who listen of the newest checkpoint. */
+void log_tell(struct record *record);
 
 /* Has what was written without the log put into it. */
 enum status record_catch_up(struct record *record, struct error *err);

@@ -11,7 +11,9 @@
 static enum status append(void *context, const struct str *entries, size_t count, uint64_t *first, struct error *err)
 {
     struct record *record = context;
-    return ledger_append(record->ledger, entries, count, first, err);
+    TRY(ledger_append(record->ledger, entries, count, first, err));
+    log_tell(record);
+    return OK;
 }
 
 static uint64_t size(void *context)
@@ -84,8 +86,10 @@ enum status record_start(const char *dir, struct str origin, const char *program
     if (!record)
         abort();
     record->db = db;
+    record->checkpoints = http_topic_new();
     enum status status = open_all(record, dir, origin, program, err);
     if (status == OK) {
+        log_tell(record);
         record->prov = (struct prov){.ledger = {append, size, entry, record}, .persons = record->persons};
         db_before_commit(db, prov_hook, &record->prov);
         status = record_catch_up(record, err);
@@ -106,5 +110,6 @@ void record_stop(struct record *record)
     if (record->persons)
         persons_close(record->persons);
     ledger_close(record->ledger);
+    http_topic_free(record->checkpoints);
     free(record);
 }

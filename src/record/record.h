@@ -18,6 +18,7 @@ struct record {
     struct persons *persons;
     struct prov prov;
     struct db *db;
+    struct http_topic *checkpoints; /* those who listen for new ones */
     int64_t epoch_us; /* monotonic: when the last one was logged; 0: not since the start */
     uint64_t manifests_from; /* the job's own: leaves before this one have been looked at */
 };
@@ -31,7 +32,7 @@ struct record {
  */
 enum status record_start(const char *dir, struct str origin, const char *program, struct db *db, struct record **out,
                         struct error *err);
-void record_stop(struct record *record); /* no write comes any more */
+void record_stop(struct record *record); /* no write comes any more, and the server has been freed */
 
 /* The manifest of a commit is logged when it is not yet; *index is its leaf. The caller may read the repo. */
 enum status record_manifest(struct hub *hub, const struct repo *repo, const struct oid *commit, uint64_t *index, struct error *err);
