@@ -193,7 +193,7 @@ enum status approvals_count(struct db_conn *conn, struct arena *arena, int64_t r
         if (role < rule->role || is_author(&ahead, account))
             continue;
         out->rejects += decision == DECISION_REJECT;
-        if (decision != DECISION_APPROVE)
+        if (decision != DECISION_APPROVE || ahead.has_unknown)
             continue;
         out->events = array_room(arena, out->events, (size_t)out->have, &capacity, sizeof *out->events);
         out->events[out->have++] = stmt_int(said, 2);
