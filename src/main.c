@@ -7,6 +7,7 @@
 #include "routes.h"
 #include "scan/worker.h"
 #include "serve.h"
+#include "sign_main.h"
 #include "verify_main.h"
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@ static const char help[] = "cairn " CAIRN_VERSION " - a self-hosted hub for open
                            "\n"
                            "  cairn serve    run the hub\n"
                            "  cairn admin    people, organisations and tokens\n"
+                           "  cairn sign     sign a model with your own key\n"
                            "  cairn verify   check a model against the log and signatures\n"
                            "  cairn fsck     check everything that is kept\n"
                            "  cairn backup   copy everything that is kept\n"
@@ -30,7 +32,7 @@ static const struct {
 } commands[] = {
     {"serve", serve_main}, {"admin", admin_main},   {"fsck", fsck_main},     {"backup", backup_main}, {"gc", gc_main},
     {"du", du_main},       {"routes", routes_main}, {"worker", worker_main}, /* started by the server, in a sandbox */
-    {"verify", verify_main},
+    {"sign", sign_main},   {"verify", verify_main},
     {"signer", signer_main}, /* started by the server; it alone has the key of the log */
 };
 

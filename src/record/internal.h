@@ -2,7 +2,6 @@
 #ifndef CAIRN_RECORD_INTERNAL_H
 #define CAIRN_RECORD_INTERNAL_H
 
-#include "oms/manifest.h"
 #include "record/record.h"
 #include "witness/witness.h"
 
@@ -34,10 +33,6 @@ enum status proof_of(struct hub *hub, struct arena *arena, uint64_t index, struc
                      struct buf *out, struct error *err);
 /* The newest signed checkpoint, with the cosignatures that it has by now. */
 void newest_checkpoint(struct record *record, struct buf *out);
-
-/* The files of a commit as a manifest has them. */
-enum status manifest_files(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
-                           struct manifest *out, struct error *err);
 
 /* Tells those who listen of the newest checkpoint. */
 void log_tell(struct record *record);
