@@ -3,6 +3,7 @@
 #include "../../../src/modules.c"
 #include "attest/internal.h"
 #include "hub/handlers.h"
+#include "record/internal.h"
 #include "witness/handlers.h"
 #include "xet/handlers.h"
 #include <setjmp.h>
@@ -61,6 +62,14 @@ static const struct {
     {witness_add, ACT_PUBLIC, "nothing: it takes checkpoints that a log has signed"},
     {witness_vkey, ACT_PUBLIC, "a public key"},
     {witness_latest, ACT_PUBLIC, "a checkpoint of another log, which is public"},
+    {log_checkpoint, ACT_PUBLIC, "the size and root of the log"},
+    {log_stream, ACT_PUBLIC, "the same, as they come"},
+    {log_vkey, ACT_PUBLIC, "a public key"},
+    {log_tile, ACT_PUBLIC, "hashes, and leaves, which name nobody"},
+    {history_get, ACT_SEE, "what the log says of the repo, and its names"},
+    {head_get, ACT_SEE, "a hash"},
+    {proof_get, ACT_SEE, "names, sizes and hashes of files"},
+    {leaf_proof_get, ACT_SEE, "a leaf about the repo, and its names"},
     {validate_yaml, ACT_PUBLIC, "the caller's own text"},
     {whoami, ACT_SELF, "the caller"},
     {repos_mine, ACT_SELF, "the caller's repos"},
