@@ -2,6 +2,7 @@
 #include "modules.h"
 #include "attest/attest.h"
 #include "base/file.h"
+#include "bom/bom.h"
 #include "hub/hub.h"
 #include "lineage/lineage.h"
 #include "module.h"
@@ -27,6 +28,7 @@ const struct module *const modules[] = {
     &record_module,   /* the log, and what it says of a repo */
     &lineage_module,  /* what it was made from, and who says so */
     &attest_module,   /* what people say of a commit, signed */
+    &bom_module,      /* bills of material */
     &hub_module,      /* the Hub protocol */
     &xet_module,      /* the storage behind it, for clients that speak Xet */
     NULL,

@@ -21,6 +21,7 @@
  *   release     channel, manifest, supersedes?                     of a repo: the latter two are indices of leaves
  *   evaluation  data?, harness?, metrics, suite?                   of a repo: digests
  *   lineage     grade, parent, rel?, weight?                       of a repo: parent is the dirHash1 of its manifest
+ *   bom         digest, format                                     of a repo: SHA-256 of a bill of material
  *   deployment  approval?, config?, env, hardware?, id, manifest, phase, runtime?, tee?
  *                                                                  of a repo: manifest is a dirHash1
  *   key         digest, op, use                                    of the hub

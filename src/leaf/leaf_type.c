@@ -13,6 +13,7 @@ static const struct leaf_type types[] = {
       {"required", LEAF_COUNT},
       {"role", LEAF_WORD, .words = "admin read write"},
       {"subject", LEAF_COUNT}}},
+    {"bom", SCOPE_REPO, {{"digest", LEAF_HEX, .digits = 64}, {"format", LEAF_WORD, .words = "cyclonedx spdx"}}},
     {"commit",
      SCOPE_REPO,
      {{"files", LEAF_COUNT, .optional = true},

@@ -201,6 +201,11 @@ static void approval(const struct source *from, struct composition *out)
     statement_leaf(from, out, "approval");
 }
 
+static void bom(const struct source *from, struct composition *out)
+{
+    statement_leaf(from, out, "bom");
+}
+
 static void deployment(const struct source *from, struct composition *out)
 {
     statement_leaf(from, out, "deployment");
@@ -265,7 +270,7 @@ static const struct {
     void (*compose)(const struct source *from, struct composition *out); /* NULL: no leaf */
 } kinds[] = {
     {"account.create", 1, NULL},       {"account.erase", 1, erasure},       {"approval", 1, approval},
-    {"commit", 1, commit},             {"deployment", 1, deployment},       {"evaluation", 1, evaluation},
+    {"bom", 1, bom},                   {"commit", 1, commit},             {"deployment", 1, deployment},       {"evaluation", 1, evaluation},
     {"key.create", 1, key_create},     {"key.revoke", 1, key_revoke},       {"lineage", 1, lineage},
     {"log.epoch", 1, log_epoch},       {"log.heads", 1, log_heads},         {"manifest", 1, manifest},
     {"member.set", 1, NULL},           {"org.default_private", 1, NULL},    {"ref.create", 1, ref_create},
