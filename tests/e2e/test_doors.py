@@ -54,6 +54,7 @@ BODIES = {
     "POST /v1/telemetry": {},
     "POST /witness/add-checkpoint": {},
     "POST /api/{api}/oms/{rev}": {},
+    "POST /api/{api}/bom/{rev}": {},
 }
 COMMIT = b'{"key":"header","value":{"summary":"s"}}\n{"key":"file","value":{"path":"new.txt","content":"abc","encoding":"utf-8"}}\n'
 LEAVES = {}  # of the furnished repos: the index of one of their entries in the log
