@@ -48,7 +48,8 @@ struct merge {
 };
 /*
  * Plans to move the base of a pull request forward to its very commit. CONFLICT when it is merged already, brings
- * nothing, or was not built on what the base is now; FORBIDDEN when it lacks approvals.
+ * nothing, or was not built on what the base is now; FORBIDDEN when it lacks approvals. conn is a reader, which sees
+ * that one state until it is released (db_snapshot()).
  */
 enum status merge_plan(struct db_conn *conn, struct arena *arena, int64_t repo_id, int64_t number, struct merge *out,
                        struct error *err);
