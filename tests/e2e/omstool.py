@@ -8,8 +8,8 @@ import sys
 
 from cryptography.hazmat.primitives import serialization
 
-import signing
-from signing import IN_TOTO
+import statements
+from statements import IN_TOTO
 from support import ROOT
 
 TOOL = ROOT / ".venv" / "signing"
@@ -20,7 +20,7 @@ def openssl(*words):
     subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
 
 
-class Key(signing.Key):
+class Key(statements.Key):
     """Somebody's key, also in files: .file and .public."""
 
     def __init__(self, folder, name="key", kind="p256"):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from omstool import BUNDLE_TYPE, Authority, Key, reference, reference_accepts, reference_signs
-from signing import IN_TOTO, leaf_at, pae, register
+from statements import IN_TOTO, leaf_at, pae, register
 from support import BINARY, ROOT, Hub, Person, add, sha256
 from tlog import Log, Proof
 
