@@ -3,6 +3,7 @@
 #include "../../../src/modules.c"
 #include "attest/internal.h"
 #include "hub/handlers.h"
+#include "record/internal.h"
 #include "xet/handlers.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -73,6 +74,14 @@ static const struct {
     {pulls_get, ACT_SEE, "titles of pull requests"},
     {pull_get_one, ACT_SEE, "the title of a pull request, and where it stands"},
     {lfs_locks, ACT_SEE, "that there are no locks"},
+    {log_checkpoint, ACT_PUBLIC, "the public log"},
+    {log_stream, ACT_PUBLIC, "the public log"},
+    {log_vkey, ACT_PUBLIC, "the public log"},
+    {log_tile, ACT_PUBLIC, "the public log"},
+    {history_get, ACT_SEE, "what happened to a repo"},
+    {head_get, ACT_SEE, "what happened to a repo last"},
+    {proof_get, ACT_SEE, "names and hashes of files, proved"},
+    {leaf_proof_get, ACT_SEE, "what happened to a repo, proved"},
     {attestation_key_get, ACT_PUBLIC, "a public key"},
     {oms_statement_get, ACT_SEE, "names and hashes of files"},
     {oms_list, ACT_SEE, "who has signed"},
