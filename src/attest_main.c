@@ -383,9 +383,8 @@ static enum status write_deployment(const struct call *call, const struct target
     return write_index(call, w, "approval", APPROVAL, "--approval", err);
 }
 
-static void print_answer(struct call *call, const struct target *target, const json_t *answer)
+static void print_answer(const struct target *target, const json_t *answer)
 {
-    (void)call;
     printf("commit    %.*s\nentry     %lld\nevidence  %.*s\n", STR_ARG(target->commit),
            (long long)json_get_int(answer, "index", -1), STR_ARG(json_get_str(answer, "evidence")));
     if (str_given(json_get_str(answer, "id")))
@@ -412,7 +411,7 @@ static enum status say(struct call *call, const char *predicate_type, predicate_
     struct str path = arena_printf(&call->arena, "%.*s/attestations", STR_ARG(target.api));
     TRY(ask(call, NULL, path, buf_view(&envelope), &reply, err));
     TRY(json_read(reply.body, reply.body.len, &answer, err));
-    print_answer(call, &target, answer);
+    print_answer(&target, answer);
     return OK;
 }
 
