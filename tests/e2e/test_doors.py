@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from support import BINARY, new_name, sha256
+from support import BINARY, add, new_name, sha256
 from xet import File, Session, Xorb, chunk_hash, shard, text
 
 LARGE = b"\0large" * 1000
@@ -54,6 +54,8 @@ BODIES = {
     "POST /v1/telemetry": {},
     "POST /api/{api}/oms/{rev}": {},
     "POST /witness/add-checkpoint": {},
+    "PUT /api/{api}/rules/{rev}": {"approvals": 1, "role": "write"},
+    "POST /api/{api}/discussions/{number}/merge": {},
 }
 COMMIT = b'{"key":"header","value":{"summary":"s"}}\n{"key":"file","value":{"path":"new.txt","content":"abc","encoding":"utf-8"}}\n'
 # What somebody has signed is looked at only when the door has said yes; here it is nobody's signature (test_attest.py has real ones).
@@ -76,16 +78,26 @@ def ask(person, route, repo, organization=None):
     path = route.pattern
     if route.name == "GET /api/{api}/provenance/{rev}.sig":
         path += "?by=hub"
-    for hole, filling in {"{api}": f"models/{repo}", "{web}": repo, "{kind}": "models", "{rev}": "main", "{path*}": path_of(route),
+    for hole, filling in {"{api}": f"models/{repo}", "{web}": repo, "{kind}": "models", "{number}": "1",
+                          "{rev}": "guarded" if "/rules/" in path else "main", "{path*}": path_of(route),
                           "{hash}": "0" * 64, "{name}": name_of(route, repo, organization or namespace)}.items():
         path = path.replace(hole, filling)
     assert "{" not in path, f"{route.name}: say here what stands in the place of the parameter"
     if "/commit/" in path:
         return person.http.request(route.method, path, content=COMMIT, headers={"content-type": "application/x-ndjson"})
+    if path == "/log/stream":
+        return begun(person, path)
     if route.method in ("GET", "DELETE") and not route.by_body:
         return person.http.request(route.method, path)
     assert route.name in BODIES, f"{route.name}: say here what its request looks like"
     return person.http.request(route.method, path, json=fill(BODIES[route.name], words))
+
+
+def begun(person, path):
+    """An answer that has no end: its first piece is all of it."""
+    with person.http.stream("GET", path) as answer:
+        answer._content = next(answer.iter_raw())
+    return answer
 
 
 def path_of(route):
@@ -116,6 +128,9 @@ def furnished(owner, **how):
     assert owner.commit_lines(repo, ("lfsFile", {"path": "w.bin", "algo": "sha256", "oid": sha256(LARGE)})).is_success
     owner.api.create_branch(repo, branch="side")
     owner.api.create_tag(repo, tag="v1")
+    owner.api.create_branch(repo, branch="guarded")
+    assert owner.http.put(f"/api/models/{repo}/rules/guarded", json={"approvals": 1, "role": "write"}).is_success
+    owner.api.create_commit(repo, [add("b.txt", b"b")], commit_message="b", create_pr=True)
     LEAVES[repo] = owner.http.get(f"/api/models/{repo}/provenance").json()["entries"][0]["index"]
     return repo
 
