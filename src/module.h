@@ -6,6 +6,7 @@
 #include "db/db.h"
 #include "event/event.h"
 #include "net/http.h"
+#include <stdatomic.h>
 
 /*
  * A part of the house shows one face, a struct module in its module.c: the tables below. modules.c lists the faces.
@@ -25,6 +26,7 @@ struct hub {
     bool xet;                   /* tell clients of Xet; its addresses are there in any case */
     struct http_server *server;
     int64_t started_us;
+    atomic_bool stopping; /* no request comes any more: slow jobs end soon, whatever they are at */
 };
 
 typedef enum status route_handler(struct request *rq, struct error *err);
@@ -57,6 +59,7 @@ struct job {
     const char *name;
     unsigned period_seconds;
     enum status (*run)(struct hub *hub, struct error *err);
+    bool slow; /* may take minutes: these have a thread of their own, and ask for hub->stopping now and then */
 };
 
 struct module {

@@ -5,6 +5,7 @@
 #include "module.h"
 #include "record/record.h"
 #include "store/store.h"
+#include "tensor/tensors.h"
 #include "xet/xet.h"
 #include <stdio.h>
 
@@ -20,6 +21,7 @@ const struct module *const modules[] = {
     &store_module,    /* large files, by content */
     &repo_module,     /* names, git objects, refs */
     &prov_module,     /* from events to the leaves of the log */
+    &tensor_module,   /* what models are made of, and who shares it */
     &record_module,   /* the log, and what it says of a repo */
     &hub_module,      /* the Hub protocol */
     &xet_module,      /* the storage behind it, for clients that speak Xet */

@@ -13,6 +13,8 @@
  */
 extern const struct module record_module;
 
+#define RECORD_WAITING_MOST 10000
+
 struct record {
     struct ledger *ledger;
     struct persons *persons;
@@ -20,6 +22,8 @@ struct record {
     struct db *db;
     int64_t epoch_us; /* monotonic: when the last one was logged; 0: not since the start */
     uint64_t manifests_from; /* the job's own: leaves before this one have been looked at */
+    uint64_t waiting[RECORD_WAITING_MOST]; /* but these commits' manifests wait for their tensors */
+    size_t waiting_count;
 };
 
 /*
@@ -33,7 +37,12 @@ enum status record_start(const char *dir, struct str origin, const char *program
                         struct error *err);
 void record_stop(struct record *record); /* no write comes any more */
 
-/* The manifest of a commit is logged when it is not yet; *index is its leaf. The caller may read the repo. */
+/*
+ * The manifest of a commit is logged when it is not yet; *index is its leaf. The caller may read the repo, and holds no reader
+ * of the database. UNAVAILABLE with the code RECORD_WAITS_FOR_TENSORS while its safetensors files are being looked at: there is
+ * one manifest of a commit, and it has their tensorRoot.
+ */
+#define RECORD_WAITS_FOR_TENSORS "TensorsPending"
 enum status record_manifest(struct hub *hub, const struct repo *repo, const struct oid *commit, uint64_t *index, struct error *err);
 
 /* The newest leaf about a commit of a repo that the caller may read, its manifest's before the ref's. */

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/time.h"
 #include "scan/safetensors.h"
+#include "scan/table.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -168,18 +169,31 @@ static enum status check_summary(struct str answer, struct buf *out, struct erro
     return OK;
 }
 
-enum status scan_safetensors(struct str header, struct arena *arena, struct buf *out_json, struct error *err)
+/* Has the header looked at by a child that does task, and appends its answer. */
+static enum status ask_child(const char *task, size_t output_limit, struct str header, struct buf *answer, struct error *err)
 {
-    static const char *const argv[] = {"cairn", "worker", "safetensors", NULL};
-    static const struct worker worker = {"/proc/self/exe", argv, DEADLINE, OUTPUT_LIMIT};
-    auto_buf struct buf answer = {0};
-    (void)arena;
+    const char *const argv[] = {"cairn", "worker", task, NULL};
+    const struct worker worker = {"/proc/self/exe", argv, DEADLINE, output_limit};
     /* A program that does not hand "worker" to worker_main(), a test say, would start itself again and again. */
     if (getenv(WORKER_MARK))
         return fail(err, UNAVAILABLE, NULL, "A worker starts no workers");
     if (header.len > SAFETENSORS_HEADER_LIMIT)
         return fail(err, TOO_LARGE, NULL, "The header has %zu bytes; at most %d are accepted", header.len,
                     SAFETENSORS_HEADER_LIMIT);
-    TRY(worker_run(&worker, header, &answer, err));
+    return worker_run(&worker, header, answer, err);
+}
+
+enum status scan_safetensors(struct str header, struct arena *arena, struct buf *out_json, struct error *err)
+{
+    auto_buf struct buf answer = {0};
+    (void)arena;
+    TRY(ask_child("safetensors", OUTPUT_LIMIT, header, &answer, err));
     return check_summary(buf_view(&answer), out_json, err);
+}
+
+enum status scan_tensors(struct str header, struct arena *arena, struct tensor_list *out, struct error *err)
+{
+    auto_buf struct buf answer = {0};
+    TRY(ask_child("tensors", TENSOR_TABLE_MOST + 1, header, &answer, err));
+    return tensor_table_read(arena, buf_view(&answer), out, err);
 }

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "scan/safetensors.h"
 #include "scan/sandbox.h"
+#include "scan/table.h"
 #include "scan/worker.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -51,6 +52,16 @@ static int run_safetensors(void)
     return write_full(STDOUT_FILENO, out.data, out.len, &err) != OK;
 }
 
+static int run_tensors(void)
+{
+    auto_buf struct buf in = {0}, out = {0};
+    struct error err;
+    if (read_input(SAFETENSORS_HEADER_LIMIT, &in, &err) != OK)
+        return 1;
+    tensor_table_write(buf_view(&in), &out);
+    return write_full(STDOUT_FILENO, out.data, out.len, &err) != OK;
+}
+
 /* Each probe ends well only when the sandbox failed to stop it. */
 static int probe_nothing(void)
 {
@@ -85,9 +96,9 @@ static const struct {
     const char *name;
     int (*run)(void);
 } tasks[] = {
-    {"safetensors", run_safetensors}, {"probe-nothing", probe_nothing}, {"probe-open", probe_open},
-    {"probe-socket", probe_socket},   {"probe-fork", probe_fork},       {"probe-kill", probe_kill},
-    {"probe-read", probe_read},       {"probe-code", probe_code},
+    {"safetensors", run_safetensors}, {"tensors", run_tensors},   {"probe-nothing", probe_nothing},
+    {"probe-open", probe_open},       {"probe-socket", probe_socket}, {"probe-fork", probe_fork},
+    {"probe-kill", probe_kill},       {"probe-read", probe_read},     {"probe-code", probe_code},
 };
 
 int worker_main(int argc, char **argv)
