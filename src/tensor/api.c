@@ -124,7 +124,7 @@ enum status tensors_get(struct request *rq, struct error *err)
     struct tensor_files files;
     struct oid commit;
     struct place place;
-    int64_t limit;
+    int64_t limit = 0;
     if (!read_place(request_query(rq, "cursor", 0), &place))
         return fail(err, INVALID, NULL, "This is not a cursor that the hub gave.");
     TRY(read_limit(rq, &limit, err));

@@ -170,7 +170,7 @@ static enum status run_pass(struct hub *hub, const struct seen *seen, struct err
 {
     auto_arena struct arena arena = {0};
     auto_source struct source *source = NULL;
-    int64_t data_at;
+    int64_t data_at = 0;
     TRY(source_open(hub, seen->repo_id, seen->is_lfs, seen->sha256, &seen->blob, &source, err));
     struct pass *pass = arena_alloc(&arena, sizeof *pass);
     *pass = (struct pass){.hub = hub, .seen = seen, .source = source};
