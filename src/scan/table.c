@@ -106,8 +106,9 @@ enum status tensor_table_read(struct arena *arena, struct str table, struct tens
         return fail(err, UNAVAILABLE, NULL, "The worker's table of tensors has more than %d bytes", TENSOR_TABLE_MOST);
     if (kind == 'T' && take_all(arena, rest, out))
         return OK;
+    bool is_text = rest.len > 0 && str_is_utf8(rest) && !memchr(rest.data, 0, rest.len);
     if ((kind == 'I' || kind == 'L') && rest.len < sizeof err->message)
         return fail(err, kind == 'L' ? TOO_LARGE : INVALID, NULL, "%.*s",
-                    STR_ARG(rest.len && str_is_utf8(rest) ? rest : STR("The header is not valid")));
+                    STR_ARG(is_text ? rest : STR("The header is not valid")));
     return fail(err, UNAVAILABLE, NULL, "The worker gave no table of tensors that makes sense");
 }

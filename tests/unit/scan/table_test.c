@@ -122,6 +122,8 @@ static void reasons_are_cut_to_what_can_be_shown(void **state)
     (void)state;
     assert_int_equal(INVALID, tensor_table_read(&arena, STR("I\xff\xfe"), &list, &err));
     assert_string_equal("The header is not valid", err.message);
+    assert_int_equal(INVALID, tensor_table_read(&arena, STR("I\0hidden"), &list, &err));
+    assert_string_equal("The header is not valid", err.message);
     assert_int_equal(TOO_LARGE, tensor_table_read(&arena, STR("L"), &list, &err));
     buf_byte(&endless, 'I');
     for (int i = 0; i < 5000; i++)
