@@ -13,7 +13,8 @@ static enum status add_tensors(struct str header, struct buf *out, struct error 
     for (size_t i = 0; i < list.count; i++) {
         tensor_head(&list.items[i], out);
         if (out->len > TENSOR_TABLE_MOST)
-            return fail(err, TOO_LARGE, NULL, "The names and shapes of the tensors take more than %d bytes", TENSOR_TABLE_MOST);
+            return fail(err, TOO_LARGE, NULL, "The names and shapes of the tensors take more than %d bytes",
+                        TENSOR_TABLE_MOST);
     }
     return OK;
 }

@@ -20,7 +20,8 @@
 #define WORKER_MARK "CAIRN_WORKER" /* in the environment of a child */
 #define OUTPUT_LIMIT (64 << 10)
 #define DEADLINE (5 * SECOND_US)
-#define DEADLINE_OF_JOBS (30 * SECOND_US) /* where nobody waits for the answer; the child's processor time is limited anyway */
+#define DEADLINE_OF_JOBS                                                                                               \
+    (30 * SECOND_US) /* where nobody waits for the answer; the child's processor time is limited anyway */
 
 /*
  * The input is a sealed file in memory rather than a pipe: all of it is there before the child starts, so nobody waits

@@ -93,15 +93,18 @@ static int probe_code(void)
     return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
 }
 
-/* Summaries are made for each upload, several at a time; tables of tensors one after the other, and of all that there are. */
+/* Summaries are made for each upload, several at a time; tables of tensors one after the other, and of all that there
+ * are. */
 static const struct {
     const char *name;
     int (*run)(void);
     size_t memory; /* bytes */
 } tasks[] = {
-    {"safetensors", run_safetensors, 256 * MIB}, {"tensors", run_tensors, 512 * MIB},  {"probe-nothing", probe_nothing, 256 * MIB},
-    {"probe-open", probe_open, 256 * MIB},       {"probe-socket", probe_socket, 256 * MIB}, {"probe-fork", probe_fork, 256 * MIB},
-    {"probe-kill", probe_kill, 256 * MIB},       {"probe-read", probe_read, 256 * MIB},     {"probe-code", probe_code, 256 * MIB},
+    {"safetensors", run_safetensors, 256 * MIB}, {"tensors", run_tensors, 512 * MIB},
+    {"probe-nothing", probe_nothing, 256 * MIB}, {"probe-open", probe_open, 256 * MIB},
+    {"probe-socket", probe_socket, 256 * MIB},   {"probe-fork", probe_fork, 256 * MIB},
+    {"probe-kill", probe_kill, 256 * MIB},       {"probe-read", probe_read, 256 * MIB},
+    {"probe-code", probe_code, 256 * MIB},
 };
 
 int worker_main(int argc, char **argv)

@@ -63,8 +63,8 @@ static bool read_place(struct str text, struct place *out)
     *out = (struct place){0};
     if (!str_given(text))
         return true;
-    if (!str_cut(&rest, '.', &file) || !str_given(rest) || !tlog_decimal(file, &number) || !tlog_decimal(rest, &position) ||
-        position > INT64_MAX)
+    if (!str_cut(&rest, '.', &file) || !str_given(rest) || !tlog_decimal(file, &number) ||
+        !tlog_decimal(rest, &position) || position > INT64_MAX)
         return false;
     *out = (struct place){number, (int64_t)position};
     return true;
@@ -196,8 +196,8 @@ static bool find_tensor(const struct tensor *sorted, size_t count, struct str na
 static const char where_sql[] = "SELECT 1 FROM tensor WHERE file_id = ? AND at = ? AND name = ? LIMIT 1";
 
 /* The first file that has it, at that place. */
-static enum status file_of(struct request *rq, const struct tensor_files *files, const struct tensor *tensor, struct str *out,
-                           struct error *err)
+static enum status file_of(struct request *rq, const struct tensor_files *files, const struct tensor *tensor,
+                           struct str *out, struct error *err)
 {
     *out = (struct str){0};
     for (size_t i = 0; i < files->count && !str_given(*out); i++) {
@@ -238,7 +238,8 @@ static enum status write_proof(struct request *rq, struct json_writer *w, const 
 static enum status refuse_unready(const struct tensor_files *files, struct error *err)
 {
     if (files->state == TENSORS_PENDING)
-        return fail(err, UNAVAILABLE, NULL, "The hub is still looking at the tensors of this revision. Try again in a moment.");
+        return fail(err, UNAVAILABLE, NULL,
+                    "The hub is still looking at the tensors of this revision. Try again in a moment.");
     return fail(err, NOT_FOUND, NULL, "This revision has no tensorRoot: %s.",
                 files->state == TENSORS_NONE      ? "it has no safetensors files, or too many"
                 : files->state == TENSORS_REFUSED ? "a safetensors file in it is not valid"

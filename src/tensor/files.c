@@ -8,8 +8,8 @@
 struct named {
     struct tensor_file file;
     struct entry entry;
-    bool missing;             /* this repo's commits have not named it before */
-    struct oid commit;        /* the rest is only filled when it is missing: which commit brought it */
+    bool missing;      /* this repo's commits have not named it before */
+    struct oid commit; /* the rest is only filled when it is missing: which commit brought it */
     bool logged;
     uint64_t index;
 };
@@ -53,11 +53,13 @@ static enum status find_origin(const struct listing_of *l, struct named *named, 
     struct entry entry;
     TRY(entry_find(l->conn, l->arena, l->repo_id, l->commit, named->file.path, true, &entry, err));
     named->commit = entry.last_commit ? entry.last_commit->id : *l->commit;
-    TRY(prov_revision_leaf(l->conn, l->repo_id, named->commit.bytes, REVISION_MOVED, &named->index, &named->logged, err));
+    TRY(prov_revision_leaf(l->conn, l->repo_id, named->commit.bytes, REVISION_MOVED, &named->index, &named->logged,
+                           err));
     if (named->logged)
         return OK;
     named->commit = *l->commit;
-    return prov_revision_leaf(l->conn, l->repo_id, named->commit.bytes, REVISION_MOVED, &named->index, &named->logged, err);
+    return prov_revision_leaf(l->conn, l->repo_id, named->commit.bytes, REVISION_MOVED, &named->index, &named->logged,
+                              err);
 }
 
 static enum status add_file(struct listing_of *l, struct str path, struct error *err)
@@ -127,9 +129,9 @@ static enum status file_of(struct db_conn *tx, const uint8_t sha256[SHA256_SIZE]
     return stmt_end(find, err);
 }
 
-static const char insert_seen_sql[] =
-    "INSERT INTO tensor_seen (file_id, repo_id, is_lfs, blob, size, commit_oid, idx, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT DO NOTHING";
+static const char insert_seen_sql[] = "INSERT INTO tensor_seen (file_id, repo_id, is_lfs, blob, size, commit_oid, idx, "
+                                      "state) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                                      " ON CONFLICT DO NOTHING";
 
 static enum status insert_seen(struct db_conn *tx, int64_t repo_id, const struct named *named, struct error *err)
 {

@@ -27,7 +27,8 @@ struct tensor_row {
 #define TENSOR_TRIVIAL 256 /* bytes */
 
 /* In a write. */
-enum status rows_insert(struct db_conn *tx, int64_t file_id, int64_t position, const struct tensor_row *row, struct error *err);
+enum status rows_insert(struct db_conn *tx, int64_t file_id, int64_t position, const struct tensor_row *row,
+                        struct error *err);
 /* How many tensors of a file have rows, from the first on. */
 enum status rows_count(struct db_conn *conn, int64_t file_id, int64_t *count, struct error *err);
 /* At most limit rows of a file from a position on, in the order in which they lie in it. */
@@ -38,8 +39,8 @@ enum status rows_read(struct db_conn *conn, struct arena *arena, int64_t file_id
 
 struct source;
 /* sha256 of a large file, or else the blob of a small one. NOT_FOUND when the repo does not have it any more. */
-enum status source_open(struct hub *hub, int64_t repo_id, bool is_lfs, const uint8_t sha256[SHA256_SIZE], const struct oid *blob,
-                        struct source **out, struct error *err);
+enum status source_open(struct hub *hub, int64_t repo_id, bool is_lfs, const uint8_t sha256[SHA256_SIZE],
+                        const struct oid *blob, struct source **out, struct error *err);
 int64_t source_size(const struct source *source);
 enum status source_seek(struct source *source, int64_t offset, struct error *err);
 /* The next bytes, at most most of them and at least one, valid until the next call. CORRUPT at the end. */
@@ -52,8 +53,8 @@ enum status revision_files(struct request *rq, struct oid *commit, struct tensor
 void write_state(struct request *rq, struct json_writer *w, const struct oid *commit, const struct tensor_files *files);
 
 /*
- * Questions that may cost much memory or time are answered a few at a time. UNAVAILABLE when none has come to its end for
- * ten seconds. Whoever asks must not hold a reader.
+ * Questions that may cost much memory or time are answered a few at a time. UNAVAILABLE when none has come to its end
+ * for ten seconds. Whoever asks must not hold a reader.
  */
 enum status turn_take(struct error *err);
 void turn_give(bool *taken); /* nothing when it is false */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The pass over a file that a commit has named: header to the sandboxed child, then all bytes once, from the first tensor to
- * the last. What has been found is written down while it goes on, so that a pass that is cut off (a stop, a power cut)
- * goes on behind the last tensor that has a row.
+ * The pass over a file that a commit has named: header to the sandboxed child, then all bytes once, from the first
+ * tensor to the last. What has been found is written down while it goes on, so that a pass that is cut off (a stop, a
+ * power cut) goes on behind the last tensor that has a row.
  *
  * Here rather than while the bytes come in: they come as one stream, as parts in any order, or as chunks of which some
  * are already there, and the header may be the last to come (docs/design.md has the measurement).
@@ -88,7 +88,8 @@ static enum status take_breath(struct pass *pass, size_t len, struct error *err)
     return run_some(pass->hub, SLICE, SMALLER_MOST, err);
 }
 
-static enum status hash_tensor(struct pass *pass, const struct tensor *tensor, struct tensor_row *row, struct error *err)
+static enum status hash_tensor(struct pass *pass, const struct tensor *tensor, struct tensor_row *row,
+                               struct error *err)
 {
     bool even = true;
     uint8_t value = 0;
@@ -207,7 +208,8 @@ static enum status write_settled(struct db_conn *tx, void *context, struct error
     return stmt_run(seen, err);
 }
 
-static const char later_sql[] = "UPDATE tensor_seen SET tries = tries + 1, due_us = ? WHERE file_id = ? AND repo_id = ?";
+static const char later_sql[] =
+    "UPDATE tensor_seen SET tries = tries + 1, due_us = ? WHERE file_id = ? AND repo_id = ?";
 
 static enum status write_later(struct db_conn *tx, void *context, struct error *err)
 {
@@ -221,12 +223,15 @@ static enum status write_later(struct db_conn *tx, void *context, struct error *
 }
 
 /*
- * INVALID and TOO_LARGE are about the file, for good. Anything else may be a bad moment (the child did not start, the disk did
- * not answer); after some of them the file counts as one that cannot be looked at, so that its manifest can be logged.
+ * INVALID and TOO_LARGE are about the file, for good. Anything else may be a bad moment (the child did not start, the
+ * disk did not answer); after some of them the file counts as one that cannot be looked at, so that its manifest can be
+ * logged.
  */
-static enum status settle(struct hub *hub, const struct seen *seen, enum status status, struct error *why, struct error *err)
+static enum status settle(struct hub *hub, const struct seen *seen, enum status status, struct error *why,
+                          struct error *err)
 {
-    struct outcome outcome = {seen, status == OK ? FILE_DONE : FILE_REFUSED, status == OK ? STR("") : str_of(why->message)};
+    struct outcome outcome = {seen, status == OK ? FILE_DONE : FILE_REFUSED,
+                              status == OK ? STR("") : str_of(why->message)};
     if (status == STALE) /* stopping */
         return fail(err, status, NULL, "%s", why->message);
     if (status == OK || status == INVALID || status == TOO_LARGE)
@@ -244,7 +249,8 @@ static enum status settle(struct hub *hub, const struct seen *seen, enum status 
 /* The smallest first, so that those who wait least wait least. */
 static const char next_sql[] =
     "SELECT s.file_id, s.repo_id, s.tries, s.is_lfs, s.blob, f.sha256, f.state FROM tensor_seen s"
-    " JOIN tensor_file f ON f.id = s.file_id WHERE s.state = 0 AND s.size < ? AND s.due_us <= ? ORDER BY s.size LIMIT 1";
+    " JOIN tensor_file f ON f.id = s.file_id WHERE s.state = 0 AND s.size < ? AND s.due_us <= ? ORDER BY s.size LIMIT "
+    "1";
 
 static enum status next_seen(struct db *db, int64_t smaller_than, struct seen *out, bool *found, struct error *err)
 {

@@ -22,11 +22,11 @@ static void content_digest(const struct tensor *tensor, uint8_t out[SHA256_SIZE]
     sha256(buf_view(&entry), out);
 }
 
-static const char insert_sql[] =
-    "INSERT INTO tensor (file_id, position, name, dtype, shape, at, size, digest, content)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+static const char insert_sql[] = "INSERT INTO tensor (file_id, position, name, dtype, shape, at, size, digest, content)"
+                                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
 
-enum status rows_insert(struct db_conn *tx, int64_t file_id, int64_t position, const struct tensor_row *row, struct error *err)
+enum status rows_insert(struct db_conn *tx, int64_t file_id, int64_t position, const struct tensor_row *row,
+                        struct error *err)
 {
     auto_arena struct arena arena = {0};
     auto_stmt struct stmt *insert = NULL;
@@ -129,8 +129,8 @@ struct removing {
 };
 
 /*
- * One step. Rows go from the last one on, and the file is no longer "done" from the first step: should a commit name it again
- * meanwhile, a pass goes on behind the rows that are left.
+ * One step. Rows go from the last one on, and the file is no longer "done" from the first step: should a commit name it
+ * again meanwhile, a pass goes on behind the rows that are left.
  */
 static enum status remove_some(struct db_conn *tx, void *context, struct error *err)
 {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Who else has the same tensors (provenance 3.5, grade 4: bytes): same dtype, shape and SHA-256 of the bytes, under whatever
- * name, in whatever file. A fine-tune that froze layers, a merge, a re-sharded or re-uploaded copy are found by it.
+ * Who else has the same tensors (provenance 3.5, grade 4: bytes): same dtype, shape and SHA-256 of the bytes, under
+ * whatever name, in whatever file. A fine-tune that froze layers, a merge, a re-sharded or re-uploaded copy are found
+ * by it.
  *
- * Only repos that the actor may read are counted; of others not even their number is told. So the work is bounded by time and not by
- * how many matches there are: a limit on matches would tell, by being reached, of matches that the actor may not know of.
+ * Only repos that the actor may read are counted; of others not even their number is told. So the work is bounded by
+ * time and not by how many matches there are: a limit on matches would tell, by being reached, of matches that the
+ * actor may not know of.
  */
 #include "base/text.h"
 #include "base/time.h"
@@ -198,7 +200,8 @@ static struct sharer **sort_sharers(struct question *q, size_t *count)
 
 static const char time_sql[] = "SELECT e.at_us FROM leaf l JOIN event e ON e.id = l.event_id WHERE l.idx = ?";
 
-/* The change that brought the first of them, as the log has it: by the hub's clock, not by what a commit says of itself. */
+/* The change that brought the first of them, as the log has it: by the hub's clock, not by what a commit says of
+ * itself. */
 static enum status write_first(struct question *q, struct json_writer *w, int64_t index, struct error *err)
 {
     auto_stmt struct stmt *time = NULL;
@@ -215,7 +218,8 @@ static enum status write_first(struct question *q, struct json_writer *w, int64_
     return stmt_end(time, err);
 }
 
-static enum status write_sharer(struct question *q, struct json_writer *w, const struct sharer *sharer, struct error *err)
+static enum status write_sharer(struct question *q, struct json_writer *w, const struct sharer *sharer,
+                                struct error *err)
 {
     jw_object(w);
     jw_key_str(w, "id", sharer->repo.full_name);
@@ -247,7 +251,8 @@ static enum status own_first(struct question *q, const struct tensor_files *file
     return OK;
 }
 
-static enum status write_answer(struct question *q, const struct tensor_files *files, struct json_writer *w, struct error *err)
+static enum status write_answer(struct question *q, const struct tensor_files *files, struct json_writer *w,
+                                struct error *err)
 {
     size_t count;
     int64_t first;
@@ -266,7 +271,8 @@ static enum status write_answer(struct question *q, const struct tensor_files *f
     return OK;
 }
 
-static enum status answer(struct question *q, const struct oid *commit, const struct tensor_files *files, struct error *err)
+static enum status answer(struct question *q, const struct oid *commit, const struct tensor_files *files,
+                          struct error *err)
 {
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);

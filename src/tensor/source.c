@@ -74,7 +74,8 @@ static enum status next_piece(struct source *source, struct error *err)
     return found ? OK : fail(err, CORRUPT, NULL, "The stored file is shorter than it should be.");
 }
 
-static enum status next_of_view(struct source *source, size_t most, const uint8_t **data, size_t *len, struct error *err)
+static enum status next_of_view(struct source *source, size_t most, const uint8_t **data, size_t *len,
+                                struct error *err)
 {
     struct store_piece *piece = &source->piece;
     if (piece->length == 0)

@@ -6,17 +6,17 @@
 #include "router/request.h"
 
 /*
- * Lineage to the byte (provenance 3.5, grade 4): the SHA-256 of each tensor of the safetensors files that commits name, the
- * tree over all tensors of a revision, and who else on the hub has the same ones.
+ * Lineage to the byte (provenance 3.5, grade 4): the SHA-256 of each tensor of the safetensors files that commits name,
+ * the tree over all tensors of a revision, and who else on the hub has the same ones.
  *
- * Files are looked at in the background, once they are named by a commit: a sandboxed child reads the header, then one pass
- * over the stored bytes makes the digests (pass.c). What is found belongs to the content and is kept once; that a repo's
- * commit names a content is a row of its own, and only through such a row does anybody get to see the digests.
+ * Files are looked at in the background, once they are named by a commit: a sandboxed child reads the header, then one
+ * pass over the stored bytes makes the digests (pass.c). What is found belongs to the content and is kept once; that a
+ * repo's commit names a content is a row of its own, and only through such a row does anybody get to see the digests.
  */
 extern const struct module tensor_module;
 
-#define TENSOR_FILES_MOST 10000       /* safetensors files in one revision; with more, none is looked at */
-#define REVISION_TENSORS_MOST 300000  /* with more there is no tree */
+#define TENSOR_FILES_MOST 10000      /* safetensors files in one revision; with more, none is looked at */
+#define REVISION_TENSORS_MOST 300000 /* with more there is no tree */
 
 enum tensors_state {
     TENSORS_NONE,    /* no safetensors file, or too many */
@@ -51,8 +51,8 @@ enum status tensors_of_revision(struct hub *hub, struct arena *arena, int64_t re
  * The tensors of files that are all READY, sorted as the tree has them; *count is 0 when there is no tree: no tensors,
  * a name twice for what is not the same, or more than REVISION_TENSORS_MOST. Costs memory by their number.
  */
-enum status tensors_load(struct db_conn *conn, struct arena *arena, const struct tensor_files *files, struct tensor **out,
-                         size_t *count, struct error *err);
+enum status tensors_load(struct db_conn *conn, struct arena *arena, const struct tensor_files *files,
+                         struct tensor **out, size_t *count, struct error *err);
 
 /* Does any file of the repo still wait to be looked at? Cheap. */
 enum status tensors_pending(struct db *db, int64_t repo_id, bool *pending, struct error *err);

@@ -2,7 +2,8 @@
 /* The tree over the tensors of a revision. */
 #include "tensor/internal.h"
 
-static enum status count_tensors(struct db_conn *conn, const struct tensor_files *files, int64_t *total, struct error *err)
+static enum status count_tensors(struct db_conn *conn, const struct tensor_files *files, int64_t *total,
+                                 struct error *err)
 {
     int64_t count;
     *total = 0;
@@ -13,8 +14,8 @@ static enum status count_tensors(struct db_conn *conn, const struct tensor_files
     return OK;
 }
 
-enum status tensors_load(struct db_conn *conn, struct arena *arena, const struct tensor_files *files, struct tensor **out,
-                         size_t *count, struct error *err)
+enum status tensors_load(struct db_conn *conn, struct arena *arena, const struct tensor_files *files,
+                         struct tensor **out, size_t *count, struct error *err)
 {
     struct error why;
     int64_t total;

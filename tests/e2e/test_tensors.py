@@ -388,3 +388,19 @@ def test_a_pass_is_cut_short_when_the_hub_stops(own_hub):
     assert "could not be looked at" not in own_hub.log_text()
     own_hub.start()
     assert until(lambda: manifests(carol, repo))[0]["tensorRoot"] == tensor_root(file)
+
+
+def test_rows_that_are_of_use_to_nobody_go(own_hub):
+    carol = own_hub.person("carol")
+    kept = new_model(carol, {"model.safetensors": save({"w": matrix(1100, 9, 9)})})
+    gone = new_model(carol, {"model.safetensors": save({f"w{number}": matrix(1101 + number, 3) for number in range(2500)})})
+    carol.api.delete_repo(gone)
+    own_hub.stop()
+    own_hub.start()  # the job runs soon after the start, and then every hour
+
+    def rows():
+        with sqlite3.connect(f"file:{own_hub.data}/cairn.db?mode=ro", uri=True) as database:
+            return [database.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in ("tensor", "tensor_file", "tensor_seen")]
+
+    until(lambda: rows() == [1, 1, 1])
+    assert looked_at(carol, kept)["state"] == "ready"

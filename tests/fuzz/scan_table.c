@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The table of tensors, both ways: what the child says of any header is understood, and any table is read or refused. */
+/* The table of tensors, both ways: what the child says of any header is understood, and any table is read or refused.
+ */
 #include "scan/table.h"
 #include <assert.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
-/* The entries of tensors and the tree over them. The golden values are tensor_root.py's, which knows nothing of this code. */
+/* The entries of tensors and the tree over them. The golden values are tensor_root.py's, which knows nothing of this
+ * code. */
 #include "base/text.h"
 #include "leaf/tensor.h"
 

@@ -22,7 +22,8 @@ static void what_the_child_found_arrives(void **state)
     struct tensor_list list;
     struct error err = {0};
     (void)state;
-    if (pass_on(&arena, STR("{\"b\":" T("F16", "[3,1]", "4", "10") ",\"a\":" T("F32", "[]", "0", "4") "}"), &list, &err) != OK)
+    if (pass_on(&arena, STR("{\"b\":" T("F16", "[3,1]", "4", "10") ",\"a\":" T("F32", "[]", "0", "4") "}"), &list,
+                &err) != OK)
         fail_msg("%s", err.message);
     assert_int_equal(2, list.count);
     assert_int_equal(10, list.bytes);
@@ -46,7 +47,8 @@ static void what_it_refused_arrives_with_the_reason(void **state)
     (void)state;
     assert_int_equal(INVALID, pass_on(&arena, STR("{\"a\":" T("U8", "[4]", "1", "5") "}"), &list, &err));
     assert_true(str_has(str_of(err.message), STR("leave a gap")));
-    assert_int_equal(INVALID, pass_on(&arena, STR("{\"a\":" T("U8", "[9223372036854775807,3]", "0", "5") "}"), &list, &err));
+    assert_int_equal(INVALID,
+                     pass_on(&arena, STR("{\"a\":" T("U8", "[9223372036854775807,3]", "0", "5") "}"), &list, &err));
     assert_int_equal(INVALID, pass_on(&arena, STR(""), &list, &err));
 }
 
@@ -72,10 +74,12 @@ static void the_limits_are_those_that_are_told(void **state)
     assert_int_equal(TENSORS_MOST, list.count);
     assert_int_equal(TOO_LARGE, pass_on(&arena, repeated(&many, "{", NAMED, TENSORS_MOST + 1, "}"), &list, &err));
     /* Dimensions of two characters each become eight bytes in the table. */
-    repeated(&wide, "{\"a\":{\"dtype\":\"U8\",\"shape\":[", "%s1", TENSOR_VALUES_MOST - 100, "],\"data_offsets\":[0,1]}}");
+    repeated(&wide, "{\"a\":{\"dtype\":\"U8\",\"shape\":[", "%s1", TENSOR_VALUES_MOST - 100,
+             "],\"data_offsets\":[0,1]}}");
     assert_int_equal(OK, pass_on(&arena, buf_view(&wide), &list, &err));
     wide.len = 0;
-    repeated(&wide, "{\"a\":{\"dtype\":\"U8\",\"shape\":[", "%s1", TENSOR_VALUES_MOST + 1, "],\"data_offsets\":[0,1]}}");
+    repeated(&wide, "{\"a\":{\"dtype\":\"U8\",\"shape\":[", "%s1", TENSOR_VALUES_MOST + 1,
+             "],\"data_offsets\":[0,1]}}");
     assert_int_equal(TOO_LARGE, pass_on(&arena, buf_view(&wide), &list, &err));
 }
 
@@ -86,17 +90,25 @@ static void answers_that_cannot_be_are_no_answers(void **state)
 #define LEN(n) "\0\0\0" n
 #define HEAD LEN("\1") "a" LEN("\2") "U8"
     static const struct str lies[] = {
-        STR(""), STR("X"), STR("t"), STR("T\0"), STR("T\0\0\0"),
-        STR("T\xff\xff\xff\xff" "a"),                                         /* a name beyond the end */
-        STR("T" LEN("\1") "\xff" LEN("\2") "U8" LEN("\0")),                   /* not UTF-8 */
-        STR("T" LEN("\1") "\0" LEN("\2") "U8" LEN("\0")),                     /* NUL */
-        STR("T" LEN("\1") "a" LEN("\2") "u8" LEN("\0")),                      /* an unknown type */
-        STR("T" HEAD), STR("T" HEAD LEN("\1") "\0\0\0\0\0\0\0"),              /* cut off */
-        STR("T" HEAD "\xff\xff\xff\xff" "\0\0\0\0\0\0\0\1"),                  /* more dimensions than bytes */
-        STR("T" HEAD LEN("\1") "\x80\0\0\0\0\0\0\0"),                         /* a negative one */
-        STR("T" HEAD LEN("\2") "\0\0\0\1\0\0\0\0" "\0\0\0\1\0\0\0\0"),        /* 2^64 elements */
-        STR("T" LEN("\1") "a" LEN("\3") "F64" LEN("\1") "\x20\0\0\0\0\0\0\0"), /* 2^64 bytes */
-        STR("T" LEN("\1") "a" LEN("\2") "F4" LEN("\1") "\0\0\0\0\0\0\0\3"),   /* a byte and a half */
+        STR(""),
+        STR("X"),
+        STR("t"),
+        STR("T\0"),
+        STR("T\0\0\0"),
+        STR("T\xff\xff\xff\xff"
+            "a"),                                           /* a name beyond the end */
+        STR("T" LEN("\1") "\xff" LEN("\2") "U8" LEN("\0")), /* not UTF-8 */
+        STR("T" LEN("\1") "\0" LEN("\2") "U8" LEN("\0")),   /* NUL */
+        STR("T" LEN("\1") "a" LEN("\2") "u8" LEN("\0")),    /* an unknown type */
+        STR("T" HEAD),
+        STR("T" HEAD LEN("\1") "\0\0\0\0\0\0\0"), /* cut off */
+        STR("T" HEAD "\xff\xff\xff\xff"
+            "\0\0\0\0\0\0\0\1"),                      /* more dimensions than bytes */
+        STR("T" HEAD LEN("\1") "\x80\0\0\0\0\0\0\0"), /* a negative one */
+        STR("T" HEAD LEN("\2") "\0\0\0\1\0\0\0\0"
+                               "\0\0\0\1\0\0\0\0"),                                       /* 2^64 elements */
+        STR("T" LEN("\1") "a" LEN("\3") "F64" LEN("\1") "\x20\0\0\0\0\0\0\0"),            /* 2^64 bytes */
+        STR("T" LEN("\1") "a" LEN("\2") "F4" LEN("\1") "\0\0\0\0\0\0\0\3"),               /* a byte and a half */
         STR("T" HEAD LEN("\1") "\x40\0\0\0\0\0\0\0" HEAD LEN("\1") "\x40\0\0\0\0\0\0\0"), /* 2^63 bytes together */
         STR("T" HEAD LEN("\0") "x"),
     };
@@ -110,7 +122,8 @@ static void answers_that_cannot_be_are_no_answers(void **state)
     }
     auto_arena struct arena arena = {0};
     struct tensor_list list;
-    assert_int_equal(OK, tensor_table_read(&arena, STR("T" HEAD LEN("\0")), &list, NULL)); /* so that the lies are what was wrong */
+    assert_int_equal(
+        OK, tensor_table_read(&arena, STR("T" HEAD LEN("\0")), &list, NULL)); /* so that the lies are what was wrong */
 }
 
 static void reasons_are_cut_to_what_can_be_shown(void **state)
