@@ -7,6 +7,7 @@
 #include "routes.h"
 #include "scan/worker.h"
 #include "serve.h"
+#include "verify_main.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ static const char help[] = "cairn " CAIRN_VERSION " - a self-hosted hub for open
                            "\n"
                            "  cairn serve    run the hub\n"
                            "  cairn admin    people, organisations and tokens\n"
+                           "  cairn verify   check a model against the log and signatures\n"
                            "  cairn fsck     check everything that is kept\n"
                            "  cairn backup   copy everything that is kept\n"
                            "  cairn gc       remove what nobody needs any more\n"
@@ -28,6 +30,7 @@ static const struct {
 } commands[] = {
     {"serve", serve_main}, {"admin", admin_main},   {"fsck", fsck_main},     {"backup", backup_main}, {"gc", gc_main},
     {"du", du_main},       {"routes", routes_main}, {"worker", worker_main}, /* started by the server, in a sandbox */
+    {"verify", verify_main},
     {"signer", signer_main}, /* started by the server; it alone has the key of the log */
 };
 

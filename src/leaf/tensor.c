@@ -112,8 +112,7 @@ static enum status check_metadata(const json_t *metadata, struct error *err)
     const char *key;
     json_t *value;
     bool good = json_is_object(metadata);
-    json_object_foreach((json_t *)metadata, key, value)
-        good = good && json_is_string(value);
+    json_object_foreach((json_t *)metadata, key, value) good = good && json_is_string(value);
     return good ? OK : fail(err, INVALID, NULL, "__metadata__ is not a map of strings");
 }
 

@@ -130,6 +130,24 @@ def test_each_commit_gets_one_manifest_and_until_then_its_own_leaf_is_proved(ali
     assert len({leaf["tensorRoot"] for leaf in manifests(alice, repo)}) == 3
 
 
+def test_cairn_verify_checks_what_the_hub_logged(hub, alice, tmp_path):
+    files = {"1.safetensors": save({"a": matrix(50, 9, 9), "tied": matrix(51, 3)}), "2.safetensors": save({"tied": matrix(51, 3)})}
+    repo = new_model(alice, files)
+    assert "tensorRoot" in manifest(alice, repo)
+    (tmp_path / "proof").write_text(alice.http.get(f"/api/models/{repo}/provenance/main.tlog-proof").text)
+    vkey = alice.http.get("/log/vkey").text.strip()
+    model = tmp_path / "m"
+    alice.api.snapshot_download(repo, local_dir=model, ignore_patterns=[".gitattributes"])
+
+    def verify():
+        return hub.cairn("verify", model, "--proof", tmp_path / "proof", "--vkey", vkey, "--tensors", check=False)
+
+    good = verify()
+    assert good.returncode == 0 and "2 tensors have the root that was logged" in good.stdout, good.stdout + good.stderr
+    (model / "2.safetensors").write_bytes(save({"tied": matrix(52, 3)}))
+    assert verify().returncode == 1
+
+
 # ---- one tensor
 
 
