@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "oms/bundle.h"
+#include "tensor/tensors.h"
 
 #define SIGNATURE_FILE STR("model.sig")
 #define SIGNATURES_MOST 32 /* of one commit: each may have megabytes */
@@ -153,6 +154,8 @@ struct keeping {
     const struct checked *checked;
     struct str evidence; /* in hex */
     uint8_t digest[SHA256_SIZE];
+    bool has_tensor_root;
+    struct tlog_hash tensor_root;
     bool known; /* the hub had it already */
     int64_t event_id;
 };
@@ -204,6 +207,7 @@ static enum status keep(struct db_conn *tx, void *context, struct error *err)
     struct record_manifest_event event = {.repo_id = keeping->repo_id,
                                           .commit = &keeping->held->commit,
                                           .manifest = &keeping->held->all,
+                                          .tensor_root = keeping->has_tensor_root ? &keeping->tensor_root : NULL,
                                           .actor_id = keeping->brought->account_id,
                                           .evidence = keeping->evidence,
                                           .is_signed = checked->by_key};
@@ -281,6 +285,10 @@ enum status oms_post(struct request *rq, struct error *err)
     sha256(brought.bytes, keeping.digest);
     keeping.evidence = hex_encode(rq->arena, keeping.digest, SHA256_SIZE);
     request_done_reading(rq);
+    /* Large files may still be looked at; a signature does not wait for that. */
+    bool pending;
+    TRY(tensors_root(rq->hub, rq->repo.id, &held.commit, &pending, &keeping.has_tensor_root, &keeping.tensor_root, err));
+    keeping.has_tensor_root = keeping.has_tensor_root && !pending;
     TRY(db_write(rq->hub->db, keep, &keeping, err));
     return reply_kept(rq, &keeping, err);
 }

@@ -61,6 +61,7 @@ COMMIT = b'{"key":"header","value":{"summary":"s"}}\n{"key":"file","value":{"pat
 # What somebody has signed is looked at only when the door has said yes; here it is nobody's signature (test_attest.py has real ones).
 UNSIGNED = {"POST /api/{api}/attestations", "POST /api/{api}/deployments", "POST /api/settings/signing-keys"}
 BODIES |= dict.fromkeys(UNSIGNED, {"payload": "e30=", "payloadType": "application/vnd.in-toto+json", "signatures": []})
+TENSORS = b'\x3b\0\0\0\0\0\0\0{"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}      \1\2'
 LEAVES = {}  # of the furnished repos: the index of one of their entries in the log
 NAMES = {"POST /api/{api}/branch/{name}": "new", "DELETE /api/{api}/branch/{name}": "side", "DELETE /api/{api}/tag/{name}": "v1"}
 
@@ -87,6 +88,8 @@ def ask(person, route, repo, organization=None):
         return person.http.request(route.method, path, content=COMMIT, headers={"content-type": "application/x-ndjson"})
     if path == "/log/stream":
         return begun(person, path)
+    if path.endswith("/proof"):
+        return when_ready(lambda: person.http.request(route.method, path, params={"name": "w"}))
     if route.method in ("GET", "DELETE") and not route.by_body:
         return person.http.request(route.method, path)
     assert route.name in BODIES, f"{route.name}: say here what its request looks like"
@@ -97,6 +100,13 @@ def begun(person, path):
     """An answer that has no end: its first piece is all of it."""
     with person.http.stream("GET", path) as answer:
         answer._content = next(answer.iter_raw())
+    return answer
+
+
+def when_ready(send):
+    """The hub looks at tensors in the background, and asks for patience until then."""
+    while (answer := send()).status_code == 503:
+        time.sleep(0.1)
     return answer
 
 
@@ -123,7 +133,7 @@ def seen(answer):
 def furnished(owner, **how):
     """A repo in which every route finds what it is asked for."""
     repo = owner.new_repo("door", **how)
-    owner.commit_files(repo, {"a.txt": b"a"})
+    owner.commit_files(repo, {"a.txt": b"a", "model.safetensors": TENSORS})
     owner.put_object(repo, LARGE)
     assert owner.commit_lines(repo, ("lfsFile", {"path": "w.bin", "algo": "sha256", "oid": sha256(LARGE)})).is_success
     owner.api.create_branch(repo, branch="side")
