@@ -11,18 +11,25 @@
  * A part of the house shows one face, a struct module in its module.c: the tables below. modules.c lists the faces.
  */
 
+struct hub_key;
 struct record;
 struct store;
 struct request;
+struct cosigner;
+struct witness;
 
 /* What every handler and job may use; made once by serve. */
 struct hub {
     struct db *db;
     struct store *store;
     struct record *record;
+    struct hub_key *hub_key;
+    struct str certificate_anchors; /* PEM of those who may vouch for signers; absent for none */
     struct str public_url;      /* without trailing slash; absent: taken from each request's Host */
     uint8_t signing_secret[32]; /* of upload addresses */
     bool xet;                   /* tell clients of Xet; its addresses are there in any case */
+    struct cosigner *cosigner;  /* this hub as a witness of other logs; NULL: it is none */
+    struct witness *witness;    /* the witnesses of this hub's log; NULL: it has none */
     struct http_server *server;
     int64_t started_us;
 };

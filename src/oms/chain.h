@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
 #ifndef CAIRN_OMS_CHAIN_H
 #define CAIRN_OMS_CHAIN_H
 
@@ -28,6 +28,16 @@ struct chain_leaf {
  */
 enum status chain_verify(struct arena *arena, const struct str *certificates, size_t count, struct str anchors,
                          int64_t time_us, struct chain_leaf *out, struct error *err);
+
+/*
+ * Reads the certificates of a PEM text, leaf first, as bundles want them: in DER, without a root that comes last. The
+ * list lives in the arena. INVALID for a text without any, or with one that cannot be read; TOO_LARGE over the limits.
+ */
+enum status chain_read_pem(struct arena *arena, struct str pem, struct str **certificates, size_t *count,
+                           struct error *err);
+
+/* Whether chain_verify() can use the anchors: INVALID or TOO_LARGE when not. */
+enum status chain_check_anchors(struct str anchors, struct error *err);
 
 /* The key of the first certificate, to be freed. Nothing is verified; errors as above. */
 enum status chain_leaf_key(const struct str *certificates, size_t count, EVP_PKEY **out, struct error *err);

@@ -3,6 +3,7 @@
 #define CAIRN_RECORD_RECORD_H
 
 #include "ledger/ledger.h"
+#include "oms/manifest.h"
 #include "prov/find.h"
 #include "router/request.h"
 
@@ -15,10 +16,13 @@ extern const struct module record_module;
 
 struct record {
     struct ledger *ledger;
+    struct witness *witness; /* NULL: no policy, so nobody is asked */
     struct persons *persons;
     struct prov prov;
     struct db *db;
     struct http_topic *checkpoints; /* those who listen for new ones */
+    bool has_policy; /* of witnesses; its file's SHA-256 goes into epochs */
+    uint8_t policy[SHA256_SIZE];
     int64_t epoch_us; /* monotonic: when the last one was logged; 0: not since the start */
     uint64_t manifests_from; /* the job's own: leaves before this one have been looked at */
 };
@@ -26,16 +30,37 @@ struct record {
 /*
  * Opens the log in dir/log and the keys of people in dir/persons.db, and from then on every write to db is logged. origin
  * is what a new log is called for all its life, such as "hub.example.org/log"; absent: a random name. A log that there is
- * keeps its name. program is this program's own path, for the signer.
+ * keeps its name. program is this program's own path, for the signer. witness_policy names the policy file of the log's
+ * witnesses, who are asked before anything is logged and told of what is; NULL for none.
  *
- * Errors: those of ledger_open() and prov_hook(), so also when database and log do not belong together.
+ * Errors: those of ledger_open() and prov_hook(), so also when database and log do not belong together; of
+ * witness_open() and witness_start_check(), so also when a witness knows of more than there is here.
  */
-enum status record_start(const char *dir, struct str origin, const char *program, struct db *db, struct record **out,
-                        struct error *err);
+enum status record_start(const char *dir, struct str origin, const char *program, const char *witness_policy,
+                         struct db *db, struct record **out, struct error *err);
 void record_stop(struct record *record); /* no write comes any more, and the server has been freed */
 
 /* The manifest of a commit is logged when it is not yet; *index is its leaf. The caller may read the repo. */
 enum status record_manifest(struct hub *hub, const struct repo *repo, const struct oid *commit, uint64_t *index, struct error *err);
+
+/*
+ * The files of a commit, from what is stored about them: no file is read, but for small ones from before their digests
+ * were kept. Lives in the arena. TOO_LARGE over a million files; errors of manifest_make().
+ */
+enum status record_manifest_files(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
+                                  struct manifest *out, struct error *err);
+
+/* What a commit holds, as one event: by the hub itself, or by a person who brought a signature. */
+struct record_manifest_event {
+    int64_t repo_id;
+    const struct oid *commit;
+    const struct manifest *manifest; /* of record_manifest_files() */
+    int64_t actor_id;                /* 0: the hub */
+    struct str evidence;             /* of the signature, SHA-256 in hex; absent for none */
+    bool is_signed;                  /* the actor has signed the evidence, which has been verified */
+};
+/* Appends it, within the caller's write. */
+enum status record_manifest_append(struct db_conn *tx, const struct record_manifest_event *what, struct error *err);
 
 /* The newest leaf about a commit of a repo that the caller may read, its manifest's before the ref's. */
 enum status record_revision_leaf(struct db_conn *conn, int64_t repo_id, const struct oid *commit, uint64_t *index,
