@@ -14,16 +14,26 @@ from support import ROOT, Hub
 from tlog import Checkpoint, Log, digest, number_path
 
 MANY = 300  # entries: more than a tile has
+SOAK = pytest.mark.skipif(not os.environ.get("CAIRN_SOAK"), reason="wants a newer Go than Debian 12 has: make soak")
+
+
+def built(folder, name):
+    """name(words…) runs the Go program of that folder; it is built here, and Go keeps what it built."""
+    program = ROOT / "build" / name
+    done = subprocess.run(["go", "build", "-buildvcs=false", "-trimpath", "-o", program, "."], cwd=folder,
+                          env={**os.environ, "CGO_ENABLED": "0"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return lambda *words: subprocess.run([program, *map(str, words)], capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
 def outside():
-    """outside(words…) runs the Go program; it is built here, and Go keeps what it built."""
-    program = ROOT / "build" / "outside"
-    built = subprocess.run(["go", "build", "-buildvcs=false", "-trimpath", "-o", program, "."], cwd=ROOT / "tests" / "go",
-                           env={**os.environ, "CGO_ENABLED": "0"}, capture_output=True, text=True)
-    assert built.returncode == 0, built.stderr
-    return lambda *words: subprocess.run([program, *map(str, words)], capture_output=True, text=True, timeout=120)
+    return built(ROOT / "tests" / "go", "outside")
+
+
+@pytest.fixture(scope="module")
+def monitors():
+    return built(ROOT / "tests" / "go" / "monitors", "monitors")
 
 
 class Grown:
@@ -236,3 +246,28 @@ def test_go_refuses_a_proof(outside, grown, tmp_path, what):
 def test_go_refuses_a_proof_by_another_key(outside, grown, tmp_path):
     vkey = written(tmp_path / "vkey", other_vkey(grown.log.key.name))
     assert refuses(outside("proof", written(tmp_path / "proof", grown.proof), vkey), "no verifiable signatures")
+
+
+# ---- more of other people's code
+
+
+@SOAK
+@pytest.mark.parametrize("what", ["fsck", "entries"])
+def test_tessera_and_torchwood_accept_the_log_and_refuse_what_was_changed(monitors, grown, tmp_path, what):
+    vkey = written(tmp_path / "key", grown.log.get("vkey").text)
+    done = monitors(what, grown.url, vkey)
+    assert done.returncode == 0, done.stderr
+    copy = grown.copy(tmp_path)
+    assert monitors(what, copy, vkey).returncode == 0
+    assert monitors(what, copy, written(tmp_path / "other", other_vkey(grown.log.key.name))).returncode == 1
+    flip(tmp_path / "tile/entries/000", 40)
+    assert monitors(what, copy, vkey).returncode == 1
+
+
+@SOAK
+def test_the_proof_library_of_others_accepts_ours_and_refuses_the_bad_ones(monitors, grown, tmp_path):
+    vkey = written(tmp_path / "vkey", grown.log.get("vkey").text)
+    done = monitors("proof", written(tmp_path / "proof", grown.proof), vkey)
+    assert done.returncode == 0, done.stderr
+    for what, (change, _) in BAD_PROOFS.items():
+        assert monitors("proof", written(tmp_path / "proof", change(grown.proof)), vkey).returncode == 1, what
