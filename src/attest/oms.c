@@ -49,11 +49,12 @@ enum status oms_statement_get(struct request *rq, struct error *err)
     struct held held;
     TRY(held_read(rq, rq->params[0], &held, err));
     TRY(oms_statement_write(rq->arena, &held.model, rq->repo.name, &statement, err));
-    dsse_pae(STR(INTOTO_MEDIA_TYPE), buf_view(&statement), &pae);
-    if (request_query_true(rq, "pae"))
-        reply_signable(rq, &held, STR("application/octet-stream"), &pae);
-    else
+    if (!request_query_true(rq, "pae")) {
         reply_signable(rq, &held, STR(INTOTO_MEDIA_TYPE), &statement);
+        return OK;
+    }
+    dsse_pae(STR(INTOTO_MEDIA_TYPE), buf_view(&statement), &pae);
+    reply_signable(rq, &held, STR("application/octet-stream"), &pae);
     return OK;
 }
 
@@ -111,7 +112,6 @@ static enum status check_chain(struct request *rq, const struct oms_bundle *bund
     out->fingerprint = leaf.fingerprint;
     return OK;
 }
-
 
 /*
  * Checks a bundle against what the revision holds: first the signature, then what it says. The signer's own rules to
