@@ -13,12 +13,22 @@ static void reply_public(struct request *rq, const char *caching)
     reply_header(rq->http, "X-Content-Type-Options", "nosniff");
 }
 
+/* A note begins with the text that was signed, so the one that the witnesses were sent is the newest when it begins with it. */
+void newest_checkpoint(struct record *record, struct buf *out)
+{
+    auto_buf struct buf signed_note = {0}, cosigned = {0};
+    ledger_checkpoint(record->ledger, &signed_note);
+    bool same = record->witness && witness_newest(record->witness, &cosigned) &&
+                str_starts(buf_view(&cosigned), buf_view(&signed_note));
+    buf_str(out, buf_view(same ? &cosigned : &signed_note));
+}
+
 /* GET /log/checkpoint */
 enum status log_checkpoint(struct request *rq, struct error *err)
 {
     (void)err;
     auto_buf struct buf note = {0};
-    ledger_checkpoint(rq->hub->record->ledger, &note);
+    newest_checkpoint(rq->hub->record, &note);
     reply_public(rq, "no-cache");
     reply_buf(rq->http, 200, PLAIN, &note);
     return OK;

@@ -53,6 +53,7 @@ BODIES = {
     "POST /{web}.git/info/lfs/locks/verify": {},
     "POST /v1/telemetry": {},
     "POST /api/{api}/oms/{rev}": {},
+    "POST /witness/add-checkpoint": {},
 }
 COMMIT = b'{"key":"header","value":{"summary":"s"}}\n{"key":"file","value":{"path":"new.txt","content":"abc","encoding":"utf-8"}}\n'
 # What somebody has signed is looked at only when the door has said yes; here it is nobody's signature (test_attest.py has real ones).
@@ -76,7 +77,7 @@ def ask(person, route, repo, organization=None):
     if route.name == "GET /api/{api}/provenance/{rev}.sig":
         path += "?by=hub"
     for hole, filling in {"{api}": f"models/{repo}", "{web}": repo, "{kind}": "models", "{rev}": "main", "{path*}": path_of(route),
-                          "{name}": name_of(route, repo, organization or namespace)}.items():
+                          "{hash}": "0" * 64, "{name}": name_of(route, repo, organization or namespace)}.items():
         path = path.replace(hole, filling)
     assert "{" not in path, f"{route.name}: say here what stands in the place of the parameter"
     if "/commit/" in path:
@@ -216,13 +217,21 @@ def test_what_is_about_oneself_needs_a_key(alice, anyone, hidden, route):
     assert_through(ask(alice, route, hidden), route)
 
 
-@pick(lambda route: route.action == "public")
+@pick(lambda route: route.action == "public" and "/witness/" not in route.pattern)
 def test_public_routes_are_for_everybody_and_name_nobody(anyone, hidden, route):
     answer = ask(anyone, route, hidden)
     assert answer.status_code == 200 and hidden not in answer.text
 
 
-@pick(lambda route: not route.signed)
+@pick(lambda route: "/witness/" in route.pattern)
+def test_a_hub_that_is_no_witness_says_so(anyone, alice, hidden, route):
+    """What one that is a witness answers, test_witness.py shows."""
+    for person in anyone, alice:
+        answer = ask(person, route, hidden)
+        assert answer.status_code == 404 and "no witness" in answer.json()["error"]
+
+
+@pick(lambda route: not route.signed and "/witness/" not in route.pattern)
 def test_the_owner_gets_through(alice, route):
     repo = furnished(alice, private=True) if route.about_repo else "alice/no-matter"
     assert_through(ask(alice, route, repo), route)
