@@ -452,7 +452,7 @@ def test_a_revoked_keys_signature_counts_no_more(alice, anyone, model, tmp_path)
     assert anyone.http.get(f"/api/models/{model}/provenance/main.sig").content == bundle
     assert alice.http.delete(f"/api/settings/signing-keys/{lost.hint}").is_success
     (one,) = signatures(alice, model)
-    assert one["verified"] is False and "revoked" in one["reason"]
+    assert one["verified"] is False and "revoked" in one["reason"] and one["hint"] == lost.hint
     assert anyone.http.get(f"/api/models/{model}/provenance/main.sig").status_code == 404
     refused(send(alice, model, lost.bundle(statement_of(alice, model))), 403, "revoked")
 

@@ -3,6 +3,8 @@
 #include "../../../src/modules.c"
 #include "attest/internal.h"
 #include "hub/handlers.h"
+#include "record/internal.h"
+#include "witness/handlers.h"
 #include "witness/handlers.h"
 #include "xet/handlers.h"
 #include <setjmp.h>
@@ -77,6 +79,17 @@ static const struct {
     {pulls_get, ACT_SEE, "titles of pull requests"},
     {pull_get_one, ACT_SEE, "the title of a pull request, and where it stands"},
     {lfs_locks, ACT_SEE, "that there are no locks"},
+    {log_checkpoint, ACT_PUBLIC, "the log, which names nobody"},
+    {log_stream, ACT_PUBLIC, "the log, which names nobody"},
+    {log_vkey, ACT_PUBLIC, "a public key"},
+    {log_tile, ACT_PUBLIC, "the log, which names nobody"},
+    {history_get, ACT_SEE, "what happened in the repo"},
+    {head_get, ACT_SEE, "what happened in the repo last"},
+    {proof_get, ACT_SEE, "names, sizes and hashes of files"},
+    {leaf_proof_get, ACT_SEE, "what happened in the repo"},
+    {witness_add, ACT_PUBLIC, "logs that the operator named"},
+    {witness_vkey, ACT_PUBLIC, "a public key"},
+    {witness_latest, ACT_PUBLIC, "checkpoints of logs that the operator named"},
     {attestation_key_get, ACT_PUBLIC, "a public key"},
     {oms_statement_get, ACT_SEE, "names and hashes of files"},
     {oms_list, ACT_SEE, "who has signed"},
@@ -114,6 +127,7 @@ static const struct {
 } keyless[] = {
     {validate_yaml, "looks at a text and keeps nothing"},
     {xet_telemetry, "keeps nothing"},
+    {witness_add, "takes only what the key of a log that the operator named has signed"},
     {witness_add, "remembers what a log has signed, and nothing else"},
     {paths_info, "a question whose words stand in the body"},
     {lfs_batch, "a question too; for uploads it asks for ACT_PROPOSE itself"},
