@@ -232,7 +232,7 @@ static const char help[] =
     "  --witness-logs FILE be a witness of the logs in lines \"log VKEY\"; what it has seen is kept in DIR/witness,\n"
     "                      which must never be put back from a copy\n"
     "  --certificate-anchors FILE\n"
-    "                      certificates (PEM) that may vouch for those who sign models by certificate; without them,\n"
+    "                      certificates (PEM) that may vouch for those who sign models by certificate; without them\n"
     "                      models can be signed by registered keys only\n"
     "\n"
     "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL, CAIRN_XET,\n"
@@ -296,8 +296,8 @@ int serve_main(int argc, char **argv)
         status = run(&hub, listen, &err);
     if (status != OK)
         fprintf(stderr, "cairn serve: %s\n", err.message);
-    hub_key_close(hub.hub_key);
     cosigner_close(hub.cosigner);
+    hub_key_close(hub.hub_key);
     record_stop(hub.record);
     if (hub.store)
         store_close(hub.store);

@@ -136,8 +136,8 @@ bool decision_parse(struct str name, enum decision *out)
 }
 
 static const char put_sql[] =
-    "INSERT INTO approval (repo_id, commit_oid, ref, account_id, decision, event_id, at_us) VALUES (?, ?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT (repo_id, commit_oid, ref, account_id) DO UPDATE SET decision = excluded.decision, "
+    "INSERT INTO approval (repo_id, commit_oid, ref, account_id, decision, event_id, at_us) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (repo_id, commit_oid, ref, account_id) DO UPDATE SET decision = excluded.decision, "
     "event_id = excluded.event_id, at_us = excluded.at_us";
 
 enum status approval_put(struct db_conn *tx, int64_t repo_id, struct str ref, const struct oid *commit,
@@ -193,7 +193,7 @@ enum status approvals_count(struct db_conn *conn, struct arena *arena, int64_t r
         if (role < rule->role || is_author(&ahead, account))
             continue;
         out->rejects += decision == DECISION_REJECT;
-        if (decision != DECISION_APPROVE)
+        if (decision != DECISION_APPROVE || ahead.has_unknown)
             continue;
         out->events = array_room(arena, out->events, (size_t)out->have, &capacity, sizeof *out->events);
         out->events[out->have++] = stmt_int(said, 2);
@@ -220,8 +220,8 @@ static enum status refuse_merge(const struct ref_rule *rule, const struct oid *c
     struct str id = oid_hex(&arena, commit);
     if (has->rejects)
         return fail(err, FORBIDDEN, NULL,
-                    "%.*s is protected, and commit %.*s was rejected by %lld of those who may approve it: it has %lld of "
-                    "the %lld approvals that it needs. Answer them with a new commit on the pull request, or have the "
+                    "%.*s is protected, and commit %.*s was rejected by %lld of those who may approve it: it has %lld "
+                    "of the %lld approvals that it needs. Answer them with a new commit on the pull request, or have the "
                     "rejection withdrawn.",
                     STR_ARG(rule->ref), STR_ARG(id), (long long)has->rejects, (long long)has->have,
                     (long long)rule->approvals);

@@ -6,8 +6,8 @@
 
 /*
  * Protected branches (provenance 3.2, "Approvals gate"). A branch with a rule moves only by the merge of a pull request
- * (pull.h) whose very commit has the approvals that the rule asks for; it can be neither overwritten nor deleted. Nobody
- * is exempt: who may change the rule does that first, and the log has it.
+ * (pull.h) whose very commit has the approvals that the rule asks for; it can be neither overwritten nor deleted.
+ * Nobody is exempt: who may change the rule does that first, and the log has it.
  */
 
 #define APPROVALS_MOST 100

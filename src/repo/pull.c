@@ -197,7 +197,8 @@ struct merge_call {
 
 static enum status changed_since(struct error *err)
 {
-    return fail(err, STALE, NULL, "The pull request or its approvals were changed while it was being merged: try again.");
+    return fail(err, STALE, NULL,
+                "The pull request or its approvals were changed while it was being merged: try again.");
 }
 
 static const char mark_sql[] = "UPDATE pull SET merged = ? WHERE repo_id = ? AND number = ? AND merged IS NULL";

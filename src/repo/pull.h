@@ -54,8 +54,8 @@ struct merge {
 enum status merge_plan(struct db_conn *conn, struct arena *arena, int64_t repo_id, int64_t number, struct merge *out,
                        struct error *err);
 /*
- * Moves it and appends the event "commit". evidence is the SHA-256 of a stored statement that lists exactly the approvals
- * of the plan; NULL where the base is not protected. also (may be NULL) runs in the same write.
+ * Moves it and appends the event "commit". evidence is the SHA-256 of a stored statement that lists exactly the
+ * approvals of the plan; NULL where the base is not protected. also (may be NULL) runs in the same write.
  *
  * Errors: STALE when anything has changed since it was planned: plan again. FORBIDDEN as ref_guard() says it.
  */

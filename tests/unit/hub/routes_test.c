@@ -5,7 +5,6 @@
 #include "hub/handlers.h"
 #include "record/internal.h"
 #include "witness/handlers.h"
-#include "witness/handlers.h"
 #include "xet/handlers.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -63,6 +62,14 @@ static const struct {
     {witness_add, ACT_PUBLIC, "nothing: it takes checkpoints that a log has signed"},
     {witness_vkey, ACT_PUBLIC, "a public key"},
     {witness_latest, ACT_PUBLIC, "a checkpoint of another log, which is public"},
+    {log_checkpoint, ACT_PUBLIC, "the size and root of the log"},
+    {log_stream, ACT_PUBLIC, "the same, as they come"},
+    {log_vkey, ACT_PUBLIC, "a public key"},
+    {log_tile, ACT_PUBLIC, "hashes, and leaves, which name nobody"},
+    {history_get, ACT_SEE, "what the log says of the repo, and its names"},
+    {head_get, ACT_SEE, "a hash"},
+    {proof_get, ACT_SEE, "names, sizes and hashes of files"},
+    {leaf_proof_get, ACT_SEE, "a leaf about the repo, and its names"},
     {validate_yaml, ACT_PUBLIC, "the caller's own text"},
     {whoami, ACT_SELF, "the caller"},
     {repos_mine, ACT_SELF, "the caller's repos"},
@@ -79,17 +86,6 @@ static const struct {
     {pulls_get, ACT_SEE, "titles of pull requests"},
     {pull_get_one, ACT_SEE, "the title of a pull request, and where it stands"},
     {lfs_locks, ACT_SEE, "that there are no locks"},
-    {log_checkpoint, ACT_PUBLIC, "the log, which names nobody"},
-    {log_stream, ACT_PUBLIC, "the log, which names nobody"},
-    {log_vkey, ACT_PUBLIC, "a public key"},
-    {log_tile, ACT_PUBLIC, "the log, which names nobody"},
-    {history_get, ACT_SEE, "what happened in the repo"},
-    {head_get, ACT_SEE, "what happened in the repo last"},
-    {proof_get, ACT_SEE, "names, sizes and hashes of files"},
-    {leaf_proof_get, ACT_SEE, "what happened in the repo"},
-    {witness_add, ACT_PUBLIC, "logs that the operator named"},
-    {witness_vkey, ACT_PUBLIC, "a public key"},
-    {witness_latest, ACT_PUBLIC, "checkpoints of logs that the operator named"},
     {attestation_key_get, ACT_PUBLIC, "a public key"},
     {oms_statement_get, ACT_SEE, "names and hashes of files"},
     {oms_list, ACT_SEE, "who has signed"},
@@ -127,7 +123,6 @@ static const struct {
 } keyless[] = {
     {validate_yaml, "looks at a text and keeps nothing"},
     {xet_telemetry, "keeps nothing"},
-    {witness_add, "takes only what the key of a log that the operator named has signed"},
     {witness_add, "remembers what a log has signed, and nothing else"},
     {paths_info, "a question whose words stand in the body"},
     {lfs_batch, "a question too; for uploads it asks for ACT_PROPOSE itself"},

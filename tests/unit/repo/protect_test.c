@@ -527,6 +527,17 @@ static void a_rule_that_comes_between_plan_and_merge_holds(void **state)
     assert_failure(merge_of(p, number), FORBIDDEN, "has 0 of the 1 approvals");
 }
 
+static void a_commit_that_comes_between_plan_and_merge_is_not_left_out(void **state)
+{
+    struct place *p = *state;
+    int64_t number = propose_as(p, "main", PERSON, "+a=1");
+    struct merge merge = plan_of(p, number);
+    push_to(p, "main", number, false, PERSON, "+b=1");
+    assert_failure(merge_apply(p->db, &p->repo, &merge, NULL, PERSON, NULL, NULL, &p->err), STALE, "try again");
+    assert_ok(p, merge_of(p, number));
+    assert_string_equal(files(p, "main"), ".gitattributes a b");
+}
+
 static void a_base_that_moves_between_plan_and_merge_is_not_lost(void **state)
 {
     struct place *p = *state;
@@ -710,6 +721,7 @@ int main(void)
         test_here(an_endless_pull_request_is_not_walked),
         test_here(nothing_is_merged_that_changed_after_it_was_planned),
         test_here(a_rule_that_comes_between_plan_and_merge_holds),
+        test_here(a_commit_that_comes_between_plan_and_merge_is_not_left_out),
         test_here(a_base_that_moves_between_plan_and_merge_is_not_lost),
         test_here(pull_requests_are_listed_newest_first),
         cmocka_unit_test(pull_requests_of_before_are_for_main),
