@@ -9,7 +9,7 @@ export JOBS
 
 BUILD_PACKAGES = build-essential cmake ninja-build pkg-config ccache libsqlite3-dev libgit2-dev libjansson-dev libssl-dev \
 	libyaml-dev libseccomp-dev zlib1g-dev liblz4-dev librust-blake3-dev libcurl4-openssl-dev git
-CLIENTS = .venv/ready .venv/older/ready .venv/oldest/ready
+CLIENTS = .venv/ready .venv/older/ready .venv/oldest/ready .venv/signing/ready
 LAUNCHER = $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := all
@@ -40,7 +40,7 @@ test-packages:
 	@.venv/bin/pip install --quiet --disable-pip-version-check --retries 5 --no-deps -r tests/requirements.txt
 	@touch $@
 
-.venv/%/ready: tests/requirements-%.txt .venv/ready # clients of other ages, used through PYTHONPATH
+.venv/%/ready: tests/requirements-%.txt .venv/ready # clients of other ages and the signing tool, used through PYTHONPATH
 	@.venv/bin/pip install --quiet --disable-pip-version-check --retries 5 --no-deps --upgrade --target .venv/$* -r $<
 	@touch $@
 

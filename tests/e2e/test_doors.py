@@ -12,6 +12,7 @@ import re
 import subprocess
 import time
 
+import httpx
 import pytest
 
 from support import BINARY, add, new_name, sha256
@@ -84,6 +85,9 @@ def ask(person, route, repo, organization=None):
                           "{hash}": "0" * 64, "{name}": name_of(route, repo, organization or namespace)}.items():
         path = path.replace(hole, filling)
     assert "{" not in path, f"{route.name}: say here what stands in the place of the parameter"
+    if path == "/log/stream":  # it has no end
+        with person.http.stream(route.method, path) as answer:
+            return httpx.Response(answer.status_code, headers=answer.headers, content=next(answer.iter_raw()))
     if "/commit/" in path:
         return person.http.request(route.method, path, content=COMMIT, headers={"content-type": "application/x-ndjson"})
     if path == "/log/stream":
