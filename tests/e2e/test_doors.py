@@ -90,21 +90,12 @@ def ask(person, route, repo, organization=None):
             return httpx.Response(answer.status_code, headers=answer.headers, content=next(answer.iter_raw()))
     if "/commit/" in path:
         return person.http.request(route.method, path, content=COMMIT, headers={"content-type": "application/x-ndjson"})
-    if path == "/log/stream":
-        return begun(person, path)
     if path.endswith("/proof"):
         return when_ready(lambda: person.http.request(route.method, path, params={"name": "w"}))
     if route.method in ("GET", "DELETE") and not route.by_body:
         return person.http.request(route.method, path)
     assert route.name in BODIES, f"{route.name}: say here what its request looks like"
     return person.http.request(route.method, path, json=fill(BODIES[route.name], words))
-
-
-def begun(person, path):
-    """An answer that has no end: its first piece is all of it."""
-    with person.http.stream("GET", path) as answer:
-        answer._content = next(answer.iter_raw())
-    return answer
 
 
 def when_ready(send):
