@@ -23,8 +23,9 @@ static enum status check(struct said *said, struct error *err)
     own->ref = arena_printf(rq->arena, "refs/heads/%.*s", STR_ARG(str_given(branch) ? branch : STR("main")));
     TRY(prov_revision_leaf(rq->db, rq->repo.id, said->commit.bytes, REVISION_MOVED, &own->subject, &found, err));
     if (!found)
-        return fail(err, UNPROCESSABLE, NULL,
-                    "No branch, tag or pull request has ever pointed to this commit, so the log has no entry to approve.");
+        return fail(
+            err, UNPROCESSABLE, NULL,
+            "No branch, tag or pull request has ever pointed to this commit, so the log has no entry to approve.");
     return account_role_in(rq->db, said->signer.account_id, rq->repo.owner_id, &own->role, err);
 }
 

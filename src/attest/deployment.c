@@ -87,10 +87,12 @@ static enum status check_approval(const struct said *said, int64_t index, struct
         return status;
     if (status == OK && entry.has_event && str_eq(entry.kind, STR("approval")))
         TRY(still_stands(said, &entry, &stands, err));
-    return stands ? OK
-                  : fail(err, UNPROCESSABLE, NULL,
-                         "\"approval\" names entry %lld of the log, which does not approve this commit, or was taken back.",
-                         (long long)index);
+    return stands
+               ? OK
+               : fail(
+                     err, UNPROCESSABLE, NULL,
+                     "\"approval\" names entry %lld of the log, which does not approve this commit, or was taken back.",
+                     (long long)index);
 }
 
 static enum status check(struct said *said, struct error *err)

@@ -14,6 +14,8 @@
  */
 extern const struct module record_module;
 
+#define RECORD_WAITING_MOST 10000
+
 struct record {
     struct ledger *ledger;
     struct witness *witness; /* NULL: no policy, so nobody is asked */
@@ -25,6 +27,8 @@ struct record {
     uint8_t policy[SHA256_SIZE];
     int64_t epoch_us; /* monotonic: when the last one was logged; 0: not since the start */
     uint64_t manifests_from; /* the job's own: leaves before this one have been looked at */
+    uint64_t waiting[RECORD_WAITING_MOST]; /* but these commits' manifests wait for their tensors */
+    size_t waiting_count;
 };
 
 /*
@@ -40,7 +44,12 @@ enum status record_start(const char *dir, struct str origin, const char *program
                          struct db *db, struct record **out, struct error *err);
 void record_stop(struct record *record); /* no write comes any more, and the server has been freed */
 
-/* The manifest of a commit is logged when it is not yet; *index is its leaf. The caller may read the repo. */
+/*
+ * The manifest of a commit is logged when it is not yet; *index is its leaf. The caller may read the repo, and holds no reader
+ * of the database. UNAVAILABLE with the code RECORD_WAITS_FOR_TENSORS while its safetensors files are being looked at: there is
+ * one manifest of a commit, and it has their tensorRoot.
+ */
+#define RECORD_WAITS_FOR_TENSORS "TensorsPending"
 enum status record_manifest(struct hub *hub, const struct repo *repo, const struct oid *commit, uint64_t *index, struct error *err);
 
 /*
@@ -56,6 +65,7 @@ struct record_manifest_event {
     const struct oid *commit;
     const struct manifest *manifest; /* of record_manifest_files() */
     int64_t actor_id;                /* 0: the hub */
+    const struct tlog_hash *tensor_root; /* NULL for none */
     struct str evidence;             /* of the signature, SHA-256 in hex; absent for none */
     bool is_signed;                  /* the actor has signed the evidence, which has been verified */
 };

@@ -8,6 +8,8 @@ import base64
 import hashlib
 import itertools
 import json
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from in_toto_attestation.v1.statement import Statement
@@ -364,6 +366,45 @@ def test_the_role_that_is_logged_is_that_in_the_owner(hub, alice):
         assert said["role"] == leaf_at(alice, repo, said["index"])["b"]["role"] == role
 
 
+def test_a_gated_repo_is_attested_by_those_who_may_read_it(alice, bob, alice_key, bob_key, repo, commit):
+    alice.api.update_repo_settings(repo, gated="manual")
+    answer = post(bob, repo, bob_key.envelope(approval(commit)))
+    assert answer.status_code == 403 and answer.headers["x-error-code"] == "GatedRepo"
+    say(alice, alice_key, repo, approval(commit))
+
+
+def test_an_envelope_that_is_sent_many_times_at_once_counts_once(alice, alice_key, repo, commit):
+    envelope = alice_key.envelope(deployment(commit))
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: post(alice, repo, envelope), range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
+    assert len({answer.text for answer in answers}) == 1 and len(listed(alice, repo)) == 1
+
+
+def test_what_is_erased_is_missing_and_the_rest_stays(own_hub):
+    """The rows that go when a person is erased: the lists and the leaf stay, without the key and the evidence."""
+    alice = own_hub.person("alice")
+    key, repo = register(alice), alice.new_repo()
+    said = say(alice, key, repo, approval(alice.head(repo)))
+    leaf = leaf_at(alice, repo, said["index"])
+    with sqlite3.connect(own_hub.data / "cairn.db") as db:
+        for table in "evidence", "signer":
+            db.execute(f"DELETE FROM {table} WHERE account_id = (SELECT id FROM account WHERE name = 'alice')")
+    db.close()
+    [row] = listed(alice, repo)
+    assert row["keyid"] is None and row["publicKey"] is None and row["index"] == said["index"]
+    refused(alice.http.get(f"/api/models/{repo}/evidence/{said['evidence']}"), 404, "erased at the request")
+    assert leaf_at(alice, repo, said["index"]) == leaf
+
+
+def test_datasets_and_spaces_are_attested_too(alice, alice_key):
+    for kind in "dataset", "space":
+        repo = alice.new_repo(repo_type=kind)
+        commit = alice.head(repo, repo_type=kind)
+        answer = alice.http.post(f"/api/{kind}s/{repo}/attestations", json=alice_key.envelope(approval(commit)))
+        assert answer.status_code == 201 and answer.json()["commit"] == commit
+
+
 def test_lists_come_in_pages(alice, alice_key, repo, commit):
     said = [say(alice, alice_key, repo, approval(commit))["index"] for _ in range(101)]
     first = alice.http.get(f"/api/models/{repo}/attestations?revision={commit}")
@@ -489,7 +530,6 @@ def test_heartbeats_within_an_hour_are_not_logged(alice, alice_key, repo, commit
 
 
 def test_a_heartbeat_after_an_hour_is_logged(own_hub):
-    import sqlite3
     alice = own_hub.person("alice")
     key, repo = register(alice), alice.new_repo()
     alice.commit_files(repo, {"a.txt": b"a"})
@@ -646,6 +686,14 @@ def test_the_command_approves_releases_and_deploys(alice, key_file, repo, commit
         Statement.copy_from_pb(parsed).validate()
         assert what["subject"] == [{"name": repo, "digest": {"gitCommit": commit}}]
     assert verified(alice, repo, released)["predicate"]["purl"] == f"pkg:generic/{repo}@1.0%2Ba"
+
+
+def test_the_command_knows_datasets(alice, key_file):
+    repo = alice.new_repo(repo_type="dataset")
+    said = answer_of(attest(alice, "approve", "--repo", f"datasets/{repo}", "--revision", "main", "--key", key_file))
+    assert said["commit"] == alice.head(repo, repo_type="dataset")
+    missing = attest(alice, "approve", "--repo", repo, "--revision", "main", "--key", key_file, check=False)
+    assert missing.returncode == 1 and "Repository not found" in missing.stderr
 
 
 def test_the_command_says_why_it_was_refused(hub, alice, bob, repo, commit, tmp_path):

@@ -90,6 +90,13 @@ static const struct {
     {oms_statement_get, ACT_SEE, "names and hashes of files"},
     {oms_list, ACT_SEE, "who has signed"},
     {oms_bundle_get, ACT_SEE, "names and hashes of files, signed"},
+    {signer_mine, ACT_SELF, "the caller's public keys"},
+    {signer_add, ACT_SELF_CHANGE, "the caller's public key"},
+    {signer_revoke, ACT_SELF_CHANGE, "the caller's public key"},
+    {statements_get, ACT_SEE, "what people have signed about a commit"},
+    {releases_get, ACT_SEE, "versions of a repo, and their commits"},
+    {deployments_get, ACT_SEE, "which commits run where"},
+    {evidence_read, ACT_SEE, "what people have signed"},
 };
 
 static const char *check_open(const struct route *route)
