@@ -28,6 +28,7 @@ struct node {
 struct link {
     size_t child, parent;
     const struct lineage_edge *edge;
+    const struct tensor_sharer *shared; /* of grade bytes; NULL for the others */
 };
 
 struct graph {
@@ -37,6 +38,7 @@ struct graph {
     struct link *links;
     size_t node_count, node_room, link_count, link_room;
     int64_t until_us;
+    int64_t shareable; /* bytes of the tensors of the revision that was asked about */
     bool complete;
 };
 
@@ -68,7 +70,8 @@ static bool node_place(struct graph *graph, const struct node *node, size_t *at)
 }
 
 /* One edge from (or to) a node that is there already. */
-static void link_add(struct graph *graph, size_t from, struct node *other, const struct lineage_edge *edge)
+static void link_add(struct graph *graph, size_t from, struct node *other, const struct lineage_edge *edge,
+                     const struct tensor_sharer *shared)
 {
     size_t at;
     other->depth = graph->nodes[from].depth + 1;
@@ -78,7 +81,7 @@ static void link_add(struct graph *graph, size_t from, struct node *other, const
     }
     graph->links =
         array_room(graph->rq->arena, graph->links, graph->link_count, &graph->link_room, sizeof *graph->links);
-    graph->links[graph->link_count++] = graph->up ? (struct link){from, at, edge} : (struct link){at, from, edge};
+    graph->links[graph->link_count++] = graph->up ? (struct link){from, at, edge, shared} : (struct link){at, from, edge, shared};
 }
 
 /* Repos, as far as the actor may know of them. */
@@ -181,7 +184,7 @@ static enum status step_up(struct graph *graph, size_t from, struct error *err)
         struct node parent;
         graph->complete = monotonic_us() < graph->until_us;
         TRY(find_parent(graph, &edges[i], &parent, err));
-        link_add(graph, from, &parent, &edges[i]);
+        link_add(graph, from, &parent, &edges[i], NULL);
     }
     return OK;
 }
@@ -207,7 +210,7 @@ static enum status add_child(struct graph *graph, size_t from, const struct line
     TRY(record_dir_hash(rq->db, rq->arena, child.repo.id, &child.commit, &child.digest, err));
     struct lineage_edge *kept = arena_alloc(rq->arena, sizeof *kept);
     *kept = *edge;
-    link_add(graph, from, &child, kept);
+    link_add(graph, from, &child, kept, NULL);
     return OK;
 }
 
@@ -251,6 +254,42 @@ static enum status walk(struct graph *graph, int64_t depth, struct error *err)
     return OK;
 }
 
+/* The same tensors. */
+
+/* Bytes have no direction: who had them earlier by the log is taken for the ancestor, and who has no leaf yet for the later one. */
+static bool is_wanted(const struct graph *graph, const struct tensor_sharing *sharing, int64_t first)
+{
+    if (first < 0 || sharing->first < 0)
+        return graph->up ? first >= 0 : first < 0;
+    return graph->up ? first < sharing->first : first > sharing->first;
+}
+
+/* Only of the revision that was asked about, when it is asked for: it costs far more than the rest. */
+static enum status add_shared(struct graph *graph, struct error *err)
+{
+    static const struct lineage_edge bytes = {.grade = {GRADE_BYTES, sizeof GRADE_BYTES - 1}, .weight = -1, .index = -1};
+    struct request *rq = graph->rq;
+    struct access_object object = repo_access(&rq->repo);
+    struct tensor_sharing sharing;
+    struct node root = graph->nodes[0];
+    if (!request_query_true(rq, "bytes"))
+        return OK;
+    TRY(access_decide(rq->db, &rq->actor, ACT_READ, &object, err));
+    if (!root.has_commit)
+        TRY(set_main(graph, &root, err));
+    if (!root.has_commit)
+        return OK;
+    TRY(tensors_shared(rq, &root.commit, &sharing, err));
+    graph->shareable = sharing.bytes;
+    for (size_t i = 0; i < sharing.count; i++) {
+        struct node other = {.repo = sharing.items[i].repo};
+        if (is_wanted(graph, &sharing, sharing.items[i].first))
+            link_add(graph, 0, &other, &bytes, &sharing.items[i]);
+    }
+    graph->complete = graph->complete && sharing.complete;
+    return OK;
+}
+
 /* The answer. */
 
 static void write_node(struct graph *graph, struct json_writer *w, size_t at)
@@ -273,7 +312,7 @@ static void write_node(struct graph *graph, struct json_writer *w, size_t at)
     jw_end(w);
 }
 
-static void write_link(struct json_writer *w, const struct link *link)
+static void write_link(struct graph *graph, struct json_writer *w, const struct link *link)
 {
     const struct lineage_edge *edge = link->edge;
     jw_object(w);
@@ -290,6 +329,12 @@ static void write_link(struct json_writer *w, const struct link *link)
         jw_key_int(w, "index", edge->index);
     if (str_given(edge->evidence))
         jw_key_str(w, "evidence", edge->evidence);
+    if (link->shared) {
+        jw_key_int(w, "tensors", link->shared->tensors);
+        jw_key_int(w, "bytes", link->shared->bytes);
+        jw_key(w, "share");
+        jw_raw(w, arena_printf(graph->rq->arena, "%.6f", (double)link->shared->bytes / (double)graph->shareable));
+    }
     jw_end(w);
 }
 
@@ -308,7 +353,7 @@ static void reply_graph(struct graph *graph)
     jw_key(&w, "edges");
     jw_array(&w);
     for (size_t i = 0; i < graph->link_count; i++)
-        write_link(&w, &graph->links[i]);
+        write_link(graph, &w, &graph->links[i]);
     jw_end(&w);
     jw_end(&w);
     request_reply_json(graph->rq, &body);
@@ -355,7 +400,7 @@ static enum status set_root(struct graph *graph, struct error *err)
     return OK;
 }
 
-/* GET /api/{api}/lineage?revision=…&direction=ancestors|descendants&depth=… */
+/* GET /api/{api}/lineage?revision=…&direction=ancestors|descendants&depth=…&bytes=true */
 enum status lineage_get(struct request *rq, struct error *err)
 {
     struct graph graph = {.rq = rq, .until_us = monotonic_us() + MOST_US, .complete = true};
@@ -364,6 +409,7 @@ enum status lineage_get(struct request *rq, struct error *err)
     TRY(read_depth(rq, &depth, err));
     TRY(set_root(&graph, err));
     TRY(walk(&graph, depth, err));
+    TRY(add_shared(&graph, err));
     reply_graph(&graph);
     return OK;
 }

@@ -4,6 +4,7 @@
 
 #include "lineage/lineage.h"
 #include "record/record.h"
+#include "tensor/tensors.h"
 
 extern const struct migration_set lineage_migrations;
 

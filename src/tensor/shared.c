@@ -285,6 +285,40 @@ static enum status answer(struct question *q, const struct oid *commit, const st
     return OK;
 }
 
+static enum status list_sharers(struct question *q, const struct tensor_files *files, struct tensor_sharing *out,
+                                struct error *err)
+{
+    struct arena *arena = q->rq->arena;
+    TRY(ask_all(q, files, err));
+    struct sharer **sorted = sort_sharers(q, &out->count);
+    out->count = out->count < SHOWN ? out->count : SHOWN;
+    out->items = arena_array(arena, out->count, sizeof *out->items);
+    for (size_t i = 0; i < out->count; i++) {
+        out->items[i] = (struct tensor_sharer){.tensors = sorted[i]->tensors, .bytes = sorted[i]->bytes, .first = sorted[i]->first};
+        TRY(repo_get(q->rq->db, arena, sorted[i]->repo_id, &out->items[i].repo, err));
+    }
+    out->bytes = q->bytes;
+    out->complete = q->complete && files->state != TENSORS_PENDING;
+    return own_first(q, files, &out->first, err);
+}
+
+enum status tensors_shared(struct request *rq, const struct oid *commit, struct tensor_sharing *out, struct error *err)
+{
+    auto_turn bool turn = false;
+    struct question question = {.rq = rq};
+    struct tensor_files files;
+    *out = (struct tensor_sharing){0};
+    request_done_reading(rq);
+    TRY(tensors_of_revision(rq->hub, rq->arena, rq->repo.id, commit, &files, err));
+    TRY(turn_take(err));
+    turn = true;
+    TRY(request_read(rq, err));
+    question.until_us = monotonic_us() + MOST_US;
+    enum status status = list_sharers(&question, &files, out, err);
+    arena_free(&question.arena);
+    return status;
+}
+
 /* GET /api/{api}/lineage/bytes/{rev} */
 enum status shared_get(struct request *rq, struct error *err)
 {

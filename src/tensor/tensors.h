@@ -57,6 +57,22 @@ enum status tensors_load(struct db_conn *conn, struct arena *arena, const struct
 /* Does any file of the repo still wait to be looked at? Cheap. */
 enum status tensors_pending(struct db *db, int64_t repo_id, bool *pending, struct error *err);
 
+/* Other repos that the actor may read and that have tensors of the revision, byte for byte; the largest share first, 50 at most. */
+struct tensor_sharer {
+    struct repo repo;
+    int64_t tensors, bytes; /* of the revision's, each content once */
+    int64_t first;          /* index of the oldest leaf that brought one of them; -1: none has one yet */
+};
+struct tensor_sharing {
+    struct tensor_sharer *items;
+    size_t count;
+    int64_t bytes;  /* of the revision's tensors that can be shared */
+    int64_t first;  /* as above, of the revision's own repo */
+    bool complete;  /* false: not all tensors are known yet, or the time did not suffice */
+};
+/* For somebody who may read rq->repo. Takes seconds for large models; rq->db is given back and taken again meanwhile. */
+enum status tensors_shared(struct request *rq, const struct oid *commit, struct tensor_sharing *out, struct error *err);
+
 /* tensorRoot of a revision, when it has one. As tensors_of_revision(); *pending: ask again later. */
 enum status tensors_root(struct hub *hub, int64_t repo_id, const struct oid *commit, bool *pending, bool *found,
                          struct tlog_hash *root, struct error *err);

@@ -8,6 +8,7 @@ import pytest
 
 from statements import Key, confirmed, leaf_at, made_from, post, register, say, statement, LINEAGE
 from support import new_name
+from tensors import matrix, save
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -374,3 +375,57 @@ def test_what_is_deleted_leaves_the_digest_that_was_signed(alice, alice_key, any
     assert edges_of(ask(anyone, child, revision=declared))[0]["parent"] == {"id": 1, "hidden": True, "dirHash1": digest}
     alice.api.delete_repo(child)
     assert anyone.http.get(f"/api/models/{child}/lineage").status_code == 401
+
+
+# ---- the same tensors ----
+
+
+def tensors_model(person, *tensors, **how):
+    """A model of these tensors, once they have been looked at and its leaves are there."""
+    repo = person.new_repo("tensors", **how)
+    person.commit_files(repo, {"model.safetensors": save({f"t{i}": matrix(seed, 30, 40) for i, seed in enumerate(tensors)})})
+    for _ in range(1200):
+        answer = person.http.get(f"/api/models/{repo}/tensors/main").json()
+        if answer.get("state") == "ready" and person.http.get(f"/api/models/{repo}/provenance/main.tlog-proof").status_code == 200:
+            return repo
+        time.sleep(0.1)
+    raise AssertionError(f"the tensors are not looked at: {answer}")
+
+
+def by_bytes(person, repo, direction):
+    return [edge for edge in edges_of(ask(person, repo, direction=direction, bytes="true")) if edge["grade"] == "bytes"]
+
+
+def test_shared_tensors_are_a_grade_of_their_own(alice, alice_key, bob, anyone):
+    parent = tensors_model(alice, 9001, 9002, 9003, 9004)
+    child = tensors_model(bob, 9001, 9002, 9003, 9999)
+    declare(bob, child, parent)
+    for person in (anyone, bob):
+        declared, shared = edges_of(ask(person, child, bytes="true"))
+        assert (declared["grade"], shared["grade"]) == ("declared", "bytes")
+        assert (shared["parent"]["repo"], shared["tensors"], shared["bytes"]) == (parent, 3, 3 * 30 * 40 * 4)
+        assert shared["share"] == 0.75 and "index" not in shared and "rel" not in shared
+        assert [edge["child"]["repo"] for edge in by_bytes(person, parent, "descendants")] == [child]
+    assert by_bytes(anyone, parent, "ancestors") == by_bytes(anyone, child, "descendants") == []
+    assert [edge["grade"] for edge in ask(anyone, child)["edges"]] == ["declared"]  # only for who asks
+
+
+def test_tensors_that_differ_are_no_edge(alice, anyone):
+    one, _ = tensors_model(alice, 9101, 9102), tensors_model(alice, 9103, 9104)
+    assert by_bytes(anyone, one, "ancestors") == by_bytes(anyone, one, "descendants") == []
+
+
+def test_tensors_of_private_repos_are_not_told_to_strangers(alice, bob, anyone):
+    secret = tensors_model(alice, 9201, 9202, private=True)
+    copy = tensors_model(bob, 9201, 9202)
+    assert [edge["parent"]["repo"] for edge in by_bytes(alice, copy, "ancestors")] == [secret]
+    for stranger in (bob, anyone):
+        assert by_bytes(stranger, copy, "ancestors") == by_bytes(stranger, copy, "descendants") == []
+
+
+def test_tensors_are_for_those_who_may_read(alice, anyone):
+    gated = tensors_model(alice, 9301)
+    alice.api.update_repo_settings(gated, gated="manual")
+    ask(anyone, gated)
+    ask(anyone, gated, 401, bytes="true")
+    ask(alice, gated, bytes="true")
