@@ -7,6 +7,8 @@
 #include "lineage/lineage.h"
 #include "oms/manifest.h"
 
+/* api.c */ route_handler bom_get, bom_post;
+
 #define BOM_FILES_MOST 50000
 #define BOM_LICENCES_MOST 16
 #define BOM_DATASETS_MOST 100

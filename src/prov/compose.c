@@ -269,14 +269,15 @@ static const struct {
     int version;
     void (*compose)(const struct source *from, struct composition *out); /* NULL: no leaf */
 } kinds[] = {
-    {"account.create", 1, NULL},       {"account.erase", 1, erasure},       {"approval", 1, approval},
-    {"bom", 1, bom},                   {"commit", 1, commit},             {"deployment", 1, deployment},       {"evaluation", 1, evaluation},
-    {"key.create", 1, key_create},     {"key.revoke", 1, key_revoke},       {"lineage", 1, lineage},
-    {"log.epoch", 1, log_epoch},       {"log.heads", 1, log_heads},         {"manifest", 1, manifest},
-    {"member.set", 1, NULL},           {"org.default_private", 1, NULL},    {"ref.create", 1, ref_create},
-    {"ref.delete", 1, ref_delete},     {"release", 1, release},             {"repo.create", 1, repo_create},
-    {"repo.delete", 1, repo_delete},   {"repo.move", 1, repo_move},         {"repo.protect", 1, repo_protect},
-    {"repo.settings", 1, repo_settings}, {"signer.add", 1, signer_add},     {"signer.revoke", 1, signer_revoke},
+    {"account.create", 1, NULL},         {"account.erase", 1, erasure},       {"approval", 1, approval},
+    {"bom", 1, bom},                     {"commit", 1, commit},               {"deployment", 1, deployment},
+    {"evaluation", 1, evaluation},       {"key.create", 1, key_create},       {"key.revoke", 1, key_revoke},
+    {"lineage", 1, lineage},             {"log.epoch", 1, log_epoch},         {"log.heads", 1, log_heads},
+    {"manifest", 1, manifest},           {"member.set", 1, NULL},             {"org.default_private", 1, NULL},
+    {"ref.create", 1, ref_create},       {"ref.delete", 1, ref_delete},       {"release", 1, release},
+    {"repo.create", 1, repo_create},     {"repo.delete", 1, repo_delete},     {"repo.move", 1, repo_move},
+    {"repo.protect", 1, repo_protect},   {"repo.settings", 1, repo_settings}, {"signer.add", 1, signer_add},
+    {"signer.revoke", 1, signer_revoke},
 };
 
 /* "evidence" is the SHA-256 of an envelope, and "signed" tells that the actor signed it. */

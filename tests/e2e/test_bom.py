@@ -2,8 +2,8 @@
 """Bills of material, read by other people's validators (bomtool.py), each with a broken twin that they refuse."""
 
 import base64
-import hashlib
 import json
+import re
 import warnings
 
 import pytest
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from bomtool import complaint
 from statements import leaf_at, made_from, pae, register, say
-from support import new_name, sha256
+from support import ROOT, new_name, sha256
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -170,6 +170,20 @@ def test_licences_are_named_as_each_list_has_them(alice, repo, licence, name, ex
     text = get(alice, repo, "spdx").text
     assert by_type(json.loads(text), "simplelicensing_LicenseExpression")[0]["simplelicensing_licenseExpression"] == expression
     assert complaint("spdx", text) == ""
+
+
+def test_every_licence_that_a_card_may_name_gives_a_valid_bill(alice, repo):
+    source = (ROOT / "src" / "scan" / "card_check.c").read_text()
+    known = re.findall(r'"([^"]+)"', source[source.index("licenses[] = {"):source.index("};")])
+    assert len(known) > 80
+    for first in range(0, len(known), 16):
+        some = known[first:first + 16]
+        alice.commit_files(repo, {"README.md": CARD.format(licence=json.dumps(some)).encode()})
+        text = get(alice, repo, "cyclonedx").text
+        told = [each["license"] for each in json.loads(text)["metadata"]["component"]["licenses"]]
+        assert [next(iter(each.values())).lower().removesuffix("-1.0") for each in told] == [
+            each.removesuffix("-1.0") for each in some]
+        assert complaint("cyclonedx", text) == ""
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -2,7 +2,9 @@
 /* Rule 2: every route asks the door, for an action that fits what it does. A new route that would not fails here. */
 #include "../../../src/modules.c"
 #include "attest/internal.h"
+#include "bom/internal.h"
 #include "hub/handlers.h"
+#include "lineage/internal.h"
 #include "record/internal.h"
 #include "witness/handlers.h"
 #include "xet/handlers.h"
@@ -97,6 +99,8 @@ static const struct {
     {releases_get, ACT_SEE, "versions of a repo, and their commits"},
     {deployments_get, ACT_SEE, "which commits run where"},
     {evidence_read, ACT_SEE, "what people have signed"},
+    {lineage_get, ACT_SEE, "who says what it was made from; for shared tensors it asks for ACT_READ itself"},
+    {bom_get, ACT_SEE, "names, sizes and hashes of files"},
 };
 
 static const char *check_open(const struct route *route)
