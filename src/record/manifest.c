@@ -106,8 +106,8 @@ enum status record_manifest_append(struct db_conn *tx, const struct record_manif
                           .repo_id = what->repo_id,
                           .actor_id = what->actor_id,
                           .body = buf_view(&body)};
-    TRY(event_append(tx, &event, err));
-    return keep_digest(tx, what, err);
+    TRY(keep_digest(tx, what, err));
+    return event_append(tx, &event, err); /* last, for callers that ask for db_last_id() */
 }
 
 static enum status say_once(struct db_conn *tx, void *context, struct error *err)

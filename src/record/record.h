@@ -69,7 +69,7 @@ struct record_manifest_event {
     struct str evidence;             /* of the signature, SHA-256 in hex; absent for none */
     bool is_signed;                  /* the actor has signed the evidence, which has been verified */
 };
-/* Appends it, within the caller's write. */
+/* Appends it, within the caller's write; db_last_id() is then the event's. */
 enum status record_manifest_append(struct db_conn *tx, const struct record_manifest_event *what, struct error *err);
 
 /* dirHash1 of a commit's manifest, in hex; absent when none is logged yet. What has which is in table manifest_digest. */
