@@ -120,6 +120,42 @@ enum status persons_erase(struct persons *persons, int64_t account_id, struct er
     return db_forget(persons->db, err);
 }
 
+struct pruning {
+    const int64_t *account_ids;
+    size_t count;
+    int64_t newest, pruned;
+};
+
+static enum status prune(struct db_conn *tx, void *context, struct error *err)
+{
+    struct pruning *pruning = context;
+    auto_stmt struct stmt *beyond = NULL;
+    TRY(db_prepare(tx, "DELETE FROM person WHERE account_id > ?", &beyond, err));
+    stmt_bind_int(beyond, 1, pruning->newest);
+    TRY(stmt_run(beyond, err));
+    pruning->pruned = db_changes(tx);
+    for (size_t i = 0; i < pruning->count; i++) {
+        int64_t account_id = pruning->account_ids[i];
+        TRY(delete_key(tx, &account_id, err));
+        pruning->pruned += db_changes(tx);
+    }
+    return OK;
+}
+
+enum status persons_prune(struct persons *persons, const int64_t *account_ids, size_t count, int64_t newest,
+                          struct error *err)
+{
+    struct pruning pruning = {account_ids, count, newest, 0};
+    TRY(db_write(persons->db, prune, &pruning, err));
+    enum status status = pruning.pruned ? db_forget(persons->db, err) : OK;
+    return status == UNAVAILABLE ? OK : status;
+}
+
+enum status persons_backup(struct persons *persons, const char *path, struct error *err)
+{
+    return db_backup(persons->db, path, err);
+}
+
 enum status persons_opening(struct persons *persons, int64_t account_id, const struct commitment_place *place,
                             struct str value, const uint8_t commitment[SHA256_SIZE], uint8_t secret[SHA256_SIZE],
                             struct error *err)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "record/internal.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
-#include <limits.h>
+#include "prov/forget.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -30,8 +31,15 @@ static enum status entry(void *context, uint64_t index, struct buf *out, struct 
 
 /* Opening. */
 
-/* The name of the log that is there already: the part of its key's line before the '+'. */
-static bool known_origin(struct arena *arena, const char *folder, struct str *origin)
+enum status record_folder(const char *dir, char out[PATH_MAX], struct error *err)
+{
+    if ((size_t)snprintf(out, PATH_MAX, "%s/log", dir) >= PATH_MAX - 64)
+        return fail(err, INVALID, NULL, "The name of the data folder is too long");
+    return OK;
+}
+
+/* The part of its key's line before the '+'. */
+bool record_origin(struct arena *arena, const char *folder, struct str *origin)
 {
     char path[PATH_MAX + 8];
     auto_buf struct buf line = {0};
@@ -50,18 +58,33 @@ static struct str new_origin(struct arena *arena, struct str wanted)
     return str_given(wanted) ? wanted : arena_printf(arena, "cairn-%.*s/log", STR_ARG(hex_encode(arena, name, sizeof name)));
 }
 
+/* Logs that are over are shown while they can be read. */
+static void open_old(struct record *record, const char *dir)
+{
+    int64_t count = record_old_logs(dir);
+    record->old_count = count < OLD_LOGS_MOST ? (size_t)count : OLD_LOGS_MOST;
+    for (size_t i = 0; i < record->old_count; i++) {
+        struct error err = {0};
+        if (record_old_open(dir, (int64_t)i + 1, &record->old[i], &err) != OK)
+            log_line("error", "old_log", "log.%zu: %s", i + 1, err.message);
+    }
+}
+
 static enum status open_all(struct record *record, const char *dir, struct str wanted, const char *program, struct error *err)
 {
     auto_arena struct arena arena = {0};
     char folder[PATH_MAX], persons[PATH_MAX];
     struct str origin;
-    if ((size_t)snprintf(folder, sizeof folder, "%s/log", dir) >= sizeof folder - 64)
-        return fail(err, INVALID, NULL, "The name of the data folder is too long");
+    TRY(record_folder(dir, folder, err));
+    TRY(record_check_folder(dir, record->db, err));
     snprintf(persons, sizeof persons, "%s/persons.db", dir);
-    if (!known_origin(&arena, folder, &origin))
+    if (!record_origin(&arena, folder, &origin))
         origin = new_origin(&arena, wanted);
     TRY(ledger_open(folder, origin, program, &record->ledger, err));
-    return persons_open(persons, &record->persons, err);
+    TRY(persons_open(persons, &record->persons, err));
+    TRY(prov_forget_erased(record->db, record->persons, err));
+    open_old(record, dir);
+    return OK;
 }
 
 /* Nothing to do by itself: before it is committed, prov_hook() takes over what was written without a log, by a command
@@ -105,6 +128,8 @@ void record_stop(struct record *record)
     db_before_commit(record->db, NULL, NULL);
     if (record->persons)
         persons_close(record->persons);
+    for (size_t i = 0; i < record->old_count; i++)
+        ledger_close(record->old[i]);
     ledger_close(record->ledger);
     free(record);
 }
