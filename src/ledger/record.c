@@ -102,7 +102,8 @@ static enum status newest_slot(const struct slot slots[SLOTS], const struct slot
     if (!*out || be64toh((*out)->size) > INT64_MAX)
         return fail(err, CORRUPT, NULL,
                     "The signer's record is damaged, so what was signed last is not known and signing on "
-                    "could fork the log. Restore the file \"signer\" as it was last, or begin a new log.");
+                    "could fork the log. Restore the file \"signer\" as it was last, or begin a new log "
+                    "with cairn admin log begin-anew.");
     return OK;
 }
 
