@@ -120,6 +120,19 @@ static enum status backup_secret(const struct backup *backup, struct error *err)
     return file_write_durable(path, buf_view(&secret), 0600, err);
 }
 
+/* What the hub signs statements with; it makes another one when it is gone. */
+static enum status backup_attestation_key(const struct backup *backup, struct error *err)
+{
+    char path[4096];
+    auto_buf struct buf key = {0};
+    snprintf(path, sizeof path, "%s/attest.pem", backup->data);
+    enum status status = file_read_all(path, 65536, &key, err);
+    if (status != OK)
+        return status == NOT_FOUND ? OK : status;
+    snprintf(path, sizeof path, "%s/attest.pem", backup->keys);
+    return file_write_durable(path, buf_view(&key), 0600, err);
+}
+
 /* The keys of people, where the database cannot be ahead of them. */
 static enum status backup_persons(const struct backup *backup, struct error *err)
 {
@@ -142,7 +155,10 @@ static enum status backup_log(const struct backup *backup, struct error *err)
     if (!record_exists(backup->data))
         return OK;
     TRY(ledger_backup(from, to, backup->keys ? keys : NULL, err));
-    return backup->keys ? backup_persons(backup, err) : OK;
+    if (!backup->keys)
+        return OK;
+    TRY(backup_attestation_key(backup, err));
+    return backup_persons(backup, err);
 }
 
 /*
@@ -182,7 +198,7 @@ static void backup_close(struct backup *backup)
 }
 
 static const char keys_advice[] =
-    "The keys are not in it: those of the log (log/key, log/signer) and of people (persons.db). They belong elsewhere and\n"
+    "The keys are not in it: those of the log (log/key, log/signer), of people (persons.db), and attest.pem. They belong elsewhere and\n"
     "are kept for a short time only, so that what a person had erased is soon gone from there too: --keys DIR copies them.\n";
 
 int backup_main(int argc, char **argv)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "erase.h"
+#include "attest/erase.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "identity/identity.h"
@@ -108,6 +109,7 @@ static enum status erase_in_write(struct db_conn *tx, void *context, struct erro
     TRY(prov_person_leaves(tx, &erasing->leaves, err));
     put_digest(erasing, &erasure);
     TRY(repo_forget_space(tx, erasing->name, err));
+    TRY(attest_erase(tx, erasing->account.id, err));
     TRY(account_erase(tx, erasing->account.id, &erasure, 0, err));
     TRY(db_prepare(tx, newest_sql, &newest, err));
     erasing->event_id = stmt_next(newest) ? stmt_int(newest, 0) : 0;
@@ -166,6 +168,7 @@ static enum status forget_rows(const struct erasing *erasing, struct error *err)
 static enum status erase_all(struct erasing *erasing, struct error *err)
 {
     TRY(account_close(erasing->db, erasing->name, 0, err));
+    TRY(attest_close(erasing->db, erasing->account.id, err));
     TRY(catch_up(erasing, err));
     TRY(until_free(forget_key, erasing, err));
     TRY(prov_forget_names(erasing->db, erasing->account.id, erasing->name, err));

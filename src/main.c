@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "admin.h"
+#include "attest_main.h"
 #include "care.h"
 #include "du.h"
 #include "gc.h"
@@ -7,6 +8,8 @@
 #include "routes.h"
 #include "scan/worker.h"
 #include "serve.h"
+#include "sign_main.h"
+#include "verify_main.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -14,10 +17,13 @@ static const char help[] = "cairn " CAIRN_VERSION " - a self-hosted hub for open
                            "\n"
                            "  cairn serve    run the hub\n"
                            "  cairn admin    people, organisations and tokens\n"
+                           "  cairn sign     sign a model with your own key\n"
+                           "  cairn verify   check a model against the log and signatures\n"
                            "  cairn fsck     check everything that is kept\n"
                            "  cairn backup   copy everything that is kept\n"
                            "  cairn gc       remove what nobody needs any more\n"
                            "  cairn du       how much room a repo takes\n"
+                           "  cairn attest   sign approvals, releases and deployments\n"
                            "  cairn routes   list what the hub answers to\n"
                            "\n"
                            "cairn COMMAND --help tells more about each.\n";
@@ -28,6 +34,7 @@ static const struct {
 } commands[] = {
     {"serve", serve_main}, {"admin", admin_main},   {"fsck", fsck_main},     {"backup", backup_main}, {"gc", gc_main},
     {"du", du_main},       {"routes", routes_main}, {"worker", worker_main}, /* started by the server, in a sandbox */
+    {"sign", sign_main},   {"verify", verify_main}, {"attest", attest_main},
     {"signer", signer_main}, /* started by the server; it alone has the key of the log */
 };
 

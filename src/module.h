@@ -11,6 +11,7 @@
  * A part of the house shows one face, a struct module in its module.c: the tables below. modules.c lists the faces.
  */
 
+struct hub_key;
 struct record;
 struct store;
 struct request;
@@ -20,6 +21,8 @@ struct hub {
     struct db *db;
     struct store *store;
     struct record *record;
+    struct hub_key *hub_key;
+    struct str certificate_anchors; /* PEM of those who may vouch for signers; absent for none */
     struct str public_url;      /* without trailing slash; absent: taken from each request's Host */
     uint8_t signing_secret[32]; /* of upload addresses */
     bool xet;                   /* tell clients of Xet; its addresses are there in any case */

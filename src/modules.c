@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "modules.h"
+#include "attest/attest.h"
 #include "base/file.h"
 #include "hub/hub.h"
 #include "module.h"
@@ -23,6 +24,7 @@ const struct module *const modules[] = {
     &repo_module,     /* names, git objects, refs */
     &prov_module,     /* from events to the leaves of the log */
     &record_module,   /* the log, and what it says of a repo */
+    &attest_module,   /* what people say of a commit, signed */
     &hub_module,      /* the Hub protocol */
     &xet_module,      /* the storage behind it, for clients that speak Xet */
     NULL,

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "serve.h"
+#include "attest/hub_key.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "module.h"
 #include "modules.h"
+#include "oms/chain.h"
 #include "options.h"
 #include "record/record.h"
 #include "router/dispatch.h"
@@ -117,7 +119,8 @@ static struct str origin_of(struct arena *arena, struct str url)
 static enum status open_record(const char *dir, struct hub *hub, struct error *err)
 {
     auto_arena struct arena arena = {0};
-    return record_start(dir, origin_of(&arena, hub->public_url), "/proc/self/exe", hub->db, &hub->record, err);
+    TRY(record_start(dir, origin_of(&arena, hub->public_url), "/proc/self/exe", hub->db, &hub->record, err));
+    return hub_key_open(dir, hub->db, &hub->hub_key, err);
 }
 
 static enum status open_hub(const char *dir, struct hub *hub, int *lock, struct error *err)
@@ -178,15 +181,18 @@ static void raise_file_limit(void)
 static const char help[] =
     "cairn serve - run the hub\n"
     "\n"
-    "  cairn serve [--data DIR] [--listen HOST:PORT] [--public-url URL] [--xet on|off]\n"
+    "  cairn serve [--data DIR] [--listen HOST:PORT] [--public-url URL] [--xet on|off] [--certificate-anchors FILE]\n"
     "\n"
     "  --data DIR          where everything is kept; made when missing          (./data)\n"
     "  --listen HOST:PORT  only this machine can reach it unless you say else   (127.0.0.1:8080)\n"
     "  --public-url URL    the address that people use, when a proxy stands in front (taken from each request)\n"
     "  --xet on|off        off: do not tell clients that large files can travel as Xet chunks   (on)\n"
     "                      Xet itself stays, because new clients upload by it without asking\n"
+    "  --certificate-anchors FILE   certificates (PEM) that may vouch for those who sign models by certificate; without\n"
+    "                      them models can be signed by registered keys only\n"
     "\n"
-    "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL, CAIRN_XET.\n"
+    "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL, CAIRN_XET,\n"
+    "CAIRN_CERTIFICATE_ANCHORS.\n"
     "Stops on SIGTERM or SIGINT, after the requests in flight. Logs one JSON object a line on standard error.\n"
     "Nobody can sign in until you make a person: see cairn admin --help.\n";
 
@@ -196,11 +202,25 @@ static enum status read_switch(const char *value, bool *on, struct error *err)
     return *on || strcmp(value, "off") == 0 ? OK : fail(err, INVALID, NULL, "--xet is on or off, not \"%s\"", value);
 }
 
+/* Read once, at the start; a file of no use is better found out then than by the first person who signs. */
+static enum status read_anchors(const char *path, struct buf *pem, struct hub *hub, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    struct str *certificates;
+    size_t count;
+    TRY(file_read_all(path, CHAIN_ANCHORS_MOST, pem, err));
+    hub->certificate_anchors = buf_view(pem);
+    return chain_read_pem(&arena, hub->certificate_anchors, &certificates, &count, err);
+}
+
 int serve_main(int argc, char **argv)
 {
-    const char *data = "data", *listen = "127.0.0.1:8080", *public_url = NULL, *xet = "on";
-    const struct option_spec specs[] = {
-        {"data", &data}, {"listen", &listen}, {"public-url", &public_url}, {"xet", &xet}};
+    const char *data = "data", *listen = "127.0.0.1:8080", *public_url = NULL, *xet = "on", *anchors = NULL;
+    const struct option_spec specs[] = {{"data", &data},
+                                        {"listen", &listen},
+                                        {"public-url", &public_url},
+                                        {"xet", &xet},
+                                        {"certificate-anchors", &anchors}};
     struct error err = {0};
     size_t rest;
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
@@ -208,7 +228,7 @@ int serve_main(int argc, char **argv)
         return 0;
     }
     bool xet_on = false;
-    if (options_read(argc, argv, specs, 4, NULL, 0, &rest, &err) != OK || read_switch(xet, &xet_on, &err) != OK) {
+    if (options_read(argc, argv, specs, sizeof specs / sizeof *specs, NULL, 0, &rest, &err) != OK || read_switch(xet, &xet_on, &err) != OK) {
         fprintf(stderr, "cairn serve: %s (see cairn serve --help)\n", err.message);
         return 2;
     }
@@ -221,11 +241,15 @@ int serve_main(int argc, char **argv)
     if (str_ends(hub.public_url, STR("/")))
         hub.public_url.len--;
     auto_fd int lock = -1;
-    enum status status = open_hub(data, &hub, &lock, &err);
+    auto_buf struct buf anchors_pem = {0};
+    enum status status = anchors ? read_anchors(anchors, &anchors_pem, &hub, &err) : OK;
+    if (status == OK)
+        status = open_hub(data, &hub, &lock, &err);
     if (status == OK)
         status = run(&hub, listen, &err);
     if (status != OK)
         fprintf(stderr, "cairn serve: %s\n", err.message);
+    hub_key_close(hub.hub_key);
     record_stop(hub.record);
     if (hub.store)
         store_close(hub.store);

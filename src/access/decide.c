@@ -29,9 +29,11 @@ static const struct rule {
     [ACT_PUBLIC] = {"public", "", NOTHING, ANYBODY, ANYBODY, ROLE_NONE},
     [ACT_LIST] = {"list", "", NOTHING, ANYBODY, ANYBODY, ROLE_NONE},
     [ACT_SELF] = {"self", "", NOTHING, SIGNED_IN, SIGNED_IN, ROLE_READ},
+    [ACT_SELF_CHANGE] = {"self-change", "", NOTHING, SIGNED_IN, SIGNED_IN, ROLE_WRITE},
     [ACT_CREATE] = {"create", "create repos in", NAME_SPACE, WRITER, WRITER, ROLE_WRITE},
     [ACT_SEE] = {"see", "see", REPO, ANYBODY, HUB_ADMIN, ROLE_NONE},
     [ACT_READ] = {"read", "read", REPO, ANYBODY, NOBODY, ROLE_NONE},
+    [ACT_ATTEST] = {"attest", "sign statements about", REPO, SIGNED_IN, NOBODY, ROLE_READ},
     [ACT_PROPOSE] = {"propose", "propose changes to", REPO, SIGNED_IN, NOBODY, ROLE_WRITE},
     [ACT_WRITE] = {"write", "write to", REPO, WRITER, NOBODY, ROLE_WRITE},
     [ACT_ADMINISTER] = {"administer", "administer", REPO, OWNER, NOBODY, ROLE_WRITE},
@@ -51,7 +53,7 @@ static bool is_hidden_from_strangers(const struct rule *rule, const struct acces
 
 static bool is_gated(const struct rule *rule, const struct access_object *object)
 {
-    return rule == &rules[ACT_READ] && object->gated;
+    return (rule == &rules[ACT_READ] || rule == &rules[ACT_ATTEST]) && object->gated;
 }
 
 static enum status find_standing(struct db_conn *conn, const struct actor *actor, const struct rule *rule,

@@ -3,6 +3,7 @@
 #include "hub/commit_line.h"
 #include "hub/handlers.h"
 #include "hub/summary.h"
+#include "repo/pull.h"
 #include "scan/attributes.h"
 #include <stdlib.h>
 
@@ -287,7 +288,8 @@ static enum status run_job(struct commit_job *job, struct error *err)
     TRY(take_body(job, err));
     if (job->create_pr) {
         TRY(pull_base(job, err));
-        TRY(pull_number_take(rq->hub->db, rq->repo.id, &pull_number, err));
+        TRY(pull_open(rq->hub->db, rq->repo.id, job->base.ref, job->header.summary, rq->actor.account.id, &pull_number,
+                      err));
         ref = arena_printf(rq->arena, "refs/pr/%lld", (long long)pull_number);
     }
     TRY(build_and_apply(job, ref, &commit, err));

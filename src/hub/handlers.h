@@ -14,6 +14,8 @@
 /* list.c */ route_handler list_repos;
 /* tree.c */ route_handler tree_get, paths_info;
 /* refs.c */ route_handler refs_get, commits_get, branch_create, branch_delete, tag_add, tag_delete, super_squash;
+/* rules.c */ route_handler rules_get, rule_put, rule_delete;
+/* pulls.c */ route_handler pulls_get, pull_get_one, pull_merge;
 /* preupload.c */ route_handler preupload;
 /* lfs.c */ route_handler lfs_batch, lfs_locks;
 /* lfs.c */ route_handler transfer_put, transfer_part, transfer_complete, transfer_verify;

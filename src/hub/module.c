@@ -38,6 +38,12 @@ static const struct route hub_routes[] = {
     {HTTP_POST, "/api/{api}/tag/{rev}", ACT_WRITE, tag_add},
     {HTTP_DELETE, "/api/{api}/tag/{name}", ACT_WRITE, tag_delete},
     {HTTP_POST, "/api/{api}/super-squash/{rev}", ACT_WRITE, super_squash},
+    {HTTP_GET, "/api/{api}/rules", ACT_SEE, rules_get},
+    {HTTP_PUT, "/api/{api}/rules/{rev}", ACT_ADMINISTER, rule_put},
+    {HTTP_DELETE, "/api/{api}/rules/{rev}", ACT_ADMINISTER, rule_delete},
+    {HTTP_GET, "/api/{api}/discussions", ACT_SEE, pulls_get},
+    {HTTP_GET, "/api/{api}/discussions/{number}", ACT_SEE, pull_get_one},
+    {HTTP_POST, "/api/{api}/discussions/{number}/merge", ACT_WRITE, pull_merge},
 
     {HTTP_POST, "/api/{api}/preupload/{rev}", ACT_PROPOSE, preupload},
     {HTTP_POST, "/api/{api}/commit/{rev}", ACT_PROPOSE, commit_post},

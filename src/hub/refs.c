@@ -127,15 +127,8 @@ static enum status empty_commit(struct request *rq, struct str ref, struct error
 /* main was made to point elsewhere; what info and search know of the repo follows, a moment later. */
 static enum status renew_summary(struct request *rq, const struct oid *head, struct error *err)
 {
-    auto_draft struct draft *draft = NULL;
-    struct oid commit;
-    bool unchanged;
     struct summary_plan plan;
-    struct draft_commit how = {.parent = head};
-    request_done_reading(rq);
-    TRY(draft_new(rq->hub->db, rq->repo.id, &draft, err));
-    TRY(draft_build(draft, rq->arena, &how, &commit, &unchanged, err));
-    TRY(summary_plan(&plan, rq, draft, err));
+    TRY(summary_plan_of(&plan, rq, head, err));
     return db_write(rq->hub->db, summary_store, &plan, err);
 }
 

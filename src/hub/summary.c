@@ -338,3 +338,15 @@ enum status summary_plan(struct summary_plan *plan, struct request *rq, struct d
     plan->summary.tags = tags_json(plan);
     return OK;
 }
+
+enum status summary_plan_of(struct summary_plan *plan, struct request *rq, const struct oid *commit, struct error *err)
+{
+    auto_draft struct draft *draft = NULL;
+    struct oid built;
+    bool unchanged;
+    struct draft_commit how = {.parent = commit};
+    request_done_reading(rq);
+    TRY(draft_new(rq->hub->db, rq->repo.id, &draft, err));
+    TRY(draft_build(draft, rq->arena, &how, &built, &unchanged, err));
+    return summary_plan(plan, rq, draft, err);
+}

@@ -33,6 +33,8 @@ struct summary_plan {
 };
 /* Computes the summary of the tree that draft has built. Files that cannot be read are as if they were not there. */
 enum status summary_plan(struct summary_plan *plan, struct request *rq, struct draft *draft, struct error *err);
+/* The same of a commit that is there already. */
+enum status summary_plan_of(struct summary_plan *plan, struct request *rq, const struct oid *commit, struct error *err);
 /* db_write_fn: stores the plan. */
 enum status summary_store(struct db_conn *tx, void *plan, struct error *err);
 

@@ -56,26 +56,60 @@ static enum status read_chain(const struct str *certificates, size_t count, STAC
     return OK;
 }
 
-static enum status read_anchors(struct str pem, X509_STORE *store, struct error *err)
+/* what names the certificates in messages, as in "The trusted certificates". */
+static enum status read_pem(struct str pem, const char *what, STACK_OF(X509) * list, struct error *err)
 {
     if (pem.len > CHAIN_ANCHORS_MOST)
-        return fail(err, TOO_LARGE, NULL, "The trusted certificates have %zu bytes; %d are allowed.", pem.len,
-                    CHAIN_ANCHORS_MOST);
+        return fail(err, TOO_LARGE, NULL, "%s have %zu bytes; %d are allowed.", what, pem.len, CHAIN_ANCHORS_MOST);
     BIO *bio = BIO_new_mem_buf(pem.len ? pem.data : "", (int)pem.len);
     must(bio);
-    size_t count = 0;
-    for (X509 *one; (one = PEM_read_bio_X509(bio, NULL, NULL, NULL)); count++) {
-        must(X509_STORE_add_cert(store, one) == 1);
-        X509_free(one);
-    }
+    for (X509 *one; (one = PEM_read_bio_X509(bio, NULL, NULL, NULL));)
+        must(sk_X509_push(list, one) > 0);
     /* The list must end because the text does, not because of a certificate that cannot be read. */
     unsigned long reason = ERR_peek_last_error();
     bool ended = ERR_GET_LIB(reason) == ERR_LIB_PEM && ERR_GET_REASON(reason) == PEM_R_NO_START_LINE;
     ERR_clear_error();
     BIO_free(bio);
-    if (count == 0 || !ended)
-        return fail(err, INVALID, NULL,
-                    "The trusted certificates should be X.509 in PEM, one or more; number %zu is not.", count + 1);
+    if (sk_X509_num(list) == 0 || !ended)
+        return fail(err, INVALID, NULL, "%s should be X.509 in PEM, one or more; number %d is not.", what,
+                    sk_X509_num(list) + 1);
+    return OK;
+}
+
+static enum status read_anchors(struct str pem, X509_STORE *store, struct error *err)
+{
+    auto_list STACK_OF(X509) *list = sk_X509_new_null();
+    must(list);
+    TRY(read_pem(pem, "The trusted certificates", list, err));
+    for (int i = 0; i < sk_X509_num(list); i++)
+        must(X509_STORE_add_cert(store, sk_X509_value(list, i)) == 1);
+    return OK;
+}
+
+static struct str to_der(struct arena *arena, X509 *certificate)
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509(certificate, &der);
+    must(len > 0);
+    struct str copy = arena_copy(arena, (struct str){(const char *)der, (size_t)len});
+    OPENSSL_free(der);
+    return copy;
+}
+
+enum status chain_read_pem(struct arena *arena, struct str pem, struct str **certificates, size_t *count,
+                           struct error *err)
+{
+    auto_list STACK_OF(X509) *list = sk_X509_new_null();
+    must(list);
+    TRY(read_pem(pem, "The signer's certificates", list, err));
+    int found = sk_X509_num(list);
+    if (found > 1 && X509_self_signed(sk_X509_value(list, found - 1), 0) == 1)
+        found--;
+    if (found > CHAIN_MOST)
+        return fail(err, INVALID, NULL, "A chain has 1 to %d certificates; this one has %d.", CHAIN_MOST, found);
+    *certificates = arena_array(arena, (size_t)found, sizeof **certificates);
+    for (*count = 0; *count < (size_t)found; ++*count)
+        (*certificates)[*count] = to_der(arena, sk_X509_value(list, (int)*count));
     return OK;
 }
 

@@ -29,6 +29,13 @@ struct chain_leaf {
 enum status chain_verify(struct arena *arena, const struct str *certificates, size_t count, struct str anchors,
                          int64_t time_us, struct chain_leaf *out, struct error *err);
 
+/*
+ * Reads the certificates of a PEM text, leaf first, as bundles want them: in DER, without a root that comes last. The
+ * list lives in the arena. INVALID for a text without any, or with one that cannot be read; TOO_LARGE over the limits.
+ */
+enum status chain_read_pem(struct arena *arena, struct str pem, struct str **certificates, size_t *count,
+                           struct error *err);
+
 /* The key of the first certificate, to be freed. Nothing is verified; errors as above. */
 enum status chain_leaf_key(const struct str *certificates, size_t count, EVP_PKEY **out, struct error *err);
 

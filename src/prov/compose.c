@@ -137,14 +137,19 @@ static void key_revoke(const struct source *from, struct composition *out)
     key_leaf(from, out, STR("revoke"));
 }
 
-/* Keys that people sign with: "hint" is the digest of the public key. */
+/* Keys that people sign with: "hint" is the digest of the public key. That of the hub's own key hides nobody, and is
+ * there to be compared. */
 
 static void signer_leaf(const struct source *from, struct composition *out, const char *op)
 {
+    bool hub = json_get_bool(from->body, "hub", false);
     out->leaf.type = STR("key");
     leaf_set_text(&out->leaf, "op", str_of(op));
-    leaf_set_text(&out->leaf, "use", json_get_bool(from->body, "hub", false) ? STR("hub") : STR("user"));
-    out->token_id = text(from, "hint");
+    leaf_set_text(&out->leaf, "use", hub ? STR("hub") : STR("user"));
+    if (hub)
+        leaf_set_text(&out->leaf, "digest", text(from, "hint"));
+    else
+        out->token_id = text(from, "hint");
     out->owner_id = json_get_int(from->body, "user", out->actor_id);
 }
 

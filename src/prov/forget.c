@@ -72,10 +72,10 @@ static bool names_account(const json_t *body, const char *member, struct str nam
 }
 
 /* Events that are about the person have the number under "user" or "account"; what is called "name" there is the person's own
- * text, such as the name of a token. */
+ * text, such as the name of a token, and "hint" tells a public key. */
 static bool forget_in_body(const struct forgetting *forgetting, json_t *body)
 {
-    static const char *const members[] = {"name", "from", "to", "user_name"};
+    static const char *const members[] = {"name", "from", "to", "user_name", "hint"};
     bool about = json_get_int(body, "user", 0) == forgetting->account_id ||
                  json_get_int(body, "account", 0) == forgetting->account_id;
     bool any = false;

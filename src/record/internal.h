@@ -2,7 +2,6 @@
 #ifndef CAIRN_RECORD_INTERNAL_H
 #define CAIRN_RECORD_INTERNAL_H
 
-#include "oms/manifest.h"
 #include "record/record.h"
 #include <limits.h>
 
@@ -30,10 +29,6 @@ enum status logged_read(struct request *rq, const struct prov_entry *entry, stru
 
 /* The proof file of a leaf in the newest checkpoint that covers it; extra may be absent. */
 enum status proof_of(struct hub *hub, struct arena *arena, uint64_t index, struct str extra, struct buf *out, struct error *err);
-
-/* The files of a commit as a manifest has them. */
-enum status manifest_files(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
-                           struct manifest *out, struct error *err);
 
 /* dir/log; INVALID when that is too long. */
 enum status record_folder(const char *dir, char out[PATH_MAX], struct error *err);

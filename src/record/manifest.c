@@ -20,8 +20,8 @@ static enum status to_manifest_file(struct db_conn *conn, int64_t repo_id, const
     return entry_sha256(conn, repo_id, entry, out->sha256, err);
 }
 
-enum status manifest_files(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
-                           struct manifest *out, struct error *err)
+enum status record_manifest_files(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
+                                  struct manifest *out, struct error *err)
 {
     struct listing how = {.recursive = true, .limit = FILES_MOST};
     struct manifest_rules rules;
@@ -43,35 +43,39 @@ enum status manifest_files(struct db_conn *conn, struct arena *arena, int64_t re
 
 const struct event_kind record_events[] = {{"manifest", 1}, {0}};
 
-struct saying {
-    int64_t repo_id;
-    const struct oid *commit;
-    const struct manifest *manifest;
-};
-
-static enum status say(struct db_conn *tx, void *context, struct error *err)
+enum status record_manifest_append(struct db_conn *tx, const struct record_manifest_event *what, struct error *err)
 {
-    const struct saying *saying = context;
-    const struct manifest *manifest = saying->manifest;
+    const struct manifest *manifest = what->manifest;
     auto_arena struct arena arena = {0};
     auto_buf struct buf body = {0};
-    bool done;
-    uint64_t index;
-    TRY(prov_revision_leaf(tx, saying->repo_id, saying->commit->bytes, REVISION_MANIFEST, &index, &done, err));
-    if (done)
-        return OK;
     struct json_writer w = jw_to(&body);
     jw_object(&w);
-    jw_key_str(&w, "commit", oid_hex(&arena, saying->commit));
+    jw_key_str(&w, "commit", oid_hex(&arena, what->commit));
     jw_key_int(&w, "files", (int64_t)manifest->count);
     jw_key_int(&w, "bytes", manifest->bytes);
     jw_key_str(&w, "dirHash1", hex_encode(&arena, manifest->dir_hash, SHA256_SIZE));
     jw_key_str(&w, "omsRoot", hex_encode(&arena, manifest->root, SHA256_SIZE));
     if (memcmp(manifest->root, manifest->tool_root, SHA256_SIZE) != 0)
         jw_key_str(&w, "omsRootAlt", hex_encode(&arena, manifest->tool_root, SHA256_SIZE));
+    if (str_given(what->evidence)) {
+        jw_key_str(&w, "evidence", what->evidence);
+        jw_key_bool(&w, "signed", what->is_signed);
+    }
     jw_end(&w);
-    struct event event = {.kind = &record_events[0], .repo_id = saying->repo_id, .body = buf_view(&body)};
+    struct event event = {.kind = &record_events[0],
+                          .repo_id = what->repo_id,
+                          .actor_id = what->actor_id,
+                          .body = buf_view(&body)};
     return event_append(tx, &event, err);
+}
+
+static enum status say_once(struct db_conn *tx, void *context, struct error *err)
+{
+    const struct record_manifest_event *what = context;
+    bool done;
+    uint64_t index;
+    TRY(prov_revision_leaf(tx, what->repo_id, what->commit->bytes, REVISION_MANIFEST, &index, &done, err));
+    return done ? OK : record_manifest_append(tx, what, err);
 }
 
 enum status record_manifest(struct hub *hub, const struct repo *repo, const struct oid *commit, uint64_t *index,
@@ -86,10 +90,10 @@ enum status record_manifest(struct hub *hub, const struct repo *repo, const stru
     if (found)
         return OK;
     TRY(db_snapshot(conn, err));
-    TRY(manifest_files(conn, &arena, repo->id, commit, &manifest, err));
+    TRY(record_manifest_files(conn, &arena, repo->id, commit, &manifest, err));
     db_release(&conn);
-    struct saying saying = {repo->id, commit, &manifest};
-    TRY(db_write(hub->db, say, &saying, err));
+    struct record_manifest_event what = {.repo_id = repo->id, .commit = commit, .manifest = &manifest};
+    TRY(db_write(hub->db, say_once, &what, err));
     TRY(db_reader(hub->db, &conn, err));
     TRY(prov_revision_leaf(conn, repo->id, commit->bytes, REVISION_MANIFEST, index, &found, err));
     return found ? OK : fail(err, UNAVAILABLE, NULL, "The revision's manifest is not logged yet. Try again in a moment.");

@@ -46,7 +46,7 @@ static enum status add_files(struct request *rq, const struct oid *commit, struc
 {
     struct manifest manifest;
     size_t len = 0;
-    TRY(manifest_files(rq->db, rq->arena, rq->repo.id, commit, &manifest, err));
+    TRY(record_manifest_files(rq->db, rq->arena, rq->repo.id, commit, &manifest, err));
     for (size_t i = 0; i < manifest.count; i++)
         len += manifest.files[i].name.len + 120;
     if (len > FILES_TEXT_MOST)

@@ -3,6 +3,7 @@
 #define CAIRN_RECORD_RECORD_H
 
 #include "ledger/ledger.h"
+#include "oms/manifest.h"
 #include "prov/find.h"
 #include "router/request.h"
 
@@ -53,6 +54,25 @@ enum status record_catch_up(struct record *record, struct error *err);
 
 /* The manifest of a commit is logged when it is not yet; *index is its leaf. The caller may read the repo. */
 enum status record_manifest(struct hub *hub, const struct repo *repo, const struct oid *commit, uint64_t *index, struct error *err);
+
+/*
+ * The files of a commit, from what is stored about them: no file is read, but for small ones from before their digests
+ * were kept. Lives in the arena. TOO_LARGE over a million files; errors of manifest_make().
+ */
+enum status record_manifest_files(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *commit,
+                                  struct manifest *out, struct error *err);
+
+/* What a commit holds, as one event: by the hub itself, or by a person who brought a signature. */
+struct record_manifest_event {
+    int64_t repo_id;
+    const struct oid *commit;
+    const struct manifest *manifest; /* of record_manifest_files() */
+    int64_t actor_id;                /* 0: the hub */
+    struct str evidence;             /* of the signature, SHA-256 in hex; absent for none */
+    bool is_signed;                  /* the actor has signed the evidence, which has been verified */
+};
+/* Appends it, within the caller's write. */
+enum status record_manifest_append(struct db_conn *tx, const struct record_manifest_event *what, struct error *err);
 
 /* The newest leaf about a commit of a repo that the caller may read, its manifest's before the ref's. */
 enum status record_revision_leaf(struct db_conn *conn, int64_t repo_id, const struct oid *commit, uint64_t *index,

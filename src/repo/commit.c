@@ -143,10 +143,10 @@ static enum status insert_touches(struct db_conn *tx, int64_t repo_id, int64_t c
 }
 
 static const char insert_sql[] = "INSERT INTO commit_row (repo_id, oid, tree, parents, history, at_us, author_name, "
-                                 "author_email, title, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                                 "author_email, title, message, by_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 static enum status insert_row(struct db_conn *tx, int64_t repo_id, const struct commit *commit, int64_t history,
-                              struct error *err)
+                              int64_t by_id, struct error *err)
 {
     auto_stmt struct stmt *insert = NULL;
     TRY(db_prepare(tx, insert_sql, &insert, err));
@@ -160,6 +160,7 @@ static enum status insert_row(struct db_conn *tx, int64_t repo_id, const struct 
     stmt_bind_str(insert, 8, commit->author_email);
     stmt_bind_str(insert, 9, commit->title);
     stmt_bind_str(insert, 10, commit->message.len ? commit->message : STR(""));
+    stmt_bind_int(insert, 11, by_id);
     return stmt_run(insert, err);
 }
 
@@ -179,7 +180,7 @@ enum status commit_insert(struct db_conn *tx, int64_t repo_id, const struct comm
     if (!commit_parse(&arena, what->content, &commit))
         return fail(err, INTERNAL, NULL, "A commit came out malformed");
     commit.id = what->id;
-    TRY(insert_row(tx, repo_id, &commit, history + 1, err));
+    TRY(insert_row(tx, repo_id, &commit, history + 1, what->by_id, err));
     return insert_touches(tx, repo_id, db_last_id(tx), what->changes, err);
 }
 
@@ -259,4 +260,66 @@ enum status commit_tree(struct db_conn *conn, int64_t repo_id, const struct oid 
 {
     auto_stmt struct stmt *hold = NULL;
     return commit_hold(conn, repo_id, commit, &hold, tree, err);
+}
+
+/* What a line has above a commit. */
+
+static void add_author(struct arena *arena, struct ahead *ahead, int64_t account)
+{
+    ahead->has_unknown |= account == 0;
+    for (size_t i = 0; i < ahead->count; i++)
+        if (ahead->authors[i] == account)
+            return;
+    ahead->authors = array_room(arena, ahead->authors, ahead->count, &ahead->capacity, sizeof *ahead->authors);
+    ahead->authors[ahead->count++] = account;
+}
+
+static const char step_sql[] = "SELECT id, by_id, parents FROM commit_row WHERE repo_id = ? AND oid = ?";
+
+struct step {
+    int64_t id, by_id;
+    bool has_parent;
+    struct oid parent;
+};
+
+static enum status step_at(struct stmt *row, int64_t repo_id, const struct oid *commit, struct step *out,
+                           struct error *err)
+{
+    stmt_bind_int(row, 1, repo_id);
+    stmt_bind_blob(row, 2, commit->bytes, sizeof commit->bytes);
+    bool found = stmt_next(row);
+    if (found) {
+        struct str parents = stmt_str(row, 2);
+        *out = (struct step){stmt_int(row, 0), stmt_int(row, 1), parents.len >= SHA1_SIZE};
+        if (out->has_parent)
+            oid_from(&out->parent, str_slice(parents, 0, SHA1_SIZE));
+    }
+    TRY(stmt_end(row, err));
+    return found ? OK : no_commit(err, commit);
+}
+
+/* Ids of rows fall along the line, so it need not be walked below base's own. */
+enum status commits_ahead(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *base,
+                          const struct oid *tip, struct ahead *out, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    struct step bottom, at;
+    *out = (struct ahead){0};
+    TRY(db_prepare(conn, step_sql, &row, err));
+    TRY(step_at(row, repo_id, base, &bottom, err));
+    TRY(step_at(row, repo_id, tip, &at, err));
+    add_author(arena, out, at.by_id);
+    for (int count = 1; at.has_parent; count++) {
+        struct oid parent = at.parent;
+        TRY(step_at(row, repo_id, &parent, &at, err));
+        if (at.id <= bottom.id)
+            break;
+        if (count == AHEAD_MOST)
+            return fail(err, UNPROCESSABLE, NULL,
+                        "There are more than %d commits between the branch and this one: make the change in fewer.",
+                        AHEAD_MOST);
+        add_author(arena, out, at.by_id);
+    }
+    out->on_base = at.id == bottom.id;
+    return OK;
 }

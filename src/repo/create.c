@@ -156,7 +156,7 @@ static enum status create_in_write(struct db_conn *tx, void *context, struct err
     TRY(take_name(tx, &arena, what, err));
     TRY(next_id(tx, &call->id, err));
     TRY(insert_repo(tx, &arena, call->id, what, err));
-    TRY(draft_store(call->draft, tx, call->id, STR("refs/heads/main"), NULL, err));
+    TRY(draft_store(call->draft, tx, call->id, STR("refs/heads/main"), NULL, what->by_id, err));
 
     struct json_writer w = jw_to(&body);
     jw_object(&w);

@@ -208,31 +208,13 @@ enum status draft_list(struct draft *draft, struct arena *arena, struct str fold
 
 /* Applying. */
 
-static const char move_sql[] =
-    "UPDATE ref SET target = ?, commit_oid = ? WHERE repo_id = ? AND name = ? AND target = ?";
-
-static enum status move_ref(struct db_conn *tx, int64_t repo_id, struct str ref, const struct oid *from,
-                            const struct oid *to, struct error *err)
-{
-    auto_stmt struct stmt *move = NULL;
-    TRY(db_prepare(tx, move_sql, &move, err));
-    stmt_bind_blob(move, 1, to->bytes, sizeof to->bytes);
-    stmt_bind_blob(move, 2, to->bytes, sizeof to->bytes);
-    stmt_bind_int(move, 3, repo_id);
-    stmt_bind_str(move, 4, ref);
-    stmt_bind_blob(move, 5, from->bytes, sizeof from->bytes);
-    TRY(stmt_run(move, err));
-    return db_changes(tx) ? OK
-                          : fail(err, STALE, NULL,
-                                 "The branch was updated since you opened this page. Please refresh and try again.");
-}
-
 enum status draft_store(struct draft *draft, struct db_conn *tx, int64_t repo_id, struct str ref,
-                        const struct oid *expected, struct error *err)
+                        const struct oid *expected, int64_t by_id, struct error *err)
 {
     const struct oid *id = &draft->commit.id;
+    draft->commit.by_id = by_id;
     if (expected)
-        TRY(move_ref(tx, repo_id, ref, expected, id, err));
+        TRY(ref_move(tx, repo_id, ref, expected, id, REF_BY_COMMIT, err));
     else
         TRY(ref_insert(tx, repo_id, ref, id, id, err));
     TRY(git_set_store(&draft->blobs, tx, repo_id, err));
@@ -271,7 +253,7 @@ static enum status apply_in_write(struct db_conn *tx, void *context, struct erro
 {
     const struct application *a = context;
     TRY(repo_touch(tx, a->repo_id, err));
-    TRY(draft_store(a->draft, tx, a->repo_id, a->ref, a->expected, err));
+    TRY(draft_store(a->draft, tx, a->repo_id, a->ref, a->expected, a->by_id, err));
     TRY(append_commit_event(tx, a, err));
     return a->also ? a->also(tx, a->also_context, err) : OK;
 }

@@ -51,7 +51,7 @@ enum status draft_list(struct draft *draft, struct arena *arena, struct str fold
 
 /*
  * Stores what was built and moves ref from the head it was built on to the new commit; also appends the event "commit".
- * STALE when ref stands elsewhere. When expected is NULL it creates ref (a pull request's, say): CONFLICT when it
+ * STALE when ref stands elsewhere, FORBIDDEN when it is protected (protect.h). When expected is NULL it creates ref (a pull request's, say): CONFLICT when it
  * exists, INVALID when it is no name. also (may be NULL) runs in the same write: what the hub keeps per repo, such as
  * its card. Not to be called after *unchanged.
  */

@@ -129,6 +129,7 @@ struct commit_new {
     const struct oid *parent; /* NULL for a first commit */
     struct str content;       /* the commit object */
     const struct tree_changes *changes;
+    int64_t by_id; /* account */
 };
 /* Adds the commit's row and its touched paths, in a write; its object is stored by git_set_store(). */
 enum status commit_insert(struct db_conn *tx, int64_t repo_id, const struct commit_new *what, struct error *err);
@@ -149,6 +150,18 @@ enum status commit_by_row(struct db_conn *conn, struct arena *arena, int64_t row
 /* How many commits are reachable from one, itself included; out may be NULL. */
 enum status commit_history(struct db_conn *conn, int64_t repo_id, const struct oid *oid, int64_t *out,
                            struct error *err);
+
+/* The commits that the line of first parents from tip has above base, and who made them. */
+#define AHEAD_MOST 10000
+struct ahead {
+    bool on_base;         /* the line comes down to base: the branch can be moved along it */
+    bool has_unknown;     /* of one of them it is not known who made it */
+    int64_t *authors;     /* accounts, each once */
+    size_t count, capacity;
+};
+/* tip itself always counts. UNPROCESSABLE when there are more than AHEAD_MOST. */
+enum status commits_ahead(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct oid *base,
+                          const struct oid *tip, struct ahead *out, struct error *err);
 
 /* History (history.c). */
 
@@ -174,6 +187,18 @@ enum status no_repo(struct error *err);
  * commit. */
 enum status ref_insert(struct db_conn *tx, int64_t repo_id, struct str name, const struct oid *target,
                        const struct oid *commit, struct error *err);
+/* Where a branch stands; *found is false when it is not there. */
+enum status ref_commit(struct db_conn *conn, int64_t repo_id, struct str name, struct oid *out, bool *found,
+                       struct error *err);
+enum ref_way { REF_BY_COMMIT, REF_BY_MERGE };
+/* Moves a branch. STALE when it does not stand at from. */
+enum status ref_move(struct db_conn *tx, int64_t repo_id, struct str name, const struct oid *from, const struct oid *to,
+                     enum ref_way way, struct error *err);
+/*
+ * What every statement that changes a ref asks first (all of them are in ref.c): FORBIDDEN for a protected branch,
+ * unless merge (NULL for everything but merges) is the commit that the branch is to move to, and has the approvals.
+ */
+enum status ref_guard(struct db_conn *tx, int64_t repo_id, struct str name, const struct oid *merge, struct error *err);
 enum status repo_exists(struct db_conn *conn, int64_t repo_id, struct error *err); /* NOT_FOUND when it does not */
 struct str repo_visibility_name(enum visibility visibility);
 /* Sets updated_us; NOT_FOUND when the repo is gone. */
@@ -186,7 +211,8 @@ enum repo_event {
     EVENT_SETTINGS,
     EVENT_REF_CREATE,
     EVENT_REF_DELETE,
-    EVENT_COMMIT
+    EVENT_COMMIT,
+    EVENT_PROTECT
 };
 /* Appends an event; body is taken as finished. */
 enum status repo_event_append(struct db_conn *tx, enum repo_event kind, int64_t repo_id, int64_t by_id,
@@ -194,6 +220,6 @@ enum status repo_event_append(struct db_conn *tx, enum repo_event kind, int64_t 
 
 /* Stores what a draft has built and its ref (from expected, or new) within a write; draft_apply() without the event. */
 enum status draft_store(struct draft *draft, struct db_conn *tx, int64_t repo_id, struct str ref,
-                        const struct oid *expected, struct error *err);
+                        const struct oid *expected, int64_t by_id, struct error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Refs as rows: target is what git sees, commit_oid is target followed through annotated tags. */
+/* Refs as rows: target is what git sees, commit_oid is target followed through annotated tags. No other file changes them. */
 #include "base/json.h"
 #include "base/path.h"
 #include "repo/internal.h"
@@ -76,6 +76,7 @@ enum status ref_insert(struct db_conn *tx, int64_t repo_id, struct str name, con
                        const struct oid *commit, struct error *err)
 {
     auto_stmt struct stmt *insert = NULL;
+    TRY(ref_guard(tx, repo_id, name, NULL, err));
     TRY(check_neighbours(tx, repo_id, name, err));
     TRY(db_prepare(tx, insert_sql, &insert, err));
     stmt_bind_int(insert, 1, repo_id);
@@ -88,8 +89,8 @@ enum status ref_insert(struct db_conn *tx, int64_t repo_id, struct str name, con
 
 static const char old_sql[] = "SELECT commit_oid FROM ref WHERE repo_id = ? AND name = ?";
 
-static enum status old_commit(struct db_conn *tx, int64_t repo_id, struct str name, struct oid *out, bool *found,
-                              struct error *err)
+enum status ref_commit(struct db_conn *tx, int64_t repo_id, struct str name, struct oid *out, bool *found,
+                       struct error *err)
 {
     auto_stmt struct stmt *get = NULL;
     TRY(db_prepare(tx, old_sql, &get, err));
@@ -128,6 +129,7 @@ static const char update_sql[] = "UPDATE ref SET target = ?, commit_oid = ? WHER
 static enum status overwrite_ref(struct db_conn *tx, const struct ref_change *change, struct error *err)
 {
     auto_stmt struct stmt *update = NULL;
+    TRY(ref_guard(tx, change->repo_id, change->name, NULL, err));
     TRY(db_prepare(tx, update_sql, &update, err));
     stmt_bind_blob(update, 1, change->target.bytes, SHA1_SIZE);
     stmt_bind_blob(update, 2, change->commit.bytes, SHA1_SIZE);
@@ -142,7 +144,7 @@ static enum status create_in_write(struct db_conn *tx, void *context, struct err
     struct oid old, tree;
     bool exists;
     TRY(commit_tree(tx, change->repo_id, &change->commit, &tree, err));
-    TRY(old_commit(tx, change->repo_id, change->name, &old, &exists, err));
+    TRY(ref_commit(tx, change->repo_id, change->name, &old, &exists, err));
     if (exists && !change->overwrite)
         return already(change->name, err);
     if (change->tag)
@@ -194,7 +196,29 @@ enum status tag_create(struct db *db, const struct repo *repo, struct str tag, s
     return status;
 }
 
-/* Deleting, and numbers. */
+/* Moving. */
+
+static const char move_sql[] =
+    "UPDATE ref SET target = ?, commit_oid = ? WHERE repo_id = ? AND name = ? AND target = ?";
+
+enum status ref_move(struct db_conn *tx, int64_t repo_id, struct str name, const struct oid *from, const struct oid *to,
+                     enum ref_way way, struct error *err)
+{
+    auto_stmt struct stmt *move = NULL;
+    TRY(ref_guard(tx, repo_id, name, way == REF_BY_MERGE ? to : NULL, err));
+    TRY(db_prepare(tx, move_sql, &move, err));
+    stmt_bind_blob(move, 1, to->bytes, sizeof to->bytes);
+    stmt_bind_blob(move, 2, to->bytes, sizeof to->bytes);
+    stmt_bind_int(move, 3, repo_id);
+    stmt_bind_str(move, 4, name);
+    stmt_bind_blob(move, 5, from->bytes, sizeof from->bytes);
+    TRY(stmt_run(move, err));
+    return db_changes(tx) ? OK
+                          : fail(err, STALE, NULL,
+                                 "The branch was updated since you opened this page. Please refresh and try again.");
+}
+
+/* Deleting. */
 
 /* As people named it. */
 static struct str short_name(struct str name)
@@ -213,10 +237,11 @@ static enum status delete_in_write(struct db_conn *tx, void *context, struct err
     const struct ref_change *change = context;
     struct oid old;
     bool exists;
-    TRY(old_commit(tx, change->repo_id, change->name, &old, &exists, err));
+    TRY(ref_commit(tx, change->repo_id, change->name, &old, &exists, err));
     if (!exists)
         return no_revision(err, short_name(change->name));
     auto_stmt struct stmt *remove = NULL;
+    TRY(ref_guard(tx, change->repo_id, change->name, NULL, err));
     TRY(db_prepare(tx, delete_sql, &remove, err));
     stmt_bind_int(remove, 1, change->repo_id);
     stmt_bind_str(remove, 2, change->name);
@@ -228,30 +253,4 @@ enum status ref_delete(struct db *db, const struct repo *repo, struct str name, 
 {
     struct ref_change change = {.repo_id = repo->id, .by_id = by_id, .name = name};
     return db_write(db, delete_in_write, &change, err);
-}
-
-struct number {
-    int64_t repo_id, taken;
-};
-
-static const char number_sql[] = "UPDATE repo SET last_number = last_number + 1 WHERE id = ? RETURNING last_number";
-
-static enum status take_in_write(struct db_conn *tx, void *context, struct error *err)
-{
-    struct number *number = context;
-    auto_stmt struct stmt *take = NULL;
-    TRY(db_prepare(tx, number_sql, &take, err));
-    stmt_bind_int(take, 1, number->repo_id);
-    while (stmt_next(take))
-        number->taken = stmt_int(take, 0);
-    TRY(stmt_end(take, err));
-    return number->taken ? OK : no_repo(err);
-}
-
-enum status pull_number_take(struct db *db, int64_t repo_id, int64_t *number, struct error *err)
-{
-    struct number take = {.repo_id = repo_id};
-    TRY(db_write(db, take_in_write, &take, err));
-    *number = take.taken;
-    return OK;
 }

@@ -37,11 +37,11 @@ enum status ref_list(struct db_conn *conn, struct arena *arena, int64_t repo_id,
 /*
  * name is the full ref name. CONFLICT "Reference refs/heads/x already exists" unless overwrite, and when a ref "x/y" or
  * "x" is in the way of "x" or "x/y": git could not hold both. NOT_FOUND "RevisionNotFound" when the repo has no such
- * commit.
+ * commit. FORBIDDEN when the ref is protected (protect.h).
  */
 enum status ref_create(struct db *db, const struct repo *repo, struct str name, const struct oid *target,
                        bool overwrite, int64_t by_id, struct error *err);
-/* NOT_FOUND "RevisionNotFound" when it is not there. */
+/* NOT_FOUND "RevisionNotFound" when it is not there, FORBIDDEN when it is protected. */
 enum status ref_delete(struct db *db, const struct repo *repo, struct str name, int64_t by_id, struct error *err);
 
 struct signature {
@@ -51,8 +51,5 @@ struct signature {
 /* A tag with a message is a git tag object; without one (absent message) just a ref. Errors as ref_create(). */
 enum status tag_create(struct db *db, const struct repo *repo, struct str tag, struct str message,
                        const struct oid *target, const struct signature *tagger, int64_t by_id, struct error *err);
-
-/* The next free N of refs/pr/N (discussions will share the numbers): takes it in a write. */
-enum status pull_number_take(struct db *db, int64_t repo_id, int64_t *number, struct error *err);
 
 #endif

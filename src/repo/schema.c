@@ -97,11 +97,52 @@ static const char sha256_sql[] =
     "DROP TABLE git_object;"
     "ALTER TABLE git_object_next RENAME TO git_object;";
 
-const struct migration_set repo_migrations = {"repo", (const char *const[]){create_sql, xet_sql, sha256_sql, NULL}};
+/*
+ * - commit_row.by_id: the account that made the commit; 0 for those of before, so that nobody can approve them.
+ * - approval: what each person said last of a commit.
+ * - pull: of a pull request refs/pr/N, what is more than its ref. Its number is taken before its first commit is there.
+ */
+static const char protect_sql[] =
+    "ALTER TABLE commit_row ADD COLUMN by_id BIGINT NOT NULL DEFAULT 0;"
+
+    "CREATE TABLE ref_rule ("
+    "  repo_id BIGINT NOT NULL REFERENCES repo (id),"
+    "  name TEXT NOT NULL,"
+    "  approvals BIGINT NOT NULL,"
+    "  role BIGINT NOT NULL,"
+    "  created_us BIGINT NOT NULL,"
+    "  PRIMARY KEY (repo_id, name)) WITHOUT ROWID;"
+
+    "CREATE TABLE approval ("
+    "  repo_id BIGINT NOT NULL REFERENCES repo (id),"
+    "  commit_oid BLOB NOT NULL,"
+    "  account_id BIGINT NOT NULL,"
+    "  decision BIGINT NOT NULL,"
+    "  event_id BIGINT NOT NULL,"
+    "  at_us BIGINT NOT NULL,"
+    "  PRIMARY KEY (repo_id, commit_oid, account_id)) WITHOUT ROWID;"
+
+    "CREATE TABLE pull ("
+    "  repo_id BIGINT NOT NULL REFERENCES repo (id),"
+    "  number BIGINT NOT NULL,"
+    "  ref TEXT NOT NULL,"
+    "  base TEXT NOT NULL,"
+    "  title TEXT NOT NULL,"
+    "  by_id BIGINT NOT NULL,"
+    "  created_us BIGINT NOT NULL,"
+    "  merged BLOB,"
+    "  PRIMARY KEY (repo_id, number)) WITHOUT ROWID;"
+    "INSERT INTO pull (repo_id, number, ref, base, title, by_id, created_us)"
+    " SELECT r.repo_id, CAST(substr(r.name, 9) AS BIGINT), r.name, 'refs/heads/main', c.title, 0, c.at_us FROM ref r"
+    " JOIN commit_row c ON c.repo_id = r.repo_id AND c.oid = r.commit_oid WHERE r.name LIKE 'refs/pr/%';";
+
+const struct migration_set repo_migrations = {
+    "repo", (const char *const[]){create_sql, xet_sql, sha256_sql, protect_sql, NULL}};
 
 const struct event_kind repo_events[] = {
     [EVENT_CREATE] = {"repo.create", 1},    [EVENT_DELETE] = {"repo.delete", 1},
     [EVENT_MOVE] = {"repo.move", 1},        [EVENT_SETTINGS] = {"repo.settings", 1},
     [EVENT_REF_CREATE] = {"ref.create", 1}, [EVENT_REF_DELETE] = {"ref.delete", 1},
-    [EVENT_COMMIT] = {"commit", 1},         {0},
+    [EVENT_COMMIT] = {"commit", 1},         [EVENT_PROTECT] = {"repo.protect", 1},
+    {0},
 };

@@ -2,10 +2,9 @@
 #ifndef CAIRN_SCAN_SAFETENSORS_H
 #define CAIRN_SCAN_SAFETENSORS_H
 
-#include "base/buf.h"
-#include "base/error.h"
+#include "leaf/tensor.h"
 
-#define SAFETENSORS_HEADER_LIMIT (25 << 20) /* bytes; the format allows 100 MB, no real file comes near */
+#define SAFETENSORS_HEADER_LIMIT TENSOR_HEADER_MOST
 
 /*
  * Checks the header of a safetensors file (the JSON after the 8 bytes of length) and appends to out

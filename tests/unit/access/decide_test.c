@@ -94,41 +94,41 @@ static char letter_of(enum status status, const struct error *err)
                                                                   : '?';
 }
 
-/* Each row: public list self | create | see read | propose write administer. */
+/* Each row: public list self self-change | create | see read attest | propose write administer. */
 static const struct row {
     enum who who;
     enum role key;
     const char *open, *closed, *open_disabled, *closed_disabled; /* public and private repos */
 } table[] = {
-    {NO_ONE, ROLE_NONE, "++ss++sss", "++sshhhhh", "++ssddddd", "++sshhhhh"},
+    {NO_ONE, ROLE_NONE, "++sss++ssss", "++ssshhhhhh", "++sssdddddd", "++ssshhhhhh"},
 
-    {STRANGER, ROLE_READ, "+++f++kff", "+++fhhhhh", "+++fddddd", "+++fhhhhh"},
-    {STRANGER, ROLE_WRITE, "+++f+++ff", "+++fhhhhh", "+++fddddd", "+++fhhhhh"},
-    {STRANGER, ROLE_ADMIN, "+++f+++ff", "+++fhhhhh", "+++fddddd", "+++fhhhhh"},
+    {STRANGER, ROLE_READ, "+++kf+++kff", "+++kfhhhhhh", "+++kfdddddd", "+++kfhhhhhh"},
+    {STRANGER, ROLE_WRITE, "++++f++++ff", "++++fhhhhhh", "++++fdddddd", "++++fhhhhhh"},
+    {STRANGER, ROLE_ADMIN, "++++f++++ff", "++++fhhhhhh", "++++fdddddd", "++++fhhhhhh"},
 
-    {READER, ROLE_READ, "+++f++kff", "+++f++kff", "+++fddddd", "+++fddddd"},
-    {READER, ROLE_WRITE, "+++f+++ff", "+++f+++ff", "+++fddddd", "+++fddddd"},
-    {READER, ROLE_ADMIN, "+++f+++ff", "+++f+++ff", "+++fddddd", "+++fddddd"},
+    {READER, ROLE_READ, "+++kf+++kff", "+++kf+++kff", "+++kfdddddd", "+++kfdddddd"},
+    {READER, ROLE_WRITE, "++++f++++ff", "++++f++++ff", "++++fdddddd", "++++fdddddd"},
+    {READER, ROLE_ADMIN, "++++f++++ff", "++++f++++ff", "++++fdddddd", "++++fdddddd"},
 
-    {WRITER, ROLE_READ, "+++k++kkf", "+++k++kkf", "+++kddddd", "+++kddddd"},
-    {WRITER, ROLE_WRITE, "++++++++f", "++++++++f", "++++ddddd", "++++ddddd"},
-    {WRITER, ROLE_ADMIN, "++++++++f", "++++++++f", "++++ddddd", "++++ddddd"},
+    {WRITER, ROLE_READ, "+++kk+++kkf", "+++kk+++kkf", "+++kkdddddd", "+++kkdddddd"},
+    {WRITER, ROLE_WRITE, "++++++++++f", "++++++++++f", "+++++dddddd", "+++++dddddd"},
+    {WRITER, ROLE_ADMIN, "++++++++++f", "++++++++++f", "+++++dddddd", "+++++dddddd"},
 
-    {ORG_ADMIN, ROLE_READ, "+++k++kkk", "+++k++kkk", "+++kddddd", "+++kddddd"},
-    {ORG_ADMIN, ROLE_WRITE, "+++++++++", "+++++++++", "++++ddddd", "++++ddddd"},
-    {ORG_ADMIN, ROLE_ADMIN, "+++++++++", "+++++++++", "++++ddddd", "++++ddddd"},
+    {ORG_ADMIN, ROLE_READ, "+++kk+++kkk", "+++kk+++kkk", "+++kkdddddd", "+++kkdddddd"},
+    {ORG_ADMIN, ROLE_WRITE, "+++++++++++", "+++++++++++", "+++++dddddd", "+++++dddddd"},
+    {ORG_ADMIN, ROLE_ADMIN, "+++++++++++", "+++++++++++", "+++++dddddd", "+++++dddddd"},
 
-    {ADA, ROLE_READ, "+++k++kkk", "+++k++kkk", "+++kddddd", "+++kddddd"},
-    {ADA, ROLE_WRITE, "+++++++++", "+++++++++", "++++ddddd", "++++ddddd"},
-    {ADA, ROLE_ADMIN, "+++++++++", "+++++++++", "++++ddddd", "++++ddddd"},
+    {ADA, ROLE_READ, "+++kk+++kkk", "+++kk+++kkk", "+++kkdddddd", "+++kkdddddd"},
+    {ADA, ROLE_WRITE, "+++++++++++", "+++++++++++", "+++++dddddd", "+++++dddddd"},
+    {ADA, ROLE_ADMIN, "+++++++++++", "+++++++++++", "+++++dddddd", "+++++dddddd"},
 
     /* With a lesser key, a hub administrator is whoever they would be without the office. */
-    {HUB_ADMIN, ROLE_READ, "+++f++kff", "+++fhhhhh", "+++fddddd", "+++fhhhhh"},
-    {HUB_ADMIN, ROLE_WRITE, "+++f+++ff", "+++fhhhhh", "+++fddddd", "+++fhhhhh"},
-    {HUB_ADMIN, ROLE_ADMIN, "+++f+++++", "+++f+++++", "+++f+dddd", "+++f+dddd"},
-    {READING_HUB_ADMIN, ROLE_READ, "+++f++kff", "+++f++kff", "+++fddddd", "+++fddddd"},
-    {READING_HUB_ADMIN, ROLE_WRITE, "+++f+++ff", "+++f+++ff", "+++fddddd", "+++fddddd"},
-    {READING_HUB_ADMIN, ROLE_ADMIN, "+++f+++++", "+++f+++++", "+++f+dddd", "+++f+dddd"},
+    {HUB_ADMIN, ROLE_READ, "+++kf+++kff", "+++kfhhhhhh", "+++kfdddddd", "+++kfhhhhhh"},
+    {HUB_ADMIN, ROLE_WRITE, "++++f++++ff", "++++fhhhhhh", "++++fdddddd", "++++fhhhhhh"},
+    {HUB_ADMIN, ROLE_ADMIN, "++++f++++++", "++++f++++++", "++++f+ddddd", "++++f+ddddd"},
+    {READING_HUB_ADMIN, ROLE_READ, "+++kf+++kff", "+++kf+++kff", "+++kfdddddd", "+++kfdddddd"},
+    {READING_HUB_ADMIN, ROLE_WRITE, "++++f++++ff", "++++f++++ff", "++++fdddddd", "++++fdddddd"},
+    {READING_HUB_ADMIN, ROLE_ADMIN, "++++f++++++", "++++f++++++", "++++f+ddddd", "++++f+ddddd"},
 };
 #define ROWS (sizeof table / sizeof *table)
 
@@ -240,7 +240,8 @@ static void nobody_changes_anything_without_a_key(void **state)
     struct door door;
     fill(&door, *state);
     struct actor nobody = {0};
-    static const enum action changes[] = {ACT_CREATE, ACT_PROPOSE, ACT_WRITE, ACT_ADMINISTER, ACT_SELF};
+    static const enum action changes[] = {ACT_CREATE, ACT_ATTEST,      ACT_PROPOSE,    ACT_WRITE,
+                                          ACT_ADMINISTER, ACT_SELF, ACT_SELF_CHANGE};
     for (size_t i = 0; i < REPOS; i++)
         for (size_t j = 0; j < sizeof changes / sizeof *changes; j++) {
             struct access_object object = every_repo[i];
@@ -254,7 +255,7 @@ static void a_read_key_changes_nothing(void **state)
 {
     struct door door;
     fill(&door, *state);
-    static const enum action changes[] = {ACT_CREATE, ACT_PROPOSE, ACT_WRITE, ACT_ADMINISTER};
+    static const enum action changes[] = {ACT_CREATE, ACT_PROPOSE, ACT_WRITE, ACT_ADMINISTER, ACT_SELF_CHANGE};
     for (enum who who = STRANGER; who < WHO; who++)
         for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
             struct actor actor = actor_of(&door, who, ROLE_READ);

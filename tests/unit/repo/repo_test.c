@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Names of repos: making, finding, moving, deleting. */
 #include "fixture.h"
+#include "repo/protect.h"
 
 static enum status look_up(struct place *p, const char *ns, const char *name, struct repo *out, bool *moved)
 {
@@ -247,10 +248,12 @@ static void every_change_is_one_event(void **state)
 {
     struct place *p = *state;
     struct repo_settings gate = {.gated = STR("auto")};
+    const struct ref_rule rule = {.ref = STR("refs/heads/main"), .approvals = 1, .role = ROLE_WRITE};
     commit_to("main", "x", "+a=1");
     branch_from(p, "b", "main");
     assert_ok(p, ref_delete(p->db, &p->repo, STR("refs/heads/b"), PERSON, &p->err));
     assert_ok(p, repo_set(p->db, &p->repo, &gate, PERSON, &p->err));
+    assert_ok(p, rule_set(p->db, p->repo.id, &rule, PERSON, &p->err));
     assert_ok(p, move_to(p, &p->repo, "bob", "flora"));
     assert_ok(p, repo_delete(p->db, &p->repo, PERSON, &p->err));
     auto_conn struct db_conn *conn = reader(p);
@@ -261,7 +264,8 @@ static void every_change_is_one_event(void **state)
     while (stmt_next(events))
         kinds = arena_printf(&p->arena, "%.*s %.*s", STR_ARG(kinds), STR_ARG(stmt_str(events, 0)));
     assert_ok(p, stmt_end(events, &p->err));
-    assert_str(kinds, " repo.create commit ref.create ref.delete repo.settings repo.move repo.delete");
+    assert_str(kinds, " repo.create commit ref.create ref.delete repo.settings repo.protect repo.move "
+                      "repo.delete");
     for (const struct event_kind *kind = repo_events; kind->name; kind++)
         assert_true(str_has(kinds, str_of(kind->name)));
 }

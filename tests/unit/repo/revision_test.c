@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Refs, tags, and what a revision means. */
 #include "fixture.h"
+#include "repo/pull.h"
 
 static enum status make_ref(struct place *p, const char *name, const struct oid *target, bool overwrite)
 {
@@ -190,12 +191,13 @@ static void pull_requests_are_numbered_one_after_the_other(void **state)
     int64_t number;
     assert_ok(p, new_repo(p, KIND_MODEL, "other", &other));
     for (int64_t i = 1; i <= 3; i++) {
-        assert_ok(p, pull_number_take(p->db, p->repo.id, &number, &p->err));
+        assert_ok(p, pull_open(p->db, p->repo.id, STR("refs/heads/main"), STR("a"), PERSON, &number, &p->err));
         assert_int_equal(number, i);
     }
-    assert_ok(p, pull_number_take(p->db, other.id, &number, &p->err));
+    assert_ok(p, pull_open(p->db, other.id, STR("refs/heads/main"), STR("a"), PERSON, &number, &p->err));
     assert_int_equal(number, 1);
-    assert_failure(pull_number_take(p->db, 99, &number, &p->err), NOT_FOUND, "Repository not found");
+    assert_failure(pull_open(p->db, 99, STR("refs/heads/main"), STR("a"), PERSON, &number, &p->err), NOT_FOUND,
+                   "Repository not found");
 }
 
 int main(void)

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+#ifndef CAIRN_VERIFY_RUN_H
+#define CAIRN_VERIFY_RUN_H
+
+#include "leaf/extra.h"
+#include "tlog/proof.h"
+#include "verify/folder.h"
+
+/* What the settings of include/cairn/verify.h say; NULL where one is not given. */
+struct settings {
+    const char *folder, *proof, *vkey, *policy, *bundle, *key, *certificate_chain, *at, *hub, *repo, *type, *revision, *token,
+        *log, *state;
+    const char *tensors, *partial, *links; /* flags: not NULL */
+};
+
+/* Whose word counts. */
+struct trust {
+    struct policy policy; /* witnesses and quorum; logs too when has_log is false */
+    struct note_verifier log;
+    bool has_log;
+};
+
+/* What a proof file proves, once it has been verified. */
+struct proven {
+    struct proof proof;
+    struct policy_verdict verdict;
+    struct extra extra;
+    struct leaf leaf;
+    struct manifest files; /* those that the leaf is about, when has_files */
+    bool has_files;
+};
+
+/* One run: what is asked, what was found. Everything lives in report.arena. */
+struct run {
+    struct settings settings;
+    struct trust trust;
+    struct proven proven;
+    bool has_proven;
+    struct folder folder;
+    struct progress progress;
+    struct report report;
+};
+
+/* Each of these checks one thing, adds findings, and returns whether it is all right. */
+
+bool trust_read(struct run *run); /* "vkey" and "policy" */
+
+/* A proof file's bytes: signatures, quorum, inclusion, and what goes with the leaf. Fills run->proven. */
+bool proof_check(struct run *run, struct str bytes);
+
+bool files_check(struct run *run);     /* the folder's files are those of the leaf */
+bool tensors_check(struct run *run);   /* its tensors too; after files_check() */
+bool signature_check(struct run *run); /* "bundle" */
+bool hub_check(struct run *run);       /* fetches the proof, then proof_check(), and compares with what is remembered */
+bool log_check(struct run *run);       /* "log" */
+
+#endif
