@@ -20,6 +20,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from signing import approval, register, say
 from support import BINARY, Hub, Person, sha256
 from tlog import Checkpoint, Log, Proof, root_of
 
@@ -584,6 +585,8 @@ def erased(own_hub):
     dora.commit_files(moved, {"m.txt": b"m"})
     dora.api.delete_repo(deleted)
     dora.api.move_repo(moved, "lab/moved")
+    dora.signing_key = register(dora)
+    dora.approved = say(dora, dora.signing_key, shared, approval(dora.head(shared)))
     return own_hub, dora, eve, shared
 
 
@@ -629,12 +632,19 @@ def test_an_erased_person_is_forgotten_and_every_proof_stays_valid(erased, runni
             assert now["leaf"] == was["leaf"]
             assert now["openings"] == ([] if was["index"] in committed else was["openings"]), "those of others still open"
     assert secret not in everything(hub)
-    for word in (b"dora@example.org", b"Dora Q. Public", dora.token.encode()):
+    for word in (b"dora@example.org", b"Dora Q. Public", dora.token.encode(), dora.signing_key.hint.encode(),
+                 dora.signing_key.pem.split("\n")[1].encode()):
         assert word not in everything(hub)
     for (body,) in sql(hub, "SELECT body FROM event"):
         assert "dora" not in body
     assert sql(hub, "SELECT name, full_name, email FROM account WHERE id = ?", account) == [(name, None, None)]
     assert sql(hub, "SELECT 1 FROM repo_alias WHERE ns_key = 'dora'") == []
+
+    evidence = f"/api/models/{shared}/evidence/{dora.approved['evidence']}"
+    assert eve.http.get(evidence).status_code == 404, "what she signed is gone, and the log still has its hash"
+    assert [leaf["ev"] for leaf in leaves if leaf["type"] == "approval"] == [dora.approved["evidence"]]
+    (said,) = eve.http.get(f"/api/models/{shared}/attestations").json()
+    assert (said["actor"], said["keyid"], said["publicKey"]) == (name, None, None) and "dora" not in json.dumps(said)
 
     assert dora.http.get("/api/whoami-v2").status_code == 401
     assert eve.http.get("/api/models/dora/moved").status_code in (401, 404)
