@@ -198,8 +198,8 @@ static void backup_close(struct backup *backup)
 }
 
 static const char keys_advice[] =
-    "The keys are not in it: those of the log (log/key, log/signer), of people (persons.db), and attest.pem. They belong elsewhere and\n"
-    "are kept for a short time only, so that what a person had erased is soon gone from there too: --keys DIR copies them.\n";
+    "The keys are not in it: those of the log (log/key, log/signer), of people (persons.db), and attest.pem. They belong\n"
+    "elsewhere, for a short time only, so that a person who was erased is soon gone from there too: --keys DIR copies them.\n";
 
 int backup_main(int argc, char **argv)
 {
