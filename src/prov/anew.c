@@ -32,10 +32,6 @@ static enum status begin_in_write(struct db_conn *tx, void *context, struct erro
     static const char *const deletions[] = {"DELETE FROM orphan", "DELETE FROM heads", "DELETE FROM revision_leaf",
                                             "DELETE FROM leaf"};
     const struct beginning *beginning = context;
-    bool any;
-    TRY(prov_any_leaf(tx, &any, err));
-    if (!any)
-        return OK;
     TRY(run_sql(tx, keep_sql, beginning->number, err));
     for (size_t i = 0; i < sizeof deletions / sizeof *deletions; i++)
         TRY(run_sql(tx, deletions[i], 0, err));

@@ -149,7 +149,7 @@ enum status prov_forget_erased(struct db *db, struct persons *persons, struct er
 {
     auto_arena struct arena arena = {0};
     auto_conn struct db_conn *conn = NULL;
-    auto_stmt struct stmt *erased = NULL, *newest = NULL;
+    auto_stmt struct stmt *erased = NULL;
     int64_t *ids = NULL;
     size_t count = 0, capacity = 0;
     TRY(db_reader(db, &conn, err));
@@ -159,8 +159,5 @@ enum status prov_forget_erased(struct db *db, struct persons *persons, struct er
         ids[count++] = stmt_int(erased, 0);
     }
     TRY(stmt_end(erased, err));
-    TRY(db_prepare(conn, "SELECT coalesce(max(id), 0) FROM account", &newest, err));
-    int64_t last = stmt_next(newest) ? stmt_int(newest, 0) : 0;
-    TRY(stmt_end(newest, err));
-    return persons_prune(persons, ids, count, last, err);
+    return persons_prune(persons, ids, count, err);
 }

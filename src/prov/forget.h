@@ -26,8 +26,7 @@ enum status prov_caught_up(struct db_conn *conn, bool *out, struct error *err);
  */
 enum status prov_forget_names(struct db *db, int64_t account_id, struct str name, struct error *err);
 
-/* For the start: destroys keys that an old copy of persons.db has brought back, and those of accounts that the database does not
- * know, whose numbers would be given again. */
+/* For the start: destroys keys of erased accounts that an old copy of persons.db has brought back. */
 enum status prov_forget_erased(struct db *db, struct persons *persons, struct error *err);
 
 #endif

@@ -123,17 +123,12 @@ enum status persons_erase(struct persons *persons, int64_t account_id, struct er
 struct pruning {
     const int64_t *account_ids;
     size_t count;
-    int64_t newest, pruned;
+    int64_t pruned;
 };
 
 static enum status prune(struct db_conn *tx, void *context, struct error *err)
 {
     struct pruning *pruning = context;
-    auto_stmt struct stmt *beyond = NULL;
-    TRY(db_prepare(tx, "DELETE FROM person WHERE account_id > ?", &beyond, err));
-    stmt_bind_int(beyond, 1, pruning->newest);
-    TRY(stmt_run(beyond, err));
-    pruning->pruned = db_changes(tx);
     for (size_t i = 0; i < pruning->count; i++) {
         int64_t account_id = pruning->account_ids[i];
         TRY(delete_key(tx, &account_id, err));
@@ -142,10 +137,11 @@ static enum status prune(struct db_conn *tx, void *context, struct error *err)
     return OK;
 }
 
-enum status persons_prune(struct persons *persons, const int64_t *account_ids, size_t count, int64_t newest,
-                          struct error *err)
+enum status persons_prune(struct persons *persons, const int64_t *account_ids, size_t count, struct error *err)
 {
-    struct pruning pruning = {account_ids, count, newest, 0};
+    struct pruning pruning = {account_ids, count, 0};
+    if (count == 0)
+        return OK;
     TRY(db_write(persons->db, prune, &pruning, err));
     enum status status = pruning.pruned ? db_forget(persons->db, err) : OK;
     return status == UNAVAILABLE ? OK : status;

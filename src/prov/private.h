@@ -29,10 +29,9 @@ enum status persons_keys(struct persons *persons, struct person *people, size_t 
  */
 enum status persons_erase(struct persons *persons, int64_t account_id, struct error *err);
 
-/* Destroys the keys of these accounts, and of all beyond the newest one, where there are any. Should readers be in the way, copies
- * may be left in the files until the next time. */
-enum status persons_prune(struct persons *persons, const int64_t *account_ids, size_t count, int64_t newest,
-                          struct error *err);
+/* Destroys the keys of these accounts where there are any. Should readers be in the way, copies may be left in the files until the
+ * next time. */
+enum status persons_prune(struct persons *persons, const int64_t *account_ids, size_t count, struct error *err);
 /* A copy of the keys into a new file, as db_backup(). */
 enum status persons_backup(struct persons *persons, const char *path, struct error *err);
 

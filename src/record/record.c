@@ -70,6 +70,27 @@ static void open_old(struct record *record, const char *dir)
     }
 }
 
+/* What one group of writes can leave behind in the log when it is killed before anything was ever committed. */
+#define FIRST_LEAVES_MOST 256
+
+/* A hub that is started without its database, in the wrong folder say, must not tell the world that all is gone. */
+static enum status check_database(struct record *record, struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    auto_stmt struct stmt *find = NULL;
+    uint64_t leaves = size(record);
+    TRY(db_reader(record->db, &conn, err));
+    TRY(db_prepare(conn, "SELECT 1 FROM event LIMIT 1", &find, err));
+    bool any = stmt_next(find);
+    TRY(stmt_end(find, err));
+    if (any || leaves <= FIRST_LEAVES_MOST)
+        return OK;
+    return fail(err, CORRUPT, NULL,
+                "The database is empty, and the log has %llu entries, of all of which it would have to say that they are not "
+                "in the hub. Restore the database. If it is lost, begin a new log: cairn admin log begin-anew --origin NAME.",
+                (unsigned long long)leaves);
+}
+
 static enum status open_all(struct record *record, const char *dir, struct str wanted, const char *program, struct error *err)
 {
     auto_arena struct arena arena = {0};
@@ -81,6 +102,7 @@ static enum status open_all(struct record *record, const char *dir, struct str w
     if (!record_origin(&arena, folder, &origin))
         origin = new_origin(&arena, wanted);
     TRY(ledger_open(folder, origin, program, &record->ledger, err));
+    TRY(check_database(record, err));
     TRY(persons_open(persons, &record->persons, err));
     TRY(prov_forget_erased(record->db, record->persons, err));
     open_old(record, dir);

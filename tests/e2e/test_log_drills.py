@@ -512,6 +512,34 @@ def test_a_log_that_is_gone_is_not_begun_again_in_silence(busy):
     hub.start()
 
 
+def test_a_hub_without_its_database_does_not_tell_the_world_that_all_is_gone(busy):
+    hub, carol, repo = busy
+    for number in range(260):
+        assert carol.http.post(f"/api/models/{repo}/branch/b{number}", json={}).status_code == 200
+    before = log_of(hub).checkpoint()
+    hub.stop()
+    aside = hub.folder / "aside"
+    aside.mkdir()
+    for path in hub.data.glob("cairn.db*"):
+        shutil.move(path, aside)
+    assert "database is empty" in refusal(hub)
+    lost = Hub(hub.folder / "lost")
+    shutil.copytree(hub.data, lost.data)
+    for path in hub.data.glob("cairn.db*"):
+        path.unlink()
+    for path in aside.iterdir():
+        shutil.move(path, hub.data)
+    hub.start()
+    assert "void" not in {leaf["type"] for leaf in log_of(hub).audited()[:before.size]}
+    assert all(entry["openings"] for entry in history(carol, repo) if json.loads(entry["leaf"])["type"] == "commit")
+
+    lost.admin("log", "begin-anew", "--origin", "hub.example.org/log/2")
+    lost.start()
+    epochs = until(lambda: [leaf for leaf in log_of(lost).audited() if leaf["type"] == "epoch"])
+    assert epochs[0]["b"]["checkpoint"] == hashlib.sha256((lost.data / "log.1/checkpoint").read_bytes()).hexdigest()
+    lost.stop()
+
+
 # ---- people
 
 
