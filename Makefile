@@ -16,10 +16,11 @@ LAUNCHER = $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 .NOTPARALLEL:
 .PHONY: all deps run test test-deps test-packages soak bench fuzz install clean format help
 
-all: ## build the program: build/cairn
+all: ## build the program and its library: build/cairn, build/libcairn.so
 	@cmake --preset release $(LAUNCHER) --log-level=WARNING
-	@ninja -C build/release -j $(JOBS) cairn
+	@ninja -C build/release -j $(JOBS) cairn cairn_library
 	@ln -sfn release/cairn build/cairn
+	@ln -sfn release/libcairn.so build/libcairn.so
 
 deps: ## install the Debian packages that building needs, when some are missing
 	@scripts/apt-install $(BUILD_PACKAGES)
@@ -66,8 +67,12 @@ fuzz: deps ## run every fuzz target for a minute (FUZZ_SECONDS)
 	@scripts/apt-install clang libclang-rt-14-dev
 	@scripts/fuzz
 
-install: all ## install to PREFIX (/usr/local)
+install: all ## install to PREFIX (/usr/local): the program, libcairn and its header
 	install -D -m 755 build/cairn $(DESTDIR)$(PREFIX)/bin/cairn
+	install -D -m 644 include/cairn/verify.h $(DESTDIR)$(PREFIX)/include/cairn/verify.h
+	install -D -m 644 build/release/libcairn.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/libcairn.pc
+	cp -P build/release/libcairn.so build/release/libcairn.so.* $(DESTDIR)$(PREFIX)/lib/
+	@test -n "$(DESTDIR)" || ldconfig || true # so that it is found where it was just put
 
 clean: ## remove what was built
 	rm -rf build tests/out

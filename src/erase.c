@@ -50,7 +50,7 @@ static enum status open_log(const char *data, struct erasing *erasing, struct er
     if (!record_exists(data))
         return fail(err, NOT_FOUND, NULL, "The hub in %s has no log yet, so what is written has not got there. Start it once, then erase",
                     data);
-    enum status status = record_start(data, (struct str){0}, "/proc/self/exe", erasing->db, &erasing->record, &why);
+    enum status status = record_start(data, (struct str){0}, "/proc/self/exe", NULL, erasing->db, &erasing->record, &why);
     if (status == OK) {
         erasing->persons = erasing->record->persons;
         return OK;

@@ -15,6 +15,8 @@ struct hub_key;
 struct record;
 struct store;
 struct request;
+struct cosigner;
+struct witness;
 
 /* What every handler and job may use; made once by serve. */
 struct hub {
@@ -26,6 +28,8 @@ struct hub {
     struct str public_url;      /* without trailing slash; absent: taken from each request's Host */
     uint8_t signing_secret[32]; /* of upload addresses */
     bool xet;                   /* tell clients of Xet; its addresses are there in any case */
+    struct cosigner *cosigner;  /* this hub as a witness of other logs; NULL: it is none */
+    struct witness *witness;    /* the witnesses of this hub's log; NULL: it has none */
     struct http_server *server;
     int64_t started_us;
 };

@@ -12,6 +12,7 @@
 #include "record/record.h"
 #include "router/dispatch.h"
 #include "store/store.h"
+#include "witness/cosigner.h"
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -116,14 +117,34 @@ static struct str origin_of(struct arena *arena, struct str url)
     return arena_printf(arena, "%.*s/log", STR_ARG(str_from(url, 1)));
 }
 
-static enum status open_record(const char *dir, struct hub *hub, struct error *err)
+/* Files that make the hub a witness, and have it witnessed; NULL where not given. */
+struct witness_files {
+    const char *logs, *policy;
+};
+
+static enum status open_record(const char *dir, const struct witness_files *files, struct hub *hub, struct error *err)
 {
     auto_arena struct arena arena = {0};
-    TRY(record_start(dir, origin_of(&arena, hub->public_url), "/proc/self/exe", hub->db, &hub->record, err));
+    TRY(record_start(dir, origin_of(&arena, hub->public_url), "/proc/self/exe", files->policy, hub->db, &hub->record,
+                     err));
+    hub->witness = hub->record->witness;
     return hub_key_open(dir, hub->db, &hub->hub_key, err);
 }
 
-static enum status open_hub(const char *dir, struct hub *hub, int *lock, struct error *err)
+/* Its key is called like the log, with "witness" in the place of what stands behind the host. */
+static enum status open_cosigner(const char *dir, const char *logs, struct hub *hub, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    struct str origin = ledger_vkey(hub->record->ledger), host;
+    str_cut(&origin, '+', &host);
+    origin = host;
+    str_cut(&origin, '/', &host);
+    return cosigner_open(arena_printf(&arena, "%s/witness", dir).data, logs,
+                         arena_printf(&arena, "%.*s/witness", STR_ARG(host)), &hub->cosigner, err);
+}
+
+static enum status open_hub(const char *dir, const struct witness_files *files, struct hub *hub, int *lock,
+                            struct error *err)
 {
     char path[4096];
     TRY(hub_data_open(dir, &hub->db, err));
@@ -132,7 +153,8 @@ static enum status open_hub(const char *dir, struct hub *hub, int *lock, struct 
     if ((size_t)snprintf(path, sizeof path, "%s/store", dir) >= sizeof path)
         return fail(err, INVALID, NULL, "The name of the data folder is too long");
     TRY(store_open(hub->db, path, &hub->store, err));
-    return open_record(dir, hub, err);
+    TRY(open_record(dir, files, hub, err));
+    return files->logs ? open_cosigner(dir, files->logs, hub, err) : OK;
 }
 
 /* Running. */
@@ -181,7 +203,8 @@ static void raise_file_limit(void)
 static const char help[] =
     "cairn serve - run the hub\n"
     "\n"
-    "  cairn serve [--data DIR] [--listen HOST:PORT] [--public-url URL] [--xet on|off] [--certificate-anchors FILE]\n"
+    "  cairn serve [--data DIR] [--listen HOST:PORT] [--public-url URL] [--xet on|off]\n"
+    "              [--certificate-anchors FILE] [--witness-policy FILE] [--witness-logs FILE]\n"
     "\n"
     "  --data DIR          where everything is kept; made when missing          (./data)\n"
     "  --listen HOST:PORT  only this machine can reach it unless you say else   (127.0.0.1:8080)\n"
@@ -190,9 +213,13 @@ static const char help[] =
     "                      Xet itself stays, because new clients upload by it without asking\n"
     "  --certificate-anchors FILE   certificates (PEM) that may vouch for those who sign models by certificate; without\n"
     "                      them models can be signed by registered keys only\n"
+    "  --witness-policy FILE\n"
+    "                      have this hub's log witnessed: lines \"witness NAME VKEY URL\", \"group\", \"quorum\"\n"
+    "  --witness-logs FILE be a witness of the logs in lines \"log VKEY\"; what it has seen is kept in DIR/witness,\n"
+    "                      which must never be put back from a copy\n"
     "\n"
     "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL, CAIRN_XET,\n"
-    "CAIRN_CERTIFICATE_ANCHORS.\n"
+    "CAIRN_CERTIFICATE_ANCHORS, CAIRN_WITNESS_POLICY, CAIRN_WITNESS_LOGS.\n"
     "Stops on SIGTERM or SIGINT, after the requests in flight. Logs one JSON object a line on standard error.\n"
     "Nobody can sign in until you make a person: see cairn admin --help.\n";
 
@@ -216,11 +243,14 @@ static enum status read_anchors(const char *path, struct buf *pem, struct hub *h
 int serve_main(int argc, char **argv)
 {
     const char *data = "data", *listen = "127.0.0.1:8080", *public_url = NULL, *xet = "on", *anchors = NULL;
+    struct witness_files files = {0};
     const struct option_spec specs[] = {{"data", &data},
                                         {"listen", &listen},
                                         {"public-url", &public_url},
                                         {"xet", &xet},
-                                        {"certificate-anchors", &anchors}};
+                                        {"certificate-anchors", &anchors},
+                                        {"witness-policy", &files.policy},
+                                        {"witness-logs", &files.logs}};
     struct error err = {0};
     size_t rest;
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
@@ -228,7 +258,8 @@ int serve_main(int argc, char **argv)
         return 0;
     }
     bool xet_on = false;
-    if (options_read(argc, argv, specs, sizeof specs / sizeof *specs, NULL, 0, &rest, &err) != OK || read_switch(xet, &xet_on, &err) != OK) {
+    if (options_read(argc, argv, specs, sizeof specs / sizeof *specs, NULL, 0, &rest, &err) != OK ||
+        read_switch(xet, &xet_on, &err) != OK) {
         fprintf(stderr, "cairn serve: %s (see cairn serve --help)\n", err.message);
         return 2;
     }
@@ -244,12 +275,13 @@ int serve_main(int argc, char **argv)
     auto_buf struct buf anchors_pem = {0};
     enum status status = anchors ? read_anchors(anchors, &anchors_pem, &hub, &err) : OK;
     if (status == OK)
-        status = open_hub(data, &hub, &lock, &err);
+        status = open_hub(data, &files, &hub, &lock, &err);
     if (status == OK)
         status = run(&hub, listen, &err);
     if (status != OK)
         fprintf(stderr, "cairn serve: %s\n", err.message);
     hub_key_close(hub.hub_key);
+    cosigner_close(hub.cosigner);
     record_stop(hub.record);
     if (hub.store)
         store_close(hub.store);

@@ -17,34 +17,37 @@ static const char help[] =
     "  cairn verify FOLDER --hub URL --repo NS/NAME [--revision REV]\n"
     "  cairn verify --proof FILE (--vkey LINE | --policy FILE)\n"
     "  cairn verify --log URL|FOLDER\n\n"
-    "Verifies a downloaded model without believing the hub that it came from. Nothing but --hub and an address in\n"
-    "--log uses the network; --proof and --bundle may be given together, and then both must hold.\n\n"
-    "Against a proof (NAME.tlog-proof, which every revision has on its hub):\n"
-    "  --proof FILE    shows that the hub's log holds an entry about the revision. With FOLDER, its files must be those\n"
-    "                  of the entry: each that is missing, extra or changed is named. Without, only the entry is shown\n"
-    "  --vkey LINE     the log's key, \"name+id+base64\": from the operator, from people you know, not from the hub alone\n"
-    "  --policy FILE   logs and witnesses (c2sp.org/tlog-policy): a quorum of witnesses must have confirmed the log\n"
+    "Verifies a downloaded model without believing the hub that it came from. Only --hub and an address in --log\n"
+    "use the network. --proof and --bundle may be given together, and then both must hold.\n\n"
+    "Against a proof (a .tlog-proof file, which every revision has on its hub):\n"
+    "  --proof FILE    shows that the hub's log holds an entry about the revision. With FOLDER, its files must be\n"
+    "                  those of the entry: each that is missing, extra or changed is named\n"
+    "  --vkey LINE     the log's key, \"name+id+base64\": better not from the hub alone, but from people you know\n"
+    "  --policy FILE   logs and witnesses (c2sp.org/tlog-policy): a quorum of them must have confirmed the log\n"
+    "  --max-age TIME  with a policy: how old the word of a quorum may be, as 90s, 15m, 36h or 7d\n"
     "  --tensors       also compare the digests of all tensors in the safetensors files\n"
     "  --partial       files may be missing from FOLDER; those that are there must be right\n"
-    "  --links         follow symbolic links to files, as in the cache of hf download; without it a link is a failure\n"
+    "  --links         follow symbolic links to files, as in the cache of hf download; otherwise a link fails\n"
     "Against the signature of the author (OpenSSF Model Signing v1.0):\n"
     "  --bundle FILE   the signature, model.sig\n"
     "  --key FILE      the author's public key (PEM)\n"
-    "  --certificate-chain FILE   the certificates (PEM) that may vouch for the signer's\n"
-    "  --at TIME       when the certificates must have been valid, as 2026-11-24T04:09:00Z; now when not given\n"
+    "  --certificate-chain FILE\n"
+    "                  the certificates (PEM) that may vouch for the signer's\n"
+    "  --at TIME       when those must have been valid, as 2026-11-24T04:09:00Z; now when not given\n"
     "Against a hub, which is asked for the proof:\n"
-    "  --hub URL       its address. Without --vkey or --policy its key is trusted the first time, and remembered\n"
-    "  --repo NS/NAME  --type model|dataset|space  --revision REV   what it is about: the model's main when not given;\n"
-    "                  the id of a commit is checked, what a branch means is the hub's word\n"
-    "  --token-file FILE   for repos that not everybody may read; otherwise HF_TOKEN is used\n"
+    "  --hub URL       its address. Without --vkey or --policy its key is trusted once, and remembered\n"
+    "  --repo NS/NAME  and --type model|dataset|space, --revision REV: what it is about; the model's main when not\n"
+    "                  given. The id of a commit is checked; what a branch means is the hub's word\n"
+    "  --token-file FILE\n"
+    "                  for repos that not everybody may read; otherwise HF_TOKEN is used\n"
     "A whole log:\n"
-    "  --log URL       reads all entries (C2SP tlog-tiles: URL/checkpoint, URL/tile/...; a hub's is at /log), computes\n"
-    "                  all hashes, and follows the chains of all repos. A folder of the same files will do\n"
-    "--hub and --log remember the largest checkpoint of a log, and fail when it ever goes back or shows another history:\n"
-    "  --state FOLDER  where; $XDG_STATE_HOME/cairn or ~/.local/state/cairn when not given\n"
+    "  --log URL       reads all entries (C2SP tlog-tiles: URL/checkpoint, URL/tile/...; a hub's is at /log),\n"
+    "                  computes all hashes, and follows the chains of all repos. A folder of such files will do\n"
+    "--hub and --log remember the largest checkpoint of a log, and fail when it goes back or shows another history:\n"
+    "  --state FOLDER  where; $XDG_STATE_HOME/cairn or ~/.local/state/cairn when not given\n\n"
     "  --json          print one JSON object in place of lines\n"
     "  --quiet         print only what failed\n\n"
-    "What passed is printed on standard output, everything else on standard error, one line each.\n"
+    "What passed, and what is worth knowing, goes to standard output; what failed to standard error; a line each.\n"
     "Exit status 0: everything that was named was checked and is right; 1: a check failed; 2: the command was not\n"
     "understood; 3: a check could not be made, because a file cannot be read or a hub does not answer.\n";
 
@@ -74,9 +77,11 @@ static void print_findings(const struct cairn_verify *verify, bool quiet)
 {
     for (size_t i = 0; i < cairn_verify_count(verify); i++) {
         const struct cairn_finding *finding = cairn_verify_finding(verify, i);
-        bool passed = strcmp(finding->outcome, "passed") == 0;
-        if (!quiet || (!passed && strcmp(finding->outcome, "note") != 0))
-            fprintf(passed ? stdout : stderr, "%s: %s: %s\n", finding->outcome, finding->check, finding->text);
+        bool good = strcmp(finding->outcome, "passed") == 0 || strcmp(finding->outcome, "note") == 0;
+        if (quiet && good)
+            continue;
+        fflush(stdout); /* so that the lines stay in order where both go to one place */
+        fprintf(good ? stdout : stderr, "%s: %s: %s\n", finding->outcome, finding->check, finding->text);
     }
 }
 
@@ -101,8 +106,9 @@ static int run(struct cairn_verify *verify, bool as_json, bool quiet)
 }
 
 /* The settings of the library that are options here by the same names; "hub" stands first. */
-static const char *const values[] = {"hub", "repo", "type", "revision", "proof", "vkey", "policy", "bundle",
-                                     "key", "certificate-chain", "at", "log", "state"};
+static const char *const values[] = {"hub",  "repo",   "type",   "revision", "proof",
+                                     "vkey", "policy", "bundle", "key",      "certificate-chain",
+                                     "at",   "log",    "state",  "max-age"};
 static const char *const flags[] = {"tensors", "partial", "links"};
 #define VALUES (sizeof values / sizeof *values)
 

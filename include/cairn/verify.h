@@ -9,8 +9,9 @@ extern "C" {
 #endif
 
 /*
- * libcairn: is this model what its hub logged, and what its author signed? Nothing here needs the hub's word: a log's key
- * and a policy of witnesses, or an author's key, decide. Without "hub" or an address in "log" nothing touches the network.
+ * libcairn: is this model what its hub logged, and what its author signed? Nothing here needs the hub's word: a log's
+ * key and a policy of witnesses, or an author's key, decide. Without "hub" or an address in "log" nothing touches the
+ * network.
  *
  *     struct cairn_verify *verify = cairn_verify_new();
  *     cairn_verify_set(verify, "folder", "./flora");
@@ -38,16 +39,20 @@ void cairn_verify_free(struct cairn_verify *verify); /* NULL is fine */
  *   "folder"       the downloaded files; without it only the proof itself is verified
  *   "proof"        path of the proof file
  *   "vkey"         the log's key, as "name+id+base64"
- *   "policy"       path of a policy file: logs, witnesses, quorum. One of these two must be given; with both, the key is
- *                  that of "vkey", and witnesses come from the file
+ *   "policy"       path of a policy file: logs, witnesses, quorum. One of these two must be given; with both, the
+ *                  key is that of "vkey", and witnesses come from the file
+ *   "max-age"      with a policy: how old the word of a quorum of witnesses may be, "90s", "15m", "36h" or "7d"
  *   "tensors"      flag: also the digests of all tensors in safetensors files
- *   "partial"      flag: files of the revision may be missing from the folder, so long as those that are there are right
+ *   "partial"      flag: files of the revision may be missing, so long as those that are there are right
  *   "links"        flag: symbolic links count as the files that they lead to; otherwise a link is a failure
+ *
  * Against a signature by OpenSSF Model Signing, instead of a proof or beside one:
  *   "bundle"       path of the signature
  *   "key"          path of the author's public key (PEM), or
- *   "certificate-chain"  path of the certificates (PEM) that are trusted to end the signature's chain
- *   "at"           the time as of which the certificates must be valid, "2026-11-24T04:09:00Z"; now when not given
+ *   "certificate-chain"
+ *                  path of the certificates (PEM) that are trusted to end the signature's chain
+ *   "at"           as of when the certificates must be valid, "2026-11-24T04:09:00Z"; now when not given
+ *
  * Against a hub, which is asked for the proof:
  *   "hub"          its address, "https://hub.example.org"
  *   "repo"         "ns/name"
@@ -56,11 +61,13 @@ void cairn_verify_free(struct cairn_verify *verify); /* NULL is fine */
  *   "token"        for repos that not everybody may read
  *                  Without "vkey" and "policy" the hub is asked for its key, which is trusted the first time and
  *                  compared from then on; findings say so.
+ *
  * A whole log, alone:
  *   "log"          its address or a folder, with "checkpoint" and "tile/" below it (C2SP tlog-tiles)
+ *
  * For "hub" and "log":
- *   "state"        the folder that remembers keys and checkpoints, so that a log cannot go back or show another history;
- *                  $XDG_STATE_HOME/cairn or ~/.local/state/cairn when not given
+ *   "state"        the folder that remembers keys and checkpoints, so that a log cannot go back or show another
+ *                  history; $XDG_STATE_HOME/cairn or ~/.local/state/cairn when not given
  */
 int cairn_verify_set(struct cairn_verify *verify, const char *name, const char *value);
 
@@ -86,10 +93,12 @@ struct cairn_finding {
     const char *text;    /* one line: what, and why */
 };
 size_t cairn_verify_count(const struct cairn_verify *verify);
-const struct cairn_finding *cairn_verify_finding(const struct cairn_verify *verify, size_t index); /* NULL: none there */
+const struct cairn_finding *cairn_verify_finding(const struct cairn_verify *verify,
+                                                 size_t index); /* NULL: none there */
 
 /* The last run as one JSON object: {"verdict": "verified" | "failed" | "misused" | "unable", "findings": [{"outcome",
- * "check", "text"}, …], "log": {"origin", "size", "root", "index", "cosignatures", "seenBy"}?, "leaf": {…}?}. */
+ * "check", "text"}, …], "log": {"origin", "size", "root", "index", "cosignatures", "seenBy", "freshAt"}?, "leaf":
+ * {…}?}. */
 const char *cairn_verify_json(struct cairn_verify *verify);
 
 const char *cairn_version(void); /* "0.1.0" */

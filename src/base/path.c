@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "base/path.h"
 
 /* Code points that HFS+ ignores in names, so that ".g\u200Cit" is ".git" there. */

@@ -1,15 +1,34 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "fetch/fetch.h"
 #include <curl/curl.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #define LIMIT ((size_t)1024 * 1024)
 #define TIMEOUT_MS 30000
 #define CONNECT_MS 5000
 
+static pthread_key_t handles;
+
 static __attribute__((constructor)) void start(void)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
+    if (pthread_key_create(&handles, curl_easy_cleanup) != 0)
+        abort();
+}
+
+/* A thread's own, which keeps its connections open for what the thread asks next. */
+static CURL *handle(void)
+{
+    CURL *curl = pthread_getspecific(handles);
+    if (curl) {
+        curl_easy_reset(curl);
+        return curl;
+    }
+    curl = curl_easy_init();
+    if (!curl || pthread_setspecific(handles, curl) != 0)
+        abort();
+    return curl;
 }
 
 struct receiving {
@@ -99,9 +118,7 @@ enum status fetch(struct arena *arena, const struct fetch *what, struct fetch_an
     struct receiving receiving = {.limit = what->limit ? what->limit : LIMIT};
     char why[CURL_ERROR_SIZE] = "";
     long status = 0;
-    CURL *curl = curl_easy_init();
-    if (!curl)
-        abort();
+    CURL *curl = handle();
     struct curl_slist *headers = headers_of(arena, what);
     set_up(curl, arena, what, &receiving);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -111,7 +128,7 @@ enum status fetch(struct arena *arena, const struct fetch *what, struct fetch_an
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
         *out = (struct fetch_answer){(int)status, type_of(curl, arena), arena_copy(arena, buf_view(&receiving.body))};
     }
-    curl_easy_cleanup(curl);
+    curl_easy_reset(curl); /* what it was told lives no longer than this call */
     curl_slist_free_all(headers);
     buf_free(&receiving.body);
     return code == CURLE_OK ? OK : failed(what, code, receiving.too_large, why, err);

@@ -3,6 +3,7 @@
 #include "base/time.h"
 #include "hub/handlers.h"
 #include "router/dispatch.h"
+#include "witness/witness.h"
 
 /* GET /healthz: 200 while the database answers. */
 enum status health(struct request *rq, struct error *err)
@@ -44,6 +45,7 @@ enum status metrics(struct request *rq, struct error *err)
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         buf_printf(&text, "# TYPE %s %s\n%s %lld\n", values[i].name, values[i].type, values[i].name,
                    (long long)values[i].value);
+    witness_metrics(rq->hub->witness, &text);
     reply_buf(rq->http, 200, STR("text/plain; version=0.0.4"), &text);
     return OK;
 }

@@ -100,8 +100,7 @@ static enum status check_metadata(const json_t *metadata, struct error *err)
     const char *key;
     json_t *value;
     bool good = json_is_object(metadata);
-    json_object_foreach((json_t *)metadata, key, value)
-        good = good && json_is_string(value);
+    json_object_foreach((json_t *)metadata, key, value) good = good && json_is_string(value);
     return good ? OK : fail(err, INVALID, NULL, "__metadata__ is not a map of strings");
 }
 
@@ -223,7 +222,8 @@ enum status tensor_sort(struct tensor *tensors, size_t count, struct error *err)
     qsort(tensors, count, sizeof *tensors, by_name);
     for (size_t i = 1; i < count; i++)
         if (str_eq(tensors[i].name, tensors[i - 1].name))
-            return fail(err, INVALID, NULL, "The tensor \"%.*s\" is there twice", STR_ARG(str_slice(tensors[i].name, 0, 100)));
+            return fail(err, INVALID, NULL, "The tensor \"%.*s\" is there twice",
+                        STR_ARG(str_slice(tensors[i].name, 0, 100)));
     return OK;
 }
 

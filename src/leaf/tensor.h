@@ -12,8 +12,8 @@
  *
  * A file is 8 bytes of length, little-endian, a header of that length in JSON, and the tensors' bytes without gaps.
  */
-#define TENSOR_HEADER_MOST (25 << 20)   /* bytes; the format allows 100 MB, no real file comes near */
-#define TENSOR_VALUES_MOST (4 << 20)    /* JSON values in a header, which take more memory than their text */
+#define TENSOR_HEADER_MOST (25 << 20) /* bytes; the format allows 100 MB, no real file comes near */
+#define TENSOR_VALUES_MOST (4 << 20)  /* JSON values in a header, which take more memory than their text */
 #define TENSOR_DTYPES 22
 
 struct tensor {
@@ -22,7 +22,7 @@ struct tensor {
     const int64_t *shape;
     uint32_t dimensions;
     int64_t elements;
-    int64_t begin, end; /* where it lies behind the header */
+    int64_t begin, end;          /* where it lies behind the header */
     uint8_t digest[SHA256_SIZE]; /* of its bytes, once it has been hashed */
 };
 
@@ -41,8 +41,8 @@ const char *tensor_dtype_name(unsigned dtype); /* "BF16"; dtype is below TENSOR_
 enum status tensor_header_size(const uint8_t first[8], int64_t *out, struct error *err);
 
 /*
- * Reads a header; *out lives in the arena. INVALID with the reason for anything that loaders of the format would refuse,
- * TOO_LARGE over the limits. Whoever knows how long the file is compares that with out->bytes.
+ * Reads a header; *out lives in the arena. INVALID with the reason for anything that loaders of the format would
+ * refuse, TOO_LARGE over the limits. Whoever knows how long the file is compares that with out->bytes.
  */
 enum status tensor_header_parse(struct arena *arena, struct str header, struct tensor_list *out, struct error *err);
 

@@ -29,7 +29,7 @@ static enum step handle(struct connection *c)
     x->since = monotonic_us();
     if (!x->streams)
         reply_compose(x);
-    c->state = SENDING;
+    c->state = x->topic && x->rq.method != HTTP_HEAD ? LISTENING : SENDING;
     return GO_ON;
 }
 
@@ -228,6 +228,20 @@ static enum step drop(struct connection *c, int64_t *left)
     return GO_ON;
 }
 
+/*
+ * What is under way, then the newest. Not the newest again and again, which could go on for ever: whatever is published
+ * after topic_next() has looked brings another turn, because the keeper knocks.
+ */
+static enum step tell(struct connection *c)
+{
+    enum step step = reply_send(c);
+    if (step == GO_ON && topic_next(c->exchange))
+        step = reply_send(c);
+    if (step == GO_ON)
+        step = drop(c, &c->exchange->body_left) == WAIT_READ ? WAIT_READ : CLOSE;
+    return step;
+}
+
 static enum step drain(struct connection *c)
 {
     enum step step = drop(c, &c->exchange->body_left);
@@ -251,8 +265,10 @@ static int64_t deadline_of(const struct connection *c)
         return x ? x->since + c->server->head_seconds * SECOND_US : now + config->idle_seconds * SECOND_US;
     if (c->state == DRAINING || c->state == LINGERING)
         return x->until;
+    if (c->state == LISTENING && exchange_sent(x))
+        return now + config->listener_seconds * SECOND_US;
     int64_t stalled = now + config->stall_seconds * SECOND_US;
-    if (c->state == SENDING)
+    if (c->state == SENDING || c->state == LISTENING)
         return stalled;
     int64_t too_slow = x->since + (RATE_AFTER_SECONDS + x->body_left / config->min_bytes_per_second) * SECOND_US;
     return stalled < too_slow ? stalled : too_slow;
@@ -273,7 +289,7 @@ void connection_serve(struct connection *c)
 {
     static enum step (*const act[STATES])(struct connection *) = {
         [READING_HEAD] = read_head, [AWAITING_BODY] = await_body, [SENDING] = send_reply,
-        [DRAINING] = drain,         [LINGERING] = linger,
+        [LISTENING] = tell,         [DRAINING] = drain,         [LINGERING] = linger,
     };
     c->turn_left = TURN_BYTES;
     for (;;) {
@@ -292,15 +308,21 @@ void connection_serve(struct connection *c)
     }
 }
 
-/* The keeper calls this: it must not come to run a handler. A refusal leads to SENDING, LINGERING and the end. */
+/* The keeper calls this: it must not come to run a handler. A refusal leads to SENDING, LINGERING and the end, and so
+ * does listening. */
 void connection_expire(struct connection *c)
 {
-    bool stopping = atomic_load(&c->server->stopping);
-    if (!atomic_load(&c->server->cut) &&
-        ((c->state == READING_HEAD && c->exchange && !stopping) || c->state == AWAITING_BODY)) {
+    bool stopping = atomic_load(&c->server->stopping), listens = c->state == LISTENING && exchange_sent(c->exchange);
+    if (listens && !stopping) {
+        topic_keep_alive(c->exchange);
+        connection_serve(c);
+    } else if (!atomic_load(&c->server->cut) &&
+               ((c->state == READING_HEAD && c->exchange && !stopping) || c->state == AWAITING_BODY)) {
         refuse(c, 408, "The request did not arrive in time.");
         connection_serve(c);
     } else {
+        if (listens)
+            topic_say_end(c->exchange);
         connection_close(c);
     }
 }

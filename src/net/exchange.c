@@ -103,8 +103,10 @@ void exchange_slim(struct exchange *x)
         x->in = exact;
         x->in_at = 0;
     }
-    if (unhandled || state == LINGERING) {
+    if (unhandled || state == LINGERING)
         arena_free(&x->arena);
+    if (unhandled || state == LINGERING || (state == LISTENING && exchange_sent(x))) {
+        x->head_at = 0;
         buf_free(&x->head);
         buf_free(&x->headers);
     }

@@ -61,7 +61,7 @@ enum status body_read(struct http_request *rq, void *into, size_t capacity, size
 enum status body_read_all(struct http_request *rq, size_t limit, struct str *out, struct error *err);
 
 /* The reply: headers in any order, then exactly one of reply_bytes, reply_buf, reply_pieces, or
- * reply_open to reply_close. */
+ * reply_open to reply_close, or reply_topic. */
 
 /* Adds a header; CR, LF, NUL and other control characters in the value become spaces. */
 void reply_header(struct http_request *rq, const char *name, const char *format, ...)
@@ -101,6 +101,34 @@ enum status reply_open(struct http_request *rq, int status, struct str type, str
 enum status reply_more(struct http_request *rq, struct str data, struct error *err);
 void reply_close(struct http_request *rq);
 
+/*
+ * Server-sent events (HTML, "Server-sent events"): a topic keeps the newest event that was published, and whoever listens
+ * to it is sent that at once and then each that follows, until the client or the server ends. Only the newest counts: a
+ * listener that has not taken one yet when the next is published skips to the next, and what is published within a
+ * twentieth of a second goes out as one. So a slow listener holds up nobody and costs no memory of its own; none costs a
+ * thread. All listeners of a topic belong to one server.
+ */
+#define HTTP_TOPIC_LISTENERS 1024 /* at once; half of max_connections where that is less */
+struct http_topic;
+struct http_topic *http_topic_new(void);
+/* When the server of its listeners does not run any more. */
+void http_topic_free(struct http_topic *topic);
+
+/* From any thread, and waits for nobody. The event, as text/event-stream wants it and with the empty line at its end, is
+ * copied. */
+void http_topic_publish(struct http_topic *topic, struct str event);
+
+/*
+ * Replies 200 with a text/event-stream of the topic, Cache-Control and X-Accel-Buffering with it. A listener who is sent
+ * nothing for http_config.listener_seconds is sent an empty comment, so that proxies keep the connection and peers that
+ * have gone are found. What the client says meanwhile is dropped; the end of its side, or a quarter of a MiB, ends it. The
+ * connection closes afterwards. When the server stops, listeners are let go at once. Never after body_read() has waited
+ * for the request's body. rq->bytes_sent counts the framing, too.
+ *
+ * UNAVAILABLE when HTTP_TOPIC_LISTENERS listen already: then nothing has been replied.
+ */
+enum status reply_topic(struct http_request *rq, struct http_topic *topic, struct error *err);
+
 /* Has the server stopped waiting for handlers (http_server_run)? Long work that neither reads a body nor writes a reply asks now and
  * then, and ends with UNAVAILABLE. */
 bool http_must_end(struct http_request *rq);
@@ -119,6 +147,7 @@ struct http_config {
     unsigned idle_seconds;  /* keep-alive and unfinished heads; 0: 75 for idle, and a head must be complete within 15 */
     unsigned stall_seconds; /* no byte moved in a body, either way; 0: 30 */
     unsigned min_bytes_per_second; /* of a body once it is 30 s old; 0: 1024 */
+    unsigned listener_seconds;     /* reply_topic; 0: 20 */
 };
 
 /* Binds and listens, starts no thread. *out is stopped and freed by http_server_free(). */

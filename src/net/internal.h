@@ -24,10 +24,14 @@
  * a request needs hangs in an exchange, which exists from its first byte until its reply is out.
  *
  * Who may touch a connection? The word says. Its lower two bits are the owner, the rest counts the times it was armed;
- * epoll's event carries that count, so that a late event for an earlier time is known as such. FREE     nobody: the
- * place is in the free list PARKED   nobody: epoll is armed; whoever moves it to OWNED by compare-and-swap owns it (a
- * thread with the event, or the keeper) OWNED    one thread KNOCKED  one thread, and the event came before it had let
- * go: it must go on instead of parking
+ * epoll's event carries that count, so that a late event for an earlier time is known as such.
+ *
+ * FREE     nobody: the place is in the free list
+ * PARKED   nobody: epoll is armed; whoever moves it to OWNED by compare-and-swap owns it (a thread with the event, or
+ *          the keeper)
+ * OWNED    one thread
+ * KNOCKED  one thread, and before it had let go the event came, or news for those who listen: it must go on instead of
+ *          parking
  */
 enum { FREE, PARKED, OWNED, KNOCKED };
 
@@ -35,6 +39,7 @@ enum state {
     READING_HEAD,  /* idle, or with part of a head */
     AWAITING_BODY, /* a small body is to be complete before the handler runs */
     SENDING,
+    LISTENING, /* to a topic: what was published is sent, what the peer says is dropped */
     DRAINING,  /* dropping an unread body, then the next request */
     LINGERING, /* our side is shut; dropping what comes until the peer closes */
     STATES,
@@ -78,6 +83,8 @@ struct exchange {
     /* The reply. */
     bool handled, replied, ended, refused, close, corked;
     bool streams, stream_failed; /* by reply_open; replied is said by reply_close */
+    struct http_topic *topic;
+    struct news *news; /* the newest that was taken of the topic */
     struct str type;
     int64_t length, left; /* of the body; not sent yet */
     size_t head_at;
@@ -105,7 +112,7 @@ struct http_server {
     bool accept_paused;
     struct worker *left;
 
-    _Atomic bool stopping, cut, quit, alerted;
+    _Atomic bool stopping, cut, quit, alerted, news;
     _Atomic unsigned waiting, threads, wanted, turns, uploads;
     _Atomic int64_t open, requests, bytes_in, bytes_out;
 };
@@ -117,6 +124,10 @@ static inline struct exchange *exchange_of(struct http_request *rq)
 static inline struct str exchange_input(const struct exchange *x)
 {
     return (struct str){x->in.data ? x->in.data + x->in_at : "", x->in.len - x->in_at};
+}
+static inline bool exchange_sent(const struct exchange *x)
+{
+    return x->left == 0 && x->head_at == x->head.len;
 }
 
 /* exchange.c: taken from and given back to a thread's own spare one where there is one. */
@@ -143,6 +154,7 @@ void table_resume_accept(struct http_server *server);
 struct connection *table_claim(struct http_server *server, uint64_t event); /* absent when it is not ours to serve */
 bool table_park(struct connection *c, enum step step, int64_t deadline);    /* false: still ours, go on */
 void table_sweep(struct http_server *server, int64_t now);
+void table_tell(struct http_server *server); /* has all who listen look for news */
 
 /* listen.c */
 #define EVENT_LISTENER UINT64_MAX
@@ -151,10 +163,13 @@ enum status listen_open(struct http_server *server, struct error *err);
 void listen_arm(struct http_server *server, int operation);
 void listen_accept(struct http_server *server);
 
-/* reply.c, send.c and stream.c */
+/* reply.c, send.c, stream.c and topic.c */
 void reply_refuse(struct exchange *x, int status, const char *reason);
 void reply_compose(struct exchange *x);     /* settles whether the connection stays, and writes the head */
 enum step reply_send(struct connection *c); /* GO_ON when all is out */
+bool topic_next(struct exchange *x);        /* the newest event is the piece to send now; false: it was already */
+void topic_keep_alive(struct exchange *x);
+void topic_say_end(struct exchange *x);
 
 /* body.c */
 #define SLICE_MS 500 /* of waiting, after which a stopping server is noticed */
@@ -163,5 +178,6 @@ bool body_complete(struct exchange *x); /* all of the body is consumed, or can b
 
 /* server.c */
 void server_wake_keeper(struct http_server *server);
+void server_has_news(struct http_server *server);
 
 #endif

@@ -184,7 +184,7 @@ void reply_compose(struct exchange *x)
 {
     int status = x->rq.status;
     bool bodiless = status == 204 || status == 304;
-    x->close = must_close(x) || (x->streams && !x->http11);
+    x->close = must_close(x) || x->topic || (x->streams && !x->http11);
     struct buf *head = &x->head;
     buf_str(head, STR("HTTP/1.1 "));
     add_number(head, status);

@@ -15,6 +15,7 @@
 #define SWEEP_US SECOND_US
 #define STOPPING_SWEEP_US (SECOND_US / 20)
 #define IDLE_WAIT_MS 10000
+#define NEWS_US (SECOND_US / 20) /* those who listen are told at most so often */
 
 /* Threads. */
 
@@ -28,6 +29,12 @@ static void signal_event(int fd)
 void server_wake_keeper(struct http_server *server)
 {
     signal_event(server->keeper_event);
+}
+
+void server_has_news(struct http_server *server)
+{
+    if (!atomic_exchange(&server->news, true))
+        server_wake_keeper(server);
 }
 
 /* The last waiting thread is about to be busy: the keeper then looks often whether all of them are stuck. */
@@ -114,7 +121,7 @@ static void join_left(struct http_server *server)
 
 struct keeper {
     struct http_server *server;
-    int64_t next_sweep, cut_at; /* cut_at 0: not stopping */
+    int64_t next_sweep, next_news, cut_at; /* cut_at 0: not stopping */
     unsigned grace_seconds, last_turns, calm;
 };
 
@@ -169,19 +176,33 @@ static void each_second(struct keeper *keeper, int64_t now)
         atomic_store(&server->wanted, wanted - (wanted - server->min_threads + 7) / 8);
 }
 
+static void tell_news(struct keeper *keeper, int64_t now)
+{
+    if (now < keeper->next_news || !atomic_exchange(&keeper->server->news, false))
+        return;
+    keeper->next_news = now + NEWS_US;
+    table_tell(keeper->server);
+}
+
+/* Milliseconds until the keeper has something to do by itself. */
+static int time_to_wait(const struct keeper *keeper, bool alerted)
+{
+    int64_t now = monotonic_us(), until = keeper->next_sweep;
+    if (atomic_load(&keeper->server->news) && keeper->next_news < until)
+        until = keeper->next_news;
+    int64_t wait = until > now ? (until - now) / 1000 + 1 : 0;
+    return alerted && wait > TICK_MS ? TICK_MS : (int)wait;
+}
+
 static void keep(struct keeper *keeper)
 {
     struct http_server *server = keeper->server;
     while (!keeper->cut_at || atomic_load(&server->open) > 0) {
         struct pollfd events[] = {{.fd = keeper->cut_at ? -1 : server->stop_event, .events = POLLIN},
                                   {.fd = server->keeper_event, .events = POLLIN}};
-        int64_t now = monotonic_us();
         bool alerted = atomic_load(&server->alerted);
-        int64_t wait = keeper->next_sweep > now ? (keeper->next_sweep - now) / 1000 + 1 : 0;
-        if (alerted && wait > TICK_MS)
-            wait = TICK_MS;
-        poll(events, 2, (int)wait);
-        now = monotonic_us();
+        poll(events, 2, time_to_wait(keeper, alerted));
+        int64_t now = monotonic_us();
         uint64_t drop;
         if (events[1].revents && read(server->keeper_event, &drop, sizeof drop) > 0)
             join_left(server);
@@ -189,6 +210,7 @@ static void keep(struct keeper *keeper)
             mind_threads(keeper);
         if (events[0].revents & POLLIN)
             begin_stop(keeper, now);
+        tell_news(keeper, now);
         each_second(keeper, now);
     }
 }
@@ -239,6 +261,7 @@ static void fill_defaults(struct http_server *server)
     config->idle_seconds = config->idle_seconds ? config->idle_seconds : 75;
     config->stall_seconds = config->stall_seconds ? config->stall_seconds : 30;
     config->min_bytes_per_second = config->min_bytes_per_second ? config->min_bytes_per_second : 1024;
+    config->listener_seconds = config->listener_seconds ? config->listener_seconds : 20;
     server->min_threads = cores > 2 ? (unsigned)cores : 2;
     if (server->min_threads > config->max_threads)
         server->min_threads = config->max_threads;

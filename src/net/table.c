@@ -113,7 +113,8 @@ bool table_park(struct connection *c, enum step step, int64_t deadline)
     int operation = c->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     c->registered = true;
     atomic_store(&c->deadline, deadline);
-    atomic_store(&c->word, owned);
+    if (owner_of(atomic_exchange(&c->word, owned)) == KNOCKED)
+        return false; /* there may be news since the owner looked */
     if (epoll_ctl(server->epoll, operation, c->fd, &event) != 0) {
         connection_close(c); /* the kernel has no memory for it */
         return true;
@@ -124,21 +125,53 @@ bool table_park(struct connection *c, enum step step, int64_t deadline)
     return false;
 }
 
-/* The count in the word guarantees that the deadline and state read in between belong to the parking that the swap
- * ends. */
-void table_sweep(struct http_server *server, int64_t now)
+static uint32_t places_used(struct http_server *server)
 {
     pthread_mutex_lock(&server->lock);
     uint32_t used = server->fresh;
     pthread_mutex_unlock(&server->lock);
+    return used;
+}
+
+/* Once the server stops: nobody has asked for anything that is still to come. */
+static bool must_not_wait(const struct connection *c)
+{
+    unsigned char state = atomic_load(&c->state);
+    return state == READING_HEAD || state == LISTENING;
+}
+
+/* The count in the word guarantees that the deadline and state read in between belong to the parking that the swap
+ * ends. */
+void table_sweep(struct http_server *server, int64_t now)
+{
+    uint32_t used = places_used(server);
     bool stopping = atomic_load(&server->stopping), cut = atomic_load(&server->cut);
     for (uint32_t i = 0; i < used; i++) {
         struct connection *c = &server->connections[i];
         uint64_t word = atomic_load(&c->word);
         if (owner_of(word) != PARKED)
             continue;
-        bool expired = cut || atomic_load(&c->deadline) <= now || (stopping && atomic_load(&c->state) == READING_HEAD);
+        bool expired = cut || atomic_load(&c->deadline) <= now || (stopping && must_not_wait(c));
         if (expired && atomic_compare_exchange_strong(&c->word, &word, word_of(count_of(word), OWNED)))
             connection_expire(c);
+    }
+}
+
+/* To whatever topic they listen: a look costs little. A connection that begins to listen after its place was passed looks
+ * itself, after it has said LISTENING. */
+void table_tell(struct http_server *server)
+{
+    uint32_t used = places_used(server);
+    for (uint32_t i = 0; i < used; i++) {
+        struct connection *c = &server->connections[i];
+        uint64_t word = atomic_load(&c->word);
+        while (atomic_load(&c->state) == LISTENING && (owner_of(word) == PARKED || owner_of(word) == OWNED)) {
+            bool parked = owner_of(word) == PARKED;
+            if (!atomic_compare_exchange_weak(&c->word, &word, word_of(count_of(word), parked ? OWNED : KNOCKED)))
+                continue;
+            if (parked)
+                connection_serve(c);
+            break;
+        }
     }
 }

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* Compares the files that are there with those that were signed. */
 #include "oms/internal.h"
 #include "oms/statement.h"

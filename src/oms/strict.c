@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* JSON from strangers: small in memory, and with nothing in it that we would have to guess about. */
 #include "base/text.h"
 #include "oms/internal.h"

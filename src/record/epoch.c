@@ -37,10 +37,13 @@ enum status epoch_job(struct hub *hub, struct error *err)
     if (record->epoch_us && monotonic_us() - record->epoch_us < DAY_US)
         return OK;
     TRY(record_program_digest(program, err));
-    ledger_checkpoint(record->ledger, &note);
+    if (!record->witness || !witness_cosigned(record->witness, &note))
+        ledger_checkpoint(record->ledger, &note);
     sha256(buf_view(&note), checkpoint);
     struct prov_epoch epoch = {.build = hex_encode(&arena, program, sizeof program),
                                .checkpoint = hex_encode(&arena, checkpoint, sizeof checkpoint)};
+    if (record->has_policy)
+        epoch.policy = hex_encode(&arena, record->policy, SHA256_SIZE);
     TRY(prov_epoch_log(hub->db, &epoch, err));
     record->epoch_us = monotonic_us();
     return OK;

@@ -110,7 +110,7 @@ static enum status heads_proof_file(struct request *rq, uint64_t index, struct b
     auto_buf struct buf leaf = {0}, text = {0};
     TRY(ledger_entry(rq->hub->record->ledger, index, &leaf, err));
     extra_write(rq->arena, &(struct extra){.leaf = buf_view(&leaf)}, &text);
-    return proof_of(rq->hub, rq->arena, index, buf_view(&text), out, err);
+    return proof_of(rq->hub, rq->arena, index, buf_view(&text), false, out, err);
 }
 
 /* A young hub may not have logged any yet. */

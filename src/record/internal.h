@@ -3,10 +3,11 @@
 #define CAIRN_RECORD_INTERNAL_H
 
 #include "record/record.h"
+#include "witness/witness.h"
 #include <limits.h>
 
 /* Handlers, file by file; module.c has their addresses. */
-/* log.c */ route_handler log_checkpoint, log_vkey, log_tile;
+/* log.c */ route_handler log_checkpoint, log_stream, log_vkey, log_tile;
 /* history.c */ route_handler history_get, head_get;
 /* proof.c */ route_handler proof_get, leaf_proof_get;
 /* pseudonyms.c */ route_handler pseudonyms_get;
@@ -27,8 +28,14 @@ struct logged {
 /* Reads the leaf from the ledger; everything lives in rq's arena. */
 enum status logged_read(struct request *rq, const struct prov_entry *entry, struct logged *out, struct error *err);
 
-/* The proof file of a leaf in the newest checkpoint that covers it; extra may be absent. */
-enum status proof_of(struct hub *hub, struct arena *arena, uint64_t index, struct str extra, struct buf *out, struct error *err);
+/*
+ * The proof file of a leaf; extra may be absent. The checkpoint is one that the hub's witnesses have accepted where there is one
+ * that covers the leaf, and the newest otherwise; with_quorum: UNAVAILABLE otherwise. Without a witness policy it is the newest.
+ */
+enum status proof_of(struct hub *hub, struct arena *arena, uint64_t index, struct str extra, bool with_quorum,
+                     struct buf *out, struct error *err);
+/* The newest signed checkpoint, with the cosignatures that it has by now. */
+void newest_checkpoint(struct record *record, struct buf *out);
 
 /* dir/log; INVALID when that is too long. */
 enum status record_folder(const char *dir, char out[PATH_MAX], struct error *err);
@@ -40,5 +47,8 @@ int64_t record_old_logs(const char *dir);
 enum status record_old_open(const char *dir, int64_t number, struct ledger **out, struct error *err);
 /* CORRUPT when the log is gone or the beginning of a new one was broken off. */
 enum status record_check_folder(const char *dir, struct db *db, struct error *err);
+
+/* Tells those who listen of the newest checkpoint. */
+void log_tell(struct record *record);
 
 #endif

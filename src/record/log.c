@@ -31,16 +31,55 @@ static enum status find_log(struct request *rq, struct ledger **out, struct erro
     return *out ? OK : fail(err, NOT_FOUND, NULL, "The hub has no such log.");
 }
 
+/* A note begins with the text that was signed, so the one that the witnesses were sent is the newest when it begins with it. */
+void newest_checkpoint(struct record *record, struct buf *out)
+{
+    auto_buf struct buf signed_note = {0}, cosigned = {0};
+    ledger_checkpoint(record->ledger, &signed_note);
+    bool same = record->witness && witness_newest(record->witness, &cosigned) &&
+                str_starts(buf_view(&cosigned), buf_view(&signed_note));
+    buf_str(out, buf_view(same ? &cosigned : &signed_note));
+}
+
 /* GET /log/checkpoint */
 enum status log_checkpoint(struct request *rq, struct error *err)
 {
     auto_buf struct buf note = {0};
     struct ledger *ledger;
     TRY(find_log(rq, &ledger, err));
-    ledger_checkpoint(ledger, &note);
+    if (is_old(rq))
+        ledger_checkpoint(ledger, &note);
+    else
+        newest_checkpoint(rq->hub->record, &note);
     reply_public(rq, "no-cache");
     reply_buf(rq->http, 200, PLAIN, &note);
     return OK;
+}
+
+/* Each line of the note is one of the event's data, the empty one behind its last newline too: so the data that arrives
+ * is the note, byte for byte. */
+void log_tell(struct record *record)
+{
+    auto_buf struct buf note = {0}, event = {0};
+    struct ledger_state state;
+    ledger_state(record->ledger, &state); /* of the same moment as the note: only our thread appends */
+    ledger_checkpoint(record->ledger, &note);
+    buf_printf(&event, "event: checkpoint\nid: %llu\n", (unsigned long long)state.size);
+    for (struct str rest = buf_view(&note), line; str_cut(&rest, '\n', &line);) {
+        buf_str(&event, STR("data: "));
+        buf_str(&event, line);
+        buf_byte(&event, '\n');
+    }
+    buf_byte(&event, '\n');
+    http_topic_publish(record->checkpoints, buf_view(&event));
+}
+
+/* GET /log/stream: the newest checkpoint, and each new one as it comes, as server-sent events. Of several that come
+ * within a moment the last stands for all. */
+enum status log_stream(struct request *rq, struct error *err)
+{
+    reply_header(rq->http, "Access-Control-Allow-Origin", "*");
+    return reply_topic(rq->http, rq->hub->record->checkpoints, err);
 }
 
 /* GET /log/vkey: the line of the log's public key. Whoever trusts it had better have it from elsewhere too. */

@@ -4,6 +4,7 @@
 
 static const struct route routes[] = {
     {HTTP_GET, "/log/checkpoint", ACT_PUBLIC, log_checkpoint},
+    {HTTP_GET, "/log/stream", ACT_PUBLIC, log_stream},
     {HTTP_GET, "/log/vkey", ACT_PUBLIC, log_vkey},
     {HTTP_GET, "/log/tile/{path*}", ACT_PUBLIC, log_tile},
     {HTTP_GET, "/log/old/{name}/checkpoint", ACT_PUBLIC, log_checkpoint},

@@ -8,21 +8,27 @@
 
 #define FILES_TEXT_MOST (600 * 1024) /* of the list of files, so that the file stays under PROOF_MOST in base64 */
 
-enum status proof_of(struct hub *hub, struct arena *arena, uint64_t index, struct str extra, struct buf *out,
-                     struct error *err)
+static enum status checkpoint_for(struct record *record, uint64_t index, bool with_quorum, struct buf *note,
+                                  struct error *err)
 {
-    struct ledger *ledger = hub->record->ledger;
+    enum status status = record->witness ? witness_cosigned_for(record->witness, index, note, err) : UNAVAILABLE;
+    if (status == OK || (record->witness && (with_quorum || status != UNAVAILABLE)))
+        return status;
+    newest_checkpoint(record, note);
+    return OK;
+}
+
+enum status proof_of(struct hub *hub, struct arena *arena, uint64_t index, struct str extra, bool with_quorum,
+                     struct buf *out, struct error *err)
+{
     auto_buf struct buf note = {0}, path = {0};
-    struct ledger_state state;
     struct proof proof = {.extra = extra, .index = index};
     struct checkpoint checkpoint;
     struct note parsed;
-    /* The note and the size that its proof is for must be of one state. */
-    ledger_checkpoint(ledger, &note);
+    TRY(checkpoint_for(hub->record, index, with_quorum, &note, err));
     TRY(note_parse(arena, buf_view(&note), &parsed, err));
     TRY(checkpoint_parse(parsed.text, &checkpoint, err));
-    state.size = checkpoint.size;
-    TRY(ledger_inclusion(ledger, index, state.size, &path, err));
+    TRY(ledger_inclusion(hub->record->ledger, index, checkpoint.size, &path, err));
     proof.checkpoint = buf_view(&note);
     proof.path.count = path.len / SHA256_SIZE;
     memcpy(proof.path.hashes, path.data, path.len);
@@ -56,6 +62,13 @@ static enum status add_files(struct request *rq, const struct oid *commit, struc
     return OK;
 }
 
+/* What others act on must not be proved by the hub's word alone: where it has witnesses, their quorum has to stand behind it
+ * (provenance 1.7). Commits do not wait for them. */
+static bool needs_quorum(const struct leaf *leaf)
+{
+    return str_eq(leaf->type, STR("release")) || str_eq(leaf->type, STR("key")) || str_eq(leaf->type, STR("moderation"));
+}
+
 static enum status reply_proof(struct request *rq, uint64_t index, const struct oid *manifest_of, struct error *err)
 {
     auto_buf struct buf extra_text = {0}, file = {0};
@@ -68,7 +81,7 @@ static enum status reply_proof(struct request *rq, uint64_t index, const struct 
     if (manifest_of && str_eq(logged.leaf.type, STR("manifest")))
         TRY(add_files(rq, manifest_of, &extra, err));
     extra_write(rq->arena, &extra, &extra_text);
-    TRY(proof_of(rq->hub, rq->arena, index, buf_view(&extra_text), &file, err));
+    TRY(proof_of(rq->hub, rq->arena, index, buf_view(&extra_text), needs_quorum(&logged.leaf), &file, err));
     reply_header(rq->http, "Cache-Control", "no-cache");
     reply_header(rq->http, "X-Prov-Index", "%llu", (unsigned long long)index);
     reply_buf(rq->http, 200, STR("text/plain; charset=utf-8"), &file);

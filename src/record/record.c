@@ -4,6 +4,9 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "prov/forget.h"
+#include "tlog/policy.h"
+#include "witness/witness.h"
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,7 +15,11 @@
 static enum status append(void *context, const struct str *entries, size_t count, uint64_t *first, struct error *err)
 {
     struct record *record = context;
-    return ledger_append(record->ledger, entries, count, first, err);
+    TRY(witness_may_append(record->witness, err));
+    TRY(ledger_append(record->ledger, entries, count, first, err));
+    log_tell(record);
+    witness_notice(record->witness);
+    return OK;
 }
 
 static uint64_t size(void *context)
@@ -109,6 +116,18 @@ static enum status open_all(struct record *record, const char *dir, struct str w
     return OK;
 }
 
+static enum status open_witnesses(struct record *record, const char *dir, const char *policy, struct error *err)
+{
+    char kept[PATH_MAX];
+    auto_buf struct buf text = {0};
+    snprintf(kept, sizeof kept, "%s/log/cosigned", dir);
+    TRY(witness_open(record->ledger, policy, kept, &record->witness, err));
+    TRY(file_read_all(policy, POLICY_MOST, &text, err));
+    sha256(buf_view(&text), record->policy);
+    record->has_policy = true;
+    return witness_start_check(record->witness, err);
+}
+
 /* Nothing to do by itself: before it is committed, prov_hook() takes over what was written without a log, by a command
  * say, and leaves without a change. */
 static enum status no_change(struct db_conn *tx, void *context, struct error *err)
@@ -122,15 +141,19 @@ enum status record_catch_up(struct record *record, struct error *err)
     return db_write(record->db, no_change, NULL, err);
 }
 
-enum status record_start(const char *dir, struct str origin, const char *program, struct db *db, struct record **out,
-                        struct error *err)
+enum status record_start(const char *dir, struct str origin, const char *program, const char *witness_policy,
+                         struct db *db, struct record **out, struct error *err)
 {
     struct record *record = calloc(1, sizeof *record);
     if (!record)
         abort();
     record->db = db;
+    record->checkpoints = http_topic_new();
     enum status status = open_all(record, dir, origin, program, err);
+    if (status == OK && witness_policy)
+        status = open_witnesses(record, dir, witness_policy, err);
     if (status == OK) {
+        log_tell(record);
         record->prov = (struct prov){.ledger = {append, size, entry, record}, .persons = record->persons};
         db_before_commit(db, prov_hook, &record->prov);
         status = record_catch_up(record, err);
@@ -139,6 +162,8 @@ enum status record_start(const char *dir, struct str origin, const char *program
         record_stop(record);
         return status;
     }
+    if (record->witness)
+        witness_start(record->witness);
     *out = record;
     return OK;
 }
@@ -152,6 +177,8 @@ void record_stop(struct record *record)
         persons_close(record->persons);
     for (size_t i = 0; i < record->old_count; i++)
         ledger_close(record->old[i]);
+    witness_close(record->witness);
     ledger_close(record->ledger);
+    http_topic_free(record->checkpoints);
     free(record);
 }

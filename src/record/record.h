@@ -20,9 +20,13 @@ struct record {
     struct ledger *ledger;
     struct ledger *old[OLD_LOGS_MOST]; /* that are over (record_begin_anew()), from log.1; NULL for one that cannot be read */
     size_t old_count;
+    struct witness *witness; /* NULL: no policy, so nobody is asked */
     struct persons *persons;
     struct prov prov;
     struct db *db;
+    struct http_topic *checkpoints; /* those who listen for new ones */
+    bool has_policy; /* of witnesses; its file's SHA-256 goes into epochs */
+    uint8_t policy[SHA256_SIZE];
     int64_t epoch_us; /* monotonic: when the last one was logged; 0: not since the start */
     uint64_t manifests_from; /* the job's own: leaves before this one have been looked at */
 };
@@ -30,13 +34,15 @@ struct record {
 /*
  * Opens the log in dir/log and the keys of people in dir/persons.db, and from then on every write to db is logged. origin
  * is what a new log is called for all its life, such as "hub.example.org/log"; absent: a random name. A log that there is
- * keeps its name. program is this program's own path, for the signer.
+ * keeps its name. program is this program's own path, for the signer. witness_policy names the policy file of the log's
+ * witnesses, who are asked before anything is logged and told of what is; NULL for none.
  *
- * Errors: those of ledger_open() and prov_hook(), so also when database and log do not belong together.
+ * Errors: those of ledger_open() and prov_hook(), so also when database and log do not belong together; of
+ * witness_open() and witness_start_check(), so also when a witness knows of more than there is here.
  */
-enum status record_start(const char *dir, struct str origin, const char *program, struct db *db, struct record **out,
-                        struct error *err);
-void record_stop(struct record *record); /* no write comes any more */
+enum status record_start(const char *dir, struct str origin, const char *program, const char *witness_policy,
+                         struct db *db, struct record **out, struct error *err);
+void record_stop(struct record *record); /* no write comes any more, and the server has been freed */
 
 bool record_exists(const char *dir); /* there is a log in dir */
 

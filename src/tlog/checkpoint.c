@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "tlog/checkpoint.h"
 
 #include "tlog/text.h"
@@ -41,9 +41,10 @@ enum status checkpoint_parse(struct str text, struct checkpoint *out, struct err
         return fail(err, INVALID, NULL,
                     "This is not a checkpoint: its lines should be the name of the log, the size of "
                     "its tree in decimal, and the root in base64.");
-    if (out->size == 0 && !tlog_hash_eq(&out->root, &empty))
-        return fail(err, INVALID, NULL, "The checkpoint gives an empty tree a root that is not the empty tree's.");
     out->extensions = text;
+    if (out->size == 0 && !tlog_hash_eq(&out->root, &empty))
+        return fail(err, UNPROCESSABLE, NULL,
+                    "The checkpoint gives an empty tree a root that is not the empty tree's.");
     return OK;
 }
 

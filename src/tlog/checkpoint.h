@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
 #ifndef CAIRN_TLOG_CHECKPOINT_H
 #define CAIRN_TLOG_CHECKPOINT_H
 
@@ -19,8 +19,9 @@ struct checkpoint {
 /* Appends the text: origin, size and root, a line each. */
 void checkpoint_write(struct buf *out, const struct checkpoint *checkpoint);
 
-/* Reads a note's text; *out points into it. INVALID when it is not a checkpoint, or says size 0 with another root than
- * that of the empty tree. */
+/* Reads a note's text; *out points into it. INVALID when it is not a checkpoint; UNPROCESSABLE, with *out filled, when
+ * it says size 0 with another root than that of the empty tree: a log signed that, and a witness has an answer to it.
+ */
 enum status checkpoint_parse(struct str text, struct checkpoint *out, struct error *err);
 
 /*

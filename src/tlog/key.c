@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* The keys of notes: their texts, and Ed25519 by OpenSSL. */
 #include "base/hash.h"
 #include "base/text.h"

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "tlog/proof.h"
 
 #include "base/text.h"
@@ -12,7 +12,7 @@
 
 enum status proof_write(struct buf *out, const struct proof *proof, struct error *err)
 {
-    assert(proof->path.count <= PROOF_HASHES_MOST && proof->index <= INT64_MAX);
+    assert(proof->index <= INT64_MAX);
     if (proof->extra.len > PROOF_MOST || proof->checkpoint.len > PROOF_MOST)
         return fail(err, TOO_LARGE, NULL, "What goes with the proof is over %d bytes.", PROOF_MOST);
     auto_buf struct buf text = {0};
@@ -24,11 +24,7 @@ enum status proof_write(struct buf *out, const struct proof *proof, struct error
         buf_byte(&text, '\n');
     }
     buf_printf(&text, "index %llu\n", (unsigned long long)proof->index);
-    for (size_t i = 0; i < proof->path.count; i++) {
-        tlog_hash_write(&text, &proof->path.hashes[i]);
-        buf_byte(&text, '\n');
-    }
-    buf_byte(&text, '\n');
+    tlog_path_write(&text, &proof->path);
     buf_str(&text, proof->checkpoint);
     if (text.len > PROOF_MOST)
         return fail(err, TOO_LARGE, NULL, "The proof has %zu bytes; %d are allowed.", text.len, PROOF_MOST);
@@ -54,14 +50,8 @@ enum status proof_parse(struct arena *arena, struct str bytes, struct proof *out
         return malformed("the line \"extra\" has no data in base64", err);
     if (!str_starts(line, INDEX) || !tlog_decimal(str_from(line, INDEX.len), &out->index))
         return malformed("the line \"index\" is missing or has no decimal", err);
-    for (;;) {
-        if (!tlog_line(&rest, &line))
-            return malformed("no empty line ends the list of hashes", err);
-        if (line.len == 0)
-            break;
-        if (out->path.count == PROOF_HASHES_MOST || !tlog_hash_parse(line, &out->path.hashes[out->path.count++]))
-            return malformed("there are more than 63 hashes, or one is not 32 bytes in base64", err);
-    }
+    if (!tlog_path_parse(&rest, &out->path))
+        return malformed("its hashes are not at most 63 lines of base64 with an empty line behind them", err);
     if (rest.len == 0)
         return malformed("the checkpoint is missing", err);
     out->checkpoint = arena_copy(arena, rest);

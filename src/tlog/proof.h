@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
 #ifndef CAIRN_TLOG_PROOF_H
 #define CAIRN_TLOG_PROOF_H
 
@@ -7,7 +7,6 @@
 /* Proof files, ".tlog-proof" (provenance 1.9): all that is needed to check without a network that an entry is in a log.
  */
 #define PROOF_MOST (1024 * 1024)
-#define PROOF_HASHES_MOST 63
 
 struct proof {
     struct str extra; /* what goes with the entry, often the entry itself; absent for none. Nothing vouches for it! */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "tlog/tree.h"
 
 #include "base/text.h"
@@ -176,6 +176,28 @@ enum status tlog_prove_consistency(const struct tlog_source *source, uint64_t ol
         TRY(path_add(source, begin, end, out, err));
     path_turn(out);
     return OK;
+}
+
+bool tlog_path_parse(struct str *rest, struct tlog_path *out)
+{
+    struct str line;
+    for (out->count = 0; tlog_line(rest, &line); out->count++) {
+        if (line.len == 0)
+            return true;
+        if (out->count == TLOG_LINES_MOST || !tlog_hash_parse(line, &out->hashes[out->count]))
+            return false;
+    }
+    return false;
+}
+
+void tlog_path_write(struct buf *out, const struct tlog_path *path)
+{
+    assert(path->count <= TLOG_LINES_MOST);
+    for (size_t i = 0; i < path->count; i++) {
+        tlog_hash_write(out, &path->hashes[i]);
+        buf_byte(out, '\n');
+    }
+    buf_byte(out, '\n');
 }
 
 /* The way of a node up to the root: whether the next hash of a path is its left neighbour's. */

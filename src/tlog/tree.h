@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
 #ifndef CAIRN_TLOG_TREE_H
 #define CAIRN_TLOG_TREE_H
 
@@ -59,6 +59,12 @@ struct tlog_path {
     size_t count;
     struct tlog_hash hashes[TLOG_PATH_MOST];
 };
+
+/* As files and messages have a proof: a line for each hash, TLOG_LINES_MOST of them at most, and an empty line behind.
+ * Parsing takes that off the front of *rest; false for anything else. */
+#define TLOG_LINES_MOST 63
+bool tlog_path_parse(struct str *rest, struct tlog_path *out);
+void tlog_path_write(struct buf *out, const struct tlog_path *path);
 
 /* That leaf index is in the tree of size leaves. INVALID unless index < size <= INT64_MAX; errors of the source. */
 enum status tlog_prove_inclusion(const struct tlog_source *source, uint64_t index, uint64_t size, struct tlog_path *out,

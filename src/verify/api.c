@@ -23,6 +23,7 @@ static const struct {
     {"proof", offsetof(struct settings, proof), false},
     {"vkey", offsetof(struct settings, vkey), false},
     {"policy", offsetof(struct settings, policy), false},
+    {"max-age", offsetof(struct settings, max_age), false},
     {"tensors", offsetof(struct settings, tensors), true},
     {"partial", offsetof(struct settings, partial), true},
     {"links", offsetof(struct settings, links), true},
@@ -99,7 +100,8 @@ void cairn_verify_on_progress(struct cairn_verify *verify, void (*progress)(void
     verify->progress_context = context;
 }
 
-/* What makes no sense, or would leave something that was named unchecked. The first rule that applies is the one told. */
+/* What makes no sense, or would leave something that was named unchecked. The first rule that applies is the one told.
+ */
 
 static bool is_repo_name(const char *name)
 {
@@ -126,12 +128,14 @@ static const char *misuse(const struct settings *s)
         {(s->hub || s->bundle) && !s->folder, "Say which folder is to be verified."},
         {s->proof && !s->vkey && !s->policy, "Say whose log is trusted: --vkey or --policy."},
         {(s->vkey || s->policy) && !proves && !s->log, "--vkey and --policy only go with --proof, --hub or --log."},
+        {s->max_age && !s->policy, "--max-age needs a policy: it goes by the times of witnesses."},
         {s->bundle && !s->key && !s->certificate_chain,
          "Say who is trusted to have signed: --key or --certificate-chain."},
         {s->key && s->certificate_chain, "Say --key or --certificate-chain: a bundle is signed in one way."},
         {(s->key || s->certificate_chain) && !s->bundle, "--key and --certificate-chain only go with --bundle."},
         {s->at && !s->certificate_chain, "--at only goes with --certificate-chain."},
-        {(s->tensors || s->partial) && !(proves && s->folder), "--tensors and --partial need a folder and a proof of it."},
+        {(s->tensors || s->partial) && !(proves && s->folder),
+         "--tensors and --partial need a folder and a proof of it."},
         {s->tensors && s->partial, "--tensors needs all files, so it does not go with --partial."},
         {s->partial && s->bundle, "--bundle needs all files, so it does not go with --partial."},
         {s->links && !s->folder, "--links needs a folder."},
@@ -222,6 +226,7 @@ static void write_proven(struct json_writer *w, struct run *run)
     jw_key_int(w, "index", (int64_t)run->proven.proof.index);
     jw_key_int(w, "cosignatures", verdict->cosignatures);
     jw_key_int(w, "seenBy", (int64_t)(verdict->seen_by & INT64_MAX));
+    jw_key_int(w, "freshAt", (int64_t)(verdict->fresh_at & INT64_MAX));
     jw_end(w);
     if (run->proven.leaf.type.len) { /* it was read, so its text is JSON */
         jw_key(w, "leaf");

@@ -21,7 +21,7 @@ struct step {
 };
 
 struct chains {
-    void *tree; /* of struct chain, by repo: glibc's, which is balanced */
+    void *tree;           /* of struct chain, by repo: glibc's, which is balanced */
     struct step *journal; /* room for twice JOURNAL_MOST, so that the older half is dropped at once */
     size_t journal_count;
     struct chains_count count;
@@ -95,10 +95,13 @@ static bool add_to_chain(struct chains *chains, uint64_t index, const struct lea
         return true;
     struct str repo = hex_encode(&report->arena, leaf->repo, LEAF_REPO_SIZE);
     if (!right_number)
-        return found(report, FAILED, "chain", "Entry %llu is number %llu of repo %.*s, but number %llu should come: entries of it "
+        return found(report, FAILED, "chain",
+                     "Entry %llu is number %llu of repo %.*s, but number %llu should come: entries of it "
                      "were left out or are there twice.",
-                     (unsigned long long)index, (unsigned long long)leaf->rseq, STR_ARG(repo), (unsigned long long)rseq);
-    return found(report, FAILED, "chain", "Entry %llu of repo %.*s does not follow on the one before: it names another hash.",
+                     (unsigned long long)index, (unsigned long long)leaf->rseq, STR_ARG(repo),
+                     (unsigned long long)rseq);
+    return found(report, FAILED, "chain",
+                 "Entry %llu of repo %.*s does not follow on the one before: it names another hash.",
                  (unsigned long long)index, STR_ARG(repo));
 }
 
@@ -156,20 +159,23 @@ static bool check_heads(struct chains *chains, uint64_t index, const struct leaf
     uint64_t count = (uint64_t)leaf_get(leaf, "count").number;
     chains->count.heads++;
     if (covers > index)
-        return found(report, FAILED, "heads", "Entry %llu says that it has the heads of %llu entries, which is more than there are.",
+        return found(report, FAILED, "heads",
+                     "Entry %llu says that it has the heads of %llu entries, which is more than there are.",
                      (unsigned long long)index, (unsigned long long)covers);
     if (index - covers > JOURNAL_MOST)
-        return found(report, FAILED, "heads", "Entry %llu has the heads of the first %llu entries only, which is too long ago.",
+        return found(report, FAILED, "heads",
+                     "Entry %llu has the heads of the first %llu entries only, which is too long ago.",
                      (unsigned long long)index, (unsigned long long)covers);
     struct heads_root root = root_at(chains, covers);
     struct str hex = hex_encode(&report->arena, root.root.bytes, SHA256_SIZE);
     if (root.count == count && str_eq(hex, leaf_get(leaf, "root").text))
         return true;
-    return found(report, FAILED, "heads",
-                 "Entry %llu says that %llu repos have heads with the root %.*s, but the first %llu entries give %llu with "
-                 "%.*s.",
-                 (unsigned long long)index, (unsigned long long)count, STR_ARG(leaf_get(leaf, "root").text),
-                 (unsigned long long)covers, (unsigned long long)root.count, STR_ARG(hex));
+    return found(
+        report, FAILED, "heads",
+        "Entry %llu says that %llu repos have heads with the root %.*s, but the first %llu entries give %llu with "
+        "%.*s.",
+        (unsigned long long)index, (unsigned long long)count, STR_ARG(leaf_get(leaf, "root").text),
+        (unsigned long long)covers, (unsigned long long)root.count, STR_ARG(hex));
 }
 
 static bool check_void(struct chains *chains, uint64_t index, const struct leaf *leaf, struct report *report)

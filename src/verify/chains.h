@@ -7,9 +7,9 @@
 #include "verify/report.h"
 
 /*
- * What the leaves of a log promise each other (provenance 3.3): that those of a repo follow on one another without a gap,
- * that a "repo-heads" leaf has the heads of all repos, and a "void" leaf names an earlier one. To be told all leaves in
- * order. Memory grows with the number of repos, not of leaves.
+ * What the leaves of a log promise each other (provenance 3.3): that those of a repo follow on one another without a
+ * gap, that a "repo-heads" leaf has the heads of all repos, and a "void" leaf names an earlier one. To be told all
+ * leaves in order. Memory grows with the number of repos, not of leaves.
  */
 struct chains;
 

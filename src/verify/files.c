@@ -32,7 +32,8 @@ static bool compare_file(struct comparison *c, const struct manifest_file *logge
                found(report, FAILED, "files", "missing: %.*s was logged but is not here.", STR_ARG(logged->name));
     }
     if (memcmp(file->file.sha256, logged->sha256, SHA256_SIZE) != 0)
-        return found(report, FAILED, "files", "changed: %.*s is not what was logged (%lld bytes with SHA-256 %.*s, logged: %lld with %.*s).",
+        return found(report, FAILED, "files",
+                     "changed: %.*s is not what was logged (%lld bytes with SHA-256 %.*s, logged: %lld with %.*s).",
                      STR_ARG(logged->name), (long long)file->file.size,
                      STR_ARG(hex_encode(&report->arena, file->file.sha256, SHA256_SIZE)), (long long)logged->size,
                      STR_ARG(hex_encode(&report->arena, logged->sha256, SHA256_SIZE)));
@@ -51,15 +52,18 @@ static bool compare_list(struct run *run)
     for (size_t i = 0; i < run->folder.count; i++) {
         const struct folder_file *file = &run->folder.files[i];
         if (!file->aside && !is_listed(&run->proven, &file->file))
-            good = found(&run->report, FAILED, "files", "extra: %.*s is here but was not logged.", STR_ARG(file->file.name));
+            good = found(&run->report, FAILED, "files", "extra: %.*s is here but was not logged.",
+                         STR_ARG(file->file.name));
     }
     if (c.right == 0)
-        return good && found(&run->report, FAILED, "files", "None of the %zu files that were logged is here.", logged->count);
+        return good &&
+               found(&run->report, FAILED, "files", "None of the %zu files that were logged is here.", logged->count);
     if (good)
         found(&run->report, PASSED, "files", "%zu files of %lld bytes are those that were logged%s.", c.right,
               (long long)c.bytes, c.missing ? "" : ", and no other is here");
     if (c.missing && run->settings.partial)
-        found(&run->report, NOTED, "files", "%zu files that were logged are not here, which --partial allows.", c.missing);
+        found(&run->report, NOTED, "files", "%zu files that were logged are not here, which --partial allows.",
+              c.missing);
     return good;
 }
 
@@ -75,7 +79,8 @@ static bool hash_is_logged(struct run *run, bool aside, struct str *hash, struct
         if (aside || !folder->files[i].aside)
             files[count++] = folder->files[i].file;
     *hash = STR("none");
-    if (manifest_make(&run->report.arena, files, count, &none, manifest, NULL) != OK) /* no file: the names are checked */
+    if (manifest_make(&run->report.arena, files, count, &none, manifest, NULL) !=
+        OK) /* no file: the names are checked */
         return false;
     *hash = hex_encode(&run->report.arena, manifest->dir_hash, SHA256_SIZE);
     return str_eq(*hash, leaf_get(&run->proven.leaf, "dirHash1").text);
@@ -89,14 +94,16 @@ static bool compare_hash(struct run *run)
     if (!same && folder_hash(&run->folder, (struct folder_choice){.aside = true}, &run->progress, &run->report))
         same = hash_is_logged(run, true, &with_aside, &manifest);
     if (same) {
-        found(&run->report, PASSED, "files", "%zu files of %lld bytes are those that were logged, and no other is here.",
-              manifest.count, (long long)manifest.bytes);
+        found(&run->report, PASSED, "files",
+              "%zu files of %lld bytes are those that were logged, and no other is here.", manifest.count,
+              (long long)manifest.bytes);
         return true;
     }
-    return found(&run->report, FAILED, "files",
-                 "The files are not those that were logged: their dirHash1 is %.*s, the log has %.*s. The proof has no list "
-                 "of files, so nobody can tell from it which one differs.",
-                 STR_ARG(hash), STR_ARG(leaf_get(&run->proven.leaf, "dirHash1").text));
+    return found(
+        &run->report, FAILED, "files",
+        "The files are not those that were logged: their dirHash1 is %.*s, the log has %.*s. The proof has no list "
+        "of files, so nobody can tell from it which one differs.",
+        STR_ARG(hash), STR_ARG(leaf_get(&run->proven.leaf, "dirHash1").text));
 }
 
 static bool aside_is_listed(const struct run *run)
@@ -111,14 +118,17 @@ bool files_check(struct run *run)
 {
     struct folder_choice choice = {aside_is_listed(run), run->settings.tensors != NULL};
     if (!str_eq(run->proven.leaf.type, STR("manifest")))
-        return found(&run->report, FAILED, "files", "The proof is about a leaf of type %.*s, which says nothing of files.",
+        return found(&run->report, FAILED, "files",
+                     "The proof is about a leaf of type %.*s, which says nothing of files.",
                      STR_ARG(run->proven.leaf.type));
     if (run->settings.partial && !run->proven.has_files)
-        return found(&run->report, UNABLE, "files", "The proof has no list of files, and without that all of them are needed.");
+        return found(&run->report, UNABLE, "files",
+                     "The proof has no list of files, and without that all of them are needed.");
     if (!folder_hash(&run->folder, choice, &run->progress, &run->report))
         return false;
     if (run->folder.uncovered)
-        found(&run->report, NOTED, "files", "What the log does not cover was left alone: .git, .github, .gitattributes, .gitignore.");
+        found(&run->report, NOTED, "files",
+              "What the log does not cover was left alone: .git, .github, .gitattributes, .gitignore.");
     return run->proven.has_files ? compare_list(run) : compare_hash(run);
 }
 
@@ -133,8 +143,8 @@ static bool collect(struct run *run, struct tensor *tensors, size_t *count)
         if (!file->hashed || !tensor_file_name(file->file.name))
             continue;
         if (file->tensors_error.status != OK)
-            good = found(&run->report, FAILED, "tensors", "The tensors of %.*s cannot be read. %s.", STR_ARG(file->file.name),
-                         file->tensors_error.message);
+            good = found(&run->report, FAILED, "tensors", "The tensors of %.*s cannot be read. %s.",
+                         STR_ARG(file->file.name), file->tensors_error.message);
         for (size_t j = 0; good && tensors && j < file->tensors.count; j++)
             tensors[*count + j] = file->tensors.items[j];
         *count += file->tensors.count;
@@ -149,7 +159,8 @@ bool tensors_check(struct run *run)
     struct error err;
     size_t count;
     if (!str_given(logged))
-        return found(report, UNABLE, "tensors", "The log has no tensorRoot for this revision, so its tensors cannot be compared.");
+        return found(report, UNABLE, "tensors",
+                     "The log has no tensorRoot for this revision, so its tensors cannot be compared.");
     if (!collect(run, NULL, &count))
         return false;
     struct tensor *tensors = arena_array(&report->arena, count + 1, sizeof *tensors);
@@ -159,8 +170,9 @@ bool tensors_check(struct run *run)
     struct tlog_hash root = tensor_root(tensors, count);
     struct str hex = hex_encode(&report->arena, root.bytes, SHA256_SIZE);
     if (!str_eq(hex, logged))
-        return found(report, FAILED, "tensors", "The tensors are not those that were logged: their root is %.*s, the log has %.*s.",
-                     STR_ARG(hex), STR_ARG(logged));
+        return found(report, FAILED, "tensors",
+                     "The tensors are not those that were logged: their root is %.*s, the log has %.*s.", STR_ARG(hex),
+                     STR_ARG(logged));
     found(report, PASSED, "tensors", "%zu tensors have the root that was logged, %.*s.", count, STR_ARG(hex));
     return true;
 }

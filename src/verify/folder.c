@@ -128,7 +128,8 @@ bool folder_open(struct folder *folder, const char *path, bool follow, const cha
     int fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || !list_folder(&listing, fd, STR(""), 0))
         return fd < 0 ? cannot_read(&listing, STR(".")) : false;
-    qsort(folder->files, folder->count, sizeof *folder->files, by_name);
+    if (folder->count)
+        qsort(folder->files, folder->count, sizeof *folder->files, by_name);
     return true;
 }
 

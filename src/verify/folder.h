@@ -14,16 +14,16 @@ struct folder_file {
     struct manifest_file file; /* its sha256 once it has been hashed */
     bool aside;                /* a download tool's, or named by the user: not of the model unless that lists it */
     bool hashed;
-    struct error error;          /* not OK when it could not be read */
-    struct tensor_list tensors;  /* of a safetensors file, when they were asked for */
-    struct error tensors_error;  /* not OK when it is not one, whatever its name says */
-    struct arena arena;          /* holds the tensors: files are read by several threads */
+    struct error error;         /* not OK when it could not be read */
+    struct tensor_list tensors; /* of a safetensors file, when they were asked for */
+    struct error tensors_error; /* not OK when it is not one, whatever its name says */
+    struct arena arena;         /* holds the tensors: files are read by several threads */
 };
 
 struct folder {
     const char *path;
     int fd;
-    bool follow; /* symbolic links to files */
+    bool follow;               /* symbolic links to files */
     struct folder_file *files; /* by name; without those that no signature covers (manifest.h, defaults) */
     size_t count, capacity;
     size_t uncovered; /* how many those are */
@@ -46,8 +46,8 @@ bool folder_open(struct folder *folder, const char *path, bool follow, const cha
                  struct report *report);
 void folder_free(struct folder *folder);
 
-/* Hashes what has not been hashed yet, with tensors where wanted; of what is set aside only files that are in wanted,
- * which is NULL for none. False, with findings, when files cannot be read. */
+/* Hashes what has not been hashed yet: what is set aside only if the choice says so, and tensors too where it does.
+ * False, with findings, when files cannot be read. */
 struct folder_choice {
     bool aside, tensors;
 };

@@ -38,12 +38,15 @@ static bool revision_check(struct run *run)
     struct str revision = str_of(run->settings.revision ? run->settings.revision : "main");
     uint8_t id[SHA1_SIZE];
     if (!hex_decode(revision, id, sizeof id)) {
-        found(&run->report, NOTED, "revision", "That this is what %s holds at %.*s is the hub's word; name a commit to have "
-              "that checked too.", run->settings.repo, STR_ARG(revision));
+        found(&run->report, NOTED, "revision",
+              "That this is what %s holds at %.*s is the hub's word; name a commit to have "
+              "that checked too.",
+              run->settings.repo, STR_ARG(revision));
         return true;
     }
     for (size_t i = 0; i < leaf->subject_count; i++)
-        if (str_eq(leaf->subjects[i].algorithm, STR("gitCommit")) && str_eq_nocase(leaf->subjects[i].digest, revision)) {
+        if (str_eq(leaf->subjects[i].algorithm, STR("gitCommit")) &&
+            str_eq_nocase(leaf->subjects[i].digest, revision)) {
             found(&run->report, PASSED, "revision", "The entry is about commit %.*s.", STR_ARG(revision));
             return true;
         }
@@ -74,7 +77,8 @@ static bool history_check(struct run *run, const struct source *source)
     if (!seen_open(run, run->proven.proof.checkpoint, false, &proof) || !seen_open(run, note, false, &now) ||
         !memory_recall(run, &now.log, &before, &known) || !consistent(run, source, &proof, &now, &same))
         return false;
-    bool proof_is_newer = proof.checkpoint.size > now.checkpoint.size; /* a hub may keep a checkpoint for a few seconds */
+    bool proof_is_newer =
+        proof.checkpoint.size > now.checkpoint.size; /* a hub may keep a checkpoint for a few seconds */
     const struct seen *newest = proof_is_newer ? &proof : &now;
     if (!same)
         return memory_conflict(run, proof_is_newer ? &now : &proof, newest);
@@ -85,7 +89,8 @@ static bool history_check(struct run *run, const struct source *source)
     if (known && !same)
         return memory_conflict(run, &before, newest);
     if (known)
-        found(&run->report, PASSED, "consistency", "The log has only grown since it was last seen with %llu entries; it has %llu.",
+        found(&run->report, PASSED, "consistency",
+              "The log has only grown since it was last seen with %llu entries; it has %llu.",
               (unsigned long long)before.checkpoint.size, (unsigned long long)newest->checkpoint.size);
     else
         found(&run->report, NOTED, "consistency", "The log is seen for the first time; its checkpoint is remembered.");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* A whole log: every entry is read, and everything else is computed from them and compared. */
 #include "base/text.h"
+#include "verify/ahead.h"
 #include "verify/chains.h"
 #include "verify/memory.h"
 
@@ -22,7 +23,9 @@ struct walk {
     struct tlog_frontier frontier;
     struct level levels[LEVELS];
     struct chains *chains;
-    struct arena arena; /* of one bundle */
+    struct ahead *ahead;
+    const struct ahead_item *item; /* the bundle that is looked at, and its hash tile */
+    struct arena arena;            /* for one bundle */
     uint64_t tiles;
 };
 
@@ -31,6 +34,15 @@ static bool cannot_get(struct walk *walk, const char *check, const struct error 
     if (err->status == NOT_FOUND)
         return found(&walk->run->report, FAILED, check, "The log lacks what its checkpoint covers. %s", err->message);
     return found_error(&walk->run->report, check, err);
+}
+
+static enum status get_tile(struct walk *walk, const struct tile *tile, struct str *out, struct error *err)
+{
+    if (tile->level > 0)
+        return source_tile(&walk->source, &walk->arena, tile, out, err);
+    *out = walk->item->tile;
+    *err = walk->item->tile_error;
+    return walk->item->tile_status;
 }
 
 static bool compare_tile(struct walk *walk, unsigned level)
@@ -43,15 +55,16 @@ static bool compare_tile(struct walk *walk, unsigned level)
     unsigned i = 0;
     tile_path_write(&path, &tile);
     walk->tiles++;
-    if (source_tile(&walk->source, &walk->arena, &tile, &bytes, &err) != OK)
+    if (get_tile(walk, &tile, &bytes, &err) != OK)
         return cannot_get(walk, "tile", &err);
     while (i < ours->count && memcmp(bytes.data + i * SHA256_SIZE, ours->hashes[i].bytes, SHA256_SIZE) == 0)
         i++;
     if (i == ours->count)
         return true;
     uint64_t first = (ours->number * TILE_WIDTH + i) << (TILE_HEIGHT * level);
-    return found(&walk->run->report, FAILED, "tile", "%.*s has another hash at place %u than the entries from %llu on give.",
-                 STR_ARG(buf_view(&path)), i, (unsigned long long)first);
+    return found(&walk->run->report, FAILED, "tile",
+                 "%.*s has another hash at place %u than the entries from %llu on give.", STR_ARG(buf_view(&path)), i,
+                 (unsigned long long)first);
 }
 
 /* Puts the nodes that a leaf completes into their tiles, and compares those that are full. */
@@ -86,8 +99,8 @@ static bool add_entry(struct walk *walk, struct str entry)
     struct error err;
     bool good = true;
     if (leaf_parse(&walk->arena, entry, &leaf, &err) != OK)
-        good = found(report, err.status == UNSUPPORTED ? UNABLE : FAILED, "leaf", "Entry %llu: %s", (unsigned long long)index,
-                     err.message);
+        good = found(report, err.status == UNSUPPORTED ? UNABLE : FAILED, "leaf", "Entry %llu: %s",
+                     (unsigned long long)index, err.message);
     else
         good = chains_add(walk->chains, index, &leaf, &hash, report);
     unsigned count = tlog_append(&walk->frontier, &hash, complete);
@@ -96,16 +109,17 @@ static bool add_entry(struct walk *walk, struct str entry)
     return good;
 }
 
-static bool add_bundle(struct walk *walk, uint64_t number)
+static bool add_bundle(struct walk *walk)
 {
     struct report *report = &walk->run->report;
-    struct tile tile = {TILE_ENTRIES, number, tile_width(walk->now.checkpoint.size, 0, number)};
-    struct str bytes, entries[TILE_WIDTH];
+    struct str entries[TILE_WIDTH];
     struct error err;
     unsigned width;
-    if (source_tile(&walk->source, &walk->arena, &tile, &bytes, &err) != OK ||
-        bundle_parse(bytes, entries, &width, &err) != OK)
-        return cannot_get(walk, "entries", &err);
+    walk->item = ahead_next(walk->ahead);
+    if (walk->item->bundle_status != OK)
+        return cannot_get(walk, "entries", &walk->item->bundle_error);
+    if (bundle_parse(walk->item->bundle, entries, &width, &err) != OK)
+        return found_error(report, "entries", &err);
     for (unsigned i = 0; i < width; i++)
         add_entry(walk, entries[i]);
     arena_reset(&walk->arena);
@@ -113,20 +127,24 @@ static bool add_bundle(struct walk *walk, uint64_t number)
                  (unsigned long long)walk->now.checkpoint.size);
     if (report->counts[FAILED] < FINDINGS_MOST)
         return true;
-    return found(report, UNABLE, "log", "More than %d things are wrong; the rest of the log was not read.", FINDINGS_MOST);
+    return found(report, UNABLE, "log", "More than %d things are wrong; the rest of the log was not read.",
+                 FINDINGS_MOST);
 }
 
 static bool read_entries(struct walk *walk)
 {
     uint64_t size = walk->now.checkpoint.size;
+    bool good = true;
     compare_before(walk); /* what was seen may have been empty */
-    while (walk->frontier.size < size)
-        if (!add_bundle(walk, walk->frontier.size / TILE_WIDTH))
-            return false;
-    for (unsigned level = 0; level < LEVELS; level++)
+    walk->ahead = size > 0 ? ahead_start(&walk->source, size) : NULL;
+    while (good && walk->frontier.size < size)
+        good = add_bundle(walk);
+    for (unsigned level = 0; good && level < LEVELS; level++)
         if (walk->levels[level].count)
             compare_tile(walk, level);
-    return true;
+    if (walk->ahead)
+        ahead_end(walk->ahead);
+    return good;
 }
 
 static bool compare_root(struct walk *walk)
@@ -135,7 +153,8 @@ static bool compare_root(struct walk *walk)
     struct tlog_hash root = tlog_root(&walk->frontier);
     if (tlog_hash_eq(&root, &walk->now.checkpoint.root))
         return true;
-    return found(report, FAILED, "root", "The %llu entries have the root %.*s, but the checkpoint was signed for %.*s: entries were "
+    return found(report, FAILED, "root",
+                 "The %llu entries have the root %.*s, but the checkpoint was signed for %.*s: entries were "
                  "changed or exchanged.",
                  (unsigned long long)walk->frontier.size, STR_ARG(hex_encode(&report->arena, root.bytes, SHA256_SIZE)),
                  STR_ARG(hex_encode(&report->arena, walk->now.checkpoint.root.bytes, SHA256_SIZE)));
@@ -155,7 +174,8 @@ static bool walk_log(struct walk *walk)
         return false;
     struct chains_count count = chains_count(walk->chains);
     found(&run->report, PASSED, "log",
-          "All %llu entries were read and have the signed root, as have %llu hash tiles. The chains of %llu repos have no gap; "
+          "All %llu entries were read and have the signed root, as have %llu hash tiles. The chains of %llu repos have "
+          "no gap; "
           "%llu lists of heads and %llu voids are right.",
           (unsigned long long)walk->frontier.size, (unsigned long long)walk->tiles, (unsigned long long)count.repos,
           (unsigned long long)count.heads, (unsigned long long)count.voids);

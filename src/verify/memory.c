@@ -13,12 +13,13 @@ static bool path_of(struct run *run, const char *folder, struct str what, struct
     struct arena *arena = &run->report.arena;
     const char *given = run->settings.state, *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
     uint8_t digest[SHA256_SIZE];
-    struct str base = given                ? str_of(given)
+    struct str base = given               ? str_of(given)
                       : state && state[0] ? arena_printf(arena, "%s/cairn", state)
                       : home && home[0]   ? arena_printf(arena, "%s/.local/state/cairn", home)
                                           : (struct str){0};
     if (!str_given(base))
-        return found(&run->report, UNABLE, "memory", "There is no folder to remember keys and checkpoints in: say which, with --state.");
+        return found(&run->report, UNABLE, "memory",
+                     "There is no folder to remember keys and checkpoints in: say which, with --state.");
     sha256(what, digest);
     *out = arena_printf(arena, "%.*s/%s/%.*s", STR_ARG(base), folder, STR_ARG(hex_encode(arena, digest, SHA256_SIZE)));
     return true;
@@ -55,7 +56,8 @@ static bool fetch_key(struct run *run, const struct source *source, struct str *
     if (source_read(source, &run->report.arena, STR("vkey"), VKEY_MOST, line, &err) != OK)
         return found(&run->report, UNABLE, "key", "The log's key cannot be asked for: %s", err.message);
     *line = str_trim(*line);
-    if (note_verifier_parse(&run->report.arena, *line, &run->trust.log, &err) != OK || run->trust.log.kind != NOTE_ED25519)
+    if (note_verifier_parse(&run->report.arena, *line, &run->trust.log, &err) != OK ||
+        run->trust.log.kind != NOTE_ED25519)
         return found(&run->report, FAILED, "key", "%.*s/vkey is not the key of a log.", STR_ARG(source->base));
     return true;
 }
@@ -71,14 +73,17 @@ bool memory_trust(struct run *run, const struct source *source)
         return false;
     run->trust.has_log = true;
     if (!there) {
-        found(&run->report, NOTED, "key", "The key %.*s was taken on trust from %.*s: compare it with what others know, or "
-              "say --vkey or --policy. From now on only this key will do.", STR_ARG(line), STR_ARG(source->base));
+        found(&run->report, NOTED, "key",
+              "The key %.*s was taken on trust from %.*s: compare it with what others know, or "
+              "say --vkey or --policy. From now on only this key will do.",
+              STR_ARG(line), STR_ARG(source->base));
         return true;
     }
     if (!str_eq(str_trim(remembered), line))
-        return found(&run->report, FAILED, "key",
-                     "%.*s shows the key %.*s, but had %.*s before. Ask its operator why; when that is in order, remove %.*s.",
-                     STR_ARG(source->base), STR_ARG(line), STR_ARG(str_trim(remembered)), STR_ARG(path));
+        return found(
+            &run->report, FAILED, "key",
+            "%.*s shows the key %.*s, but had %.*s before. Ask its operator why; when that is in order, remove %.*s.",
+            STR_ARG(source->base), STR_ARG(line), STR_ARG(str_trim(remembered)), STR_ARG(path));
     found(&run->report, NOTED, "key", "The key is the one that was taken on trust from %.*s the first time.",
           STR_ARG(source->base));
     return true;
@@ -112,7 +117,7 @@ bool seen_open(struct run *run, struct str note, bool with_quorum, struct seen *
     if (with_quorum && policy_check(&run->report.arena, &run->trust.policy, &out->log, note, &verdict, &err) != OK)
         return found_error(&run->report, "checkpoint", &err);
     out->note = note;
-    return true;
+    return !with_quorum || fresh_check(run, &verdict);
 }
 
 static bool checkpoint_path(struct run *run, const struct note_verifier *log, struct str *out)
@@ -132,8 +137,8 @@ bool memory_recall(struct run *run, const struct note_verifier *log, struct seen
     out->log = *log;
     if (!*known || checkpoint_open(&run->report.arena, out->note, log, &parsed, &out->checkpoint, &err) == OK)
         return true;
-    return found(&run->report, UNABLE, "memory", "The checkpoint that was remembered in %.*s is damaged. %s", STR_ARG(path),
-                 err.message);
+    return found(&run->report, UNABLE, "memory", "The checkpoint that was remembered in %.*s is damaged. %s",
+                 STR_ARG(path), err.message);
 }
 
 bool memory_conflict(struct run *run, const struct seen *before, const struct seen *now)
@@ -142,19 +147,22 @@ bool memory_conflict(struct run *run, const struct seen *before, const struct se
     struct str path;
     if (!checkpoint_path(run, &before->log, &path))
         return false;
-    struct str one = arena_printf(arena, "%.*s.one", STR_ARG(path)), other = arena_printf(arena, "%.*s.other", STR_ARG(path));
+    struct str one = arena_printf(arena, "%.*s.one", STR_ARG(path)),
+               other = arena_printf(arena, "%.*s.other", STR_ARG(path));
     unsigned long long size = now->checkpoint.size, size_before = before->checkpoint.size;
     if (!write_file(run, one, before->note) || !write_file(run, other, now->note))
         return false;
     if (size < size_before)
-        return found(&run->report, FAILED, "consistency",
-                     "The log %.*s went back: it shows %llu entries, but had %llu before. Both checkpoints, signed by it, are "
-                     "kept in %.*s and %.*s.",
-                     STR_ARG(now->checkpoint.origin), size, size_before, STR_ARG(one), STR_ARG(other));
-    return found(&run->report, FAILED, "consistency",
-                 "The log %.*s is forked: the %llu entries that it shows do not begin with the %llu that it had before. Both "
-                 "checkpoints, signed by it, prove that; they are kept in %.*s and %.*s.",
-                 STR_ARG(now->checkpoint.origin), size, size_before, STR_ARG(one), STR_ARG(other));
+        return found(
+            &run->report, FAILED, "consistency",
+            "The log %.*s went back: it shows %llu entries, but had %llu before. Both checkpoints, signed by it, are "
+            "kept in %.*s and %.*s.",
+            STR_ARG(now->checkpoint.origin), size, size_before, STR_ARG(one), STR_ARG(other));
+    return found(
+        &run->report, FAILED, "consistency",
+        "The log %.*s is forked: the %llu entries that it shows do not begin with the %llu that it had before. Both "
+        "checkpoints, signed by it, prove that; they are kept in %.*s and %.*s.",
+        STR_ARG(now->checkpoint.origin), size, size_before, STR_ARG(one), STR_ARG(other));
 }
 
 bool memory_keep(struct run *run, const struct source *source, const struct seen *now)

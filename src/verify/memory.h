@@ -6,14 +6,14 @@
 #include "verify/source.h"
 
 /*
- * What is remembered from one run to the next, in the folder "state": the key that an address had when it was first met
- * without any other word for it (keys/…), and the largest checkpoint seen of a log (checkpoints/…, by its key), with
- * which every later one must be consistent. One readable file each.
+ * What is remembered from one run to the next, in the folder "state": the key that an address had when it was first
+ * met without any other word for it (keys/…), and the largest checkpoint seen of a log (checkpoints/…, by its key),
+ * with which every later one must be consistent. One readable file each.
  */
 
 /*
- * Takes the log's key on trust from the source, as "vkey" below it, unless the settings name one; then that is the key for
- * good. False, with findings, when the source shows another one than it did the first time.
+ * Takes the log's key on trust from the source, as "vkey" below it, unless the settings name one; then that is the key
+ * for good. False, with findings, when the source shows another one than it did the first time.
  */
 bool memory_trust(struct run *run, const struct source *source);
 

@@ -31,8 +31,8 @@ bool found(struct report *report, enum outcome outcome, const char *check, const
     va_end(arguments);
     if (len < 0)
         abort();
-    report->findings = array_room(&report->arena, report->findings, report->count, &report->capacity,
-                                  sizeof *report->findings);
+    report->findings =
+        array_room(&report->arena, report->findings, report->count, &report->capacity, sizeof *report->findings);
     report->findings[report->count++] =
         (struct cairn_finding){outcomes[outcome], check, show(&report->arena, (struct str){text, (size_t)len})};
     report->counts[outcome]++;

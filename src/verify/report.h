@@ -19,7 +19,8 @@ struct report {
     size_t counts[MISUSED + 1]; /* by outcome */
 };
 
-/* Adds a finding; check is a literal. What is not fit for a terminal becomes '?'. Returns false, for `return found(…)`. */
+/* Adds a finding; check is a literal. What is not fit for a terminal becomes '?'. Returns false, for return found(…).
+ */
 bool found(struct report *report, enum outcome outcome, const char *check, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

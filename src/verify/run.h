@@ -8,8 +8,8 @@
 
 /* What the settings of include/cairn/verify.h say; NULL where one is not given. */
 struct settings {
-    const char *folder, *proof, *vkey, *policy, *bundle, *key, *certificate_chain, *at, *hub, *repo, *type, *revision, *token,
-        *log, *state;
+    const char *folder, *proof, *vkey, *policy, *bundle, *key, *certificate_chain, *at, *hub, *repo, *type, *revision,
+        *token, *log, *state, *max_age;
     const char *tensors, *partial, *links; /* flags: not NULL */
 };
 
@@ -18,6 +18,7 @@ struct trust {
     struct policy policy; /* witnesses and quorum; logs too when has_log is false */
     struct note_verifier log;
     bool has_log;
+    int64_t max_age; /* seconds that a quorum's word may be old; 0 for any */
 };
 
 /* What a proof file proves, once it has been verified. */
@@ -43,7 +44,10 @@ struct run {
 
 /* Each of these checks one thing, adds findings, and returns whether it is all right. */
 
-bool trust_read(struct run *run); /* "vkey" and "policy" */
+bool trust_read(struct run *run); /* "vkey", "policy" and "max-age" */
+
+/* A quorum knew of no larger tree not too long ago: otherwise somebody may be kept from what came since. */
+bool fresh_check(struct run *run, const struct policy_verdict *verdict);
 
 /* A proof file's bytes: signatures, quorum, inclusion, and what goes with the leaf. Fills run->proven. */
 bool proof_check(struct run *run, struct str bytes);

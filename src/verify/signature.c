@@ -41,11 +41,13 @@ static bool verify_by_key(struct run *run, const struct oms_bundle *bundle, stru
     if (!read_input(run, run->settings.key, OMS_PEM_MOST, "key", &pem))
         return false;
     if (oms_key_read_public(buf_view(&pem), &key, &err) != OK)
-        return found(&run->report, MISUSED, "signature", "The key %s is not usable. %s", run->settings.key, err.message);
+        return found(&run->report, MISUSED, "signature", "The key %s is not usable. %s", run->settings.key,
+                     err.message);
     if (oms_bundle_verify_key(&run->report.arena, bundle, key, statement, &err) != OK)
         return found_error(&run->report, "signature", &err);
     oms_key_hint(key, hint);
-    found(&run->report, PASSED, "signature", "The key %s signed a list of %zu files or parts of files.", hint, statement->count);
+    found(&run->report, PASSED, "signature", "The key %s signed a list of %zu files or parts of files.", hint,
+          statement->count);
     return true;
 }
 
@@ -56,7 +58,8 @@ static bool verify_by_chain(struct run *run, const struct oms_bundle *bundle, st
     struct error err;
     int64_t time_us = now_us();
     if (run->settings.at && !read_time(run->settings.at, &time_us))
-        return found(&run->report, MISUSED, "signature", "\"%s\" is not a time such as 2026-11-24T04:09:00Z.", run->settings.at);
+        return found(&run->report, MISUSED, "signature", "\"%s\" is not a time such as 2026-11-24T04:09:00Z.",
+                     run->settings.at);
     if (!read_input(run, run->settings.certificate_chain, CHAIN_ANCHORS_MOST, "certificate chain", &anchors))
         return false;
     if (oms_bundle_verify_chain(&run->report.arena, bundle, buf_view(&anchors), time_us, &leaf, statement, &err) != OK)

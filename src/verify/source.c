@@ -2,8 +2,9 @@
 #include "verify/source.h"
 #include "base/file.h"
 #include "fetch/fetch.h"
+#include "leaf/leaf.h"
 
-#define BUNDLE_MOST ((size_t)TILE_WIDTH * (2 + TILE_ENTRY_MOST))
+#define BUNDLE_MOST ((size_t)TILE_WIDTH * (2 + LEAF_MOST)) /* a hub logs leaves, and those are small */
 
 struct source source_of(struct arena *arena, const char *text)
 {
@@ -39,8 +40,8 @@ enum status source_read(const struct source *source, struct arena *arena, struct
     return OK;
 }
 
-static enum status read_tile(const struct source *source, struct arena *arena, const struct tile *tile,
-                             struct str *out, struct error *err)
+static enum status read_tile(const struct source *source, struct arena *arena, const struct tile *tile, struct str *out,
+                             struct error *err)
 {
     auto_buf struct buf path = {0};
     size_t limit = tile->level == TILE_ENTRIES ? BUNDLE_MOST : (size_t)TILE_WIDTH * SHA256_SIZE;
@@ -90,8 +91,8 @@ enum status source_tile(const struct source *source, struct arena *arena, const 
         if (whole == 0 || whole == out->len)
             return OK;
     tile_path_write(&path, tile);
-    return fail(err, INVALID, NULL, "%.*s does not hold the %u %s that the checkpoint promises.", STR_ARG(buf_view(&path)),
-                tile->width, tile->level == TILE_ENTRIES ? "entries" : "hashes");
+    return fail(err, INVALID, NULL, "%.*s does not hold the %u %s that the checkpoint promises.",
+                STR_ARG(buf_view(&path)), tile->width, tile->level == TILE_ENTRIES ? "entries" : "hashes");
 }
 
 /* Consistency. A path needs several nodes of one tile, so the few tiles that it touches are kept. */

@@ -52,6 +52,7 @@ BODIES = {
     "POST /{web}.git/info/lfs/objects/batch": {"operation": "download", "objects": [{"oid": sha256(LARGE), "size": len(LARGE)}]},
     "POST /{web}.git/info/lfs/locks/verify": {},
     "POST /v1/telemetry": {},
+    "POST /witness/add-checkpoint": {},
 }
 COMMIT = b'{"key":"header","value":{"summary":"s"}}\n{"key":"file","value":{"path":"new.txt","content":"abc","encoding":"utf-8"}}\n'
 LEAVES = {}  # of the furnished repos: the index of one of their entries in the log
@@ -70,7 +71,7 @@ def ask(person, route, repo, organization=None):
     words = {"ns": namespace, "repo_name": repo_name, "repo": repo, "fresh": new_name("fresh")}
     path = route.pattern
     for hole, filling in {"{api}": f"models/{repo}", "{web}": repo, "{kind}": "models", "{rev}": "main", "{path*}": path_of(route),
-                          "{name}": name_of(route, repo, organization or namespace)}.items():
+                          "{hash}": "0" * 64, "{name}": name_of(route, repo, organization or namespace)}.items():
         path = path.replace(hole, filling)
     assert "{" not in path, f"{route.name}: say here what stands in the place of the parameter"
     if "/commit/" in path:
@@ -192,14 +193,22 @@ def test_what_is_about_oneself_needs_a_key(alice, anyone, hidden, route):
     assert ask(alice, route, hidden).status_code == 200
 
 
-@pick(lambda route: route.action == "public")
+@pick(lambda route: route.action == "public" and "/witness/" not in route.pattern)
 def test_public_routes_are_for_everybody_and_name_nobody(anyone, hidden, route):
     answer = ask(anyone, route, hidden)
     assert answer.status_code == (404 if "/log/old/" in route.pattern else 200), "this hub has had one log only"
     assert hidden not in answer.text
 
 
-@pick(lambda route: not route.signed)
+@pick(lambda route: "/witness/" in route.pattern)
+def test_a_hub_that_is_no_witness_says_so(anyone, alice, hidden, route):
+    """What one that is a witness answers, test_witness.py shows."""
+    for person in anyone, alice:
+        answer = ask(person, route, hidden)
+        assert answer.status_code == 404 and "no witness" in answer.json()["error"]
+
+
+@pick(lambda route: not route.signed and "/witness/" not in route.pattern)
 def test_the_owner_gets_through(alice, route):
     repo = furnished(alice, private=True) if route.about_repo else "alice/no-matter"
     answer = ask(alice, route, repo)

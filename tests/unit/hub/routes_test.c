@@ -2,6 +2,7 @@
 /* Rule 2: every route asks the door, for an action that fits what it does. A new route that would not fails here. */
 #include "../../../src/modules.c"
 #include "hub/handlers.h"
+#include "witness/handlers.h"
 #include "xet/handlers.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,6 +57,9 @@ static const struct {
     {agent_harnesses, ACT_PUBLIC, "the same two empty lists for everybody"},
     {telemetry, ACT_PUBLIC, "nothing"},
     {xet_telemetry, ACT_PUBLIC, "nothing"},
+    {witness_add, ACT_PUBLIC, "nothing: it takes checkpoints that a log has signed"},
+    {witness_vkey, ACT_PUBLIC, "a public key"},
+    {witness_latest, ACT_PUBLIC, "a checkpoint of another log, which is public"},
     {validate_yaml, ACT_PUBLIC, "the caller's own text"},
     {whoami, ACT_SELF, "the caller"},
     {repos_mine, ACT_SELF, "the caller's repos"},
@@ -98,6 +102,7 @@ static const struct {
 } keyless[] = {
     {validate_yaml, "looks at a text and keeps nothing"},
     {xet_telemetry, "keeps nothing"},
+    {witness_add, "remembers what a log has signed, and nothing else"},
     {paths_info, "a question whose words stand in the body"},
     {lfs_batch, "a question too; for uploads it asks for ACT_PROPOSE itself"},
     {lfs_locks, "refuses everybody"},

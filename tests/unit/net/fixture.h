@@ -365,6 +365,32 @@ static inline void hears_the_end(int fd, struct answer *answer)
     assert_false(hear_more(fd, &answer->rest));
 }
 
+/* Hears a head into answer->head, and leaves what follows in answer->rest. */
+static inline void hear_head(int fd, struct answer *answer)
+{
+    struct buf *all = &answer->rest;
+    const char *end;
+    while (!all->len || !(end = memmem(all->data, all->len, "\r\n\r\n", 4)))
+        assert_true(hear_more(fd, all));
+    size_t head = (size_t)(end - all->data) + 4;
+    buf_free(&answer->head);
+    buf_add(&answer->head, all->data, head);
+    memmove(all->data, all->data + head, all->len - head);
+    all->len -= head;
+    answer->status = (int)strtol(answer->head.data + 9, NULL, 10);
+}
+
+/* Hears exactly these bytes. */
+static inline void hear_text(int fd, struct answer *answer, const char *text)
+{
+    size_t len = strlen(text);
+    while (answer->rest.len < len)
+        assert_true(hear_more(fd, &answer->rest));
+    assert_memory_equal(answer->rest.data, text, len);
+    answer->rest.len -= len;
+    memmove(answer->rest.data, answer->rest.data + len, answer->rest.len);
+}
+
 /* Says the bytes on a connection of their own and hears the one answer. */
 static inline void ask_bytes(struct site *site, const char *data, size_t len, struct answer *answer)
 {

@@ -67,32 +67,6 @@ static int setup(void **state)
     return 0;
 }
 
-/* Hears a head into answer->head, and leaves what follows in answer->rest. */
-static void hear_head(int fd, struct answer *answer)
-{
-    struct buf *all = &answer->rest;
-    const char *end;
-    while (!all->len || !(end = memmem(all->data, all->len, "\r\n\r\n", 4)))
-        assert_true(hear_more(fd, all));
-    size_t head = (size_t)(end - all->data) + 4;
-    buf_free(&answer->head);
-    buf_add(&answer->head, all->data, head);
-    memmove(all->data, all->data + head, all->len - head);
-    all->len -= head;
-    answer->status = (int)strtol(answer->head.data + 9, NULL, 10);
-}
-
-/* Hears exactly these bytes. */
-static void hear_text(int fd, struct answer *answer, const char *text)
-{
-    size_t len = strlen(text);
-    while (answer->rest.len < len)
-        assert_true(hear_more(fd, &answer->rest));
-    assert_memory_equal(answer->rest.data, text, len);
-    answer->rest.len -= len;
-    memmove(answer->rest.data, answer->rest.data + len, answer->rest.len);
-}
-
 static void a_reply_goes_out_in_chunks_and_the_connection_stays(void **state)
 {
     struct site *site = *state;

@@ -97,11 +97,11 @@ static void other_texts_are_no_checkpoints(void **state)
         "log\n15\n" ROOT " \n",
         "log\n15\nrKbDipCvhuX1GZ7g5BBe8sA6BbJ7ja/1nk427v383cs\n",
         "log\n15\nrKbDipCvhuX1GZ7g5BBe8sA6BbJ7ja/1nk427v383ct=\n",
-        "log\n0\n" ROOT "\n",
     };
     for (size_t i = 0; i < COUNT(bad); i++)
         if (parse(str_of(bad[i])) != INVALID)
             fail_msg("%s", bad[i]);
+    assert_int_equal(parse(STR("log\n0\n" ROOT "\n")), UNPROCESSABLE);
     assert_int_equal(parse(STR("log\n0\n" EMPTY "\n")), OK);
     assert_int_equal(parse(STR("log\n9223372036854775807\n" ROOT "\n")), OK);
 }

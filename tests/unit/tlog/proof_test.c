@@ -204,13 +204,13 @@ static void other_files_are_no_proofs(void **state)
 static void sixty_three_hashes_are_read_and_not_one_more(void **state)
 {
     (void)state;
-    for (int count = PROOF_HASHES_MOST; count <= PROOF_HASHES_MOST + 1; count++) {
+    for (int count = TLOG_LINES_MOST; count <= TLOG_LINES_MOST + 1; count++) {
         auto_buf struct buf file = {0};
         buf_str(&file, STR(HEAD "index 1\n"));
         for (int i = 0; i < count; i++)
             buf_str(&file, STR(HASH "\n"));
         buf_str(&file, STR("\nx"));
-        assert_int_equal(parse(buf_view(&file)), count == PROOF_HASHES_MOST ? OK : INVALID);
+        assert_int_equal(parse(buf_view(&file)), count == TLOG_LINES_MOST ? OK : INVALID);
     }
 }
 
