@@ -9,10 +9,10 @@
 enum status prov_any_leaf(struct db_conn *conn, bool *any, struct error *err);
 
 /*
- * Lays aside what the database knows of the log so far, as that of log number, and appends the epoch with which the next one
+ * Lays aside what the database knows of the log so far, and appends the epoch with which the next one
  * begins. Repos keep their ids in the log; their chains begin anew. The call can be made again after a crash; then the epoch is
  * there twice.
  */
-enum status prov_begin_anew(struct db *db, int64_t number, const struct prov_epoch *epoch, struct error *err);
+enum status prov_begin_anew(struct db *db, const struct prov_epoch *epoch, struct error *err);
 
 #endif

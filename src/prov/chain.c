@@ -52,7 +52,7 @@ static const char create_sql[] = "CREATE TABLE repo_log ("
                                  "CREATE TABLE leaf_cursor (event_id BIGINT NOT NULL);"
                                  "INSERT INTO leaf_cursor (event_id) VALUES (0);";
 
-/* Leaves of logs that are over (prov/anew.h); log is the number of the folder log.N. */
+/* Leaves of logs that are over (prov/anew.h); log counts them. */
 static const char old_sql[] = "CREATE TABLE old_leaf ("
                               "  log BIGINT NOT NULL,"
                               "  idx BIGINT NOT NULL,"

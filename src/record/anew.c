@@ -79,7 +79,7 @@ static enum status log_epoch(const char *dir, int64_t number, struct db *db, str
     TRY(digest_of_checkpoint(dir, number, checkpoint, err));
     struct prov_epoch epoch = {.build = hex_encode(&arena, program, sizeof program),
                                .checkpoint = hex_encode(&arena, checkpoint, sizeof checkpoint)};
-    return prov_begin_anew(db, number, &epoch, err);
+    return prov_begin_anew(db, &epoch, err);
 }
 
 /* The folder log.new tells that this has been begun; each step can be made again, and the last one renames it. */

@@ -482,7 +482,14 @@ def test_a_hub_without_its_key_begins_a_new_log_that_names_the_end_of_the_old_on
     assert proof_of(carol, repo).holds(new.key)
     hub.stop()
     assert fsck(hub).stdout == "all is well\n"
+
+    hub.admin("log", "begin-anew", "--origin", "hub.example.org/log/3")
     hub.start()
+    assert log_of(hub).audited()[0]["type"] == "epoch"
+    assert [Log(hub.anyone().http, f"/log/old/{number}").key.id for number in (1, 2)] == [old.key.id, new.key.id]
+    assert sql(hub, "SELECT log, count(*) FROM old_leaf GROUP BY log") == [
+        (number, Log(hub.anyone().http, f"/log/old/{number}").checkpoint().size) for number in (1, 2)]
+    assert fsck(hub).stdout == "all is well\n"
 
 
 def test_a_new_log_that_was_not_begun_to_the_end_is_finished_by_beginning_it_again(busy, tmp_path):
