@@ -19,13 +19,14 @@
 static const char help[] =
     "cairn attest - say something of a commit, signed with a key that only you have\n"
     "\n"
-    "The hub keeps what you signed as evidence and puts an entry into its log, which it cannot take back. Nobody can say\n"
-    "it in your name: not somebody who has your token, and not the hub. Anybody who may see the repo can check it.\n"
+    "The hub keeps what you signed as evidence and puts an entry into its log, which it cannot take back. Anybody\n"
+    "who may see the repo can check that your key has signed it; not even the hub can make it say anything else.\n"
+    "Tell those who rely on it which key is yours in another way than through the hub, too.\n"
     "\n"
     "Your key\n"
     "  cairn attest key new FILE.pem [--type p256|p384|p521|ed25519]\n"
-    "      Makes a key. The private half stays in FILE.pem, which only you can read, and is never sent anywhere; keep a\n"
-    "      copy in a safe place. It prints the public half.\n"
+    "      Makes a key and prints its public half. The private half stays in FILE.pem, which only you can read, and\n"
+    "      is never sent anywhere; keep a copy in a safe place.\n"
     "  cairn attest key register --hub URL --key FILE.pem [--name LABEL]\n"
     "      Tells the hub that this key is yours. It takes a token that may write.\n"
     "  cairn attest key revoke --hub URL --key FILE.pem\n"
@@ -33,13 +34,14 @@ static const char help[] =
     "\n"
     "Reviews\n"
     "  cairn attest approve|reject|withdraw --hub URL --repo REPO --revision REV --key FILE.pem [--branch B]\n"
-    "      Your newest word on a commit is what counts. A protected branch moves only to a commit with the approvals that\n"
-    "      its rule asks for.\n"
+    "      Your newest word on a commit is what counts. A protected branch moves only to a commit that has the\n"
+    "      approvals for that branch that its rule asks for.\n"
     "      --branch B       the branch that the commit is meant for (main)\n"
     "\n"
     "Releases\n"
     "  cairn attest release --hub URL --repo REPO --revision REV --key FILE.pem --version V [--channel C]\n"
-    "      Says that the commit is version V. It takes the right to write to the repo. A version stays one commit for good.\n"
+    "      Says that the commit is version V. It takes the right to write to the repo. A version stays one commit\n"
+    "      for good; it may be released again in another channel.\n"
     "      --channel C      alpha, beta, dev, preview or stable (stable)\n"
     "      --supersedes N   the entry of the release that this one replaces\n"
     "\n"
@@ -56,8 +58,8 @@ static const char help[] =
     "Everywhere\n"
     "  --hub URL          the hub, such as https://models.example.org; also CAIRN_HUB in the environment\n"
     "  --repo REPO        ns/name for a model, datasets/ns/name or spaces/ns/name\n"
-    "  --revision REV     a commit of 40 hex digits, or a branch or tag that the hub is asked for; the commit that you sign\n"
-    "                     is printed. Give the digits where it matters that the hub cannot choose\n"
+    "  --revision REV     a commit of 40 hex digits, or a branch or tag that the hub is asked for; the commit that\n"
+    "                     you sign is printed. Give the digits where it matters that the hub cannot choose\n"
     "  --token-file FILE  the token to sign in with; otherwise HF_TOKEN in the environment\n"
     "\n"
     "Exit status 0: done; 1: it could not be done; 2: the command was not understood.\n";
@@ -127,7 +129,8 @@ static enum status new_key(struct call *call, struct error *err)
     const char *type = call->option[TYPE] ? call->option[TYPE] : "p256";
     auto_buf struct buf secret = {0}, public = {0};
     auto_key EVP_PKEY *key = NULL;
-    if (strcmp(type, "p256") != 0 && strcmp(type, "p384") != 0 && strcmp(type, "p521") != 0 && strcmp(type, "ed25519") != 0)
+    if (strcmp(type, "p256") != 0 && strcmp(type, "p384") != 0 && strcmp(type, "p521") != 0 &&
+        strcmp(type, "ed25519") != 0)
         return fail(err, INVALID, NULL, "--type is p256, p384, p521 or ed25519");
     key = make_key(type);
     if (!key)
@@ -180,8 +183,8 @@ static struct str reason_of(struct call *call, const struct fetch_answer *answer
     return reason;
 }
 
-static enum status ask(struct call *call, const char *method, struct str path, struct str body, struct fetch_answer *out,
-                       struct error *err)
+static enum status ask(struct call *call, const char *method, struct str path, struct str body,
+                       struct fetch_answer *out, struct error *err)
 {
     struct str hub = str_of(call->option[HUB]);
     while (str_ends(hub, STR("/")))
@@ -198,7 +201,8 @@ static enum status ask(struct call *call, const char *method, struct str path, s
 }
 
 /* One member of what a GET answers. */
-static enum status ask_member(struct call *call, struct str path, const char *member, struct str *out, struct error *err)
+static enum status ask_member(struct call *call, struct str path, const char *member, struct str *out,
+                              struct error *err)
 {
     struct fetch_answer answer;
     auto_json json_t *body = NULL;
@@ -309,8 +313,8 @@ static enum status find_target(struct call *call, struct target *out, struct err
         out->commit = str_lower(arena, revision);
         return OK;
     }
-    struct str path = arena_printf(arena, "%.*s/revision/%.*s", STR_ARG(out->api),
-                                   STR_ARG(percent_encode(arena, revision, false)));
+    struct str path =
+        arena_printf(arena, "%.*s/revision/%.*s", STR_ARG(out->api), STR_ARG(percent_encode(arena, revision, false)));
     TRY(ask_member(call, path, "sha", &out->commit, err));
     return hex_decode(out->commit, oid, sizeof oid)
                ? OK
@@ -379,9 +383,8 @@ static enum status write_deployment(const struct call *call, const struct target
     return write_index(call, w, "approval", APPROVAL, "--approval", err);
 }
 
-static void print_answer(struct call *call, const struct target *target, const json_t *answer)
+static void print_answer(const struct target *target, const json_t *answer)
 {
-    (void)call;
     printf("commit    %.*s\nentry     %lld\nevidence  %.*s\n", STR_ARG(target->commit),
            (long long)json_get_int(answer, "index", -1), STR_ARG(json_get_str(answer, "evidence")));
     if (str_given(json_get_str(answer, "id")))
@@ -408,7 +411,7 @@ static enum status say(struct call *call, const char *predicate_type, predicate_
     struct str path = arena_printf(&call->arena, "%.*s/attestations", STR_ARG(target.api));
     TRY(ask(call, NULL, path, buf_view(&envelope), &reply, err));
     TRY(json_read(reply.body, reply.body.len, &answer, err));
-    print_answer(call, &target, answer);
+    print_answer(&target, answer);
     return OK;
 }
 
@@ -434,11 +437,10 @@ static const struct {
     bool names_file;
     enum status (*run)(struct call *call, struct error *err);
 } commands[] = {
-    {"key", "new", true, new_key},          {"key", "register", false, register_key},
-    {"key", "revoke", false, revoke_key},   {"approve", NULL, false, approve},
-    {"reject", NULL, false, approve},       {"withdraw", NULL, false, approve},
-    {"release", NULL, false, release},      {"deploy", "start", false, deploy},
-    {"deploy", "heartbeat", false, deploy}, {"deploy", "stop", false, deploy},
+    {"key", "new", true, new_key},     {"key", "register", false, register_key}, {"key", "revoke", false, revoke_key},
+    {"approve", NULL, false, approve}, {"reject", NULL, false, approve},         {"withdraw", NULL, false, approve},
+    {"release", NULL, false, release}, {"deploy", "start", false, deploy},       {"deploy", "heartbeat", false, deploy},
+    {"deploy", "stop", false, deploy},
 };
 
 static enum status run(struct call *call, const char *const *words, size_t count, struct error *err)
@@ -456,26 +458,41 @@ static enum status run(struct call *call, const char *const *words, size_t count
         call->path = words[count - 1];
         return commands[i].run(call, err);
     }
-    return fail(err, INVALID, NULL, "say what to do: key, approve, reject, withdraw, release or deploy (see cairn attest "
-                                    "--help)");
+    return fail(err, INVALID, NULL,
+                "say what to do: key, approve, reject, withdraw, release or deploy (see cairn attest --help)");
 }
 
 int attest_main(int argc, char **argv)
 {
     static const char *const names[OPTIONS] = {
-        [HUB] = "hub",           [REPO] = "repo",         [REVISION] = "revision",     [KEY] = "key",
-        [NAME] = "name",         [TYPE] = "type",         [BRANCH] = "branch",         [VERSION] = "version",
-        [CHANNEL] = "channel",   [ENV] = "env",           [SUPERSEDES] = "supersedes", [ID] = "id",
-        [APPROVAL] = "approval", [HARDWARE] = "hardware", [RUNTIME] = "runtime",       [CONFIG] = "config",
-        [TEE] = "tee",           [TOKEN_FILE] = "token-file"};
+        [HUB] = "hub",
+        [REPO] = "repo",
+        [REVISION] = "revision",
+        [KEY] = "key",
+        [NAME] = "name",
+        [TYPE] = "type",
+        [BRANCH] = "branch",
+        [VERSION] = "version",
+        [CHANNEL] = "channel",
+        [ENV] = "env",
+        [SUPERSEDES] = "supersedes",
+        [ID] = "id",
+        [APPROVAL] = "approval",
+        [HARDWARE] = "hardware",
+        [RUNTIME] = "runtime",
+        [CONFIG] = "config",
+        [TEE] = "tee",
+        [TOKEN_FILE] = "token-file",
+    };
     struct call call = {0};
     struct option_spec specs[OPTIONS];
     const char *words[4] = {0};
     size_t count;
     struct error err = {0};
-    if (argc < 2 || flag_take(&argc, argv, "--help") || flag_take(&argc, argv, "-h")) {
-        fputs(help, argc < 2 ? stderr : stdout);
-        return argc < 2 ? 2 : 0;
+    bool asked = argc >= 2;
+    if (!asked || flag_take(&argc, argv, "--help") || flag_take(&argc, argv, "-h")) {
+        fputs(help, asked ? stdout : stderr);
+        return asked ? 0 : 2;
     }
     for (size_t i = 0; i < OPTIONS; i++)
         specs[i] = (struct option_spec){names[i], &call.option[i]};

@@ -204,22 +204,23 @@ static const char help[] =
     "cairn serve - run the hub\n"
     "\n"
     "  cairn serve [--data DIR] [--listen HOST:PORT] [--public-url URL] [--xet on|off]\n"
-    "              [--certificate-anchors FILE] [--witness-policy FILE] [--witness-logs FILE]\n"
+    "              [--witness-policy FILE] [--witness-logs FILE] [--certificate-anchors FILE]\n"
     "\n"
     "  --data DIR          where everything is kept; made when missing          (./data)\n"
     "  --listen HOST:PORT  only this machine can reach it unless you say else   (127.0.0.1:8080)\n"
     "  --public-url URL    the address that people use, when a proxy stands in front (taken from each request)\n"
     "  --xet on|off        off: do not tell clients that large files can travel as Xet chunks   (on)\n"
     "                      Xet itself stays, because new clients upload by it without asking\n"
-    "  --certificate-anchors FILE   certificates (PEM) that may vouch for those who sign models by certificate; without\n"
-    "                      them models can be signed by registered keys only\n"
     "  --witness-policy FILE\n"
     "                      have this hub's log witnessed: lines \"witness NAME VKEY URL\", \"group\", \"quorum\"\n"
     "  --witness-logs FILE be a witness of the logs in lines \"log VKEY\"; what it has seen is kept in DIR/witness,\n"
     "                      which must never be put back from a copy\n"
+    "  --certificate-anchors FILE\n"
+    "                      certificates (PEM) that may vouch for those who sign models by certificate; without them\n"
+    "                      models can be signed by registered keys only\n"
     "\n"
     "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL, CAIRN_XET,\n"
-    "CAIRN_CERTIFICATE_ANCHORS, CAIRN_WITNESS_POLICY, CAIRN_WITNESS_LOGS.\n"
+    "CAIRN_WITNESS_POLICY, CAIRN_WITNESS_LOGS, CAIRN_CERTIFICATE_ANCHORS.\n"
     "Stops on SIGTERM or SIGINT, after the requests in flight. Logs one JSON object a line on standard error.\n"
     "Nobody can sign in until you make a person: see cairn admin --help.\n";
 
@@ -232,12 +233,11 @@ static enum status read_switch(const char *value, bool *on, struct error *err)
 /* Read once, at the start; a file of no use is better found out then than by the first person who signs. */
 static enum status read_anchors(const char *path, struct buf *pem, struct hub *hub, struct error *err)
 {
-    auto_arena struct arena arena = {0};
-    struct str *certificates;
-    size_t count;
+    struct error why = {0};
     TRY(file_read_all(path, CHAIN_ANCHORS_MOST, pem, err));
     hub->certificate_anchors = buf_view(pem);
-    return chain_read_pem(&arena, hub->certificate_anchors, &certificates, &count, err);
+    enum status status = chain_check_anchors(hub->certificate_anchors, &why);
+    return status == OK ? OK : fail(err, status, NULL, "--certificate-anchors %s: %s", path, why.message);
 }
 
 int serve_main(int argc, char **argv)
@@ -248,9 +248,9 @@ int serve_main(int argc, char **argv)
                                         {"listen", &listen},
                                         {"public-url", &public_url},
                                         {"xet", &xet},
-                                        {"certificate-anchors", &anchors},
                                         {"witness-policy", &files.policy},
-                                        {"witness-logs", &files.logs}};
+                                        {"witness-logs", &files.logs},
+                                        {"certificate-anchors", &anchors}};
     struct error err = {0};
     size_t rest;
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
@@ -280,8 +280,8 @@ int serve_main(int argc, char **argv)
         status = run(&hub, listen, &err);
     if (status != OK)
         fprintf(stderr, "cairn serve: %s\n", err.message);
-    hub_key_close(hub.hub_key);
     cosigner_close(hub.cosigner);
+    hub_key_close(hub.hub_key);
     record_stop(hub.record);
     if (hub.store)
         store_close(hub.store);

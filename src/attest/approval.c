@@ -23,8 +23,9 @@ static enum status check(struct said *said, struct error *err)
     own->ref = arena_printf(rq->arena, "refs/heads/%.*s", STR_ARG(str_given(branch) ? branch : STR("main")));
     TRY(prov_revision_leaf(rq->db, rq->repo.id, said->commit.bytes, REVISION_MOVED, &own->subject, &found, err));
     if (!found)
-        return fail(err, UNPROCESSABLE, NULL,
-                    "No branch, tag or pull request has ever pointed to this commit, so the log has no entry to approve.");
+        return fail(
+            err, UNPROCESSABLE, NULL,
+            "No branch, tag or pull request has ever pointed to this commit, so the log has no entry to approve.");
     return account_role_in(rq->db, said->signer.account_id, rq->repo.owner_id, &own->role, err);
 }
 
@@ -52,7 +53,7 @@ static enum status write(struct said *said, struct db_conn *tx, struct json_writ
 {
     const struct approval *own = said->own;
     int64_t required, have;
-    TRY(approval_put(tx, said->rq->repo.id, &said->commit, said->signer.account_id, own->decision, 0, err));
+    TRY(approval_put(tx, said->rq->repo.id, own->ref, &said->commit, said->signer.account_id, own->decision, 0, err));
     TRY(count(said, tx, &required, &have, err));
     jw_key_int(w, "subject", (int64_t)own->subject);
     jw_key_str(w, "decision", decision_name(own->decision));
@@ -65,8 +66,8 @@ static enum status write(struct said *said, struct db_conn *tx, struct json_writ
 static enum status after(struct said *said, struct db_conn *tx, struct error *err)
 {
     const struct approval *own = said->own;
-    return approval_put(tx, said->rq->repo.id, &said->commit, said->signer.account_id, own->decision, said->event_id,
-                        err);
+    return approval_put(tx, said->rq->repo.id, own->ref, &said->commit, said->signer.account_id, own->decision,
+                        said->event_id, err);
 }
 
 const struct statement_kind approval_kind = {

@@ -87,10 +87,12 @@ static enum status check_approval(const struct said *said, int64_t index, struct
         return status;
     if (status == OK && entry.has_event && str_eq(entry.kind, STR("approval")))
         TRY(still_stands(said, &entry, &stands, err));
-    return stands ? OK
-                  : fail(err, UNPROCESSABLE, NULL,
-                         "\"approval\" names entry %lld of the log, which does not approve this commit, or was taken back.",
-                         (long long)index);
+    return stands
+               ? OK
+               : fail(
+                     err, UNPROCESSABLE, NULL,
+                     "\"approval\" names entry %lld of the log, which does not approve this commit, or was taken back.",
+                     (long long)index);
 }
 
 static enum status check(struct said *said, struct error *err)
@@ -99,13 +101,14 @@ static enum status check(struct said *said, struct error *err)
     uint64_t manifest;
     TRY(read_predicate(said, own, err));
     TRY(check_approval(said, own->approval, err));
-    return said_manifest(said, &manifest, &own->dir_hash, err);
+    /* The others go on with what the start has found. */
+    return own->phase == PHASE_START ? said_manifest(said, &manifest, &own->dir_hash, err) : OK;
 }
 
 /* The write. */
 
-static const char find_sql[] = "SELECT id, account_id, commit_oid, env, state, logged_us, last_event FROM deployment "
-                               "WHERE repo_id = ? AND public_id = ?";
+static const char find_sql[] = "SELECT id, account_id, commit_oid, env, state, logged_us, last_event, dir_hash "
+                               "FROM deployment WHERE repo_id = ? AND public_id = ?";
 
 static enum status mismatch(const struct said *said, struct stmt *row, struct error *err)
 {
@@ -141,6 +144,7 @@ static enum status find(struct said *said, struct db_conn *tx, struct error *err
         own->state = (enum deployment_state)stmt_int(row, 4);
         own->logged_us = stmt_int(row, 5);
         said->event_id = stmt_int(row, 6);
+        own->dir_hash = arena_copy(said->rq->arena, stmt_str(row, 7));
     }
     TRY(status);
     return stmt_end(row, err);

@@ -15,13 +15,15 @@ static const struct step {
         },
     [DEPLOYMENT_RUNNING] =
         {
-            [PHASE_START] = {.refusal = CONFLICT, .reason = "This deployment runs already. Start another without \"id\"."},
+            [PHASE_START] = {.refusal = CONFLICT,
+                             .reason = "This deployment runs already. Start another without \"id\"."},
             [PHASE_HEARTBEAT] = {.next = DEPLOYMENT_RUNNING},
             [PHASE_STOP] = {.next = DEPLOYMENT_STOPPED},
         },
     [DEPLOYMENT_STOPPED] =
         {
-            [PHASE_START] = {.refusal = CONFLICT, .reason = "This deployment has stopped. Start another without \"id\"."},
+            [PHASE_START] = {.refusal = CONFLICT,
+                             .reason = "This deployment has stopped. Start another without \"id\"."},
             [PHASE_HEARTBEAT] = {.refusal = CONFLICT, .reason = "This deployment has stopped. Start another one."},
             [PHASE_STOP] = {.refusal = CONFLICT, .reason = "This deployment has stopped already."},
         },

@@ -13,7 +13,8 @@ enum deployment_phase { PHASE_START, PHASE_HEARTBEAT, PHASE_STOP, DEPLOYMENT_PHA
 struct str deployment_phase_name(enum deployment_phase phase);
 bool deployment_phase_parse(struct str name, enum deployment_phase *out);
 
-/* The state that follows; *next is untouched otherwise. NOT_FOUND before a start, CONFLICT where the phase does not fit. */
+/* The state that follows; *next is untouched otherwise. NOT_FOUND before a start, CONFLICT where the phase does not
+ * fit. */
 enum status deployment_step(enum deployment_state state, enum deployment_phase phase, enum deployment_state *next,
                             struct error *err);
 

@@ -7,7 +7,7 @@
 #include "leaf/leaf_type.h"
 
 struct evaluation {
-    struct str metrics;    /* digest of the predicate's text as it was signed */
+    struct str metrics; /* digest of the predicate's text as it was signed */
     struct str parts[3];
 };
 
@@ -22,9 +22,10 @@ static enum status read_part(const json_t *descriptor, struct evaluation *own, s
         if (!str_eq(name, str_of(part_names[i])) || !str_given(digest))
             continue;
         if (str_given(own->parts[i]) || !leaf_is_hex(digest, 2 * SHA256_SIZE))
-            return fail(err, UNPROCESSABLE, NULL,
-                        "The predicate's \"configuration\" should name the %s once, with a \"sha256\" of 64 hex digits.",
-                        part_names[i]);
+            return fail(
+                err, UNPROCESSABLE, NULL,
+                "The predicate's \"configuration\" should name the %s once, with a \"sha256\" of 64 hex digits.",
+                part_names[i]);
         own->parts[i] = digest;
     }
     return OK;

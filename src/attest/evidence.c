@@ -4,8 +4,9 @@
 #include "base/text.h"
 #include "base/time.h"
 
-static const char put_sql[] = "INSERT INTO evidence (repo_id, digest, account_id, created_us, bytes) VALUES (?, ?, ?, ?, ?) "
-                              "ON CONFLICT (repo_id, digest) DO NOTHING";
+static const char put_sql[] =
+    "INSERT INTO evidence (repo_id, digest, account_id, created_us, bytes) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT (repo_id, digest) DO NOTHING";
 
 enum status evidence_put(struct db_conn *tx, int64_t repo_id, int64_t account_id, struct str bytes,
                          uint8_t digest[SHA256_SIZE], struct error *err)
@@ -37,9 +38,10 @@ enum status evidence_get(struct db_conn *conn, struct arena *arena, int64_t repo
     if (found)
         *bytes = arena_copy(arena, stmt_str(get, 0));
     TRY(stmt_end(get, err));
-    return found ? OK
-                 : fail(err, NOT_FOUND, NULL,
-                        "This repo has no such evidence. It may have been erased at the request of the person it names.");
+    return found
+               ? OK
+               : fail(err, NOT_FOUND, NULL,
+                      "This repo has no such evidence. It may have been erased at the request of the person it names.");
 }
 
 /* GET /api/{api}/evidence/{name}: the bytes as they were sent, since their hash is what the log has. */

@@ -46,14 +46,14 @@ struct said {
     struct intoto_statement statement;
     struct oid commit;
 
-    void *own; /* what check() has found out, for write() and after() */
+    void *own;  /* what check() has found out, for write() and after() */
     bool quiet; /* write(): nothing is logged, as no news is; event_id then names what was logged before */
     int64_t event_id;
 };
 
 /*
- * What can be said, one kind a row (kind.c). The event's body has "commit", "evidence" and "signed" already; write() adds
- * the members of the leaf's body (leaf.h) under their names.
+ * What can be said, one kind a row (kind.c). The event's body has "commit", "evidence" and "signed" already; write()
+ * adds the members of the leaf's body (leaf.h) under their names.
  */
 struct statement_kind {
     const char *predicate_types[2]; /* the second may be NULL */

@@ -5,9 +5,12 @@
 #define TEXT_MOST 256
 
 const struct event_kind attest_events[] = {
-    [EVENT_SIGNER_ADD] = {"signer.add", 1}, [EVENT_SIGNER_REVOKE] = {"signer.revoke", 1},
-    [EVENT_APPROVAL] = {"approval", 1},     [EVENT_RELEASE] = {"release", 1},
-    [EVENT_EVALUATION] = {"evaluation", 1}, [EVENT_DEPLOYMENT] = {"deployment", 1},
+    [EVENT_SIGNER_ADD] = {"signer.add", 1},
+    [EVENT_SIGNER_REVOKE] = {"signer.revoke", 1},
+    [EVENT_APPROVAL] = {"approval", 1},
+    [EVENT_RELEASE] = {"release", 1},
+    [EVENT_EVALUATION] = {"evaluation", 1},
+    [EVENT_DEPLOYMENT] = {"deployment", 1},
     {0},
 };
 
@@ -61,7 +64,8 @@ enum status said_text(const struct said *said, const char *member, struct str *o
         *out = json_get_str(said->statement.predicate, member);
         return OK;
     }
-    return fail(err, UNPROCESSABLE, NULL, "The predicate's \"%s\" should be a text of 1 to %d bytes.", member, TEXT_MOST);
+    return fail(err, UNPROCESSABLE, NULL, "The predicate's \"%s\" should be a text of 1 to %d bytes.", member,
+                TEXT_MOST);
 }
 
 enum status said_word(const struct said *said, const char *member, const char *words, struct str *out,

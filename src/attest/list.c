@@ -156,10 +156,11 @@ static struct str hex_of(struct request *rq, struct str bytes)
     return hex_encode(rq->arena, bytes.data, bytes.len);
 }
 
-static const char releases_sql[] = "SELECT r.id, r.version, r.channel, r.commit_oid, e.at_us, l.idx, s.evidence "
-                                   "FROM release r JOIN event e ON e.id = r.event_id JOIN leaf l ON l.event_id = r.event_id "
-                                   "JOIN statement s ON s.event_id = r.event_id "
-                                   "WHERE r.repo_id = ? AND r.id < ? ORDER BY r.id DESC LIMIT ?";
+static const char releases_sql[] =
+    "SELECT r.id, r.version, r.channel, r.commit_oid, e.at_us, l.idx, s.evidence "
+    "FROM release r JOIN event e ON e.id = r.event_id JOIN leaf l ON l.event_id = r.event_id "
+    "JOIN statement s ON s.event_id = r.event_id "
+    "WHERE r.repo_id = ? AND r.id < ? ORDER BY r.id DESC LIMIT ?";
 
 static void write_release(struct request *rq, struct stmt *row, struct json_writer *w)
 {

@@ -59,6 +59,13 @@ enum status oms_statement_get(struct request *rq, struct error *err)
 
 /* Checking. */
 
+/* One bundle as it came: who brought it, and when. */
+struct brought {
+    struct arena *arena; /* for what is read from it: megabytes, and a list may have many */
+    struct str bytes, hint;
+    int64_t account_id, at_us;
+};
+
 struct checked {
     bool by_key;
     struct signer signer;            /* by_key */
@@ -66,32 +73,31 @@ struct checked {
 };
 
 /* The key must be one that the account has registered and not revoked. hint is for bundles from before they had one. */
-static enum status check_key(struct request *rq, const struct oms_bundle *bundle, struct str hint, int64_t account_id,
+static enum status check_key(struct request *rq, const struct oms_bundle *bundle, const struct brought *brought,
                              struct checked *out, struct oms_statement *statement, struct error *err)
 {
-    struct str name = str_given(bundle->hint) ? bundle->hint : hint;
+    struct str name = str_given(bundle->hint) ? bundle->hint : brought->hint;
     auto_key EVP_PKEY *key = NULL;
     if (!str_given(name))
         return fail(err, INVALID, NULL,
                     "The bundle does not say which key signed it. Add ?hint= with the SHA-256 of the public key's PEM text.");
-    enum status status = signer_find(rq->db, rq->arena, name, &out->signer, err);
+    enum status status = signer_find(rq->db, brought->arena, name, &out->signer, err);
     if (status != OK && status != NOT_FOUND)
         return status;
-    if (status == NOT_FOUND || out->signer.account_id != account_id)
+    if (status == NOT_FOUND || out->signer.account_id != brought->account_id)
         return fail(err, FORBIDDEN, NULL,
                     "The model was signed with a key that is not one of your signing keys here. Register its public key "
-                    "first (cairn attest key register), then send the signature "
-                    "again.");
+                    "first (cairn attest key register), then send the signature again.");
     if (out->signer.revoked_us)
         return fail(err, FORBIDDEN, NULL, "The model was signed with a key that was revoked on %.*s.",
-                    STR_ARG(time_iso(rq->arena, out->signer.revoked_us)));
+                    STR_ARG(time_iso(brought->arena, out->signer.revoked_us)));
     TRY(oms_key_read_public(out->signer.pem, &key, err));
     out->by_key = true;
-    return oms_bundle_verify_key(rq->arena, bundle, key, statement, err);
+    return oms_bundle_verify_key(brought->arena, bundle, key, statement, err);
 }
 
-static enum status check_chain(struct request *rq, const struct oms_bundle *bundle, int64_t time_us, struct checked *out,
-                               struct oms_statement *statement, struct error *err)
+static enum status check_chain(struct request *rq, const struct oms_bundle *bundle, const struct brought *brought,
+                               struct checked *out, struct oms_statement *statement, struct error *err)
 {
     struct chain_leaf leaf;
     struct str anchors = rq->hub->certificate_anchors;
@@ -99,18 +105,13 @@ static enum status check_chain(struct request *rq, const struct oms_bundle *bund
         return fail(err, UNPROCESSABLE, NULL,
                     "This hub accepts no signatures by certificate: its operator has named no certificates to trust "
                     "(cairn serve --certificate-anchors). Sign with a registered key instead.");
-    TRY(oms_bundle_verify_chain(rq->arena, bundle, anchors, time_us, &leaf, statement, err));
+    TRY(oms_bundle_verify_chain(brought->arena, bundle, anchors, brought->at_us, &leaf, statement, err));
     oms_key_free(&leaf.key);
     out->subject = leaf.subject;
     out->fingerprint = leaf.fingerprint;
     return OK;
 }
 
-/* One bundle as it came: who brought it, and when. */
-struct brought {
-    struct str bytes, hint;
-    int64_t account_id, at_us;
-};
 
 /*
  * Checks a bundle against what the revision holds: first the signature, then what it says. The signer's own rules to
@@ -124,16 +125,16 @@ static enum status check(struct request *rq, const struct held *held, const stru
     struct oms_statement statement;
     const struct oms_found found = {.files = held->all.files, .count = held->all.count};
     *out = (struct checked){0};
-    TRY(oms_bundle_read(rq->arena, brought->bytes, &bundle, err));
+    TRY(oms_bundle_read(brought->arena, brought->bytes, &bundle, err));
     if (bundle.method == OMS_BY_SIGSTORE)
         return fail(err, UNSUPPORTED, NULL,
                     "Signatures by a Sigstore identity are not accepted. Sign with a registered key, or a certificate.");
     if (bundle.method == OMS_BY_KEY)
-        TRY(check_key(rq, &bundle, brought->hint, brought->account_id, out, &statement, err));
+        TRY(check_key(rq, &bundle, brought, out, &statement, err));
     else
-        TRY(check_chain(rq, &bundle, brought->at_us, out, &statement, err));
+        TRY(check_chain(rq, &bundle, brought, out, &statement, err));
     statement.rules = held->model.rules;
-    return oms_statement_compare(rq->arena, &statement, &found, lines, err);
+    return oms_statement_compare(brought->arena, &statement, &found, lines, err);
 }
 
 /* Keeping. */
@@ -267,7 +268,7 @@ enum status oms_post(struct request *rq, struct error *err)
     auto_buf struct buf lines = {0};
     struct held held;
     struct checked checked;
-    struct brought brought = {.hint = request_query(rq, "hint", 0), .account_id = rq->actor.account.id, .at_us = now_us()};
+    struct brought brought = {.arena = rq->arena, .hint = request_query(rq, "hint", 0), .account_id = rq->actor.account.id, .at_us = now_us()};
     TRY(request_body(rq, OMS_BUNDLE_MOST, &brought.bytes, err));
     TRY(held_read(rq, rq->params[0], &held, err));
     enum status status = check(rq, &held, &brought, &checked, &lines, err);
@@ -313,13 +314,13 @@ static enum status kept_list(struct request *rq, const struct oid *commit, struc
 }
 
 /* Checks again what is kept: its key may have been revoked since. A certificate must have been valid when it was logged. */
-static enum status check_again(struct request *rq, const struct held *held, const struct kept *kept, struct str *bytes,
-                               struct checked *checked, struct error *err)
+static enum status check_again(struct request *rq, struct arena *arena, const struct held *held, const struct kept *kept,
+                               struct str *bytes, struct checked *checked, struct error *err)
 {
     auto_buf struct buf lines = {0};
-    struct brought brought = {.account_id = kept->account_id, .at_us = kept->at_us};
+    struct brought brought = {.arena = arena, .account_id = kept->account_id, .at_us = kept->at_us};
     *checked = (struct checked){0};
-    TRY(evidence_get(rq->db, rq->arena, rq->repo.id, kept->evidence, &brought.bytes, err));
+    TRY(evidence_get(rq->db, arena, rq->repo.id, kept->evidence, &brought.bytes, err));
     *bytes = brought.bytes;
     return check(rq, held, &brought, checked, &lines, err);
 }
@@ -327,6 +328,7 @@ static enum status check_again(struct request *rq, const struct held *held, cons
 static enum status write_kept(struct request *rq, struct json_writer *w, const struct held *held, const struct kept *kept,
                               struct error *err)
 {
+    auto_arena struct arena arena = {0};
     struct checked checked;
     struct account account = {0};
     struct error why = {0};
@@ -339,7 +341,7 @@ static enum status write_kept(struct request *rq, struct json_writer *w, const s
     enum status found = account_get(rq->db, rq->arena, kept->account_id, &account, err);
     if (found != OK && found != NOT_FOUND)
         return found;
-    bool verified = check_again(rq, held, kept, &bytes, &checked, &why) == OK;
+    bool verified = check_again(rq, &arena, held, kept, &bytes, &checked, &why) == OK;
     jw_object(w);
     jw_key_int(w, "index", (int64_t)index);
     jw_key_str(w, "evidence", hex_encode(rq->arena, kept->evidence, SHA256_SIZE));
@@ -418,7 +420,8 @@ enum status oms_bundle_get(struct request *rq, struct error *err)
         return reply_by_hub(rq, &held, err);
     TRY(kept_list(rq, &held.commit, kept, &count, err));
     for (size_t i = 0; i < count; i++) {
-        if (check_again(rq, &held, &kept[i], &bytes, &checked, NULL) != OK)
+        auto_arena struct arena arena = {0};
+        if (check_again(rq, &arena, &held, &kept[i], &bytes, &checked, NULL) != OK)
             continue;
         auto_buf struct buf body = {0};
         TRY(prov_event_leaf(rq->db, kept[i].event_id, &index, err));

@@ -10,5 +10,4 @@
  */
 bool purl_version(struct arena *arena, struct str purl, struct str *version);
 
-
 #endif

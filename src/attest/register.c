@@ -36,8 +36,9 @@ static enum status find_there(struct db_conn *tx, struct adding *adding, struct 
     }
     TRY(stmt_end(there, err));
     if (found && !usable)
-        return fail(err, CONFLICT, NULL,
-                    "This key is registered already, or was until it was revoked. Make a new one: cairn attest key new.");
+        return fail(
+            err, CONFLICT, NULL,
+            "This key is registered already, or was until it was revoked. Make a new one: cairn attest key new.");
     return OK;
 }
 
@@ -119,7 +120,8 @@ static enum status check_name(struct str name, struct error *err)
     bool good = name.len >= 1 && name.len <= NAME_MOST && str_is_utf8(name);
     for (size_t i = 0; good && i < name.len; i++)
         good = (unsigned char)name.data[i] >= ' ' && name.data[i] != 0x7f;
-    return good ? OK : fail(err, INVALID, NULL, "The \"name\" of a signing key is one line of 1 to %d bytes.", NAME_MOST);
+    return good ? OK
+                : fail(err, INVALID, NULL, "The \"name\" of a signing key is one line of 1 to %d bytes.", NAME_MOST);
 }
 
 /* What the key is read from comes out of what it has signed; it counts for nothing until dsse_verify() has said yes. */
@@ -185,8 +187,9 @@ enum status signer_add(struct request *rq, struct error *err)
 
 /* Mine. */
 
-static const char proof_sql[] = "SELECT proof, (SELECT idx FROM leaf WHERE leaf.event_id = signer.event_id) FROM signer "
-                                "WHERE id = ?";
+static const char proof_sql[] =
+    "SELECT proof, (SELECT idx FROM leaf WHERE leaf.event_id = signer.event_id) FROM signer "
+    "WHERE id = ?";
 
 /* The proof stands there as it was sent, to the byte: its hash is the "ev" of the leaf. */
 static enum status write_proof(struct request *rq, struct json_writer *w, const struct signer *signer,

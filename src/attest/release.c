@@ -21,8 +21,8 @@ static enum status check_superseded(const struct said *said, int64_t index, stru
         return status;
     if (status == OK && entry.has_event && str_eq(entry.kind, str_of(said->kind->event->name)))
         return OK;
-    return fail(err, UNPROCESSABLE, NULL, "\"supersedes\" names entry %lld of the log, which is no release of this repo.",
-                (long long)index);
+    return fail(err, UNPROCESSABLE, NULL,
+                "\"supersedes\" names entry %lld of the log, which is no release of this repo.", (long long)index);
 }
 
 static enum status check(struct said *said, struct error *err)
@@ -101,7 +101,7 @@ const struct statement_kind release_kind = {
     .action = ACT_WRITE,
     .most = EVIDENCE_STATEMENT_MOST,
     .repo_name = "packageId",
-    .shown = "channel manifest supersedes",
+    .shown = "version channel manifest supersedes",
     .check = check,
     .write = write,
     .after = after,

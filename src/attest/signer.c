@@ -84,9 +84,10 @@ enum status signer_verify(struct db_conn *conn, struct arena *arena, int64_t acc
             return status;
     }
     if (tried)
-        return fail(err, UNPROCESSABLE, NULL,
-                    "The signature does not fit: what was signed has been changed, or it was not one of your registered "
-                    "keys that signed it.");
+        return fail(
+            err, UNPROCESSABLE, NULL,
+            "The signature does not fit: what was signed has been changed, or it was not one of your registered "
+            "keys that signed it.");
     if (keyid.len && revoked)
         return fail(err, FORBIDDEN, NULL, "You have revoked the key that signed this. Sign with another one.");
     return fail(err, FORBIDDEN, NULL,

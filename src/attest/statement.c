@@ -32,7 +32,8 @@ static enum status named_commit(const struct said *said, struct str *out, struct
         if (!str_given(commit))
             continue;
         if (str_given(*out) && !str_eq(*out, commit))
-            return fail(err, UNPROCESSABLE, NULL, "The statement's subjects name more than one commit; sign one for each.");
+            return fail(err, UNPROCESSABLE, NULL,
+                        "The statement's subjects name more than one commit; sign one for each.");
         *out = commit;
     }
     if (str_given(*out) && out->len == 2 * SHA1_SIZE)
@@ -103,10 +104,10 @@ static enum status find_kind(struct said *said, const struct statement_kind *onl
     struct access_object object = repo_access(&rq->repo);
     const struct statement_kind *kind = kind_of_predicate(said->statement.predicate_type);
     if (!kind || (only && kind != only))
-        return fail(err, UNSUPPORTED, NULL,
-                    "Statements of this \"predicateType\" are not taken here. Known are: %s.",
+        return fail(err, UNSUPPORTED, NULL, "Statements of this \"predicateType\" are not taken here. Known are: %s.",
                     only ? only->predicate_types[0]
-                         : APPROVAL_PREDICATE ", " DEPLOYMENT_PREDICATE ", " RELEASE_PREDICATE ", " TEST_RESULT_PREDICATE);
+                         : APPROVAL_PREDICATE ", " DEPLOYMENT_PREDICATE ", " RELEASE_PREDICATE
+                                              ", " TEST_RESULT_PREDICATE);
     if (said->envelope.len > kind->most)
         return fail(err, TOO_LARGE, NULL, "A statement of this kind may have %zu bytes; this one has %zu.", kind->most,
                     said->envelope.len);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Pull requests, as far as they are more than a ref (hub-protocol 1.10): lists, and merging. */
+#include "attest/evidence.h"
 #include "base/time.h"
 #include "hub/handlers.h"
+#include "hub/merge_evidence.h"
 #include "hub/summary.h"
 #include "repo/pull.h"
 
@@ -129,6 +131,8 @@ enum status pull_get_one(struct request *rq, struct error *err)
 
 /* What changes in the same write as the branch. */
 struct merge_also {
+    int64_t repo_id;
+    struct str evidence; /* absent: the branch is not protected */
     bool is_main;
     struct summary_plan summary;
 };
@@ -136,22 +140,29 @@ struct merge_also {
 static enum status store_also(struct db_conn *tx, void *context, struct error *err)
 {
     struct merge_also *also = context;
+    uint8_t digest[SHA256_SIZE];
+    if (str_given(also->evidence))
+        TRY(evidence_put(tx, also->repo_id, 0, also->evidence, digest, err));
     return also->is_main ? summary_store(tx, &also->summary, err) : OK;
 }
 
 static enum status merge_once(struct request *rq, int64_t number, struct error *err)
 {
     struct merge merge;
-    struct merge_also also = {0};
+    struct merge_also also = {.repo_id = rq->repo.id};
+    uint8_t digest[SHA256_SIZE];
     TRY(request_read(rq, err));
     TRY(merge_plan(rq->db, rq->arena, rq->repo.id, number, &merge, err));
+    if (merge.is_protected) {
+        TRY(merge_evidence(rq, &merge, &also.evidence, err));
+        sha256(also.evidence, digest);
+    }
     also.is_main = str_eq(merge.pull.base, STR("refs/heads/main"));
     if (also.is_main)
         TRY(summary_plan_of(&also.summary, rq, &merge.pull.head, err));
     request_done_reading(rq);
-    if (merge.is_protected)
-        return fail(err, UNSUPPORTED, NULL, "The statement of the approvals cannot be made yet");
-    return merge_apply(rq->hub->db, &rq->repo, &merge, NULL, rq->actor.account.id, store_also, &also, err);
+    return merge_apply(rq->hub->db, &rq->repo, &merge, merge.is_protected ? digest : NULL, rq->actor.account.id,
+                       store_also, &also, err);
 }
 
 /* POST /api/{api}/discussions/{number}/merge */

@@ -86,6 +86,13 @@ static enum status read_anchors(struct str pem, X509_STORE *store, struct error 
     return OK;
 }
 
+enum status chain_check_anchors(struct str anchors, struct error *err)
+{
+    auto_store X509_STORE *store = X509_STORE_new();
+    must(store);
+    return read_anchors(anchors, store, err);
+}
+
 static struct str to_der(struct arena *arena, X509 *certificate)
 {
     unsigned char *der = NULL;

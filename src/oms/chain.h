@@ -36,6 +36,9 @@ enum status chain_verify(struct arena *arena, const struct str *certificates, si
 enum status chain_read_pem(struct arena *arena, struct str pem, struct str **certificates, size_t *count,
                            struct error *err);
 
+/* Whether chain_verify() can use the anchors: INVALID or TOO_LARGE when not. */
+enum status chain_check_anchors(struct str anchors, struct error *err);
+
 /* The key of the first certificate, to be freed. Nothing is verified; errors as above. */
 enum status chain_leaf_key(const struct str *certificates, size_t count, EVP_PKEY **out, struct error *err);
 

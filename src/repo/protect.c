@@ -136,22 +136,23 @@ bool decision_parse(struct str name, enum decision *out)
 }
 
 static const char put_sql[] =
-    "INSERT INTO approval (repo_id, commit_oid, account_id, decision, event_id, at_us) VALUES (?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT (repo_id, commit_oid, account_id) DO UPDATE SET decision = excluded.decision, "
+    "INSERT INTO approval (repo_id, commit_oid, ref, account_id, decision, event_id, at_us) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (repo_id, commit_oid, ref, account_id) DO UPDATE SET decision = excluded.decision, "
     "event_id = excluded.event_id, at_us = excluded.at_us";
 
-enum status approval_put(struct db_conn *tx, int64_t repo_id, const struct oid *commit, int64_t account_id,
-                         enum decision decision, int64_t event_id, struct error *err)
+enum status approval_put(struct db_conn *tx, int64_t repo_id, struct str ref, const struct oid *commit,
+                         int64_t account_id, enum decision decision, int64_t event_id, struct error *err)
 {
     auto_stmt struct stmt *put = NULL;
     TRY(commit_history(tx, repo_id, commit, NULL, err));
     TRY(db_prepare(tx, put_sql, &put, err));
     stmt_bind_int(put, 1, repo_id);
     stmt_bind_blob(put, 2, commit->bytes, sizeof commit->bytes);
-    stmt_bind_int(put, 3, account_id);
-    stmt_bind_int(put, 4, decision);
-    stmt_bind_int(put, 5, event_id);
-    stmt_bind_int(put, 6, now_us());
+    stmt_bind_str(put, 3, ref);
+    stmt_bind_int(put, 4, account_id);
+    stmt_bind_int(put, 5, decision);
+    stmt_bind_int(put, 6, event_id);
+    stmt_bind_int(put, 7, now_us());
     return stmt_run(put, err);
 }
 
@@ -164,7 +165,7 @@ static bool is_author(const struct ahead *ahead, int64_t account)
 }
 
 static const char said_sql[] = "SELECT account_id, decision, event_id FROM approval "
-                               "WHERE repo_id = ? AND commit_oid = ? ORDER BY event_id";
+                               "WHERE repo_id = ? AND commit_oid = ? AND ref = ? ORDER BY event_id";
 
 enum status approvals_count(struct db_conn *conn, struct arena *arena, int64_t repo_id, const struct ref_rule *rule,
                             const struct oid *commit, struct approvals *out, struct error *err)
@@ -184,6 +185,7 @@ enum status approvals_count(struct db_conn *conn, struct arena *arena, int64_t r
     TRY(db_prepare(conn, said_sql, &said, err));
     stmt_bind_int(said, 1, repo_id);
     stmt_bind_blob(said, 2, commit->bytes, sizeof commit->bytes);
+    stmt_bind_str(said, 3, rule->ref);
     while (stmt_next(said)) {
         int64_t account = stmt_int(said, 0), decision = stmt_int(said, 1);
         enum role role;
@@ -218,8 +220,8 @@ static enum status refuse_merge(const struct ref_rule *rule, const struct oid *c
     struct str id = oid_hex(&arena, commit);
     if (has->rejects)
         return fail(err, FORBIDDEN, NULL,
-                    "%.*s is protected, and commit %.*s was rejected by %lld of those who may approve it: it has %lld of "
-                    "the %lld approvals that it needs. Answer them with a new commit on the pull request, or have the "
+                    "%.*s is protected, and commit %.*s was rejected by %lld of those who may approve it: it has %lld "
+                    "of the %lld approvals that it needs. Answer them with a new commit on the pull request, or have the "
                     "rejection withdrawn.",
                     STR_ARG(rule->ref), STR_ARG(id), (long long)has->rejects, (long long)has->have,
                     (long long)rule->approvals);

@@ -6,8 +6,8 @@
 
 /*
  * Protected branches (provenance 3.2, "Approvals gate"). A branch with a rule moves only by the merge of a pull request
- * (pull.h) whose very commit has the approvals that the rule asks for; it can be neither overwritten nor deleted. Nobody
- * is exempt: who may change the rule does that first, and the log has it.
+ * (pull.h) whose very commit has the approvals that the rule asks for; it can be neither overwritten nor deleted.
+ * Nobody is exempt: who may change the rule does that first, and the log has it.
  */
 
 #define APPROVALS_MOST 100
@@ -41,11 +41,12 @@ struct str decision_name(enum decision decision); /* "approve" */
 bool decision_parse(struct str name, enum decision *out);
 
 /*
- * Within a write: what a person says of a commit, in place of what the same person said before. event_id is the event
- * that it was logged by (db_last_id() after event_append()). NOT_FOUND when the repo has no such commit.
+ * Within a write: whether a person wants a commit on a branch (ref), in place of what the same person said before: what
+ * was approved for one branch does not move another. event_id is the event that it was logged by (db_last_id() after
+ * event_append()). NOT_FOUND when the repo has no such commit.
  */
-enum status approval_put(struct db_conn *tx, int64_t repo_id, const struct oid *commit, int64_t account_id,
-                         enum decision decision, int64_t event_id, struct error *err);
+enum status approval_put(struct db_conn *tx, int64_t repo_id, struct str ref, const struct oid *commit,
+                         int64_t account_id, enum decision decision, int64_t event_id, struct error *err);
 
 struct approvals {
     int64_t have;    /* people whose approval counts */

@@ -174,6 +174,7 @@ enum status merge_plan(struct db_conn *conn, struct arena *arena, int64_t repo_i
 {
     bool found;
     *out = (struct merge){0};
+    TRY(db_snapshot(conn, err));
     TRY(pull_get(conn, arena, repo_id, number, &out->pull, err));
     TRY(ref_commit(conn, repo_id, out->pull.base, &out->old, &found, err));
     if (!found)
@@ -196,7 +197,8 @@ struct merge_call {
 
 static enum status changed_since(struct error *err)
 {
-    return fail(err, STALE, NULL, "The pull request or its approvals were changed while it was being merged: try again.");
+    return fail(err, STALE, NULL,
+                "The pull request or its approvals were changed while it was being merged: try again.");
 }
 
 static const char mark_sql[] = "UPDATE pull SET merged = ? WHERE repo_id = ? AND number = ? AND merged IS NULL";

@@ -48,13 +48,14 @@ struct merge {
 };
 /*
  * Plans to move the base of a pull request forward to its very commit. CONFLICT when it is merged already, brings
- * nothing, or was not built on what the base is now; FORBIDDEN when it lacks approvals.
+ * nothing, or was not built on what the base is now; FORBIDDEN when it lacks approvals. conn is a reader, which sees
+ * that one state until it is released (db_snapshot()).
  */
 enum status merge_plan(struct db_conn *conn, struct arena *arena, int64_t repo_id, int64_t number, struct merge *out,
                        struct error *err);
 /*
- * Moves it and appends the event "commit". evidence is the SHA-256 of a stored statement that lists exactly the approvals
- * of the plan; NULL where the base is not protected. also (may be NULL) runs in the same write.
+ * Moves it and appends the event "commit". evidence is the SHA-256 of a stored statement that lists exactly the
+ * approvals of the plan; NULL where the base is not protected. also (may be NULL) runs in the same write.
  *
  * Errors: STALE when anything has changed since it was planned: plan again. FORBIDDEN as ref_guard() says it.
  */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Refs as rows: target is what git sees, commit_oid is target followed through annotated tags. No other file changes them. */
+/* Refs as rows: target is what git sees, commit_oid is target followed through annotated tags. No other file changes
+ * them. */
 #include "base/json.h"
 #include "base/path.h"
 #include "repo/internal.h"

@@ -99,7 +99,7 @@ static const char sha256_sql[] =
 
 /*
  * - commit_row.by_id: the account that made the commit; 0 for those of before, so that nobody can approve them.
- * - approval: what each person said last of a commit.
+ * - approval: what each person said last of a commit, for a branch (ref).
  * - pull: of a pull request refs/pr/N, what is more than its ref. Its number is taken before its first commit is there.
  */
 static const char protect_sql[] =
@@ -116,11 +116,12 @@ static const char protect_sql[] =
     "CREATE TABLE approval ("
     "  repo_id BIGINT NOT NULL REFERENCES repo (id),"
     "  commit_oid BLOB NOT NULL,"
+    "  ref TEXT NOT NULL,"
     "  account_id BIGINT NOT NULL,"
     "  decision BIGINT NOT NULL,"
     "  event_id BIGINT NOT NULL,"
     "  at_us BIGINT NOT NULL,"
-    "  PRIMARY KEY (repo_id, commit_oid, account_id)) WITHOUT ROWID;"
+    "  PRIMARY KEY (repo_id, commit_oid, ref, account_id)) WITHOUT ROWID;"
 
     "CREATE TABLE pull ("
     "  repo_id BIGINT NOT NULL REFERENCES repo (id),"

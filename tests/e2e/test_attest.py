@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What people say of a commit, signed: keys, evidence, approvals, releases, evaluations, deployments; and every refusal.
 
-The keys, envelopes and statements are made by the `cryptography` package (signing.py), not by Cairn.
+The keys, envelopes and statements are made by the `cryptography` package (statements.py), not by Cairn.
 """
 
 import base64
 import hashlib
 import itertools
 import json
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from in_toto_attestation.v1.statement import Statement
 from in_toto_attestation.v1 import statement_pb2
 from google.protobuf import json_format
 
-import signing
-from signing import (Key, approval, deployment, leaf_at, origin_of, post, register, release, say, statement, test_result)
+import statements
+from statements import (Key, approval, deployment, leaf_at, origin_of, post, register, release, say, statement, test_result)
 from support import new_name
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -102,8 +104,8 @@ def test_nobody_registers_a_key_without_having_it(alice, bob, bob_key):
     """Otherwise bob's signatures would count as alice's."""
     stolen, own = bob_key.claim(origin_of(alice), "alice"), Key()
     payload = {"origin": origin_of(alice), "user": "alice", "publicKey": bob_key.pem, "name": "mine"}
-    refused(alice.http.post(KEYS, json=own.envelope(payload, signing.KEY_TYPE)), 422, "signature does not fit")
-    unsigned = {**own.envelope(payload, signing.KEY_TYPE), "signatures": []}
+    refused(alice.http.post(KEYS, json=own.envelope(payload, statements.KEY_TYPE)), 422, "signature does not fit")
+    unsigned = {**own.envelope(payload, statements.KEY_TYPE), "signatures": []}
     refused(alice.http.post(KEYS, json=unsigned), 400, "signatures")
     refused(alice.http.post(KEYS, json=stolen), 409, "registered already")
     assert bob_key.hint not in alice.http.get(KEYS).text
@@ -115,8 +117,8 @@ def test_a_registration_is_for_one_person_at_one_hub(alice):
     refused(alice.http.post(KEYS, json=key.claim("other.example.org/log", "alice")), 422, "at another hub")
     refused(alice.http.post(KEYS, json=key.claim(origin_of(alice), "alice", name="")), 400, "name")
     refused(alice.http.post(KEYS, json=key.claim(origin_of(alice), "alice", name="a\nb")), 400, "name")
-    refused(alice.http.post(KEYS, json=key.envelope({"publicKey": key.pem}, signing.IN_TOTO)), 400, "payloadType")
-    refused(alice.http.post(KEYS, json=key.envelope([1], signing.KEY_TYPE)), 400, "public key")
+    refused(alice.http.post(KEYS, json=key.envelope({"publicKey": key.pem}, statements.IN_TOTO)), 400, "payloadType")
+    refused(alice.http.post(KEYS, json=key.envelope([1], statements.KEY_TYPE)), 400, "public key")
     assert alice.http.post(KEYS, content=b"x" * 100_000).status_code == 413
     assert key.hint not in alice.http.get(KEYS).text
 
@@ -283,8 +285,8 @@ def test_a_statement_is_about_one_commit_of_this_repo(alice, alice_key, repo, co
 def test_what_the_files_are_must_be_right_where_it_is_said(alice, alice_key, repo, commit):
     right = manifest_of(alice, repo, commit)
     for name in "dirHash1", "dirHash":
-        say(alice, alice_key, repo, statement(commit, signing.APPROVAL, {"decision": "approve", "at": name}, **{name: right}))
-        wrong = statement(commit, signing.APPROVAL, {"decision": "approve"}, **{name: "0" * 64})
+        say(alice, alice_key, repo, statement(commit, statements.APPROVAL, {"decision": "approve", "at": name}, **{name: right}))
+        wrong = statement(commit, statements.APPROVAL, {"decision": "approve"}, **{name: "0" * 64})
         refused(post(alice, repo, alice_key.envelope(wrong)), 422, "not those that the statement names")
 
 
@@ -309,14 +311,14 @@ def test_with_the_repos_own_id_a_statement_holds_in_that_repo_only(alice, alice_
 def test_unknown_kinds_are_refused_with_those_that_are_known(alice, alice_key, repo, commit):
     for unknown in "https://slsa.dev/provenance/v1", "urn:cairn:approval:v2", "https://in-toto.io/attestation/release/v0.3":
         answer = post(alice, repo, alice_key.envelope(statement(commit, unknown, {"decision": "approve"})))
-        refused(answer, 501, signing.APPROVAL)
-        assert signing.RELEASE in answer.json()["error"]
+        refused(answer, 501, statements.APPROVAL)
+        assert statements.RELEASE in answer.json()["error"]
 
 
 @pytest.mark.parametrize("predicate", [{}, {"decision": "maybe"}, {"decision": 1}, {"decision": "approve", "branch": 1},
                                        {"decision": "approve", "branch": "x" * 257}, {"decision": "approve", "repo": 7}])
 def test_an_approval_needs_a_decision(alice, alice_key, repo, commit, predicate):
-    refused(post(alice, repo, alice_key.envelope(statement(commit, signing.APPROVAL, predicate))), 422, "")
+    refused(post(alice, repo, alice_key.envelope(statement(commit, statements.APPROVAL, predicate))), 422, "")
 
 
 def test_strangers_say_nothing_of_a_private_repo(hub, alice, bob, anyone, alice_key, bob_key):
@@ -364,6 +366,45 @@ def test_the_role_that_is_logged_is_that_in_the_owner(hub, alice):
         assert said["role"] == leaf_at(alice, repo, said["index"])["b"]["role"] == role
 
 
+def test_a_gated_repo_is_attested_by_those_who_may_read_it(alice, bob, alice_key, bob_key, repo, commit):
+    alice.api.update_repo_settings(repo, gated="manual")
+    answer = post(bob, repo, bob_key.envelope(approval(commit)))
+    assert answer.status_code == 403 and answer.headers["x-error-code"] == "GatedRepo"
+    say(alice, alice_key, repo, approval(commit))
+
+
+def test_an_envelope_that_is_sent_many_times_at_once_counts_once(alice, alice_key, repo, commit):
+    envelope = alice_key.envelope(deployment(commit))
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: post(alice, repo, envelope), range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
+    assert len({answer.text for answer in answers}) == 1 and len(listed(alice, repo)) == 1
+
+
+def test_what_is_erased_is_missing_and_the_rest_stays(own_hub):
+    """The rows that go when a person is erased: the lists and the leaf stay, without the key and the evidence."""
+    alice = own_hub.person("alice")
+    key, repo = register(alice), alice.new_repo()
+    said = say(alice, key, repo, approval(alice.head(repo)))
+    leaf = leaf_at(alice, repo, said["index"])
+    with sqlite3.connect(own_hub.data / "cairn.db") as db:
+        for table in "evidence", "signer":
+            db.execute(f"DELETE FROM {table} WHERE account_id = (SELECT id FROM account WHERE name = 'alice')")
+    db.close()
+    [row] = listed(alice, repo)
+    assert row["keyid"] is None and row["publicKey"] is None and row["index"] == said["index"]
+    refused(alice.http.get(f"/api/models/{repo}/evidence/{said['evidence']}"), 404, "erased at the request")
+    assert leaf_at(alice, repo, said["index"]) == leaf
+
+
+def test_datasets_and_spaces_are_attested_too(alice, alice_key):
+    for kind in "dataset", "space":
+        repo = alice.new_repo(repo_type=kind)
+        commit = alice.head(repo, repo_type=kind)
+        answer = alice.http.post(f"/api/{kind}s/{repo}/attestations", json=alice_key.envelope(approval(commit)))
+        assert answer.status_code == 201 and answer.json()["commit"] == commit
+
+
 def test_lists_come_in_pages(alice, alice_key, repo, commit):
     said = [say(alice, alice_key, repo, approval(commit))["index"] for _ in range(101)]
     first = alice.http.get(f"/api/models/{repo}/attestations?revision={commit}")
@@ -403,6 +444,7 @@ def test_a_release_may_replace_one(alice, alice_key, repo, commit):
     next_ = say(alice, alice_key, repo, release(commit, "1.1", supersedes=first["index"]))
     assert leaf_at(alice, repo, next_["index"])["b"]["supersedes"] == first["index"]
     other = alice.new_repo()
+    alice.commit_files(other, {"b.txt": b"b"})
     foreign = say(alice, alice_key, other, release(alice.head(other), "1.0"))
     for wrong in foreign["index"], leaf_at(alice, repo, first["index"])["b"]["manifest"], 1 << 60:
         refused(post(alice, repo, alice_key.envelope(release(commit, "1.2", supersedes=wrong))), 422, "no release of this repo")
@@ -421,7 +463,7 @@ def test_a_version_stays_one_commit(alice, alice_key, repo, commit):
 
 @pytest.mark.parametrize("predicate", [{}, {"purl": "1.0"}, {"purl": "pkg:generic/a/b"}, {"purl": "pkg:generic/a/b@1", "channel": "nightly"}])
 def test_a_release_needs_a_version(alice, alice_key, repo, commit, predicate):
-    refused(post(alice, repo, alice_key.envelope(statement(commit, signing.RELEASE, predicate))), 422, "")
+    refused(post(alice, repo, alice_key.envelope(statement(commit, statements.RELEASE, predicate))), 422, "")
     assert alice.http.get(f"/api/models/{repo}/releases").json() == []
 
 
@@ -488,9 +530,9 @@ def test_heartbeats_within_an_hour_are_not_logged(alice, alice_key, repo, commit
 
 
 def test_a_heartbeat_after_an_hour_is_logged(own_hub):
-    import sqlite3
     alice = own_hub.person("alice")
     key, repo = register(alice), alice.new_repo()
+    alice.commit_files(repo, {"a.txt": b"a"})
     started = say(alice, key, repo, deployment(alice.head(repo)))
     with sqlite3.connect(own_hub.data / "cairn.db") as db:
         db.execute("UPDATE deployment SET logged_us = logged_us - 3600000000")
@@ -506,9 +548,9 @@ FOLLOWS = {(None, "start"): "running", ("running", "heartbeat"): "running", ("ru
 
 
 @pytest.mark.parametrize("phases", list(itertools.product(PHASES, repeat=3)), ids="-".join)
-def test_what_may_follow_what_in_a_deployment(alice, alice_key, repo, phases):
+def test_what_may_follow_what_in_a_deployment(alice, alice_key, repo, commit, phases):
     """Every sequence of three phases about one id."""
-    commit, state, id_ = alice.head(repo), None, None
+    state, id_ = None, None
     for phase in phases:
         answer = post(alice, repo, alice_key.envelope(deployment(commit, phase, **({"id": id_ or "0" * 32} if id_ or phase != "start" else {}))))
         following = FOLLOWS.get((state, phase))
@@ -540,7 +582,7 @@ def test_only_who_started_a_deployment_goes_on_with_it(alice, bob, alice_key, bo
     {"phase": "start", "env": "prod", "approval": -1}, {"phase": "start", "env": "prod", "approval": "1"},
     {"phase": "start", "env": "prod", "approval": 1.5}])
 def test_a_deployment_must_say_what_it_is(alice, alice_key, repo, commit, predicate):
-    refused(post(alice, repo, alice_key.envelope(statement(commit, signing.DEPLOYMENT, predicate))), 422, "")
+    refused(post(alice, repo, alice_key.envelope(statement(commit, statements.DEPLOYMENT, predicate))), 422, "")
     assert deployments(alice, repo) == []
 
 
@@ -565,7 +607,7 @@ def test_an_approval_that_is_none_lets_nothing_run(alice, bob, alice_key, bob_ke
 
 
 def test_the_address_of_deployments_takes_nothing_else(alice, alice_key, repo, commit):
-    refused(post(alice, repo, alice_key.envelope(approval(commit)), "deployments"), 501, signing.DEPLOYMENT)
+    refused(post(alice, repo, alice_key.envelope(approval(commit)), "deployments"), 501, statements.DEPLOYMENT)
 
 
 def test_a_start_that_is_sent_twice_starts_once(alice, alice_key, repo, commit):
@@ -587,9 +629,9 @@ def answer_of(done):
     return dict(line.split(None, 1) for line in done.stdout.splitlines())
 
 
-@pytest.fixture
-def key_file(alice, tmp_path):
-    path = tmp_path / "key.pem"
+@pytest.fixture(scope="module")
+def key_file(alice, tmp_path_factory):
+    path = tmp_path_factory.mktemp("keys") / "key.pem"
     attest(alice, "key", "new", path)
     attest(alice, "key", "register", "--key", path, "--name", "the laptop")
     return path
@@ -606,12 +648,13 @@ def verified(person, repo, said):
     public = serialization.load_pem_public_key(row["publicKey"].encode())
     payload = base64.b64decode(envelope["payload"])
     signature = base64.b64decode(envelope["signatures"][0]["sig"])
-    public.verify(signature, signing.pae(envelope["payloadType"], payload), ec.ECDSA(hashes.SHA256()))
+    public.verify(signature, statements.pae(envelope["payloadType"], payload), ec.ECDSA(hashes.SHA256()))
     return json.loads(payload)
 
 
 @pytest.mark.parametrize("kind", ["p256", "p384", "p521", "ed25519"])
-def test_the_command_makes_keys_that_others_can_read(alice, tmp_path, kind):
+def test_the_command_makes_keys_that_others_can_read(hub, tmp_path, kind):
+    alice = hub.person(new_name("signer"))
     from cryptography.hazmat.primitives import serialization
     path = tmp_path / "key.pem"
     public = attest(alice, "key", "new", path, "--type", kind).stdout
@@ -628,8 +671,7 @@ def test_the_command_approves_releases_and_deploys(alice, key_file, repo, commit
     common = ["--repo", repo, "--revision", "main", "--key", key_file]
     approved = answer_of(attest(alice, "approve", *common))
     assert approved["commit"] == commit
-    released = answer_of(attest(alice, "release", *common, "--version", "1.0+a b", "--channel", "beta", check=False) if False
-                         else attest(alice, "release", *common, "--version", "1.0+a", "--channel", "beta"))
+    released = answer_of(attest(alice, "release", *common, "--version", "1.0+a", "--channel", "beta"))
     started = answer_of(attest(alice, "deploy", "start", *common, "--env", "prod", "--approval", approved["entry"], "--hardware", "cpu"))
     attest(alice, "deploy", "heartbeat", *common, "--id", started["id"])
     stopped = answer_of(attest(alice, "deploy", "stop", *common, "--id", started["id"]))
@@ -646,7 +688,18 @@ def test_the_command_approves_releases_and_deploys(alice, key_file, repo, commit
     assert verified(alice, repo, released)["predicate"]["purl"] == f"pkg:generic/{repo}@1.0%2Ba"
 
 
-def test_the_command_says_why_it_was_refused(alice, bob, key_file, repo, commit, tmp_path):
+def test_the_command_knows_datasets(alice, key_file):
+    repo = alice.new_repo(repo_type="dataset")
+    said = answer_of(attest(alice, "approve", "--repo", f"datasets/{repo}", "--revision", "main", "--key", key_file))
+    assert said["commit"] == alice.head(repo, repo_type="dataset")
+    missing = attest(alice, "approve", "--repo", repo, "--revision", "main", "--key", key_file, check=False)
+    assert missing.returncode == 1 and "Repository not found" in missing.stderr
+
+
+def test_the_command_says_why_it_was_refused(hub, alice, bob, repo, commit, tmp_path):
+    alice, key_file = hub.person(new_name("signer")), tmp_path / "key.pem"
+    attest(alice, "key", "new", key_file)
+    attest(alice, "key", "register", "--key", key_file)
     common = ["--repo", repo, "--revision", commit, "--key", key_file]
     foreign = attest(bob, "approve", *common, check=False)
     assert foreign.returncode == 1 and "not registered as yours" in foreign.stderr and "403" in foreign.stderr
@@ -694,7 +747,7 @@ def test_the_private_key_stays_where_it_is(alice, key_file, repo, commit):
     wire = b"".join(sent)
     secret = b"".join(key_file.read_bytes().splitlines()[1:-1])
     der = base64.b64decode(secret)
-    assert len(sent) == 6 and b"dsse" not in wire[:0]
+    assert len(sent) == 6
     for form in secret[20:60], der[36:68], base64.b64encode(der[36:68])[:20], der[36:68].hex().encode():
         assert form not in wire
     decoded = b"".join(base64.b64decode(json.loads(part[part.index(b"{"):])["payload"]) for part in sent if b'"payload"' in part)
@@ -709,3 +762,34 @@ def test_the_command_tells_how_it_is_used(alice, key_file, words):
     done = attest(alice, *words, check=False)
     assert done.returncode == 2 and ("cairn attest" in done.stderr)
     assert "cairn attest key register" in attest(alice, "--help").stdout
+
+
+# ---- protected branches ----
+
+
+def test_a_protected_branch_moves_with_the_signed_approvals_that_it_asks_for(hub):
+    """The whole way: a rule, a pull request, people's signatures, the merge."""
+    wren, xena, yara = (hub.person(new_name(name)) for name in ("wren", "xena", "yara"))
+    org = hub.org(new_name("guild"), **{wren.name: "admin", xena.name: "write", yara.name: "write"})
+    keys = {person: register(person) for person in (wren, xena, yara)}
+    repo = wren.api.create_repo(f"{org}/{new_name('guarded')}").repo_id
+    assert wren.http.put(f"/api/models/{repo}/rules/main", json={"approvals": 1}).status_code == 200
+    made = wren.commit_files(repo, {"w.bin": b"weights"}, create_pr=True)
+    merge = f"/api/models/{repo}/discussions/{made.pr_num}/merge"
+
+    def have(person, decision="approve"):
+        said = say(person, keys[person], repo, approval(made.oid, decision))
+        body = leaf_at(wren, repo, said["index"])["b"]
+        assert body["required"] == said["required"] == 1
+        return body["have"]
+
+    refused(wren.http.post(merge), 403, "0 of the 1 approvals")
+    assert have(wren) == 0, "nobody approves what they made themselves"
+    refused(wren.http.post(merge), 403, "0 of the 1 approvals")
+    assert have(xena) == 1 and have(xena, "withdraw") == 0
+    refused(wren.http.post(merge), 403, "0 of the 1 approvals")
+    assert have(xena) == 1 and have(yara, "reject") == 1
+    refused(wren.http.post(merge), 403, "rejected by 1")
+    assert have(yara, "withdraw") == 1
+    assert wren.http.post(merge).status_code == 200
+    assert wren.read(repo, "w.bin") == b"weights"

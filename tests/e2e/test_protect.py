@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Protected branches, as people meet them through the stock client."""
+"""Protected branches, as people meet them through the stock client; approvals are signed with a library of other people's."""
 
+import base64
+import json
 import re
+import threading
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from huggingface_hub.utils import HfHubHTTPError
 
-from support import ROOT, new_name
+from support import ROOT, new_name, sha256
+from tlog import Log
+
+ECDSA = ec.ECDSA(hashes.SHA256())
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +24,9 @@ def people(hub):
         pass
     people = People()
     for name in ("chair", "wren", "xena", "yara", "zoe"):
-        setattr(people, name, hub.person(f"{name}-p"))
+        person = hub.person(f"{name}-p")
+        person.key = new_key(person)
+        setattr(people, name, person)
     people.org = hub.org("guild", **{"chair-p": "admin", "wren-p": "write", "xena-p": "write", "yara-p": "write", "zoe-p": "read"})
     return people
 
@@ -45,6 +55,55 @@ def propose(person, repo, files=None, **how):
     """A pull request; its number and its commit."""
     made = person.commit_files(repo, files or {new_name("file"): b"new"}, create_pr=True, **how)
     return made.pr_num, made.oid
+
+
+def to_sign(payload_type, payload):
+    return b"DSSEv1 %d %s %d %s" % (len(payload_type), payload_type.encode(), len(payload), payload)
+
+
+def envelope(key, payload_type, payload):
+    payload = json.dumps(payload).encode()
+    signature = key.sign(to_sign(payload_type, payload), ECDSA)
+    return json.dumps({"payload": base64.b64encode(payload).decode(), "payloadType": payload_type,
+                       "signatures": [{"sig": base64.b64encode(signature).decode()}]}).encode()
+
+
+def new_key(person):
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    claim = {"origin": Log(person.http).key.name, "user": person.name, "name": "laptop", "publicKey": public.decode()}
+    answer = person.http.post("/api/settings/signing-keys",
+                              content=envelope(key, "application/vnd.cairn.signing-key+json", claim))
+    assert answer.status_code == 201, answer.text
+    return key
+
+
+def say(person, repo, commit, decision="approve", **more):
+    """What somebody thinks of a commit, signed; the bytes that are the evidence, and the index of their leaf."""
+    statement = {"_type": "https://in-toto.io/Statement/v1", "subject": [{"name": repo, "digest": {"gitCommit": commit}}],
+                 "predicateType": "urn:cairn:approval:v1", "predicate": {"decision": decision, **more}}
+    signed = envelope(person.key, "application/vnd.in-toto+json", statement)
+    answer = person.http.post(f"/api/models/{repo}/attestations", content=signed)
+    assert answer.status_code == 201, answer.text
+    return signed, answer.json()["index"]
+
+
+def summary_in(hub_, evidence):
+    """What the hub says in a signed envelope, after checking that it is the hub who says it."""
+    sealed = json.loads(evidence)
+    payload = base64.b64decode(sealed["payload"], validate=True)
+    [signature] = sealed["signatures"]
+    key = serialization.load_pem_public_key(hub_.http.get("/log/attestation-key.pem").content)
+    key.verify(base64.b64decode(signature["sig"], validate=True), to_sign(sealed["payloadType"], payload), ECDSA)
+    assert sealed["payloadType"] == "application/vnd.in-toto+json"
+    return json.loads(payload)
+
+
+def moves_of_main(person, repo):
+    """The leaves that are about main, newest first, with their indices."""
+    entries = person.http.get(f"/api/models/{repo}/provenance?limit=1000").json()["entries"]
+    return [(entry["index"], json.loads(entry["leaf"])) for entry in entries
+            if {"ref", "refs/heads/main"} <= {value for opening in entry["openings"] for value in opening.values()}]
 
 
 # Rules.
@@ -136,6 +195,154 @@ def test_only_one_file_changes_refs_and_it_asks_the_guard():
     assert sorted(found) == ["src/repo/move.c", "src/repo/ref.c"]  # the first deletes a whole repo
     assert found["src/repo/move.c"] == ['"DELETE FROM ref WHERE repo_id = ?"']
     assert len(found["src/repo/ref.c"]) == files["src/repo/ref.c"].count("TRY(ref_guard(") == 4
+
+
+# Approvals.
+
+def test_enough_approvals_move_the_branch_to_the_very_commit(people, guarded, anyone):
+    number, commit = propose(people.wren, guarded, {"README.md": b"---\nlicense: mit\ntags: [lichen]\n---\n"})
+    merge = lambda: people.wren.api.merge_pull_request(guarded, number)  # noqa: E731
+    assert "has 0 of the 2 approvals that it needs" in refused(merge)
+    say(people.xena, guarded, commit)
+    assert "has 1 of the 2 approvals that it needs" in refused(merge)
+    say(people.yara, guarded, commit)
+    merge()
+    info = anyone.api.model_info(guarded)
+    assert info.sha == commit and "lichen" in info.tags
+    assert people.wren.api.get_discussion_details(guarded, number).status == "merged"
+    assert "is protected" in refused(lambda: people.wren.commit_files(guarded, {"direct": b"1"}))
+
+
+def test_the_log_says_who_approved_what_without_the_database(people, guarded, anyone):
+    number, commit = propose(people.wren, guarded, {"a": b"1", "b": b"2"})
+    said = dict(say(person, guarded, commit)[::-1] for person in (people.chair, people.xena, people.yara))
+    before = people.wren.head(guarded)
+    people.wren.api.merge_pull_request(guarded, number)
+
+    leaves = Log(anyone.http).audited()
+    index, leaf = moves_of_main(anyone, guarded)[0]
+    assert leaves[index] == leaf and index > max(said)
+    assert leaf["type"] == "commit" and leaf["subj"] == [{"alg": "gitCommit", "d": commit}]
+    assert leaf["b"] == {"files": 2, "force": False, "new": commit, "old": before, "op": "merge", "protected": True}
+
+    evidence = anyone.http.get(f"/api/models/{guarded}/evidence/{leaf['ev']}").content
+    assert sha256(evidence) == leaf["ev"]
+    statement = summary_in(anyone, evidence)
+    assert statement["predicateType"] == "https://slsa.dev/verification_summary/v1"
+    assert [subject["digest"] for subject in statement["subject"]] == [{"gitCommit": commit}]
+    summary = statement["predicate"]
+    assert (summary["verificationResult"], summary["verifiedLevels"]) == ("PASSED", ["CAIRN_APPROVALS_3"])
+    assert summary["resourceUri"] == f"git+{anyone.hub.url}/{guarded}@refs/heads/main"
+    policy = {"approvals": 2, "ref": "refs/heads/main", "role": "write"}
+    assert summary["policy"]["digest"]["sha256"] == sha256(json.dumps(policy, separators=(",", ":")).encode())
+    assert (summary["policy"]["cairn_approvals"], summary["policy"]["cairn_role"]) == (2, "write")
+
+    listed = {approval["cairn_leaf"]: approval for approval in summary["inputAttestations"]}
+    assert sorted(listed) == sorted(said)
+    for at, approval in listed.items():
+        assert leaves[at]["type"] == "approval" and leaves[at]["repo"] == leaf["repo"]
+        assert leaves[at]["b"]["decision"] == "approve" and leaves[at]["subj"] == leaf["subj"]
+        assert approval["digest"]["sha256"] == leaves[at]["ev"] == sha256(said[at])
+        assert anyone.http.get(approval["uri"]).content == said[at]
+
+
+def test_an_unprotected_merge_says_so_in_the_log(alice, repo):
+    number, _ = propose(alice, repo)
+    alice.api.merge_pull_request(repo, number)
+    _, leaf = moves_of_main(alice, repo)[0]
+    assert leaf["b"]["op"] == "merge" and not leaf["b"]["protected"] and "ev" not in leaf
+
+
+def test_who_made_any_part_of_it_does_not_count(people, guarded):
+    number, _ = propose(people.xena, guarded)
+    commit = people.wren.commit_files(guarded, {"more": b"1"}, revision=f"refs/pr/{number}").oid
+    for author in (people.xena, people.wren):
+        say(author, guarded, commit)
+    assert "has 0 of the 2 approvals" in refused(lambda: people.wren.api.merge_pull_request(guarded, number))
+    for other in (people.yara, people.chair):
+        say(other, guarded, commit)
+    people.wren.api.merge_pull_request(guarded, number)
+
+
+def test_strangers_and_readers_and_administrators_of_the_hub_do_not_count(hub, people, guarded, bob):
+    chief = hub.person(new_name("chief"), role="admin", flags=["--admin"])
+    number, commit = propose(people.wren, guarded)
+    for person in (bob, chief):
+        person.key = new_key(person)
+    for person in (bob, chief, people.zoe):
+        say(person, guarded, commit)
+    assert "has 0 of the 2 approvals" in refused(lambda: people.wren.api.merge_pull_request(guarded, number))
+
+
+def test_a_later_rejection_blocks_until_it_is_withdrawn(people, guarded):
+    number, commit = propose(people.wren, guarded)
+    merge = lambda: people.wren.api.merge_pull_request(guarded, number)  # noqa: E731
+    for person in (people.xena, people.yara):
+        say(person, guarded, commit)
+    say(people.chair, guarded, commit, "reject")
+    assert "was rejected by 1 of those who may approve it" in refused(merge)
+    say(people.chair, guarded, commit, "withdraw")
+    say(people.yara, guarded, commit, "withdraw")
+    assert "has 1 of the 2 approvals" in refused(merge)
+
+
+def test_approvals_are_for_one_commit_and_a_new_one_starts_without(people, guarded):
+    number, commit = propose(people.wren, guarded)
+    for person in (people.xena, people.yara):
+        say(person, guarded, commit)
+    newer = people.wren.commit_files(guarded, {"sneaked": b"in"}, revision=f"refs/pr/{number}").oid
+    assert f"commit {newer} has 0 of the 2 approvals" in refused(
+        lambda: people.wren.api.merge_pull_request(guarded, number))
+
+
+def test_an_approval_for_another_branch_does_not_move_main(people, guarded):
+    number, commit = propose(people.wren, guarded)
+    for person in (people.xena, people.yara):
+        say(person, guarded, commit, branch="dev")
+    assert "has 0 of the 2 approvals" in refused(lambda: people.wren.api.merge_pull_request(guarded, number))
+
+
+def test_who_leaves_the_organisation_takes_the_approval_along(hub, people):
+    hub.person("leaver-p")
+    leaver = hub.key_of("leaver-p")
+    leaver.key = new_key(leaver)
+    org = hub.org("club", **{"chair-p": "admin", "wren-p": "write", "leaver-p": "write"})
+    repo = people.chair.api.create_repo(f"{org}/{new_name('club')}").repo_id
+    protect(people.chair, repo, approvals=1)
+    number, commit = propose(people.wren, repo)
+    say(leaver, repo, commit)
+    hub.admin("org", "remove-member", org, "leaver-p")
+    assert "has 0 of the 1 approvals" in refused(lambda: people.wren.api.merge_pull_request(repo, number))
+
+
+def test_of_many_merges_and_a_rejection_at_once_the_log_tells_one_story(people, guarded):
+    for _ in range(5):
+        before = people.wren.head(guarded)
+        number, commit = propose(people.wren, guarded)
+        for person in (people.xena, people.yara):
+            say(person, guarded, commit)
+        answers, start = [], threading.Barrier(4)
+
+        def merge():
+            start.wait()
+            answers.append(people.wren.http.post(f"/api/models/{guarded}/discussions/{number}/merge").status_code)
+
+        def reject():
+            start.wait()
+            say(people.chair, guarded, commit, "reject")
+
+        threads = [threading.Thread(target=work) for work in (merge, merge, merge, reject)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        merged = people.wren.head(guarded) == commit
+        assert sorted(answers) == ([200, 409, 409] if merged else [403, 403, 403])
+        assert merged or people.wren.head(guarded) == before
+        entries = people.wren.http.get(f"/api/models/{guarded}/provenance?limit=2").json()["entries"]
+        newest = [json.loads(entry["leaf"]) for entry in entries]
+        assert newest[0]["b"].get("decision") == "reject"  # where there was a merge, it was before
+        assert (newest[1]["b"].get("op") == "merge") == merged
 
 
 # Pull requests without a rule.

@@ -41,9 +41,9 @@ static void what_has_no_version_is_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "",           "1.0",           "pkg:",          "pkg:generic/ns/name",    "pkg:generic/ns/name@",
-        "npm/x@1",    "pkg:a/x@%00",   "pkg:a/x@1%0A2", "pkg:npm/@angular/http",  "pkg:a/x@%zz",
-        "pkg:a/x@ 1", "pkg:a/x?v=y@1", "pkg:a/x#y@1",   "pkg:a/x@1\xc3\xa9", "PKG:a/x@1",
+        "",           "1.0",           "pkg:",          "pkg:generic/ns/name",   "pkg:generic/ns/name@",
+        "npm/x@1",    "pkg:a/x@%00",   "pkg:a/x@1%0A2", "pkg:npm/@angular/http", "pkg:a/x@%zz",
+        "pkg:a/x@ 1", "pkg:a/x?v=y@1", "pkg:a/x#y@1",   "pkg:a/x@1\xc3\xa9",     "PKG:a/x@1",
     };
     auto_arena struct arena arena = {0};
     struct str version;
@@ -73,7 +73,8 @@ static void a_member_that_is_not_there_has_no_text(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "{}", "[]", "{\"x\":\"p\"}", "{\"x\":{\"p\":1}}", "{\"\\u0070\":1}", "[{\"p\":1}]", "\"p\"", "", "{\"x\":[\"p\",1]}",
+        "{}",    "[]", "{\"x\":\"p\"}",     "{\"x\":{\"p\":1}}", "{\"\\u0070\":1}", "[{\"p\":1}]",
+        "\"p\"", "",   "{\"x\":[\"p\",1]}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(str_given(member_text(str_of(bad[i]), STR("p"))));

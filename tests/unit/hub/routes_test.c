@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Rule 2: every route asks the door, for an action that fits what it does. A new route that would not fails here. */
 #include "../../../src/modules.c"
+#include "attest/internal.h"
 #include "hub/handlers.h"
+#include "record/internal.h"
 #include "witness/handlers.h"
 #include "xet/handlers.h"
 #include <setjmp.h>
@@ -60,6 +62,14 @@ static const struct {
     {witness_add, ACT_PUBLIC, "nothing: it takes checkpoints that a log has signed"},
     {witness_vkey, ACT_PUBLIC, "a public key"},
     {witness_latest, ACT_PUBLIC, "a checkpoint of another log, which is public"},
+    {log_checkpoint, ACT_PUBLIC, "the size and root of the log"},
+    {log_stream, ACT_PUBLIC, "the same, as they come"},
+    {log_vkey, ACT_PUBLIC, "a public key"},
+    {log_tile, ACT_PUBLIC, "hashes, and leaves, which name nobody"},
+    {history_get, ACT_SEE, "what the log says of the repo, and its names"},
+    {head_get, ACT_SEE, "a hash"},
+    {proof_get, ACT_SEE, "names, sizes and hashes of files"},
+    {leaf_proof_get, ACT_SEE, "a leaf about the repo, and its names"},
     {validate_yaml, ACT_PUBLIC, "the caller's own text"},
     {whoami, ACT_SELF, "the caller"},
     {repos_mine, ACT_SELF, "the caller's repos"},
@@ -76,6 +86,17 @@ static const struct {
     {pulls_get, ACT_SEE, "titles of pull requests"},
     {pull_get_one, ACT_SEE, "the title of a pull request, and where it stands"},
     {lfs_locks, ACT_SEE, "that there are no locks"},
+    {attestation_key_get, ACT_PUBLIC, "a public key"},
+    {oms_statement_get, ACT_SEE, "names and hashes of files"},
+    {oms_list, ACT_SEE, "who has signed"},
+    {oms_bundle_get, ACT_SEE, "names and hashes of files, signed"},
+    {signer_mine, ACT_SELF, "the caller's public keys"},
+    {signer_add, ACT_SELF_CHANGE, "the caller's public key"},
+    {signer_revoke, ACT_SELF_CHANGE, "the caller's public key"},
+    {statements_get, ACT_SEE, "what people have signed about a commit"},
+    {releases_get, ACT_SEE, "versions of a repo, and their commits"},
+    {deployments_get, ACT_SEE, "which commits run where"},
+    {evidence_read, ACT_SEE, "what people have signed"},
 };
 
 static const char *check_open(const struct route *route)

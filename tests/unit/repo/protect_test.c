@@ -80,6 +80,7 @@ struct saying_call {
     int64_t repo_id, by;
     enum decision decision;
     struct oid commit;
+    struct str ref;
 };
 
 static enum status say_in_write(struct db_conn *tx, void *context, struct error *err)
@@ -88,13 +89,13 @@ static enum status say_in_write(struct db_conn *tx, void *context, struct error 
     struct saying_call *call = context;
     struct event event = {.kind = &kind, .repo_id = call->repo_id, .actor_id = call->by, .body = STR("{}")};
     TRY(event_append(tx, &event, err));
-    return approval_put(tx, call->repo_id, &call->commit, call->by, call->decision, db_last_id(tx), err);
+    return approval_put(tx, call->repo_id, call->ref, &call->commit, call->by, call->decision, db_last_id(tx), err);
 }
 
 static enum status try_say(struct db *db, int64_t repo_id, int64_t by, enum decision decision, struct oid commit,
                            struct error *err)
 {
-    struct saying_call call = {repo_id, by, decision, commit};
+    struct saying_call call = {repo_id, by, decision, commit, MAIN};
     return db_write(db, say_in_write, &call, err);
 }
 
@@ -358,6 +359,19 @@ static void what_a_person_says_last_is_what_counts(void **state)
     assert_ok(p, merge_of(p, number));
 }
 
+static void an_approval_for_one_branch_does_not_move_another(void **state)
+{
+    struct place *p = *state;
+    protect(1);
+    int64_t number = propose_as(p, "main", PERSON, "+a=1");
+    struct saying_call call = {p->repo.id, ANNA, DECISION_APPROVE, pull_of(p, number).head, STR("refs/heads/dev")};
+    assert_ok(p, db_write(p->db, say_in_write, &call, &p->err));
+    assert_failure(merge_of(p, number), FORBIDDEN, "has 0 of the 1 approvals that it needs");
+    call.ref = MAIN;
+    assert_ok(p, db_write(p->db, say_in_write, &call, &p->err));
+    assert_ok(p, merge_of(p, number));
+}
+
 static void who_lost_the_role_does_not_count_any_more(void **state)
 {
     struct place *p = *state;
@@ -511,6 +525,17 @@ static void a_rule_that_comes_between_plan_and_merge_holds(void **state)
     protect(1);
     assert_failure(merge_apply(p->db, &p->repo, &merge, NULL, PERSON, NULL, NULL, &p->err), STALE, "try again");
     assert_failure(merge_of(p, number), FORBIDDEN, "has 0 of the 1 approvals");
+}
+
+static void a_commit_that_comes_between_plan_and_merge_is_not_left_out(void **state)
+{
+    struct place *p = *state;
+    int64_t number = propose_as(p, "main", PERSON, "+a=1");
+    struct merge merge = plan_of(p, number);
+    push_to(p, "main", number, false, PERSON, "+b=1");
+    assert_failure(merge_apply(p->db, &p->repo, &merge, NULL, PERSON, NULL, NULL, &p->err), STALE, "try again");
+    assert_ok(p, merge_of(p, number));
+    assert_string_equal(files(p, "main"), ".gitattributes a b");
 }
 
 static void a_base_that_moves_between_plan_and_merge_is_not_lost(void **state)
@@ -685,6 +710,7 @@ int main(void)
         test_here(who_made_what_is_on_the_branch_already_may_approve_the_next),
         test_here(a_new_commit_leaves_the_approvals_of_the_old_one_behind),
         test_here(what_a_person_says_last_is_what_counts),
+        test_here(an_approval_for_one_branch_does_not_move_another),
         test_here(who_lost_the_role_does_not_count_any_more),
         test_here(commits_of_which_nobody_knows_who_made_them_gather_no_approvals),
         test_here(only_commits_of_the_repo_can_be_approved),
@@ -695,6 +721,7 @@ int main(void)
         test_here(an_endless_pull_request_is_not_walked),
         test_here(nothing_is_merged_that_changed_after_it_was_planned),
         test_here(a_rule_that_comes_between_plan_and_merge_holds),
+        test_here(a_commit_that_comes_between_plan_and_merge_is_not_left_out),
         test_here(a_base_that_moves_between_plan_and_merge_is_not_lost),
         test_here(pull_requests_are_listed_newest_first),
         cmocka_unit_test(pull_requests_of_before_are_for_main),
