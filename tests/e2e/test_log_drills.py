@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from signing import approval, register, say
+from statements import approval, register, say
 from support import BINARY, Hub, Person, sha256
 from tlog import Checkpoint, Log, Proof, root_of
 
