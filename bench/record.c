@@ -4,9 +4,12 @@
  * given when the leaf is durable and in a published checkpoint. Prints "name value" a line for bench/record.py.
  *
  *   append THREADS BATCH SECONDS SIGNATURES   rate, p50, p99; with SIGNATURES 1 a P-256 signature is verified for each event first
+ *   log THREADS BATCH SECONDS SIZE            rate of the log alone: entries of SIZE bytes, one thread's batch after the other's
+ *   plain SIZE GROUP SECONDS                  what the machine can do: append and sync groups of such entries; SHA-256 of each
  *   proof ENTRIES                             inclusion proofs of a log of that many entries, hot; and verifying proof files
  *   fsck ENTRIES                              everything computed again from the entries
  */
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "base/time.h"
@@ -15,12 +18,14 @@
 #include "oms/dsse.h"
 #include "prov/chain.h"
 #include "tlog/proof.h"
+#include <fcntl.h>
 #include <openssl/ec.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define THREADS_MOST 256
 #define TIMES_MOST 2000000
@@ -108,6 +113,8 @@ static EVP_PKEY *key;
 static struct dsse_envelope envelope;
 static struct arena envelope_arena;
 static int batch, signatures;
+static size_t entry_bytes;
+static pthread_mutex_t one_append = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic bool over;
 static _Atomic int64_t appended;
 static _Atomic size_t times_count;
@@ -134,14 +141,41 @@ static enum status append_batch(struct db_conn *tx, void *context, struct error 
     return OK;
 }
 
+/* A thread's turn: its events. */
+static void write_events(struct work *work)
+{
+    for (int i = 0; i < (signatures ? batch : 0); i++)
+        MUST(dsse_verify(&envelope, key, err));
+    MUST(db_write(place.db, append_batch, work, err));
+}
+
+/* The same, of the log alone. */
+static void write_entries(struct work *work)
+{
+    struct str *entries = malloc((size_t)batch * sizeof *entries);
+    char *bytes = malloc((size_t)batch * entry_bytes);
+    uint64_t first;
+    memset(bytes, 'x', (size_t)batch * entry_bytes);
+    for (int i = 0; i < batch; i++) {
+        int ids[2] = {work->number, work->turn++};
+        memcpy(bytes + (size_t)i * entry_bytes, ids, sizeof ids);
+        entries[i] = (struct str){bytes + (size_t)i * entry_bytes, entry_bytes};
+    }
+    pthread_mutex_lock(&one_append);
+    MUST(ledger_append(place.ledger, entries, (size_t)batch, &first, err));
+    pthread_mutex_unlock(&one_append);
+    free(bytes);
+    free(entries);
+}
+
+static void (*write_turn)(struct work *);
+
 static void *write_all(void *context)
 {
     struct work *work = context;
     while (!atomic_load(&over)) {
         int64_t start = monotonic_us();
-        for (int i = 0; i < (signatures ? batch : 0); i++)
-            MUST(dsse_verify(&envelope, key, err));
-        MUST(db_write(place.db, append_batch, work, err));
+        write_turn(work);
         size_t at = atomic_fetch_add(&times_count, 1);
         if (at < TIMES_MOST)
             times[at] = (float)(monotonic_us() - start) / 1000;
@@ -167,6 +201,15 @@ static void make_envelope(void)
     MUST(dsse_sign(&envelope_arena, envelope.type, envelope.payload, key, &signature->sig, err));
 }
 
+/* Of the log's entries, without their lengths. */
+static double entry_size(const char *folder)
+{
+    char path[4096];
+    struct stat found;
+    snprintf(path, sizeof path, "%s/log/entries", folder);
+    return stat(path, &found) ? 0 : (double)found.st_size / (double)size(&place) - 2;
+}
+
 static void part_append(const char *folder, int threads, double seconds)
 {
     pthread_t thread[THREADS_MOST];
@@ -189,10 +232,38 @@ static void part_append(const char *folder, int threads, double seconds)
     qsort(times, count, sizeof *times, by_size);
     struct db_stats stats;
     db_stats(place.db, &stats);
-    printf("rate %.0f\np50 %.3f\np99 %.3f\ngroup %.1f\nmemory %.1f\n", (double)appended / took, times[count / 2],
-           times[count * 99 / 100], (double)appended / (double)stats.groups, memory_mib());
+    double group = write_turn == write_events ? (double)appended / (double)stats.groups : batch;
+    printf("rate %.0f\np50 %.3f\np99 %.3f\ngroup %.1f\nentry %.0f\nmemory %.1f\n", (double)appended / took,
+           times[count / 2], times[count * 99 / 100], group, entry_size(folder), memory_mib());
     place_close(&place);
     free(times);
+}
+
+/* The limits. */
+
+static void part_plain(const char *folder, size_t size, size_t group, double seconds)
+{
+    size_t whole = size + 2; /* an entry's length stands before it */
+    char path[4096], *bytes = malloc(group * whole);
+    uint64_t written = 0, hashed = 0;
+    uint8_t digest[SHA256_SIZE];
+    memset(bytes, 'x', group * whole);
+    mkdir(folder, 0700);
+    snprintf(path, sizeof path, "%s/plain", folder);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    int64_t start = monotonic_us(), span = (int64_t)(seconds * 1e6);
+    for (; monotonic_us() - start < span; written += group) {
+        MUST(write_full(fd, bytes, group * whole, err));
+        if (fdatasync(fd))
+            exit(1);
+    }
+    printf("rate %.0f\n", (double)written / ((double)(monotonic_us() - start) / 1e6));
+    close(fd);
+    for (start = monotonic_us(); monotonic_us() - start < span; hashed += group)
+        for (size_t i = 0; i < group; i++)
+            sha256((struct str){bytes + i * whole, size}, digest);
+    printf("hashes %.0f\n", (double)hashed / ((double)(monotonic_us() - start) / 1e6));
+    free(bytes);
 }
 
 /* Reading. */
@@ -300,17 +371,24 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "signer") == 0)
         return signer_main(argc - 1, argv + 1);
-    if (argc == 7 && strcmp(argv[2], "append") == 0) {
+    if (argc == 7 && (strcmp(argv[2], "append") == 0 || strcmp(argv[2], "log") == 0)) {
+        bool events = strcmp(argv[2], "append") == 0;
+        write_turn = events ? write_events : write_entries;
         batch = (int)strtol(argv[4], NULL, 10);
-        signatures = (int)strtol(argv[6], NULL, 10);
+        signatures = events && strtol(argv[6], NULL, 10);
+        entry_bytes = strtoul(argv[6], NULL, 10);
         long threads = strtol(argv[3], NULL, 10);
         part_append(argv[1], (int)(threads < THREADS_MOST ? threads : THREADS_MOST), strtod(argv[5], NULL));
+    } else if (argc == 6 && strcmp(argv[2], "plain") == 0) {
+        part_plain(argv[1], strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10), strtod(argv[5], NULL));
     } else if (argc == 4 && strcmp(argv[2], "proof") == 0) {
         part_proof(argv[1], strtoull(argv[3], NULL, 10));
     } else if (argc == 4 && strcmp(argv[2], "fsck") == 0) {
         part_fsck(argv[1], strtoull(argv[3], NULL, 10));
     } else {
-        fputs("bench_record FOLDER append THREADS BATCH SECONDS SIGNATURES | proof ENTRIES | fsck ENTRIES\n", stderr);
+        fputs("bench_record FOLDER append THREADS BATCH SECONDS SIGNATURES | log THREADS BATCH SECONDS SIZE |\n"
+              "  plain SIZE GROUP SECONDS | proof ENTRIES | fsck ENTRIES\n",
+              stderr);
         return 2;
     }
     return 0;

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+import record
 import xet_index
 import xet_storage
 import xet_transfers
@@ -331,7 +332,7 @@ class Bench:
 PARTS = {
     "get": Bench.get, "put": Bench.put, "info": Bench.info, "commits": Bench.commits, "listing": Bench.listing,
     "writers": Bench.writers, "xet-get": xet_transfers.get, "xet-put": xet_transfers.put, "xet-index": xet_index.index,
-    "xet-storage": xet_storage.storage, "memory": Bench.memory,
+    "xet-storage": xet_storage.storage, "record": record.record, "memory": Bench.memory,
 }
 
 
@@ -350,7 +351,8 @@ def header(bench):
         + (" - OTHERS WERE BUSY, so trust CPU more than seconds." if rest > 1 else "."),
         f"Peers: nginx {version} ({len(SERVER_CORES)} worker, sendfile, no access log; the hub logs each request), SHA-256 + write"
         " + fsync in one program, and BLAKE3 + SHA-256 from memory on one core.",
-        f"Pinned: servers on core {SERVER_CORES}, load on {shared} {LOAD_CORES}; in the memory rows and the rows of plans the hub has all cores.",
+        f"Pinned: servers on core {SERVER_CORES}, load on {shared} {LOAD_CORES}; in the memory rows, those of plans and those of the log all have all cores.",
+        record.PEERS,
         "Bytes sent and stored: the peer is the size of the files, which plain LFS sends and keeps.",
         f"Ours and the peer are measured in turn, {bench.rounds} rounds or twice as many: the median, and the least and most of the rounds in brackets. Ratio: ours"
         " / peer of a round.",

@@ -10,26 +10,34 @@ def spread(values, digits):
     return text if len(values) == 1 else f"{text} ({min(values):,.{digits}f}-{max(values):,.{digits}f})"
 
 
+def limit(values, below=None, above=None):
+    """(bar, verdict) of what is bounded by itself; each round counts."""
+    if below is not None:
+        return f"< {below:,}", "met" if max(values) < below else "NOT met"
+    if above is not None:
+        return f">= {above:,}", "met" if min(values) >= above else "NOT met"
+    return "", ""
+
+
 class Table:
     head = ["what", "ours", "peer", "ratio", "bar", "verdict"]
 
     def __init__(self):
         self.rows = []
 
-    def pair(self, what, ours, peer, digits=2, at_most=None, at_least=None):
+    def pair(self, what, ours, peer, digits=2, at_most=None, at_least=None, **bounds):
         """Values of rounds measured in turn. The ratio is the median of the rounds' ratios, since what else the machine
         does weighs on both halves of a round."""
         ratios = [a / b for a, b in zip(ours, peer, strict=True)]
-        bar, verdict = "", ""
+        bar, verdict = limit(ours, **bounds)
         if at_most is not None:
             bar, verdict = f"<= {at_most:.2f}", "met" if median(ratios) <= at_most else "NOT met"
         if at_least is not None:
             bar, verdict = f">= {at_least:.2f}", "met" if median(ratios) >= at_least else "NOT met"
         self.add(what, spread(ours, digits), spread(peer, digits), spread(ratios, 2), bar, verdict)
 
-    def alone(self, what, values, digits=2, below=None):
-        bar = f"< {below}" if below else ""
-        self.add(what, spread(values, digits), "", "", bar, "" if not below else "met" if max(values) < below else "NOT met")
+    def alone(self, what, values, digits=2, peer="", **bounds):
+        self.add(what, spread(values, digits), peer, "", *limit(values, **bounds))
 
     def add(self, *cells):
         self.rows.append(cells)

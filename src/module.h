@@ -6,6 +6,7 @@
 #include "db/db.h"
 #include "event/event.h"
 #include "net/http.h"
+#include <stdatomic.h>
 
 /*
  * A part of the house shows one face, a struct module in its module.c: the tables below. modules.c lists the faces.
@@ -32,6 +33,7 @@ struct hub {
     struct witness *witness;    /* the witnesses of this hub's log; NULL: it has none */
     struct http_server *server;
     int64_t started_us;
+    atomic_bool stopping; /* no request comes any more: slow jobs end soon, whatever they are at */
 };
 
 typedef enum status route_handler(struct request *rq, struct error *err);
@@ -64,6 +66,7 @@ struct job {
     const char *name;
     unsigned period_seconds;
     enum status (*run)(struct hub *hub, struct error *err);
+    bool slow; /* may take minutes: these have a thread of their own, and ask for hub->stopping now and then */
 };
 
 struct module {

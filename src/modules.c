@@ -6,6 +6,7 @@
 #include "module.h"
 #include "record/record.h"
 #include "store/store.h"
+#include "tensor/tensors.h"
 #include "witness/handlers.h"
 #include "xet/xet.h"
 #include <fcntl.h>
@@ -24,6 +25,7 @@ const struct module *const modules[] = {
     &store_module,    /* large files, by content */
     &repo_module,     /* names, git objects, refs */
     &prov_module,     /* from events to the leaves of the log */
+    &tensor_module,   /* what models are made of, and who shares it */
     &witness_module,  /* other logs' checkpoints, cosigned */
     &record_module,   /* the log, and what it says of a repo */
     &attest_module,   /* what people say of a commit, signed */

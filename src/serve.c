@@ -23,11 +23,13 @@
 
 #define GRACE_SECONDS 30
 #define JOBS_MOST 32
+#define SLOW_NICENESS 10
 
 /* Background work. */
 
 struct worker {
     struct hub *hub;
+    bool slow; /* does the slow jobs; the other one does the rest */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -53,12 +55,14 @@ static void *run_jobs(void *context)
 {
     struct worker *worker = context;
     int64_t due[JOBS_MOST] = {0};
+    if (worker->slow) /* of this thread alone: requests go first */
+        setpriority(PRIO_PROCESS, (id_t)gettid(), SLOW_NICENESS);
     while (sleep_a_second(worker)) {
         size_t slot = 0;
         for (const struct module *const *module = modules; *module; module++) {
             for (const struct job *job = (*module)->jobs; job && job->name && slot < JOBS_MOST; job++, slot++) {
                 struct error err = {0};
-                if (monotonic_us() < due[slot])
+                if (job->slow != worker->slow || monotonic_us() < due[slot])
                     continue;
                 if (job->run(worker->hub, &err) != OK)
                     log_line("error", "job", "%s: %s", job->name, err.message);
@@ -69,9 +73,9 @@ static void *run_jobs(void *context)
     return NULL;
 }
 
-static void worker_start(struct worker *worker, struct hub *hub)
+static void worker_start(struct worker *worker, struct hub *hub, bool slow)
 {
-    *worker = (struct worker){.hub = hub};
+    *worker = (struct worker){.hub = hub, .slow = slow};
     pthread_mutex_init(&worker->lock, NULL);
     pthread_cond_init(&worker->wake, NULL);
     if (pthread_create(&worker->thread, NULL, run_jobs, worker) != 0)
@@ -169,7 +173,7 @@ static void on_signal(int number)
 
 static enum status run(struct hub *hub, const char *listen, struct error *err)
 {
-    struct worker worker;
+    struct worker worker, slow_worker;
     struct http_config config = {.listen = listen, .handle = dispatch, .done = dispatch_done, .context = hub};
     TRY(http_server_new(&config, &hub->server, err));
     running = hub->server;
@@ -177,12 +181,15 @@ static enum status run(struct hub *hub, const char *listen, struct error *err)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     log_line("info", "start", "Cairn %s listens on %s, port %d", CAIRN_VERSION, listen, http_server_port(hub->server));
-    worker_start(&worker, hub);
+    worker_start(&worker, hub, false);
+    worker_start(&slow_worker, hub, true);
     http_server_run(hub->server, GRACE_SECONDS);
     action.sa_handler =
         SIG_IGN; /* it is stopping already, and the server that a handler would tell is about to be freed */
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    hub->stopping = true;
+    worker_stop(&slow_worker);
     worker_stop(&worker);
     http_server_free(hub->server);
     log_line("info", "stop", "All requests are finished");

@@ -32,9 +32,8 @@ static const char help[] =
     "  --hub URL       the hub's address\n"
     "  --repo NS/NAME  --type model|dataset|space  --revision REV   what to sign: the model's main when not given\n"
     "  --key FILE      your private key: PEM without a passphrase, ECDSA on P-256, P-384 or P-521. To make one:\n"
-    "                  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem\n"
-    "                  openssl pkey -in key.pem -pubout -out key.pub    (this half is for those who verify)\n"
-    "                  The hub must know it as yours: add it to your signing keys there first\n"
+    "                  cairn attest key new key.pem > key.pub    (this half is for those who verify)\n"
+    "                  The hub must know it as yours: cairn attest key register --hub URL --key key.pem\n"
     "  --certificate-chain FILE   sign as the holder of a certificate: PEM, yours first, then those up to the root.\n"
     "                  The hub must trust the root (cairn serve --certificate-anchors)\n"
     "  --out FILE      where to write the signature                                                       (model.sig)\n"
@@ -49,9 +48,9 @@ struct signing {
     const char *hub, *repo, *type, *revision, *folder, *key, *chain, *out, *token_file;
     bool upload;
     struct str token;
-    struct str commit;         /* of the hub's revision: in hex */
-    struct buf statement;      /* what is signed */
-    struct manifest manifest;  /* the same; without sizes when it came from a hub */
+    struct str commit;        /* of the hub's revision: in hex */
+    struct buf statement;     /* what is signed */
+    struct manifest manifest; /* the same; without sizes when it came from a hub */
 };
 
 /* Asking the hub. */
@@ -111,7 +110,8 @@ static enum status ask(struct signing *signing, const char *path, struct str bod
 static enum status ask_commit(struct signing *signing, struct error *err)
 {
     struct arena *arena = &signing->arena;
-    struct str answer, path = arena_printf(arena, "oms/%.*s", STR_ARG(percent_encode(arena, str_of(signing->revision), false)));
+    struct str answer,
+        path = arena_printf(arena, "oms/%.*s", STR_ARG(percent_encode(arena, str_of(signing->revision), false)));
     uint8_t id[SHA1_SIZE];
     auto_json json_t *known = NULL;
     TRY(ask(signing, path.data, (struct str){0}, ANSWER_MOST, &answer, err));
@@ -125,7 +125,8 @@ static enum status ask_commit(struct signing *signing, struct error *err)
 
 /*
  * Nobody should sign what a stranger wrote. So the hub's statement is read, written anew from what was understood, and
- * must come out the same to the byte: this model, whole files by SHA-256, and none left out by a rule but what is always.
+ * must come out the same to the byte: this model, whole files by SHA-256, and none left out by a rule but what is
+ * always.
  */
 static enum status check_statement(struct signing *signing, struct str statement, struct error *err)
 {
@@ -269,9 +270,9 @@ static enum status read_key(const char *path, EVP_PKEY **key, struct error *err)
     enum status status = oms_key_read_private(buf_view(&pem), key, err);
     OPENSSL_cleanse(pem.data, pem.len);
     TRY(status);
-    return oms_key_is_ecdsa(*key) ? OK
-                                  : fail(err, UNSUPPORTED, NULL,
-                                         "Models are signed with ECDSA keys on P-256, P-384 or P-521 only.");
+    return oms_key_is_ecdsa(*key)
+               ? OK
+               : fail(err, UNSUPPORTED, NULL, "Models are signed with ECDSA keys on P-256, P-384 or P-521 only.");
 }
 
 static enum status make_bundle(struct signing *signing, EVP_PKEY *key, struct buf *out, struct error *err)
@@ -290,7 +291,8 @@ static enum status make_bundle(struct signing *signing, EVP_PKEY *key, struct bu
     TRY(chain_read_pem(arena, buf_view(&pem), &certificates, &count, err));
     enum status status = oms_bundle_of_chain(arena, statement, sig, certificates, count, &bundle, err);
     if (status == UNPROCESSABLE)
-        return fail(err, INVALID, NULL, "The first certificate of %s is not for the key %s.", signing->chain, signing->key);
+        return fail(err, INVALID, NULL, "The first certificate of %s is not for the key %s.", signing->chain,
+                    signing->key);
     TRY(status);
     return oms_bundle_write(arena, &bundle, out, err);
 }
@@ -360,8 +362,10 @@ static enum status check_options(const struct signing *signing, struct error *er
     if ((signing->hub != NULL) != (signing->repo != NULL))
         return fail(err, INVALID, NULL, "--hub and --repo belong together");
     if (signing->repo && (!slash || slash == signing->repo || !slash[1] || strchr(slash + 1, '/')))
-        return fail(err, INVALID, NULL, "--repo is a name space and a name, as in alice/model, not \"%s\"", signing->repo);
-    if (strcmp(signing->type, "model") != 0 && strcmp(signing->type, "dataset") != 0 && strcmp(signing->type, "space") != 0)
+        return fail(err, INVALID, NULL, "--repo is a name space and a name, as in alice/model, not \"%s\"",
+                    signing->repo);
+    if (strcmp(signing->type, "model") != 0 && strcmp(signing->type, "dataset") != 0 &&
+        strcmp(signing->type, "space") != 0)
         return fail(err, INVALID, NULL, "--type is model, dataset or space, not \"%s\"", signing->type);
     return OK;
 }
@@ -369,9 +373,10 @@ static enum status check_options(const struct signing *signing, struct error *er
 static enum status read_options(struct signing *signing, int argc, char **argv, struct error *err)
 {
     const struct option_spec specs[] = {
-        {"hub", &signing->hub},           {"repo", &signing->repo}, {"type", &signing->type},
-        {"revision", &signing->revision}, {"key", &signing->key},   {"certificate-chain", &signing->chain},
-        {"out", &signing->out},           {"token-file", &signing->token_file},
+        {"hub", &signing->hub},   {"repo", &signing->repo},
+        {"type", &signing->type}, {"revision", &signing->revision},
+        {"key", &signing->key},   {"certificate-chain", &signing->chain},
+        {"out", &signing->out},   {"token-file", &signing->token_file},
     };
     size_t rest;
     signing->upload = !flag_take(&argc, argv, "--no-upload");

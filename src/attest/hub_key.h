@@ -13,7 +13,8 @@
  */
 struct hub_key;
 
-/* Reads or makes the key. db is one whose writes are logged (record_start()). CORRUPT when the file holds no such key. */
+/* Reads or makes the key. db is one whose writes are logged (record_start()). CORRUPT when the file holds no such key.
+ */
 enum status hub_key_open(const char *dir, struct db *db, struct hub_key **out, struct error *err);
 void hub_key_close(struct hub_key *key); /* nothing for NULL */
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Signatures of models (OpenSSF Model Signing v1.0; provenance 2). The hub knows the SHA-256 of each file, so it can write
- * down what is to be signed, and check what was, without reading a model. People sign where their keys are; by its own
- * key the hub only says what it holds.
+ * Signatures of models (OpenSSF Model Signing v1.0; provenance 2). The hub knows the SHA-256 of each file, so it can
+ * write down what is to be signed, and check what was, without reading a model. People sign where their keys are; by
+ * its own key the hub only says what it holds.
  */
 #include "attest/hub_key.h"
 #include "attest/internal.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "oms/bundle.h"
+#include "tensor/tensors.h"
 
 #define SIGNATURE_FILE STR("model.sig")
 #define SIGNATURES_MOST 32 /* of one commit: each may have megabytes */
@@ -42,18 +43,20 @@ static void reply_signable(struct request *rq, const struct held *held, struct s
     reply_buf(rq->http, 200, type, body);
 }
 
-/* GET /api/{api}/oms/{rev}/statement: what is to be signed, or with ?pae=1 the exact bytes that the signature is over. */
+/* GET /api/{api}/oms/{rev}/statement: what is to be signed, or with ?pae=1 the exact bytes that the signature is over.
+ */
 enum status oms_statement_get(struct request *rq, struct error *err)
 {
     auto_buf struct buf statement = {0}, pae = {0};
     struct held held;
     TRY(held_read(rq, rq->params[0], &held, err));
     TRY(oms_statement_write(rq->arena, &held.model, rq->repo.name, &statement, err));
-    dsse_pae(STR(INTOTO_MEDIA_TYPE), buf_view(&statement), &pae);
-    if (request_query_true(rq, "pae"))
-        reply_signable(rq, &held, STR("application/octet-stream"), &pae);
-    else
+    if (!request_query_true(rq, "pae")) {
         reply_signable(rq, &held, STR(INTOTO_MEDIA_TYPE), &statement);
+        return OK;
+    }
+    dsse_pae(STR(INTOTO_MEDIA_TYPE), buf_view(&statement), &pae);
+    reply_signable(rq, &held, STR("application/octet-stream"), &pae);
     return OK;
 }
 
@@ -79,20 +82,22 @@ static enum status check_key(struct request *rq, const struct oms_bundle *bundle
     struct str name = str_given(bundle->hint) ? bundle->hint : brought->hint;
     auto_key EVP_PKEY *key = NULL;
     if (!str_given(name))
-        return fail(err, INVALID, NULL,
-                    "The bundle does not say which key signed it. Add ?hint= with the SHA-256 of the public key's PEM text.");
+        return fail(
+            err, INVALID, NULL,
+            "The bundle does not say which key signed it. Add ?hint= with the SHA-256 of the public key's PEM text.");
     enum status status = signer_find(rq->db, brought->arena, name, &out->signer, err);
     if (status != OK && status != NOT_FOUND)
         return status;
     if (status == NOT_FOUND || out->signer.account_id != brought->account_id)
-        return fail(err, FORBIDDEN, NULL,
-                    "The model was signed with a key that is not one of your signing keys here. Register its public key "
-                    "first (cairn attest key register), then send the signature again.");
+        return fail(
+            err, FORBIDDEN, NULL,
+            "The model was signed with a key that is not one of your signing keys here. Register its public key "
+            "first (cairn attest key register), then send the signature again.");
+    out->by_key = true;
     if (out->signer.revoked_us)
         return fail(err, FORBIDDEN, NULL, "The model was signed with a key that was revoked on %.*s.",
                     STR_ARG(time_iso(brought->arena, out->signer.revoked_us)));
     TRY(oms_key_read_public(out->signer.pem, &key, err));
-    out->by_key = true;
     return oms_bundle_verify_key(brought->arena, bundle, key, statement, err);
 }
 
@@ -112,14 +117,13 @@ static enum status check_chain(struct request *rq, const struct oms_bundle *bund
     return OK;
 }
 
-
 /*
  * Checks a bundle against what the revision holds: first the signature, then what it says. The signer's own rules to
- * leave files out do not count, as else a signature of the README alone would pass for one of the model; lines names each
- * file that differs.
+ * leave files out do not count, as else a signature of the README alone would pass for one of the model; lines names
+ * each file that differs.
  */
-static enum status check(struct request *rq, const struct held *held, const struct brought *brought, struct checked *out,
-                         struct buf *lines, struct error *err)
+static enum status check(struct request *rq, const struct held *held, const struct brought *brought,
+                         struct checked *out, struct buf *lines, struct error *err)
 {
     struct oms_bundle bundle;
     struct oms_statement statement;
@@ -127,8 +131,9 @@ static enum status check(struct request *rq, const struct held *held, const stru
     *out = (struct checked){0};
     TRY(oms_bundle_read(brought->arena, brought->bytes, &bundle, err));
     if (bundle.method == OMS_BY_SIGSTORE)
-        return fail(err, UNSUPPORTED, NULL,
-                    "Signatures by a Sigstore identity are not accepted. Sign with a registered key, or a certificate.");
+        return fail(
+            err, UNSUPPORTED, NULL,
+            "Signatures by a Sigstore identity are not accepted. Sign with a registered key, or a certificate.");
     if (bundle.method == OMS_BY_KEY)
         TRY(check_key(rq, &bundle, brought, out, &statement, err));
     else
@@ -153,6 +158,8 @@ struct keeping {
     const struct checked *checked;
     struct str evidence; /* in hex */
     uint8_t digest[SHA256_SIZE];
+    bool has_tensor_root;
+    struct tlog_hash tensor_root;
     bool known; /* the hub had it already */
     int64_t event_id;
 };
@@ -171,8 +178,9 @@ static enum status find_known(struct db_conn *tx, struct keeping *keeping, struc
     keeping->event_id = keeping->known ? stmt_int(find, 0) : 0;
     bool full = !keeping->known && stmt_int(find, 1) >= SIGNATURES_MOST;
     TRY(stmt_end(find, err));
-    return full ? fail(err, CONFLICT, NULL, "This commit has %d signatures already, and takes no more.", SIGNATURES_MOST)
-                : OK;
+    return full
+               ? fail(err, CONFLICT, NULL, "This commit has %d signatures already, and takes no more.", SIGNATURES_MOST)
+               : OK;
 }
 
 static enum status add_row(struct db_conn *tx, const struct keeping *keeping, struct error *err)
@@ -204,6 +212,7 @@ static enum status keep(struct db_conn *tx, void *context, struct error *err)
     struct record_manifest_event event = {.repo_id = keeping->repo_id,
                                           .commit = &keeping->held->commit,
                                           .manifest = &keeping->held->all,
+                                          .tensor_root = keeping->has_tensor_root ? &keeping->tensor_root : NULL,
                                           .actor_id = keeping->brought->account_id,
                                           .evidence = keeping->evidence,
                                           .is_signed = checked->by_key};
@@ -268,7 +277,10 @@ enum status oms_post(struct request *rq, struct error *err)
     auto_buf struct buf lines = {0};
     struct held held;
     struct checked checked;
-    struct brought brought = {.arena = rq->arena, .hint = request_query(rq, "hint", 0), .account_id = rq->actor.account.id, .at_us = now_us()};
+    struct brought brought = {.arena = rq->arena,
+                              .hint = request_query(rq, "hint", 0),
+                              .account_id = rq->actor.account.id,
+                              .at_us = now_us()};
     TRY(request_body(rq, OMS_BUNDLE_MOST, &brought.bytes, err));
     TRY(held_read(rq, rq->params[0], &held, err));
     enum status status = check(rq, &held, &brought, &checked, &lines, err);
@@ -281,6 +293,10 @@ enum status oms_post(struct request *rq, struct error *err)
     sha256(brought.bytes, keeping.digest);
     keeping.evidence = hex_encode(rq->arena, keeping.digest, SHA256_SIZE);
     request_done_reading(rq);
+    /* Large files may still be looked at; a signature does not wait for that. */
+    bool pending;
+    TRY(tensors_root(rq->hub, rq->repo.id, &held.commit, &pending, &keeping.has_tensor_root, &keeping.tensor_root, err));
+    keeping.has_tensor_root = keeping.has_tensor_root && !pending;
     TRY(db_write(rq->hub->db, keep, &keeping, err));
     return reply_kept(rq, &keeping, err);
 }
@@ -313,9 +329,10 @@ static enum status kept_list(struct request *rq, const struct oid *commit, struc
     return stmt_end(list, err);
 }
 
-/* Checks again what is kept: its key may have been revoked since. A certificate must have been valid when it was logged. */
-static enum status check_again(struct request *rq, struct arena *arena, const struct held *held, const struct kept *kept,
-                               struct str *bytes, struct checked *checked, struct error *err)
+/* Checks again what is kept: its key may have been revoked since. A certificate must have been valid when it was
+ * logged. */
+static enum status check_again(struct request *rq, struct arena *arena, const struct held *held,
+                               const struct kept *kept, struct str *bytes, struct checked *checked, struct error *err)
 {
     auto_buf struct buf lines = {0};
     struct brought brought = {.arena = arena, .account_id = kept->account_id, .at_us = kept->at_us};
@@ -325,8 +342,8 @@ static enum status check_again(struct request *rq, struct arena *arena, const st
     return check(rq, held, &brought, checked, &lines, err);
 }
 
-static enum status write_kept(struct request *rq, struct json_writer *w, const struct held *held, const struct kept *kept,
-                              struct error *err)
+static enum status write_kept(struct request *rq, struct json_writer *w, const struct held *held,
+                              const struct kept *kept, struct error *err)
 {
     auto_arena struct arena arena = {0};
     struct checked checked;
@@ -397,11 +414,12 @@ static enum status reply_by_hub(struct request *rq, const struct held *held, str
 static enum status nobody_signed(struct request *rq, struct error *err)
 {
     struct str base = request_base_url(rq);
-    return fail(err, NOT_FOUND, NULL,
-                "Nobody has signed this revision with a key or certificate that counts today. Who may write to the repo "
-                "can sign it: cairn sign --hub %.*s --type %.*s --repo %.*s --key key.pem. Add ?by=hub for a signature "
-                "by the hub itself, which only says that these are its bytes.",
-                STR_ARG(base), STR_ARG(repo_kind_name(rq->repo.kind)), STR_ARG(rq->repo.full_name));
+    return fail(
+        err, NOT_FOUND, NULL,
+        "Nobody has signed this revision with a key or certificate that counts today. Who may write to the repo "
+        "can sign it: cairn sign --hub %.*s --type %.*s --repo %.*s --key key.pem. Add ?by=hub for a signature "
+        "by the hub itself, which only says that these are its bytes.",
+        STR_ARG(base), STR_ARG(repo_kind_name(rq->repo.kind)), STR_ARG(rq->repo.full_name));
 }
 
 /* GET /api/{api}/provenance/{rev}.sig: the newest signature that still verifies, as it was sent. */
@@ -414,7 +432,8 @@ enum status oms_bundle_get(struct request *rq, struct error *err)
     size_t count;
     uint64_t index;
     if (str_given(by) && !str_eq(by, STR("hub")))
-        return fail(err, INVALID, NULL, "by can only be \"hub\"; without it, the newest signature of an author is meant.");
+        return fail(err, INVALID, NULL,
+                    "by can only be \"hub\"; without it, the newest signature of an author is meant.");
     TRY(held_read(rq, rq->params[0], &held, err));
     if (str_given(by))
         return reply_by_hub(rq, &held, err);

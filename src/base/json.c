@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "base/json.h"
+#include "base/text.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -255,4 +256,13 @@ void jw_key_bool(struct json_writer *w, const char *key, bool value)
 {
     jw_key(w, key);
     jw_bool(w, value);
+}
+
+void jw_key_hex(struct json_writer *w, const char *key, const void *bytes, size_t len)
+{
+    jw_key(w, key);
+    before_value(w);
+    buf_byte(w->out, '"');
+    hex_add(w->out, bytes, len);
+    buf_byte(w->out, '"');
 }

@@ -56,5 +56,6 @@ void jw_value(struct json_writer *w, const json_t *value);
 void jw_key_str(struct json_writer *w, const char *key, struct str value);
 void jw_key_int(struct json_writer *w, const char *key, int64_t value);
 void jw_key_bool(struct json_writer *w, const char *key, bool value);
+void jw_key_hex(struct json_writer *w, const char *key, const void *bytes, size_t len);
 
 #endif

@@ -15,15 +15,26 @@ static int hex_value(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-struct str hex_encode(struct arena *arena, const void *data, size_t len)
+static void write_hex(char *text, const unsigned char *bytes, size_t len)
 {
-    const unsigned char *bytes = data;
-    char *text = arena_array(arena, len + 1, 2); /* the last two hold the NUL */
     for (size_t i = 0; i < len; i++) {
         text[2 * i] = hex_digits[bytes[i] >> 4];
         text[2 * i + 1] = hex_digits[bytes[i] & 15];
     }
+}
+
+struct str hex_encode(struct arena *arena, const void *data, size_t len)
+{
+    char *text = arena_array(arena, len + 1, 2); /* the last two hold the NUL */
+    write_hex(text, data, len);
     return (struct str){text, 2 * len};
+}
+
+void hex_add(struct buf *out, const void *data, size_t len)
+{
+    buf_reserve(out, 2 * len);
+    write_hex(out->data + out->len, data, len);
+    out->len += 2 * len;
 }
 
 bool hex_decode(struct str hex, uint8_t *out, size_t out_len)

@@ -7,6 +7,7 @@
 
 /* Encodings of bytes as text. Decoders return false on the first malformed character and allocate from the arena. */
 struct str hex_encode(struct arena *arena, const void *data, size_t len); /* lower case */
+void hex_add(struct buf *out, const void *data, size_t len);              /* the same, appended */
 bool hex_decode(struct str hex, uint8_t *out, size_t out_len);            /* exactly 2*out_len digits, either case */
 
 struct str base64_encode(struct arena *arena, struct str data);

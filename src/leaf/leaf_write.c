@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "base/json.h"
-#include "base/text.h"
 #include "leaf/leaf_type.h"
 #include <assert.h>
 
@@ -49,12 +48,6 @@ void leaf_commit(struct leaf *leaf, const char *field, const uint8_t digest[SHA2
 
 /* Writing. Keys come in the order that JCS wants: of their bytes. */
 
-static void add_hex(struct json_writer *w, const char *key, const uint8_t *bytes, size_t len)
-{
-    auto_arena struct arena arena = {0};
-    jw_key_str(w, key, hex_encode(&arena, bytes, len));
-}
-
 static void add_value(struct json_writer *w, const struct leaf_member *member, const struct leaf_value *value)
 {
     if (member->kind == LEAF_COUNT)
@@ -83,7 +76,7 @@ static void add_commitments(struct json_writer *w, const struct leaf *leaf)
     jw_key(w, "com");
     jw_object(w);
     for (size_t i = 0; i < leaf->commitment_count; i++)
-        add_hex(w, arena_cstr(&arena, leaf->commitments[i].field), leaf->commitments[i].digest, SHA256_SIZE);
+        jw_key_hex(w, arena_cstr(&arena, leaf->commitments[i].field), leaf->commitments[i].digest, SHA256_SIZE);
     jw_end(w);
 }
 
@@ -91,8 +84,8 @@ static void add_chain(struct json_writer *w, const struct leaf *leaf)
 {
     if (!leaf->of_repo)
         return;
-    add_hex(w, "repo", leaf->repo, sizeof leaf->repo);
-    add_hex(w, "rprev", leaf->previous, sizeof leaf->previous);
+    jw_key_hex(w, "repo", leaf->repo, sizeof leaf->repo);
+    jw_key_hex(w, "rprev", leaf->previous, sizeof leaf->previous);
     jw_key_int(w, "rseq", (int64_t)leaf->rseq);
 }
 
@@ -117,14 +110,14 @@ static void add_leaf(struct json_writer *w, const struct leaf_type *type, const 
     leaf_time(leaf->at, time);
     jw_object(w);
     if (leaf->by_person)
-        add_hex(w, "actor", leaf->actor, sizeof leaf->actor);
+        jw_key_hex(w, "actor", leaf->actor, sizeof leaf->actor);
     else
         jw_key_str(w, "actor", STR("hub"));
     jw_key_str(w, "auth", str_of(leaf_auth_names[leaf->auth]));
     add_body(w, type, leaf);
     add_commitments(w, leaf);
     if (leaf->has_evidence)
-        add_hex(w, "ev", leaf->evidence, sizeof leaf->evidence);
+        jw_key_hex(w, "ev", leaf->evidence, sizeof leaf->evidence);
     add_chain(w, leaf);
     add_subjects(w, leaf);
     jw_key_str(w, "ts", str_of(time));

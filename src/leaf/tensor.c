@@ -43,12 +43,17 @@ static bool read_size(const json_t *value, int64_t *out)
     return json_is_integer(value) && *out >= 0;
 }
 
-static bool read_dtype(const json_t *value, unsigned *out)
+bool tensor_dtype_find(struct str name, unsigned *out)
 {
     for (*out = 0; *out < TENSOR_DTYPES; ++*out)
-        if (json_is_string(value) && strcmp(json_string_value(value), dtypes[*out].name) == 0)
+        if (str_eq(name, str_of(dtypes[*out].name)))
             return true;
     return false;
+}
+
+static bool read_dtype(const json_t *value, unsigned *out)
+{
+    return json_is_string(value) && tensor_dtype_find(str_of(json_string_value(value)), out);
 }
 
 /* The number of elements is the product of the shape; 1 for a scalar's empty one. */
@@ -72,11 +77,18 @@ static bool read_place(const json_t *offsets, struct tensor *tensor)
            read_size(json_array_get(offsets, 1), &tensor->end) && tensor->begin <= tensor->end;
 }
 
-static bool fits(const struct tensor *tensor)
+bool tensor_size(const struct tensor *tensor, int64_t *bytes)
 {
     int64_t bits;
-    return !__builtin_mul_overflow(tensor->elements, (int64_t)dtypes[tensor->dtype].bits, &bits) && bits % 8 == 0 &&
-           bits / 8 == tensor->end - tensor->begin;
+    bool good = !__builtin_mul_overflow(tensor->elements, (int64_t)dtypes[tensor->dtype].bits, &bits) && bits % 8 == 0;
+    *bytes = good ? bits / 8 : 0;
+    return good;
+}
+
+static bool fits(const struct tensor *tensor)
+{
+    int64_t bytes;
+    return tensor_size(tensor, &bytes) && bytes == tensor->end - tensor->begin;
 }
 
 static enum status add_tensor(struct arena *arena, const char *name, const json_t *value, struct tensor_list *list,
@@ -109,7 +121,9 @@ static int by_place(const void *left, const void *right)
     const struct tensor *a = left, *b = right;
     if (a->begin != b->begin)
         return a->begin < b->begin ? -1 : 1;
-    return (a->end > b->end) - (a->end < b->end); /* an empty tensor stands before the one that starts with it */
+    if (a->end != b->end) /* an empty tensor stands before the one that starts with it */
+        return a->end < b->end ? -1 : 1;
+    return str_cmp(a->name, b->name); /* so that the order is always the same */
 }
 
 /* Tensors fill the data without a gap, so that nothing can hide between them, and never share bytes. */
@@ -202,13 +216,18 @@ static void add_text(struct buf *out, struct str text)
     buf_str(out, text);
 }
 
-void tensor_entry(const struct tensor *tensor, struct buf *out)
+void tensor_head(const struct tensor *tensor, struct buf *out)
 {
     add_text(out, tensor->name);
     add_text(out, str_of(dtypes[tensor->dtype].name));
     add_number(out, tensor->dimensions, 4);
     for (uint32_t i = 0; i < tensor->dimensions; i++)
         add_number(out, (uint64_t)tensor->shape[i], 8);
+}
+
+void tensor_entry(const struct tensor *tensor, struct buf *out)
+{
+    tensor_head(tensor, out);
     buf_add(out, tensor->digest, sizeof tensor->digest);
 }
 
@@ -217,14 +236,26 @@ static int by_name(const void *a, const void *b)
     return str_cmp(((const struct tensor *)a)->name, ((const struct tensor *)b)->name);
 }
 
+static bool is_same(const struct tensor *a, const struct tensor *b)
+{
+    return str_eq(a->name, b->name) && a->dtype == b->dtype && a->dimensions == b->dimensions &&
+           memcmp(a->shape, b->shape, a->dimensions * sizeof *a->shape) == 0 &&
+           memcmp(a->digest, b->digest, sizeof a->digest) == 0;
+}
+
 enum status tensor_sort(struct tensor *tensors, size_t count, struct error *err)
 {
     qsort(tensors, count, sizeof *tensors, by_name);
     for (size_t i = 1; i < count; i++)
-        if (str_eq(tensors[i].name, tensors[i - 1].name))
-            return fail(err, INVALID, NULL, "The tensor \"%.*s\" is there twice",
+        if (str_eq(tensors[i].name, tensors[i - 1].name) && !is_same(&tensors[i], &tensors[i - 1]))
+            return fail(err, INVALID, NULL, "The tensor \"%.*s\" is there twice, and not the same",
                         STR_ARG(str_slice(tensors[i].name, 0, 100)));
     return OK;
+}
+
+bool tensor_is_repeated(const struct tensor *sorted, size_t index)
+{
+    return index > 0 && str_eq(sorted[index].name, sorted[index - 1].name);
 }
 
 struct tlog_hash tensor_root(const struct tensor *sorted, size_t count)
@@ -232,6 +263,8 @@ struct tlog_hash tensor_root(const struct tensor *sorted, size_t count)
     struct tlog_frontier frontier = {0};
     auto_buf struct buf entry = {0};
     for (size_t i = 0; i < count; i++) {
+        if (tensor_is_repeated(sorted, i))
+            continue;
         entry.len = 0;
         tensor_entry(&sorted[i], &entry);
         struct tlog_hash hash = tlog_leaf_hash(buf_view(&entry));

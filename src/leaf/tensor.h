@@ -36,6 +36,9 @@ struct tensor_list {
 bool tensor_file_name(struct str name);
 
 const char *tensor_dtype_name(unsigned dtype); /* "BF16"; dtype is below TENSOR_DTYPES */
+bool tensor_dtype_find(struct str name, unsigned *out);
+/* How many bytes its elements take. False when that is more than an int64_t holds, or no whole number. */
+bool tensor_size(const struct tensor *tensor, int64_t *bytes);
 
 /* The header's length from the file's first bytes. TOO_LARGE over TENSOR_HEADER_MOST. */
 enum status tensor_header_size(const uint8_t first[8], int64_t *out, struct error *err);
@@ -62,9 +65,14 @@ bool tensor_hasher_end(struct tensor_hasher *hasher); /* false: something is mis
  * dimensions in 4; each dimension in 8; the digest. Numbers are big-endian.
  */
 void tensor_entry(const struct tensor *tensor, struct buf *out);
+void tensor_head(const struct tensor *tensor, struct buf *out); /* the same without the digest */
 
-/* Sorts the tensors of a revision by name, as the tree has them. INVALID when a name is there twice. */
+/*
+ * Sorts the tensors of a revision by name, as the tree has them. A tensor that is there again, the same in everything, counts
+ * once: the tree skips those that tensor_is_repeated(). INVALID when a name is there twice for what is not the same.
+ */
 enum status tensor_sort(struct tensor *tensors, size_t count, struct error *err);
+bool tensor_is_repeated(const struct tensor *sorted, size_t index);
 
 /* tensorRoot of sorted tensors. A revision without tensors has none; this gives the empty tree's root then. */
 struct tlog_hash tensor_root(const struct tensor *sorted, size_t count);

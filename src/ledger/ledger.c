@@ -35,7 +35,7 @@ enum status ledger_open_level(struct ledger *ledger, unsigned level, struct erro
     return ledger_open_file(ledger, name, ledger->appends ? O_RDWR | O_CREAT : O_RDONLY, &ledger->levels[level], err);
 }
 
-enum status ledger_read_checkpoint(struct ledger *ledger, struct arena *arena, struct str *bytes,
+static enum status read_checkpoint(struct ledger *ledger, struct arena *arena, struct str *bytes,
                                    struct checkpoint *out, struct error *err)
 {
     char path[PATH_MAX];
@@ -51,6 +51,14 @@ enum status ledger_read_checkpoint(struct ledger *ledger, struct arena *arena, s
         return fail(err, CORRUPT, NULL, "%s is not what this log signed: %s Remove it, and it is made again.", path,
                     why.message);
     return OK;
+}
+
+/* Who is held up between opening the file and reading it, while two appends go by, finds it being written over. */
+enum status ledger_read_checkpoint(struct ledger *ledger, struct arena *arena, struct str *bytes,
+                                   struct checkpoint *out, struct error *err)
+{
+    enum status status = read_checkpoint(ledger, arena, bytes, out, err);
+    return status == OK ? OK : read_checkpoint(ledger, arena, bytes, out, err);
 }
 
 static enum status ledger_new(const char *folder, bool appends, struct ledger **out, struct error *err)

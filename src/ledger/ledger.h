@@ -16,7 +16,7 @@
  *          level-0 …    the hashes of a level, 32 bytes each: tile N of the level begins at N * 16384; its inner nodes
  *                       stand behind its hashes, so that a proof has nothing to fold
  *          synced       how many entries' levels and bundles are surely on disk; after a crash the rest is made again
- *          checkpoint   the newest signed checkpoint
+ *          checkpoint   the newest signed checkpoint; checkpoint.new is the one before it
  *          vkey         the line of the public key
  *          signer       the signer's own record: what it signed last
  *          key          the signer's private key (mode 0600; only the signer reads it)

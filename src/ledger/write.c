@@ -57,14 +57,20 @@ static enum status write_entries(struct ledger *ledger, const struct str *entrie
     return flush_entries(ledger, &pending, &written, err);
 }
 
-/* Nobody waits for the disk here: after a crash the checkpoint is signed again, with the same bytes. Readers beside
- * this process see the old one or the new one. */
+/*
+ * Nobody waits for the disk here: after a crash the checkpoint is signed again, with the same bytes. The two files change
+ * names, because to make a new one and drop the old one each time costs some file systems more than all else that is
+ * done for an append. Readers beside this process see the old one or the new one, but see ledger_read_checkpoint().
+ */
 static enum status replace_checkpoint(struct ledger *ledger, struct str note, struct error *err)
 {
     auto_fd int fd = -1;
+    int folder = ledger->folder_fd;
     TRY(ledger_open_file(ledger, "checkpoint.new", O_WRONLY | O_CREAT | O_TRUNC, &fd, err));
     TRY(write_full(fd, note.data, note.len, err));
-    if (renameat(ledger->folder_fd, "checkpoint.new", ledger->folder_fd, "checkpoint"))
+    /* The first time there is nothing to change names with, and not all file systems can. */
+    if (renameat2(folder, "checkpoint.new", folder, "checkpoint", RENAME_EXCHANGE) &&
+        renameat(folder, "checkpoint.new", folder, "checkpoint"))
         return fail_errno(err, "checkpoint");
     return OK;
 }

@@ -9,6 +9,7 @@
 #include "oms/manifest.h"
 #include "record/internal.h"
 #include "repo/tree.h"
+#include "tensor/tensors.h"
 
 #define FILES_MOST 1000000
 
@@ -61,6 +62,8 @@ enum status record_manifest_append(struct db_conn *tx, const struct record_manif
         jw_key_str(&w, "evidence", what->evidence);
         jw_key_bool(&w, "signed", what->is_signed);
     }
+    if (what->tensor_root)
+        jw_key_str(&w, "tensorRoot", hex_encode(&arena, what->tensor_root->bytes, SHA256_SIZE));
     jw_end(&w);
     struct event event = {.kind = &record_events[0],
                           .repo_id = what->repo_id,
@@ -84,15 +87,23 @@ enum status record_manifest(struct hub *hub, const struct repo *repo, const stru
     auto_arena struct arena arena = {0};
     auto_conn struct db_conn *conn = NULL;
     struct manifest manifest;
-    bool found;
+    struct tlog_hash root;
+    bool found, pending, has_root;
     TRY(db_reader(hub->db, &conn, err));
     TRY(prov_revision_leaf(conn, repo->id, commit->bytes, REVISION_MANIFEST, index, &found, err));
     if (found)
         return OK;
+    db_release(&conn);
+    TRY(tensors_root(hub, repo->id, commit, &pending, &has_root, &root, err));
+    if (pending)
+        return fail(err, UNAVAILABLE, RECORD_WAITS_FOR_TENSORS,
+                    "The revision's manifest follows when its tensors have been looked at. Try again in a moment.");
+    TRY(db_reader(hub->db, &conn, err));
     TRY(db_snapshot(conn, err));
     TRY(record_manifest_files(conn, &arena, repo->id, commit, &manifest, err));
     db_release(&conn);
-    struct record_manifest_event what = {.repo_id = repo->id, .commit = commit, .manifest = &manifest};
+    struct record_manifest_event what = {
+        .repo_id = repo->id, .commit = commit, .manifest = &manifest, .tensor_root = has_root ? &root : NULL};
     TRY(db_write(hub->db, say_once, &what, err));
     TRY(db_reader(hub->db, &conn, err));
     TRY(prov_revision_leaf(conn, repo->id, commit->bytes, REVISION_MANIFEST, index, &found, err));
@@ -136,22 +147,59 @@ static enum status next_moved(struct db *db, uint64_t from, struct moved *out, b
     return stmt_end(next, err);
 }
 
+/*
+ * *waits: for the tensors of the commit. Otherwise it has been dealt with: names that a manifest cannot have, nothing in it, gone
+ * meanwhile: no manifest then, and the commit's own leaf stands.
+ */
+static enum status log_moved(struct hub *hub, const struct moved *moved, bool *waits, struct error *err)
+{
+    struct repo repo = {.id = moved->repo_id};
+    struct error why = {0};
+    uint64_t index;
+    enum status status = moved->current ? record_manifest(hub, &repo, &moved->commit, &index, &why) : OK;
+    *waits = status == UNAVAILABLE && str_eq(str_of(why.code), STR(RECORD_WAITS_FOR_TENSORS));
+    bool never = status == UNPROCESSABLE || status == TOO_LARGE || status == NOT_FOUND;
+    return status == OK || never || *waits ? OK : fail(err, status, why.code, "%s", why.message);
+}
+
+/* Those that wait, again: they must not hold up the others, as a pass over many gigabytes may take minutes. */
+static enum status log_waiting(struct hub *hub, struct error *err)
+{
+    struct record *record = hub->record;
+    size_t kept = 0;
+    enum status status = OK;
+    for (size_t i = 0; i < record->waiting_count; i++) {
+        struct moved moved;
+        bool found, waits = true;
+        if (status == OK)
+            status = next_moved(hub->db, record->waiting[i], &moved, &found, err);
+        if (status == OK && (!found || moved.index != record->waiting[i]))
+            continue; /* its repo is gone, or its ref was moved to it again */
+        if (status == OK)
+            status = tensors_pending(hub->db, moved.repo_id, &waits, err);
+        if (status == OK && !waits)
+            status = log_moved(hub, &moved, &waits, err);
+        if (status != OK || waits)
+            record->waiting[kept++] = record->waiting[i];
+    }
+    record->waiting_count = kept;
+    return status;
+}
+
 enum status manifest_job(struct hub *hub, struct error *err)
 {
+    struct record *record = hub->record;
     struct moved moved;
-    uint64_t index;
-    bool found;
-    for (;;) {
-        TRY(next_moved(hub->db, hub->record->manifests_from, &moved, &found, err));
+    bool found, waits;
+    TRY(log_waiting(hub, err));
+    while (record->waiting_count < RECORD_WAITING_MOST) {
+        TRY(next_moved(hub->db, record->manifests_from, &moved, &found, err));
         if (!found)
             return OK;
-        struct repo repo = {.id = moved.repo_id};
-        struct error why = {0};
-        enum status status = moved.current ? record_manifest(hub, &repo, &moved.commit, &index, &why) : OK;
-        /* Names that a manifest cannot have, nothing in it, gone meanwhile: no manifest then, and the commit's own leaf stands. */
-        bool never = status == UNPROCESSABLE || status == TOO_LARGE || status == NOT_FOUND;
-        if (status != OK && !never)
-            return fail(err, status, why.code, "%s", why.message);
-        hub->record->manifests_from = moved.index + 1;
+        TRY(log_moved(hub, &moved, &waits, err));
+        if (waits)
+            record->waiting[record->waiting_count++] = moved.index;
+        record->manifests_from = moved.index + 1;
     }
+    return OK;
 }

@@ -88,8 +88,8 @@ static enum status reply_proof(struct request *rq, uint64_t index, const struct 
     return OK;
 }
 
-/* GET /api/{api}/provenance/{rev}.tlog-proof: of what the revision holds, or where a manifest is not possible, of the
- * commit itself. */
+/* GET /api/{api}/provenance/{rev}.tlog-proof: of what the revision holds, or where a manifest is not possible, or not yet, of
+ * the commit itself. */
 enum status proof_get(struct request *rq, struct error *err)
 {
     struct revision revision;
@@ -98,7 +98,8 @@ enum status proof_get(struct request *rq, struct error *err)
     TRY(revision_resolve(rq->db, rq->arena, rq->repo.id, rq->params[0], &revision, err));
     request_done_reading(rq);
     enum status status = record_manifest(rq->hub, &rq->repo, &revision.commit, &index, err);
-    if (status == UNPROCESSABLE || status == TOO_LARGE) {
+    bool waits = status == UNAVAILABLE && str_eq(str_of(err->code), STR(RECORD_WAITS_FOR_TENSORS));
+    if (status == UNPROCESSABLE || status == TOO_LARGE || waits) {
         TRY(request_read(rq, err));
         TRY(record_revision_leaf(rq->db, rq->repo.id, &revision.commit, &index, &found, err));
         if (!found)

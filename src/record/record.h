@@ -15,6 +15,7 @@
 extern const struct module record_module;
 
 #define OLD_LOGS_MOST 64
+#define RECORD_WAITING_MOST 10000
 
 struct record {
     struct ledger *ledger;
@@ -29,6 +30,8 @@ struct record {
     uint8_t policy[SHA256_SIZE];
     int64_t epoch_us; /* monotonic: when the last one was logged; 0: not since the start */
     uint64_t manifests_from; /* the job's own: leaves before this one have been looked at */
+    uint64_t waiting[RECORD_WAITING_MOST]; /* but these commits' manifests wait for their tensors */
+    size_t waiting_count;
 };
 
 /*
@@ -58,7 +61,12 @@ enum status record_begin_anew(const char *dir, struct str origin, const char *pr
 /* Has what was written without the log put into it. */
 enum status record_catch_up(struct record *record, struct error *err);
 
-/* The manifest of a commit is logged when it is not yet; *index is its leaf. The caller may read the repo. */
+/*
+ * The manifest of a commit is logged when it is not yet; *index is its leaf. The caller may read the repo, and holds no reader
+ * of the database. UNAVAILABLE with the code RECORD_WAITS_FOR_TENSORS while its safetensors files are being looked at: there is
+ * one manifest of a commit, and it has their tensorRoot.
+ */
+#define RECORD_WAITS_FOR_TENSORS "TensorsPending"
 enum status record_manifest(struct hub *hub, const struct repo *repo, const struct oid *commit, uint64_t *index, struct error *err);
 
 /*
@@ -74,6 +82,7 @@ struct record_manifest_event {
     const struct oid *commit;
     const struct manifest *manifest; /* of record_manifest_files() */
     int64_t actor_id;                /* 0: the hub */
+    const struct tlog_hash *tensor_root; /* NULL for none */
     struct str evidence;             /* of the signature, SHA-256 in hex; absent for none */
     bool is_signed;                  /* the actor has signed the evidence, which has been verified */
 };

@@ -10,8 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MEMORY_LIMIT (256 << 20) /* bytes of address space */
-#define CPU_LIMIT 5              /* seconds */
+#define CPU_LIMIT 5 /* seconds */
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -80,10 +79,10 @@ static enum status limit(int resource, rlim_t most, struct error *err)
     return setrlimit(resource, &value) ? fail_errno(err, "setrlimit") : OK;
 }
 
-static enum status enter_limits(struct error *err)
+static enum status enter_limits(size_t memory, struct error *err)
 {
     if (!SANITIZED) /* sanitizers reserve terabytes of addresses */
-        TRY(limit(RLIMIT_AS, MEMORY_LIMIT, err));
+        TRY(limit(RLIMIT_AS, memory, err));
     TRY(limit(RLIMIT_CPU, CPU_LIMIT, err));
     TRY(limit(RLIMIT_FSIZE, 0, err));
     TRY(limit(RLIMIT_CORE, 0, err));
@@ -144,11 +143,11 @@ static enum status enter_seccomp(struct error *err)
     return failed ? fail(err, INTERNAL, NULL, "seccomp: error %d", -failed) : OK;
 }
 
-enum status sandbox_enter(struct error *err)
+enum status sandbox_enter(size_t memory, struct error *err)
 {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
         return fail_errno(err, "no_new_privs");
     TRY(enter_landlock(err));
-    TRY(enter_limits(err));
+    TRY(enter_limits(memory, err));
     return enter_seccomp(err);
 }

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/time.h"
 #include "scan/safetensors.h"
+#include "scan/table.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,6 +20,8 @@
 #define WORKER_MARK "CAIRN_WORKER" /* in the environment of a child */
 #define OUTPUT_LIMIT (64 << 10)
 #define DEADLINE (5 * SECOND_US)
+#define DEADLINE_OF_JOBS                                                                                               \
+    (30 * SECOND_US) /* where nobody waits for the answer; the child's processor time is limited anyway */
 
 /*
  * The input is a sealed file in memory rather than a pipe: all of it is there before the child starts, so nobody waits
@@ -168,18 +171,32 @@ static enum status check_summary(struct str answer, struct buf *out, struct erro
     return OK;
 }
 
-enum status scan_safetensors(struct str header, struct arena *arena, struct buf *out_json, struct error *err)
+/* Has the header looked at by a child that does task, and appends its answer. */
+static enum status ask_child(const char *task, int64_t deadline_us, size_t output_limit, struct str header,
+                             struct buf *answer, struct error *err)
 {
-    static const char *const argv[] = {"cairn", "worker", "safetensors", NULL};
-    static const struct worker worker = {"/proc/self/exe", argv, DEADLINE, OUTPUT_LIMIT};
-    auto_buf struct buf answer = {0};
-    (void)arena;
+    const char *const argv[] = {"cairn", "worker", task, NULL};
+    const struct worker worker = {"/proc/self/exe", argv, deadline_us, output_limit};
     /* A program that does not hand "worker" to worker_main(), a test say, would start itself again and again. */
     if (getenv(WORKER_MARK))
         return fail(err, UNAVAILABLE, NULL, "A worker starts no workers");
     if (header.len > SAFETENSORS_HEADER_LIMIT)
         return fail(err, TOO_LARGE, NULL, "The header has %zu bytes; at most %d are accepted", header.len,
                     SAFETENSORS_HEADER_LIMIT);
-    TRY(worker_run(&worker, header, &answer, err));
+    return worker_run(&worker, header, answer, err);
+}
+
+enum status scan_safetensors(struct str header, struct arena *arena, struct buf *out_json, struct error *err)
+{
+    auto_buf struct buf answer = {0};
+    (void)arena;
+    TRY(ask_child("safetensors", DEADLINE, OUTPUT_LIMIT, header, &answer, err));
     return check_summary(buf_view(&answer), out_json, err);
+}
+
+enum status scan_tensors(struct str header, struct arena *arena, struct tensor_list *out, struct error *err)
+{
+    auto_buf struct buf answer = {0};
+    TRY(ask_child("tensors", DEADLINE_OF_JOBS, TENSOR_TABLE_MOST + 1, header, &answer, err));
+    return tensor_table_read(arena, buf_view(&answer), out, err);
 }

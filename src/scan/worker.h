@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "leaf/tensor.h"
 
 /*
  * The wall between the server and what people upload (architecture, rule 5): a short-lived child of the same program
@@ -36,8 +37,15 @@ enum status worker_run(const struct worker *worker, struct str input, struct buf
 enum status scan_safetensors(struct str header, struct arena *arena, struct buf *out_json, struct error *err);
 
 /*
- * The child: `cairn worker safetensors`, argv from "worker" on. Returns the exit status. The tasks "probe-…" each try
- * one thing that the sandbox must forbid, for its tests.
+ * The tensors of a safetensors file, found by the child from the same bytes; *out lives in the arena. INVALID and
+ * TOO_LARGE with the reason are lasting facts about those bytes, of which the words are the child's; other errors say
+ * that this look failed. Whoever knows how long the file is compares that with out->bytes.
+ */
+enum status scan_tensors(struct str header, struct arena *arena, struct tensor_list *out, struct error *err);
+
+/*
+ * The child: `cairn worker safetensors` or `cairn worker tensors`, argv from "worker" on. Returns the exit status. The
+ * tasks "probe-…" each try one thing that the sandbox must forbid, for its tests.
  */
 int worker_main(int argc, char **argv);
 

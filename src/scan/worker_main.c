@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "scan/safetensors.h"
 #include "scan/sandbox.h"
+#include "scan/table.h"
 #include "scan/worker.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #define READ_PIECE (256 << 10)
+#define MIB ((size_t)1 << 20)
 
 /* One byte more than the limit tells an input that is too long. */
 static enum status read_input(size_t limit, struct buf *in, struct error *err)
@@ -51,6 +53,16 @@ static int run_safetensors(void)
     return write_full(STDOUT_FILENO, out.data, out.len, &err) != OK;
 }
 
+static int run_tensors(void)
+{
+    auto_buf struct buf in = {0}, out = {0};
+    struct error err;
+    if (read_input(SAFETENSORS_HEADER_LIMIT, &in, &err) != OK)
+        return 1;
+    tensor_table_write(buf_view(&in), &out);
+    return write_full(STDOUT_FILENO, out.data, out.len, &err) != OK;
+}
+
 /* Each probe ends well only when the sandbox failed to stop it. */
 static int probe_nothing(void)
 {
@@ -81,13 +93,18 @@ static int probe_code(void)
     return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
 }
 
+/* Summaries are made for each upload, several at a time; tables of tensors one after the other, and of all that there
+ * are. */
 static const struct {
     const char *name;
     int (*run)(void);
+    size_t memory; /* bytes */
 } tasks[] = {
-    {"safetensors", run_safetensors}, {"probe-nothing", probe_nothing}, {"probe-open", probe_open},
-    {"probe-socket", probe_socket},   {"probe-fork", probe_fork},       {"probe-kill", probe_kill},
-    {"probe-read", probe_read},       {"probe-code", probe_code},
+    {"safetensors", run_safetensors, 256 * MIB}, {"tensors", run_tensors, 512 * MIB},
+    {"probe-nothing", probe_nothing, 256 * MIB}, {"probe-open", probe_open, 256 * MIB},
+    {"probe-socket", probe_socket, 256 * MIB},   {"probe-fork", probe_fork, 256 * MIB},
+    {"probe-kill", probe_kill, 256 * MIB},       {"probe-read", probe_read, 256 * MIB},
+    {"probe-code", probe_code, 256 * MIB},
 };
 
 int worker_main(int argc, char **argv)
@@ -100,7 +117,7 @@ int worker_main(int argc, char **argv)
         return 2;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     json_object_seed(0); /* reads /dev/urandom, which is out of reach later */
-    if (sandbox_enter(&err) != OK) {
+    if (sandbox_enter(tasks[task].memory, &err) != OK) {
         fprintf(stderr, "cairn worker: %s\n", err.message);
         return 1;
     }

@@ -12,9 +12,10 @@ import re
 import subprocess
 import time
 
+import httpx
 import pytest
 
-from support import BINARY, new_name, sha256
+from support import BINARY, add, new_name, sha256
 from xet import File, Session, Xorb, chunk_hash, shard, text
 
 LARGE = b"\0large" * 1000
@@ -54,11 +55,14 @@ BODIES = {
     "POST /v1/telemetry": {},
     "POST /api/{api}/oms/{rev}": {},
     "POST /witness/add-checkpoint": {},
+    "PUT /api/{api}/rules/{rev}": {"approvals": 1, "role": "write"},
+    "POST /api/{api}/discussions/{number}/merge": {},
 }
 COMMIT = b'{"key":"header","value":{"summary":"s"}}\n{"key":"file","value":{"path":"new.txt","content":"abc","encoding":"utf-8"}}\n'
 # What somebody has signed is looked at only when the door has said yes; here it is nobody's signature (test_attest.py has real ones).
 UNSIGNED = {"POST /api/{api}/attestations", "POST /api/{api}/deployments", "POST /api/settings/signing-keys"}
 BODIES |= dict.fromkeys(UNSIGNED, {"payload": "e30=", "payloadType": "application/vnd.in-toto+json", "signatures": []})
+TENSORS = b'\x3b\0\0\0\0\0\0\0{"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}      \1\2'
 LEAVES = {}  # of the furnished repos: the index of one of their entries in the log
 NAMES = {"POST /api/{api}/branch/{name}": "new", "DELETE /api/{api}/branch/{name}": "side", "DELETE /api/{api}/tag/{name}": "v1"}
 
@@ -76,16 +80,29 @@ def ask(person, route, repo, organization=None):
     path = route.pattern
     if route.name == "GET /api/{api}/provenance/{rev}.sig":
         path += "?by=hub"
-    for hole, filling in {"{api}": f"models/{repo}", "{web}": repo, "{kind}": "models", "{rev}": "main", "{path*}": path_of(route),
+    for hole, filling in {"{api}": f"models/{repo}", "{web}": repo, "{kind}": "models", "{number}": "1",
+                          "{rev}": "guarded" if "/rules/" in path else "main", "{path*}": path_of(route),
                           "{hash}": "0" * 64, "{name}": name_of(route, repo, organization or namespace)}.items():
         path = path.replace(hole, filling)
     assert "{" not in path, f"{route.name}: say here what stands in the place of the parameter"
+    if path == "/log/stream":  # it has no end
+        with person.http.stream(route.method, path) as answer:
+            return httpx.Response(answer.status_code, headers=answer.headers, content=next(answer.iter_raw()))
     if "/commit/" in path:
         return person.http.request(route.method, path, content=COMMIT, headers={"content-type": "application/x-ndjson"})
+    if path.endswith("/proof"):
+        return when_ready(lambda: person.http.request(route.method, path, params={"name": "w"}))
     if route.method in ("GET", "DELETE") and not route.by_body:
         return person.http.request(route.method, path)
     assert route.name in BODIES, f"{route.name}: say here what its request looks like"
     return person.http.request(route.method, path, json=fill(BODIES[route.name], words))
+
+
+def when_ready(send):
+    """The hub looks at tensors in the background, and asks for patience until then."""
+    while (answer := send()).status_code == 503:
+        time.sleep(0.1)
+    return answer
 
 
 def path_of(route):
@@ -111,11 +128,14 @@ def seen(answer):
 def furnished(owner, **how):
     """A repo in which every route finds what it is asked for."""
     repo = owner.new_repo("door", **how)
-    owner.commit_files(repo, {"a.txt": b"a"})
+    owner.commit_files(repo, {"a.txt": b"a", "model.safetensors": TENSORS})
     owner.put_object(repo, LARGE)
     assert owner.commit_lines(repo, ("lfsFile", {"path": "w.bin", "algo": "sha256", "oid": sha256(LARGE)})).is_success
     owner.api.create_branch(repo, branch="side")
     owner.api.create_tag(repo, tag="v1")
+    owner.api.create_branch(repo, branch="guarded")
+    assert owner.http.put(f"/api/models/{repo}/rules/guarded", json={"approvals": 1, "role": "write"}).is_success
+    owner.api.create_commit(repo, [add("b.txt", b"b")], commit_message="b", create_pr=True)
     LEAVES[repo] = owner.http.get(f"/api/models/{repo}/provenance").json()["entries"][0]["index"]
     return repo
 

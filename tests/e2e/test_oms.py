@@ -6,11 +6,9 @@ import base64
 import hashlib
 import http.server
 import json
-import os
 import shutil
 import subprocess
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -25,7 +23,7 @@ FILES = {
     "config.json": b"{}",
     "tokenizer.json": b'{"a": 1}',
     "tokenizer/vocab.txt": b"one\ntwo\n",
-    "deep/er/\xc3\xa4 b.txt".encode("latin-1").decode(): b"text",
+    "deep/er/ä b.txt": b"text",
     "weights.bin": b"\0weights" * 20000,
     "more.bin": b"\0more" * 30000,
 }
@@ -175,6 +173,22 @@ def test_the_reference_tool_accepts_a_model_that_was_signed_through_the_hub(alic
     assert reference_accepts(down, signature, key)
     shutil.copy(signature, down / "model.sig")
     assert reference_accepts(down, down / "model.sig", key)
+
+
+def test_all_of_it_is_done_with_cairns_own_commands(own_hub, tmp_path):
+    erin = own_hub.person("erin")
+    repo, key, public, signature = erin.new_repo(), tmp_path / "key.pem", tmp_path / "key.pub", tmp_path / "model.sig"
+    erin.commit_files(repo, FILES)
+    public.write_text(erin.run(BINARY, "attest", "key", "new", key).stdout)
+    erin.run(BINARY, "attest", "key", "register", "--hub", own_hub.url, "--key", key)
+    cairn_sign(erin, "--hub", own_hub.url, "--repo", repo, "--key", key, "--out", signature)
+    down = downloaded(erin, repo, tmp_path / "down")
+
+    def verify(by):
+        return erin.run(BINARY, "verify", down, "--bundle", signature, "--key", by, check=False).returncode
+
+    assert verify(public) == 0
+    assert verify(Key(tmp_path, "other").public) == 1, "the twin"
 
 
 def flip(folder, key):
@@ -438,7 +452,7 @@ def test_a_revoked_keys_signature_counts_no_more(alice, anyone, model, tmp_path)
     assert anyone.http.get(f"/api/models/{model}/provenance/main.sig").content == bundle
     assert alice.http.delete(f"/api/settings/signing-keys/{lost.hint}").is_success
     (one,) = signatures(alice, model)
-    assert one["verified"] is False and "revoked" in one["reason"]
+    assert one["verified"] is False and "revoked" in one["reason"] and one["hint"] == lost.hint
     assert anyone.http.get(f"/api/models/{model}/provenance/main.sig").status_code == 404
     refused(send(alice, model, lost.bundle(statement_of(alice, model))), 403, "revoked")
 
@@ -710,6 +724,26 @@ def test_a_refusal_of_the_hub_is_the_commands_failure(alice, bob, model, key, tm
     done = through(alice, model, stranger, tmp_path / "model.sig", check=False)
     assert done.returncode == 1 and "not one of your signing keys" in done.stderr
     assert signatures(alice, model) == []
+
+
+@pytest.mark.parametrize("kind, revision", [("dataset", "main"), ("model", "try/new"), ("model", "v1"), ("model", "commit")])
+def test_whatever_has_files_is_signed_at_any_revision(alice, key, tmp_path, kind, revision):
+    repo = alice.new_repo(repo_type=kind)
+    alice.commit_files(repo, FILES, repo_type=kind)
+    head = alice.head(repo, repo_type=kind)
+    alice.api.create_branch(repo, branch="try/new", repo_type=kind)
+    alice.api.create_tag(repo, tag="v1", repo_type=kind)
+    alice.commit_files(repo, {"later.txt": b"later"} if revision != "main" else {}, repo_type=kind)
+    through(alice, repo, key, tmp_path / "model.sig", "--type", kind, "--revision", head if revision == "commit" else revision)
+    (one,) = alice.http.get(f"/api/{kind}s/{repo}/oms/{head}").json()["signatures"]
+    assert one["verified"] is True and one["hint"] == key.hint
+
+
+def test_a_repo_is_signed_by_the_name_that_it_has_now(alice, model, key, tmp_path):
+    alice.api.move_repo(model, model + "-moved")
+    done = through(alice, model, key, tmp_path / "model.sig", check=False)
+    assert done.returncode == 1 and "another name" in done.stderr
+    through(alice, model + "-moved", key, tmp_path / "model.sig")
 
 
 def test_the_token_may_come_from_a_file(alice, model, key, tmp_path):

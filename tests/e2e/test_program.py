@@ -70,7 +70,7 @@ def test_commands_that_make_no_sense_say_so(hub):
 
 
 def test_help_is_there():
-    for command in [], ["serve"], ["admin"], ["fsck"], ["backup"]:
+    for command in [], ["serve"], ["admin"], ["fsck"], ["backup"], ["sign"]:
         shown = subprocess.run([BINARY, *command, "--help"], capture_output=True, text=True)
         assert shown.returncode == 0 and "cairn" in shown.stdout
 

@@ -148,7 +148,12 @@ def test_other_tensors_fail(tensors, verify):  # noqa: F811
     fails(tensors.check(verify, tensors.files | {"one.safetensors": safetensors.numpy.save(renamed)}), "tensors:")
     reshaped = FLOATS | {"b.weight": FLOATS["b.weight"].reshape(1000, 600)}
     fails(tensors.check(verify, tensors.files | {"one.safetensors": safetensors.numpy.save(reshaped)}), "tensors:")
-    fails(tensors.check(verify, tensors.files | {"three.safetensors": tensors.files["two.safetensors"]}), 'tensor "a.scale" is there twice')
+    other = {"three.safetensors": safetensors.numpy.save({name: numpy.array(value + 1) for name, value in BYTES.items()})}
+    fails(tensors.check(verify, tensors.files | other), 'tensor "a.scale" is there twice')
+
+
+def test_tensors_that_are_there_again_count_once(tensors, verify):  # noqa: F811
+    passes(tensors.check(verify, tensors.files | {"three.safetensors": tensors.files["two.safetensors"]}), "4 tensors have the root")
 
 
 def test_tensors_without_a_logged_root_are_not_checked(tensors, verify):  # noqa: F811

@@ -186,9 +186,10 @@ static void the_writer_puts_commas_where_they_belong(void **state)
     jw_key_str(&w, "text", STR(""));
     jw_key_int(&w, "number", -5);
     jw_key_bool(&w, "flag", false);
+    jw_key_hex(&w, "bytes", "\x01\xAB\0", 3);
     jw_end(&w);
     assert_str(buf_view(&out), "{\"empty\":{},\"list\":[[],1,\"two\",true,null,[3],{\"k\":[]}],\"absent\":null,"
-                               "\"text\":\"\",\"number\":-5,\"flag\":false}");
+                               "\"text\":\"\",\"number\":-5,\"flag\":false,\"bytes\":\"01ab00\"}");
 }
 
 static struct str written(struct str value, struct buf *out)

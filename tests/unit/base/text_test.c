@@ -15,6 +15,10 @@ static void hexadecimal_goes_there_and_back(void **state)
     assert_true(str_starts(text, STR("000102030405060708090a0b")));
     assert_true(hex_decode(text, back, sizeof back));
     assert_memory_equal(back, bytes, sizeof bytes);
+    auto_buf struct buf added = {0};
+    hex_add(&added, bytes, 1);
+    hex_add(&added, bytes + 1, 255);
+    assert_true(str_eq(buf_view(&added), text));
     assert_true(hex_decode(STR("aBFf"), back, 2));
     assert_memory_equal(back, "\xAB\xFF", 2);
     assert_str(hex_encode(&arena, NULL, 0), "");

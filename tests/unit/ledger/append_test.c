@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "house.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 /* What a tree in memory gives for the first size entries. */
 static struct tlog_hash root_of(uint64_t size)
 {
@@ -248,6 +251,39 @@ static void a_reader_sees_the_log_beside_the_one_who_appends(void **state)
     ledger_close(reader);
 }
 
+static _Atomic bool appending;
+
+static void *append_much(void *context)
+{
+    struct house *house = context;
+    for (int i = 0; i < 200 && house_try_append(house, 1) == OK; i++)
+        ;
+    atomic_store(&appending, false);
+    return NULL;
+}
+
+static void readers_find_a_good_checkpoint_at_any_time(void **state)
+{
+    struct house *house = *state;
+    struct ledger_state seen = {0};
+    pthread_t writer;
+    house_open(house);
+    house_append(house, 1);
+    atomic_store(&appending, true);
+    assert_int_equal(pthread_create(&writer, NULL, append_much, house), 0);
+    for (uint64_t before = 0; atomic_load(&appending); before = seen.size) {
+        struct ledger *reader = NULL;
+        struct error err = {0};
+        if (ledger_open_reader(house->folder, &reader, &err) != OK)
+            fail_msg("%s", err.message);
+        ledger_state(reader, &seen);
+        ledger_close(reader);
+        assert_true(seen.size >= before);
+    }
+    pthread_join(writer, NULL);
+    assert_int_equal(house_state(house).size, 201);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_new_log_is_empty_and_has_a_checkpoint, house_make, house_remove),
     cmocka_unit_test_setup_teardown(what_is_appended_can_be_read_and_proved, house_make, house_remove),
@@ -262,6 +298,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(only_one_may_append_at_a_time, house_make, house_remove),
     cmocka_unit_test_setup_teardown(a_program_that_is_no_signer_is_an_error, house_make, house_remove),
     cmocka_unit_test_setup_teardown(a_reader_sees_the_log_beside_the_one_who_appends, house_make, house_remove),
+    cmocka_unit_test_setup_teardown(readers_find_a_good_checkpoint_at_any_time, house_make, house_remove),
 };
 
 HOUSE_MAIN(tests)

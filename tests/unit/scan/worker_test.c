@@ -86,15 +86,34 @@ static void fifty_thousand_tensors_fit_in_the_sandbox(void **state)
     assert_true(str_has(buf_view(&out), STR("\"total\":400000,\"tensors\":50000")));
 }
 
+static void the_child_tells_the_tensors_of_a_header(void **state)
+{
+    auto_arena struct arena arena = {0};
+    auto_buf struct buf text = {0};
+    struct tensor_list list;
+    struct error err = {0};
+    (void)state;
+    if (scan_tensors(large_header(&text, 100000), &arena, &list, &err) != OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(100000, list.count);
+    assert_int_equal(1600000, list.bytes);
+    assert_string_equal("model.layers.99999.mlp.weight", list.items[99999].name.data);
+    assert_int_equal(INVALID, scan_tensors(STR("{\"a\":1}"), &arena, &list, &err));
+    assert_true(str_has(str_of(err.message), STR("no known dtype")));
+}
+
 static void a_header_beyond_the_limit_starts_no_child(void **state)
 {
+    auto_arena struct arena arena = {0};
     auto_buf struct buf text = {0}, out = {0};
+    struct tensor_list list;
     struct error err;
     (void)state;
     buf_reserve(&text, SAFETENSORS_HEADER_LIMIT + 1);
     memset(text.data, ' ', SAFETENSORS_HEADER_LIMIT + 1);
     text.len = SAFETENSORS_HEADER_LIMIT + 1;
     assert_int_equal(TOO_LARGE, scan_safetensors(buf_view(&text), NULL, &out, &err));
+    assert_int_equal(TOO_LARGE, scan_tensors(buf_view(&text), &arena, &list, &err));
 }
 
 /* Children that misbehave. */
@@ -235,6 +254,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_child_summarises_a_good_header),
         cmocka_unit_test(the_child_tells_what_is_wrong_with_a_bad_one),
         cmocka_unit_test(fifty_thousand_tensors_fit_in_the_sandbox),
+        cmocka_unit_test(the_child_tells_the_tensors_of_a_header),
         cmocka_unit_test(a_header_beyond_the_limit_starts_no_child),
         cmocka_unit_test(a_child_that_hangs_is_stopped),
         cmocka_unit_test(a_child_that_dies_without_a_word_is_an_error),
