@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "admin.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "erase.h"
 #include "identity/identity.h"
 #include "modules.h"
+#include "record/record.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,6 +17,14 @@ static const char help[] =
     "      --admin        the person administers the hub, when using a token of role admin\n"
     "      --email E      shown to nobody but the person\n"
     "      --full-name N  shown beside NAME\n"
+    "\n"
+    "  cairn admin user erase NAME --reason request|law|order\n"
+    "      Forgets NAME, who must own no repos any more: deletes the key on which the person's pseudonyms and names in\n"
+    "      the log hang, so that nobody can open or link them again, while every proof stays valid; what the person\n"
+    "      signed as evidence; name, address, tokens and memberships. The log gets an entry without any identity. Prints\n"
+    "      a receipt for the person, which is kept nowhere. What stays: the author's name in commits, which their hashes\n"
+    "      bind, what repos of others hold, proof files that were handed out, and the name in backups made before.\n"
+    "      When it breaks off, run it again. Afterwards the name is free for others.\n"
     "\n"
     "Tokens: what a person signs in with, in the Authorization header or as the password of git\n"
     "  cairn admin token create USER --name N --role read|write|admin [--value TOKEN]\n"
@@ -38,17 +50,22 @@ static const char help[] =
     "  cairn admin org set ORG --default-private on|off\n"
     "      New repos are private (on) or public (off) unless whoever creates them says otherwise.\n"
     "\n"
+    "The log, when it cannot go on because its key is lost or only old copies of it are left\n"
+    "  cairn admin log begin-anew --origin NAME\n"
+    "      Keeps the old log as log.N, where the hub still shows it, and begins another one under a new name such as\n"
+    "      hub.example.org/log/2, with a key of its own, that says where the old one ended. Not while the hub runs.\n"
+    "\n"
     "Everywhere\n"
     "  --data DIR         the folder of the hub, made when it is missing; also CAIRN_DATA in the environment   "
     "(./data)\n"
     "\n"
-    "All of this works while the hub runs and while it does not. Run it as the same system user as cairn serve: files "
+    "All else works while the hub runs and while it does not. Run it as the same system user as cairn serve: files "
     "made by\n"
     "another could be out of its reach. Flags may stand anywhere, as \"--name N\" or \"--name=N\".\n"
     "Names take 1 to 96 letters, digits, '-', '_' and '.', and are matched without case.\n"
     "Exit status 0: done; 1: it could not be done; 2: the command was not understood.\n";
 
-enum flag { DATA, ADMIN, EMAIL, FULL_NAME, NAME, ROLE, VALUE, DEFAULT_PRIVATE, FLAGS };
+enum flag { DATA, ADMIN, EMAIL, FULL_NAME, NAME, ROLE, VALUE, DEFAULT_PRIVATE, REASON, ORIGIN, FLAGS };
 
 static const struct {
     const char *name;
@@ -56,6 +73,7 @@ static const struct {
 } flags[FLAGS] = {
     [DATA] = {"--data"}, [ADMIN] = {"--admin", true}, [EMAIL] = {"--email"}, [FULL_NAME] = {"--full-name"},
     [NAME] = {"--name"}, [ROLE] = {"--role"},         [VALUE] = {"--value"}, [DEFAULT_PRIVATE] = {"--default-private"},
+    [REASON] = {"--reason"}, [ORIGIN] = {"--origin"},
 };
 
 #define WORDS_MOST 4 /* two of the command, two names */
@@ -137,6 +155,46 @@ static enum status org_set(struct db *db, const struct words *given, struct erro
     return OK;
 }
 
+static const char *data_folder(const struct words *given)
+{
+    const char *environment = getenv("CAIRN_DATA");
+    if (str_given(given->flag[DATA]))
+        return given->flag[DATA].data; /* the end of an argument, so it ends with NUL */
+    return environment && *environment ? environment : "data";
+}
+
+static enum status user_erase(struct db *db, const struct words *given, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    struct person_erased erased;
+    TRY(erase_person(data_folder(given), db, given->word[2], given->flag[REASON], &erased, err));
+    if (erased.before) {
+        printf("%s had been erased before; nothing is left of it in the files\n", erased.name);
+        return OK;
+    }
+    printf("%.*s is erased, and the account is called %s now\n", STR_ARG(given->word[2]), erased.name);
+    printf("entries of the log that were the person's: %llu\n", (unsigned long long)erased.count);
+    if (erased.logged)
+        printf("entry of the log that says so: %llu\n", (unsigned long long)erased.index);
+    else
+        printf("the hub puts an entry about it into its log when it runs again\n");
+    printf("receipt, for the person alone: %.*s\n", STR_ARG(hex_encode(&arena, erased.nonce, sizeof erased.nonce)));
+    return OK;
+}
+
+static enum status log_begin_anew(struct db *db, const struct words *given, struct error *err)
+{
+    auto_fd int lock = -1;
+    int64_t number;
+    const char *data = data_folder(given);
+    TRY(hub_data_lock(data, &lock, err));
+    TRY(record_begin_anew(data, given->flag[ORIGIN], "/proc/self/exe", db, &number, err));
+    if (number)
+        printf("the log so far is kept as log.%lld\n", (long long)number);
+    printf("the next start of the hub begins the log %.*s\n", STR_ARG(given->flag[ORIGIN]));
+    return OK;
+}
+
 #define FLAG(flag) (1u << (flag))
 
 static const struct command {
@@ -146,6 +204,8 @@ static const struct command {
     enum status (*run)(struct db *db, const struct words *given, struct error *err);
 } commands[] = {
     {"user", "create", "NAME", 1, 0, FLAG(ADMIN) | FLAG(EMAIL) | FLAG(FULL_NAME), user_create},
+    {"user", "erase", "NAME", 1, FLAG(REASON), 0, user_erase},
+    {"log", "begin-anew", "", 0, FLAG(ORIGIN), 0, log_begin_anew},
     {"token", "create", "USER", 1, FLAG(NAME) | FLAG(ROLE), FLAG(VALUE), token_create},
     {"token", "revoke", "USER", 1, FLAG(NAME), 0, token_revoke},
     {"org", "create", "NAME", 1, 0, FLAG(FULL_NAME), org_create},
@@ -227,6 +287,9 @@ static enum status check_flags(const struct command *command, struct words *give
         return fail(err, INVALID, NULL, "--role is read, write or admin");
     if (str_given(given->flag[DATA]) && given->flag[DATA].len == 0)
         return fail(err, INVALID, NULL, "--data names no folder");
+    struct str reason = given->flag[REASON];
+    if (str_given(reason) && !str_eq(reason, STR("request")) && !str_eq(reason, STR("law")) && !str_eq(reason, STR("order")))
+        return fail(err, INVALID, NULL, "--reason is request, law or order");
     struct str on = given->flag[DEFAULT_PRIVATE];
     if (str_given(on) && !str_eq(on, STR("on")) && !str_eq(on, STR("off")))
         return fail(err, INVALID, NULL, "--default-private is on or off");
@@ -234,14 +297,6 @@ static enum status check_flags(const struct command *command, struct words *give
 }
 
 /* Running. */
-
-static const char *data_folder(const struct words *given)
-{
-    const char *environment = getenv("CAIRN_DATA");
-    if (str_given(given->flag[DATA]))
-        return given->flag[DATA].data; /* the end of an argument, so it ends with NUL */
-    return environment && *environment ? environment : "data";
-}
 
 static enum status run(const struct command *command, const struct words *given, struct error *err)
 {

@@ -11,7 +11,9 @@
 #include "tensor/tensors.h"
 #include "witness/handlers.h"
 #include "xet/xet.h"
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 
 /*
  * The house, from the ground up. A part is what its module.c declares: tables in the database, kinds of event, routes,
@@ -54,6 +56,19 @@ enum status hub_data_open(const char *dir, struct db **out, struct error *err)
         *out = NULL;
     }
     return status;
+}
+
+/* A second one would hand out upload places that the first does not know of. */
+enum status hub_data_lock(const char *dir, int *fd, struct error *err)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/serve.lock", dir);
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (*fd < 0)
+        return fail_errno(err, path);
+    if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
+        return fail(err, UNAVAILABLE, NULL, "Another cairn serve is running on %s", dir);
+    return OK;
 }
 
 enum status hub_store_open(const char *dir, struct db **db, struct store **store, struct error *err)

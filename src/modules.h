@@ -14,4 +14,7 @@ enum status hub_data_open(const char *dir, struct db **out, struct error *err);
 struct store;
 enum status hub_store_open(const char *dir, struct db **db, struct store **store, struct error *err);
 
+/* One server a folder: UNAVAILABLE when there is one. The folder is taken until *fd is closed. */
+enum status hub_data_lock(const char *dir, int *fd, struct error *err);
+
 #endif

@@ -13,14 +13,11 @@
 #include "router/dispatch.h"
 #include "store/store.h"
 #include "witness/cosigner.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -96,19 +93,6 @@ static void worker_stop(struct worker *worker)
 
 /* The data folder. */
 
-/* One server a folder: a second one would hand out upload places that the first does not know of. */
-static enum status lock_folder(const char *dir, int *fd, struct error *err)
-{
-    char path[4096];
-    snprintf(path, sizeof path, "%s/serve.lock", dir);
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (*fd < 0)
-        return fail_errno(err, path);
-    if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
-        return fail(err, UNAVAILABLE, NULL, "Another cairn serve is running on %s", dir);
-    return OK;
-}
-
 /* The key of signed addresses. It stays over restarts, so that uploads under way go on. */
 static enum status load_secret(const char *dir, uint8_t secret[32], struct error *err)
 {
@@ -168,7 +152,7 @@ static enum status open_hub(const char *dir, const struct witness_files *files, 
 {
     char path[4096];
     TRY(hub_data_open(dir, &hub->db, err));
-    TRY(lock_folder(dir, lock, err));
+    TRY(hub_data_lock(dir, lock, err));
     TRY(load_secret(dir, hub->signing_secret, err));
     if ((size_t)snprintf(path, sizeof path, "%s/store", dir) >= sizeof path)
         return fail(err, INVALID, NULL, "The name of the data folder is too long");

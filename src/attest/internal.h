@@ -19,6 +19,9 @@ extern const struct migration_set attest_migrations;
 /* hub_key.c */ route_handler attestation_key_get;
 /* oms.c */ route_handler oms_statement_get, oms_post, oms_list, oms_bundle_get;
 
+/* In a write, with its event. NOT_FOUND when the account has no such key that is not revoked yet. */
+enum status signer_revoke_in(struct db_conn *tx, int64_t account_id, struct str hint, struct error *err);
+
 enum attest_event {
     EVENT_SIGNER_ADD,
     EVENT_SIGNER_REVOKE,

@@ -235,18 +235,23 @@ struct revoking {
 static const char revoke_sql[] =
     "UPDATE signer SET revoked_us = ? WHERE hint = ? AND account_id = ? AND revoked_us = 0";
 
-static enum status write_revocation(struct db_conn *tx, void *context, struct error *err)
+enum status signer_revoke_in(struct db_conn *tx, int64_t account_id, struct str hint, struct error *err)
 {
-    const struct revoking *revoking = context;
     auto_stmt struct stmt *revoke = NULL;
     TRY(db_prepare(tx, revoke_sql, &revoke, err));
     stmt_bind_int(revoke, 1, now_us());
-    stmt_bind_str(revoke, 2, revoking->hint);
-    stmt_bind_int(revoke, 3, revoking->account_id);
+    stmt_bind_str(revoke, 2, hint);
+    stmt_bind_int(revoke, 3, account_id);
     TRY(stmt_run(revoke, err));
     if (db_changes(tx) == 0)
         return fail(err, NOT_FOUND, NULL, "You have no signing key of that name.");
-    return append_event(tx, EVENT_SIGNER_REVOKE, revoking->account_id, revoking->hint, NULL, err);
+    return append_event(tx, EVENT_SIGNER_REVOKE, account_id, hint, NULL, err);
+}
+
+static enum status write_revocation(struct db_conn *tx, void *context, struct error *err)
+{
+    const struct revoking *revoking = context;
+    return signer_revoke_in(tx, revoking->account_id, revoking->hint, err);
 }
 
 /* DELETE /api/settings/signing-keys/{name}: by the hint. What the key has signed stays said. */

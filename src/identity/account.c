@@ -67,6 +67,8 @@ static enum status check_not_reserved(struct str name, struct error *err)
         if (str_eq_nocase(name, str_of(reserved_names[i])))
             return fail(err, INVALID, NULL, "The name \"%s\" is reserved for the hub's own addresses",
                         reserved_names[i]);
+    if (str_eq_nocase(str_slice(name, 0, sizeof ERASED_PREFIX - 1), STR(ERASED_PREFIX)))
+        return fail(err, INVALID, NULL, "Names that begin with \"" ERASED_PREFIX "\" are those of accounts that were erased");
     return OK;
 }
 
@@ -116,6 +118,7 @@ void account_read(struct stmt *row, int first, struct arena *arena, struct accou
         .is_admin = stmt_int(row, first + 5) != 0,
         .default_private = stmt_int(row, first + 6) != 0,
         .created_us = stmt_int(row, first + 7),
+        .erased = !stmt_is_null(row, first + 8),
     };
     if (!str_given(out->full_name))
         out->full_name = out->name;
@@ -162,6 +165,8 @@ enum status account_find_kind(struct db_conn *conn, struct arena *arena, struct 
                               struct account *out, struct error *err)
 {
     TRY(account_find(conn, arena, name, out, err));
+    if (out->erased)
+        return fail(err, INVALID, NULL, "%.*s was a person who asked to be forgotten", STR_ARG(out->name));
     if (out->kind == kind)
         return OK;
     return fail(err, INVALID, NULL,
@@ -318,6 +323,15 @@ static enum status write_member(struct db_conn *tx, void *context, struct error 
     struct event event = {
         .kind = &identity_events[EVENT_MEMBER_SET], .actor_id = change->by_id, .body = buf_view(&body)};
     return event_append(tx, &event, err);
+}
+
+enum status member_end_in(struct db_conn *tx, struct arena *arena, struct str org, struct str user, int64_t by_id,
+                          struct error *err)
+{
+    struct org_change change = {.org = org, .user = user, .role = ROLE_NONE, .by_id = by_id, .arena = *arena};
+    enum status status = write_member(tx, &change, err);
+    *arena = change.arena;
+    return status;
 }
 
 enum status member_set(struct db *db, struct str org, struct str user, enum role role, int64_t by_id, struct error *err)

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "db/db.h"
 #include "event/event.h"
 
@@ -20,6 +21,7 @@ struct account {
     bool is_admin;
     bool default_private; /* new repos of this name space are private unless they say otherwise */
     int64_t created_us;
+    bool erased; /* the person asked to be forgotten */
 };
 
 /* Ordered: each includes those before it. */
@@ -77,6 +79,22 @@ enum status account_create(struct db *db, const struct account_new *what, int64_
 /* ROLE_NONE ends a membership; NOT_FOUND when there is none. */
 enum status member_set(struct db *db, struct str org, struct str user, enum role role, int64_t by_id,
                        struct error *err);
+
+/*
+ * Forgetting a person, who owns no repos any more. First nobody may act as the person: account_close() revokes all keys and ends
+ * all memberships, each with its event. Last, in a write, account_erase() takes the person's names and address out of the account
+ * and leaves it as "erased-<number in hex>", which can do nothing; what the log is told of it is in erasure.
+ */
+enum status account_close(struct db *db, struct str name, int64_t by_id, struct error *err);
+struct erasure {
+    uint64_t count;              /* leaves in the log that were the person's */
+    uint8_t digest[SHA256_SIZE]; /* of which they were, keyed, so that it tells nobody */
+    struct str reason;           /* request, law or order */
+};
+enum status account_erase(struct db_conn *tx, int64_t account_id, const struct erasure *erasure, int64_t by_id,
+                          struct error *err);
+struct str account_erased_name(struct arena *arena, int64_t id);
+
 enum status org_set_default_private(struct db *db, struct str org, bool on, int64_t by_id, struct error *err);
 
 /*

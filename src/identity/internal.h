@@ -6,17 +6,25 @@
 
 /* What the files of this folder share; nobody else includes it. */
 
-enum { EVENT_ACCOUNT_CREATE, EVENT_MEMBER_SET, EVENT_ORG_DEFAULT_PRIVATE, EVENT_KEY_CREATE, EVENT_KEY_REVOKE };
+enum { EVENT_ACCOUNT_CREATE, EVENT_MEMBER_SET, EVENT_ORG_DEFAULT_PRIVATE, EVENT_KEY_CREATE, EVENT_KEY_REVOKE, EVENT_ACCOUNT_ERASE };
 
 /* The columns that account_read() takes, of the table under the name a. */
-#define ACCOUNT_COLUMNS "a.id, a.kind, a.name, a.full_name, a.email, a.is_admin, a.default_private, a.created_us"
+#define ACCOUNT_COLUMNS "a.id, a.kind, a.name, a.full_name, a.email, a.is_admin, a.default_private, a.created_us, a.erased_us"
 
 /* Copies the columns from first on. */
 void account_read(struct stmt *row, int first, struct arena *arena, struct account *out);
 
-/* As account_find(), and INVALID with a sentence when the account is of the other kind. */
+/* As account_find(), and INVALID with a sentence when the account is of the other kind or was erased. */
 enum status account_find_kind(struct db_conn *conn, struct arena *arena, struct str name, enum account_kind kind,
                               struct account *out, struct error *err);
+
+#define ERASED_PREFIX "erased-" /* no account may be called so */
+
+/* As key_revoke(), and member_set() to ROLE_NONE, within a write. Names that come up live in the arena. */
+enum status key_revoke_in(struct db_conn *tx, struct arena *arena, struct str user, struct str name, int64_t by_id,
+                          struct error *err);
+enum status member_end_in(struct db_conn *tx, struct arena *arena, struct str org, struct str user, int64_t by_id,
+                          struct error *err);
 
 /* UTF-8 without control characters, at most limit bytes. */
 bool is_one_line(struct str text, size_t limit);

@@ -247,6 +247,15 @@ static enum status write_revocation(struct db_conn *tx, void *context, struct er
     return append_key_event(tx, EVENT_KEY_REVOKE, gone, &user, id, public_id, err);
 }
 
+enum status key_revoke_in(struct db_conn *tx, struct arena *arena, struct str user, struct str name, int64_t by_id,
+                          struct error *err)
+{
+    struct key_change gone = {.user = user, .name = name, .by_id = by_id, .arena = *arena};
+    enum status status = write_revocation(tx, &gone, err);
+    *arena = gone.arena;
+    return status;
+}
+
 enum status key_revoke(struct db *db, struct str user, struct str name, int64_t by_id, struct error *err)
 {
     struct key_change gone = {.user = user, .name = name, .by_id = by_id};

@@ -36,7 +36,9 @@ static const char create_sql[] =
     "  revoked_us BIGINT);"
     "CREATE UNIQUE INDEX api_key_name ON api_key (account_id, name) WHERE revoked_us IS NULL;";
 
-const struct migration_set identity_migrations = {"identity", (const char *const[]){create_sql, NULL}};
+static const char erased_sql[] = "ALTER TABLE account ADD COLUMN erased_us BIGINT;";
+
+const struct migration_set identity_migrations = {"identity", (const char *const[]){create_sql, erased_sql, NULL}};
 
 const struct event_kind identity_events[] = {
     [EVENT_ACCOUNT_CREATE] = {"account.create", 1},
@@ -44,5 +46,6 @@ const struct event_kind identity_events[] = {
     [EVENT_ORG_DEFAULT_PRIVATE] = {"org.default_private", 1},
     [EVENT_KEY_CREATE] = {"key.create", 1},
     [EVENT_KEY_REVOKE] = {"key.revoke", 1},
+    [EVENT_ACCOUNT_ERASE] = {"account.erase", 1},
     {0},
 };

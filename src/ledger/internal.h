@@ -53,6 +53,8 @@ enum status record_open(const char *folder, struct record *out, bool *blank, str
 enum status record_begin(struct record *record, const uint8_t key[SHA256_SIZE], struct error *err);
 enum status record_read(struct record *record, const uint8_t key[SHA256_SIZE], struct error *err);
 enum status record_store(struct record *record, const struct signed_tree *tree, struct error *err);
+/* Reads it beside the signer: the bytes are appended to out, and *last is what they say. */
+enum status record_peek(const char *folder, struct buf *out, struct signed_tree *last, struct error *err);
 
 /*
  * Leaves on their way into the level files, at most those below one tile. The complete nodes of levels 0 to TILE_HEIGHT

@@ -86,4 +86,12 @@ enum status ledger_consistency(struct ledger *ledger, uint64_t from, uint64_t to
 enum status ledger_check(struct ledger *ledger, void (*report)(void *context, const char *finding), void *context,
                          int64_t *findings, struct error *err);
 
+/*
+ * Copies the log in folder as it is published into the folder to, which is made, while the hub may go on: all but what is the
+ * signer's. With keys, a folder too, the signer's key and record go there, and the copy is of exactly the tree that the record
+ * is of, because only so the two can go on together. NOT_FOUND when there is no log; CONFLICT when there is one in to; UNAVAILABLE
+ * when the signer has signed more than is published and does not publish it.
+ */
+enum status ledger_backup(const char *folder, const char *to, const char *keys, struct error *err);
+
 #endif

@@ -93,24 +93,54 @@ enum status record_begin(struct record *record, const uint8_t key[SHA256_SIZE], 
     return fsync(record->fd) ? fail_errno(err, "sync of the signer's record") : OK;
 }
 
-enum status record_read(struct record *record, const uint8_t key[SHA256_SIZE], struct error *err)
+static enum status newest_slot(const struct slot slots[SLOTS], const struct slot **out, struct error *err)
 {
-    struct slot slots[SLOTS], *newest = NULL;
-    for (int i = 0; i < SLOTS; i++) {
-        TRY(pread_full(record->fd, &slots[i], sizeof slots[i], i * SLOT_DISTANCE, err));
-        if (slot_sound(&slots[i]) && (!newest || be64toh(slots[i].sequence) > be64toh(newest->sequence)))
-            newest = &slots[i];
-    }
-    if (!newest || be64toh(newest->size) > INT64_MAX)
+    *out = NULL;
+    for (int i = 0; i < SLOTS; i++)
+        if (slot_sound(&slots[i]) && (!*out || be64toh(slots[i].sequence) > be64toh((*out)->sequence)))
+            *out = &slots[i];
+    if (!*out || be64toh((*out)->size) > INT64_MAX)
         return fail(err, CORRUPT, NULL,
                     "The signer's record is damaged, so what was signed last is not known and signing on "
-                    "could fork the log. Restore the file \"signer\" as it was last, or begin a new log.");
+                    "could fork the log. Restore the file \"signer\" as it was last, or begin a new log "
+                    "with cairn admin log begin-anew.");
+    return OK;
+}
+
+static void tree_of_slot(const struct slot *slot, struct signed_tree *out)
+{
+    out->size = be64toh(slot->size);
+    memcpy(out->root.bytes, slot->root, SHA256_SIZE);
+}
+
+enum status record_read(struct record *record, const uint8_t key[SHA256_SIZE], struct error *err)
+{
+    struct slot slots[SLOTS];
+    const struct slot *newest;
+    for (int i = 0; i < SLOTS; i++)
+        TRY(pread_full(record->fd, &slots[i], sizeof slots[i], i * SLOT_DISTANCE, err));
+    TRY(newest_slot(slots, &newest, err));
     if (memcmp(newest->key, key, SHA256_SIZE) != 0)
         return fail(err, CORRUPT, NULL,
                     "The signer's key is not the one that its record is of. Restore the file \"key\".");
     record->sequence = be64toh(newest->sequence);
-    record->last.size = be64toh(newest->size);
-    memcpy(record->last.root.bytes, newest->root, SHA256_SIZE);
+    tree_of_slot(newest, &record->last);
     memcpy(record->key, key, SHA256_SIZE);
+    return OK;
+}
+
+/* The signer may be writing one of the slots: then that one is not sound, or is the newer one already. */
+enum status record_peek(const char *folder, struct buf *out, struct signed_tree *last, struct error *err)
+{
+    char path[PATH_MAX];
+    struct slot slots[SLOTS] = {0};
+    const struct slot *newest;
+    size_t start = out->len;
+    snprintf(path, sizeof path, "%s/signer", folder);
+    TRY(file_read_all(path, SLOTS * SLOT_DISTANCE, out, err));
+    for (size_t i = 0; i < SLOTS && out->len - start >= i * SLOT_DISTANCE + sizeof *slots; i++)
+        memcpy(&slots[i], out->data + start + i * SLOT_DISTANCE, sizeof slots[i]);
+    TRY(newest_slot(slots, &newest, err));
+    tree_of_slot(newest, last);
     return OK;
 }

@@ -10,8 +10,7 @@
 
 #define BEHIND                                                                                                         \
     "Going on would give the world two histories of one log. Restore the newest copy of the whole folder, or begin a " \
-    "new log "                                                                                                         \
-    "with a new name."
+    "new log with a new name (cairn admin log begin-anew)."
 
 /* A missing or unreadable number is 0: everything is then made again. */
 static uint64_t read_synced(struct ledger *ledger)

@@ -46,8 +46,8 @@ static enum status load_key(struct signer *signer, struct str origin, bool is_ne
         return make_key(signer, path, origin, err);
     if (status == NOT_FOUND)
         return fail(err, CORRUPT, NULL,
-                    "The log's private key %s is gone. Restore it from a backup: a log cannot go on with "
-                    "another key.",
+                    "The log's private key %s is gone. Restore it from the backup of the keys. If there is none, the log "
+                    "has ended, as it cannot go on with another key: begin a new one with cairn admin log begin-anew.",
                     path);
     TRY(status);
     status = note_signer_parse(&signer->arena, str_trim(buf_view(&text)), &signer->key, err);
@@ -85,7 +85,8 @@ static enum status open_log(struct signer *signer, struct str origin, struct buf
     if (blank && has_entries(signer))
         return fail(err, CORRUPT, NULL,
                     "The signer's record %s/signer is gone, so what was signed last is not known and signing "
-                    "on could fork the log. Restore it as it was last, or begin a new log.",
+                    "on could fork the log. Restore it as it was last, or begin a new log with cairn admin log "
+                    "begin-anew.",
                     signer->folder);
     TRY(blank ? record_begin(&signer->record, digest, err) : record_read(&signer->record, digest, err));
     TRY(folder_sync(signer->folder, err));

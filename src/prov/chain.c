@@ -52,7 +52,18 @@ static const char create_sql[] = "CREATE TABLE repo_log ("
                                  "CREATE TABLE leaf_cursor (event_id BIGINT NOT NULL);"
                                  "INSERT INTO leaf_cursor (event_id) VALUES (0);";
 
-const struct migration_set prov_migrations = {"prov", (const char *const[]){create_sql, NULL}};
+/* Leaves of logs that are over (prov/anew.h); log counts them. */
+static const char old_sql[] = "CREATE TABLE old_leaf ("
+                              "  log BIGINT NOT NULL,"
+                              "  idx BIGINT NOT NULL,"
+                              "  event_id BIGINT,"
+                              "  repo BIGINT,"
+                              "  rseq BIGINT,"
+                              "  hash BLOB NOT NULL,"
+                              "  PRIMARY KEY (log, idx));"
+                              "CREATE INDEX old_leaf_event ON old_leaf (event_id);";
+
+const struct migration_set prov_migrations = {"prov", (const char *const[]){create_sql, old_sql, NULL}};
 
 /* What database and ledger know of each other. */
 

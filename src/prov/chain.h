@@ -72,5 +72,6 @@ struct prov_epoch {
     struct str build, checkpoint, config, policy;
 };
 enum status prov_epoch_log(struct db *db, const struct prov_epoch *epoch, struct error *err);
+enum status prov_epoch_append(struct db_conn *tx, const struct prov_epoch *epoch, struct error *err); /* in a write */
 
 #endif

@@ -120,6 +120,38 @@ enum status persons_erase(struct persons *persons, int64_t account_id, struct er
     return db_forget(persons->db, err);
 }
 
+struct pruning {
+    const int64_t *account_ids;
+    size_t count;
+    int64_t pruned;
+};
+
+static enum status prune(struct db_conn *tx, void *context, struct error *err)
+{
+    struct pruning *pruning = context;
+    for (size_t i = 0; i < pruning->count; i++) {
+        int64_t account_id = pruning->account_ids[i];
+        TRY(delete_key(tx, &account_id, err));
+        pruning->pruned += db_changes(tx);
+    }
+    return OK;
+}
+
+enum status persons_prune(struct persons *persons, const int64_t *account_ids, size_t count, struct error *err)
+{
+    struct pruning pruning = {account_ids, count, 0};
+    if (count == 0)
+        return OK;
+    TRY(db_write(persons->db, prune, &pruning, err));
+    enum status status = pruning.pruned ? db_forget(persons->db, err) : OK;
+    return status == UNAVAILABLE ? OK : status;
+}
+
+enum status persons_backup(struct persons *persons, const char *path, struct error *err)
+{
+    return db_backup(persons->db, path, err);
+}
+
 enum status persons_opening(struct persons *persons, int64_t account_id, const struct commitment_place *place,
                             struct str value, const uint8_t commitment[SHA256_SIZE], uint8_t secret[SHA256_SIZE],
                             struct error *err)

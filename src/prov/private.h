@@ -29,6 +29,12 @@ enum status persons_keys(struct persons *persons, struct person *people, size_t 
  */
 enum status persons_erase(struct persons *persons, int64_t account_id, struct error *err);
 
+/* Destroys the keys of these accounts where there are any. Should readers be in the way, copies may be left in the files until the
+ * next time. */
+enum status persons_prune(struct persons *persons, const int64_t *account_ids, size_t count, struct error *err);
+/* A copy of the keys into a new file, as db_backup(). */
+enum status persons_backup(struct persons *persons, const char *path, struct error *err);
+
 /*
  * The secret that opens a commitment to value that was made with this account's key. NOT_FOUND when the key was
  * destroyed, or the commitment is to something else.

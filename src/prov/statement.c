@@ -12,15 +12,9 @@ const struct event_kind prov_events[] = {
     {0},
 };
 
-struct say {
-    int kind;
-    struct buf body;
-};
-
-static enum status say_in_write(struct db_conn *tx, void *context, struct error *err)
+static enum status heads_in_write(struct db_conn *tx, void *context, struct error *err)
 {
-    const struct say *say = context;
-    struct event event = {.kind = &prov_events[say->kind], .body = buf_view(&say->body)};
+    struct event event = {.kind = &prov_events[EVENT_HEADS], .body = buf_view(context)};
     return event_append(tx, &event, err);
 }
 
@@ -111,30 +105,39 @@ enum status prov_heads_log(struct db *db, int64_t now, bool *logged, struct erro
     TRY(heads_root(&source, &root, err));
     db_release(&conn);
 
-    struct say say = {.kind = EVENT_HEADS};
-    struct json_writer w = jw_to(&say.body);
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
     jw_object(&w);
     jw_key_int(&w, "count", (int64_t)root.count);
     jw_key_int(&w, "covers", (int64_t)at.covers);
     jw_key_str(&w, "root", hex_encode(&arena, root.root.bytes, SHA256_SIZE));
     jw_end(&w);
-    enum status status = db_write(db, say_in_write, &say, err);
-    buf_free(&say.body);
+    enum status status = db_write(db, heads_in_write, &body, err);
     *logged = status == OK;
     return status;
 }
 
-enum status prov_epoch_log(struct db *db, const struct prov_epoch *epoch, struct error *err)
+enum status prov_epoch_append(struct db_conn *tx, const struct prov_epoch *epoch, struct error *err)
 {
-    struct say say = {.kind = EVENT_EPOCH};
-    struct json_writer w = jw_to(&say.body);
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
     jw_object(&w);
     jw_key_str(&w, "build", epoch->build);
     jw_key_str(&w, "checkpoint", epoch->checkpoint);
     jw_key_str(&w, "config", epoch->config);
     jw_key_str(&w, "policy", epoch->policy);
     jw_end(&w);
-    enum status status = db_write(db, say_in_write, &say, err);
-    buf_free(&say.body);
-    return status;
+    struct event event = {.kind = &prov_events[EVENT_EPOCH], .body = buf_view(&body)};
+    return event_append(tx, &event, err);
+}
+
+static enum status epoch_in_write(struct db_conn *tx, void *context, struct error *err)
+{
+    return prov_epoch_append(tx, context, err);
+}
+
+enum status prov_epoch_log(struct db *db, const struct prov_epoch *epoch, struct error *err)
+{
+    struct prov_epoch copy = *epoch;
+    return db_write(db, epoch_in_write, &copy, err);
 }

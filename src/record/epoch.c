@@ -12,7 +12,7 @@
 #define DAY_US (86400 * SECOND_US)
 
 /* Of the program's own file, as it is on the disk. */
-static enum status digest_of_program(uint8_t out[SHA256_SIZE], struct error *err)
+enum status record_program_digest(uint8_t out[SHA256_SIZE], struct error *err)
 {
     char block[64 << 10];
     ssize_t got;
@@ -36,7 +36,7 @@ enum status epoch_job(struct hub *hub, struct error *err)
     uint8_t program[SHA256_SIZE], checkpoint[SHA256_SIZE];
     if (record->epoch_us && monotonic_us() - record->epoch_us < DAY_US)
         return OK;
-    TRY(digest_of_program(program, err));
+    TRY(record_program_digest(program, err));
     if (!record->witness || !witness_cosigned(record->witness, &note))
         ledger_checkpoint(record->ledger, &note);
     sha256(buf_view(&note), checkpoint);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The log itself, for monitors, witnesses and mirrors: C2SP tlog-tiles (provenance 1.5). Anybody may read it. */
 #include "record/internal.h"
+#include "tlog/text.h"
 #include "tlog/tile.h"
 
 #define PLAIN STR("text/plain; charset=utf-8")
@@ -11,6 +12,23 @@ static void reply_public(struct request *rq, const char *caching)
     reply_header(rq->http, "Access-Control-Allow-Origin", "*");
     reply_header(rq->http, "Cache-Control", "%s", caching);
     reply_header(rq->http, "X-Content-Type-Options", "nosniff");
+}
+
+static bool is_old(struct request *rq)
+{
+    return str_starts(str_of(rq->route->pattern), STR("/log/old/"));
+}
+
+/* The log of the address: the hub's, or one before it, as /log/old/{name}/… */
+static enum status find_log(struct request *rq, struct ledger **out, struct error *err)
+{
+    struct record *record = rq->hub->record;
+    uint64_t at;
+    *out = record->ledger;
+    if (!is_old(rq))
+        return OK;
+    *out = tlog_decimal(rq->params[0], &at) && at >= 1 && at <= record->old_count ? record->old[at - 1] : NULL;
+    return *out ? OK : fail(err, NOT_FOUND, NULL, "The hub has no such log.");
 }
 
 /* A note begins with the text that was signed, so the one that the witnesses were sent is the newest when it begins with it. */
@@ -26,9 +44,13 @@ void newest_checkpoint(struct record *record, struct buf *out)
 /* GET /log/checkpoint */
 enum status log_checkpoint(struct request *rq, struct error *err)
 {
-    (void)err;
     auto_buf struct buf note = {0};
-    newest_checkpoint(rq->hub->record, &note);
+    struct ledger *ledger;
+    TRY(find_log(rq, &ledger, err));
+    if (is_old(rq))
+        ledger_checkpoint(ledger, &note);
+    else
+        newest_checkpoint(rq->hub->record, &note);
     reply_public(rq, "no-cache");
     reply_buf(rq->http, 200, PLAIN, &note);
     return OK;
@@ -63,10 +85,10 @@ enum status log_stream(struct request *rq, struct error *err)
 /* GET /log/vkey: the line of the log's public key. Whoever trusts it had better have it from elsewhere too. */
 enum status log_vkey(struct request *rq, struct error *err)
 {
-    (void)err;
+    struct ledger *ledger;
+    TRY(find_log(rq, &ledger, err));
     reply_public(rq, "max-age=300");
-    reply_bytes(rq->http, 200, PLAIN,
-                arena_printf(rq->arena, "%.*s\n", STR_ARG(ledger_vkey(rq->hub->record->ledger))));
+    reply_bytes(rq->http, 200, PLAIN, arena_printf(rq->arena, "%.*s\n", STR_ARG(ledger_vkey(ledger))));
     return OK;
 }
 
@@ -74,11 +96,12 @@ enum status log_vkey(struct request *rq, struct error *err)
 enum status log_tile(struct request *rq, struct error *err)
 {
     auto_buf struct buf bytes = {0};
+    struct ledger *ledger;
     struct tile tile;
-    struct str path = arena_printf(rq->arena, "tile/%.*s", STR_ARG(rq->params[0]));
+    struct str path = arena_printf(rq->arena, "tile/%.*s", STR_ARG(rq->params[is_old(rq)]));
+    TRY(find_log(rq, &ledger, err));
     if (!tile_path_parse(path, &tile))
         return fail(err, NOT_FOUND, NULL, "This is not the path of a tile (see c2sp.org/tlog-tiles).");
-    struct ledger *ledger = rq->hub->record->ledger;
     if (tile.level == TILE_ENTRIES)
         TRY(ledger_bundle(ledger, tile.number, tile.width, &bytes, err));
     else

@@ -7,10 +7,14 @@ static const struct route routes[] = {
     {HTTP_GET, "/log/stream", ACT_PUBLIC, log_stream},
     {HTTP_GET, "/log/vkey", ACT_PUBLIC, log_vkey},
     {HTTP_GET, "/log/tile/{path*}", ACT_PUBLIC, log_tile},
+    {HTTP_GET, "/log/old/{name}/checkpoint", ACT_PUBLIC, log_checkpoint},
+    {HTTP_GET, "/log/old/{name}/vkey", ACT_PUBLIC, log_vkey},
+    {HTTP_GET, "/log/old/{name}/tile/{path*}", ACT_PUBLIC, log_tile},
 
     {HTTP_GET, "/api/{api}/provenance", ACT_SEE, history_get},
     {HTTP_GET, "/api/{api}/provenance/head", ACT_SEE, head_get},
     {HTTP_GET, "/api/{api}/provenance/{rev}.tlog-proof", ACT_SEE, proof_get},
+    {HTTP_GET, "/api/settings/pseudonyms", ACT_SELF, pseudonyms_get},
     {HTTP_GET, "/api/{api}/provenance/leaf/{name}.tlog-proof", ACT_SEE, leaf_proof_get},
     {0},
 };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "record/internal.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
+#include "prov/forget.h"
 #include "tlog/policy.h"
 #include "witness/witness.h"
 #include <limits.h>
@@ -36,8 +38,15 @@ static enum status entry(void *context, uint64_t index, struct buf *out, struct 
 
 /* Opening. */
 
-/* The name of the log that is there already: the part of its key's line before the '+'. */
-static bool known_origin(struct arena *arena, const char *folder, struct str *origin)
+enum status record_folder(const char *dir, char out[PATH_MAX], struct error *err)
+{
+    if ((size_t)snprintf(out, PATH_MAX, "%s/log", dir) >= PATH_MAX - 64)
+        return fail(err, INVALID, NULL, "The name of the data folder is too long");
+    return OK;
+}
+
+/* The part of its key's line before the '+'. */
+bool record_origin(struct arena *arena, const char *folder, struct str *origin)
 {
     char path[PATH_MAX + 8];
     auto_buf struct buf line = {0};
@@ -56,18 +65,55 @@ static struct str new_origin(struct arena *arena, struct str wanted)
     return str_given(wanted) ? wanted : arena_printf(arena, "cairn-%.*s/log", STR_ARG(hex_encode(arena, name, sizeof name)));
 }
 
+/* Logs that are over are shown while they can be read. */
+static void open_old(struct record *record, const char *dir)
+{
+    int64_t count = record_old_logs(dir);
+    record->old_count = count < OLD_LOGS_MOST ? (size_t)count : OLD_LOGS_MOST;
+    for (size_t i = 0; i < record->old_count; i++) {
+        struct error err = {0};
+        if (record_old_open(dir, (int64_t)i + 1, &record->old[i], &err) != OK)
+            log_line("error", "old_log", "log.%zu: %s", i + 1, err.message);
+    }
+}
+
+/* What one group of writes can leave behind in the log when it is killed before anything was ever committed. */
+#define FIRST_LEAVES_MOST 256
+
+/* A hub that is started without its database, in the wrong folder say, must not tell the world that all is gone. */
+static enum status check_database(struct record *record, struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    auto_stmt struct stmt *find = NULL;
+    uint64_t leaves = size(record);
+    TRY(db_reader(record->db, &conn, err));
+    TRY(db_prepare(conn, "SELECT 1 FROM event LIMIT 1", &find, err));
+    bool any = stmt_next(find);
+    TRY(stmt_end(find, err));
+    if (any || leaves <= FIRST_LEAVES_MOST)
+        return OK;
+    return fail(err, CORRUPT, NULL,
+                "The database is empty, and the log has %llu entries, of all of which it would have to say that they are not "
+                "in the hub. Restore the database. If it is lost, begin a new log: cairn admin log begin-anew --origin NAME.",
+                (unsigned long long)leaves);
+}
+
 static enum status open_all(struct record *record, const char *dir, struct str wanted, const char *program, struct error *err)
 {
     auto_arena struct arena arena = {0};
     char folder[PATH_MAX], persons[PATH_MAX];
     struct str origin;
-    if ((size_t)snprintf(folder, sizeof folder, "%s/log", dir) >= sizeof folder - 64)
-        return fail(err, INVALID, NULL, "The name of the data folder is too long");
+    TRY(record_folder(dir, folder, err));
+    TRY(record_check_folder(dir, record->db, err));
     snprintf(persons, sizeof persons, "%s/persons.db", dir);
-    if (!known_origin(&arena, folder, &origin))
+    if (!record_origin(&arena, folder, &origin))
         origin = new_origin(&arena, wanted);
     TRY(ledger_open(folder, origin, program, &record->ledger, err));
-    return persons_open(persons, &record->persons, err);
+    TRY(check_database(record, err));
+    TRY(persons_open(persons, &record->persons, err));
+    TRY(prov_forget_erased(record->db, record->persons, err));
+    open_old(record, dir);
+    return OK;
 }
 
 static enum status open_witnesses(struct record *record, const char *dir, const char *policy, struct error *err)
@@ -129,6 +175,8 @@ void record_stop(struct record *record)
     db_before_commit(record->db, NULL, NULL);
     if (record->persons)
         persons_close(record->persons);
+    for (size_t i = 0; i < record->old_count; i++)
+        ledger_close(record->old[i]);
     witness_close(record->witness);
     ledger_close(record->ledger);
     http_topic_free(record->checkpoints);

@@ -14,10 +14,13 @@
  */
 extern const struct module record_module;
 
+#define OLD_LOGS_MOST 64
 #define RECORD_WAITING_MOST 10000
 
 struct record {
     struct ledger *ledger;
+    struct ledger *old[OLD_LOGS_MOST]; /* that are over (record_begin_anew()), from log.1; NULL for one that cannot be read */
+    size_t old_count;
     struct witness *witness; /* NULL: no policy, so nobody is asked */
     struct persons *persons;
     struct prov prov;
@@ -43,6 +46,20 @@ struct record {
 enum status record_start(const char *dir, struct str origin, const char *program, const char *witness_policy,
                          struct db *db, struct record **out, struct error *err);
 void record_stop(struct record *record); /* no write comes any more, and the server has been freed */
+
+bool record_exists(const char *dir); /* there is a log in dir */
+
+/*
+ * Ends the log in dir, which cannot go on, and begins another one, called origin: the old one is kept as log.N and still
+ * shown (/log/old/N/), *number is N (0 when it has been lost), and the new one begins with an epoch that names its last
+ * checkpoint. No hub may be running. It can be called again after it was broken off. CONFLICT when the log has that
+ * name.
+ */
+enum status record_begin_anew(const char *dir, struct str origin, const char *program, struct db *db, int64_t *number,
+                              struct error *err);
+
+/* Has what was written without the log put into it. */
+enum status record_catch_up(struct record *record, struct error *err);
 
 /*
  * The manifest of a commit is logged when it is not yet; *index is its leaf. The caller may read the repo, and holds no reader
@@ -79,5 +96,18 @@ enum status record_dir_hash(struct db_conn *conn, struct arena *arena, int64_t r
 /* The newest leaf about a commit of a repo that the caller may read, its manifest's before the ref's. */
 enum status record_revision_leaf(struct db_conn *conn, int64_t repo_id, const struct oid *commit, uint64_t *index,
                                  bool *found, struct error *err);
+
+/*
+ * Compares the log in dir with what the database knows of it, and both with themselves: entries, tiles and checkpoint; the hash and
+ * place of each leaf, the chain of each repo, the heads; and that every event that asks for a leaf has one. The hub may run. report
+ * is called for each finding, progress now and then.
+ */
+struct record_checker {
+    void (*report)(void *context, const char *finding);
+    void (*progress)(void *context, int64_t done, int64_t of); /* leaves */
+    void *context;
+};
+enum status record_check(const char *dir, struct db_conn *conn, const struct record_checker *how, int64_t *findings,
+                         struct error *err);
 
 #endif

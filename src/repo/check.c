@@ -122,6 +122,16 @@ static void check_tree(struct checker *c, struct str hex, struct str content)
         finding(c, "tree %.*s is malformed", STR_ARG(hex));
 }
 
+/* The column is empty for files from before it was kept. */
+static void check_digest(struct checker *c, struct stmt *row, struct str hex, struct str content)
+{
+    uint8_t digest[SHA256_SIZE];
+    struct str stored = stmt_str(row, 7);
+    sha256(content, digest);
+    if (str_given(stored) && !str_eq(stored, (struct str){(char *)digest, sizeof digest}))
+        finding(c, "the row of blob %.*s has another SHA-256 than its content", STR_ARG(hex));
+}
+
 static enum status check_blob(struct checker *c, struct stmt *row, struct str hex, struct str content,
                               struct error *err)
 {
@@ -132,8 +142,10 @@ static enum status check_blob(struct checker *c, struct stmt *row, struct str he
     if (is_lfs != str_given(stored) ||
         (is_lfs && (!str_eq(stored, (struct str){(char *)sha256, sizeof sha256}) || stmt_int(row, 6) != size)))
         finding(c, "the row of blob %.*s says something else about a large file than its content", STR_ARG(hex));
-    if (!is_lfs)
+    if (!is_lfs) {
+        check_digest(c, row, hex, content);
         return OK;
+    }
     struct object object;
     enum status status = store_lookup(c->conn, c->repo_id, sha256, &object, err);
     if (status != OK && status != NOT_FOUND)
@@ -166,7 +178,7 @@ static void check_tag(struct checker *c, struct str hex, struct str content)
         expect(c, kind, &target, "tag", hex);
 }
 
-static const char objects_sql[] = "SELECT oid, kind, size, encoding, bytes, lfs_sha256, lfs_size FROM git_object "
+static const char objects_sql[] = "SELECT oid, kind, size, encoding, bytes, lfs_sha256, lfs_size, sha256 FROM git_object "
                                   "WHERE repo_id = ?";
 
 /* row stands on an object of objects_sql. */

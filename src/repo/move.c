@@ -103,6 +103,24 @@ enum status repo_move(struct db *db, const struct repo *repo, int64_t new_owner_
     return db_write(db, move_in_write, &call, err);
 }
 
+enum status repo_forget_space(struct db_conn *tx, struct str ns, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    auto_stmt struct stmt *forget = NULL;
+    TRY(db_prepare(tx, "DELETE FROM repo_alias WHERE ns_key = ?", &forget, err));
+    stmt_bind_str(forget, 1, str_lower(&arena, ns));
+    return stmt_run(forget, err);
+}
+
+enum status repo_owned(struct db_conn *conn, int64_t owner_id, int64_t *count, struct error *err)
+{
+    auto_stmt struct stmt *owned = NULL;
+    TRY(db_prepare(conn, "SELECT count(*) FROM repo WHERE owner_id = ?", &owned, err));
+    stmt_bind_int(owned, 1, owner_id);
+    *count = stmt_next(owned) ? stmt_int(owned, 0) : 0;
+    return stmt_end(owned, err);
+}
+
 /* Deleting. */
 
 struct delete_call {

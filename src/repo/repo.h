@@ -44,6 +44,11 @@ enum status repo_find(struct db_conn *conn, struct arena *arena, enum repo_kind 
 enum status repo_get(struct db_conn *conn, struct arena *arena, int64_t id, struct repo *out, struct error *err);
 struct access_object repo_access(const struct repo *repo);
 
+/* How many repos an account owns. */
+enum status repo_owned(struct db_conn *conn, int64_t owner_id, int64_t *count, struct error *err);
+/* Forgets the names that repos had in a name space before they were moved away, in a write. */
+enum status repo_forget_space(struct db_conn *tx, struct str ns, struct error *err);
+
 /* One name of a repo: as account_name_check(), and not ending in ".git". */
 enum status repo_name_check(struct str name, struct error *err);
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -119,6 +120,12 @@ class Hub:
 
     def admin(self, *arguments, check=True):
         return self.cairn("admin", "--data", self.data, *arguments, check=check)
+
+    def copy_to(self, data):
+        """A backup and its keys put together: a folder that a hub can run on."""
+        keys = Path(data).with_name(Path(data).name + "-keys")
+        self.cairn("backup", "--data", self.data, "--keys", keys, data)
+        shutil.copytree(keys, data, dirs_exist_ok=True)
 
     def person(self, name, role="write", flags=()):
         """A new account with one key."""

@@ -222,6 +222,8 @@ def assert_through(answer, route):
         assert answer.status_code == 400 and "signatures" in answer.text
     elif route.action == "self-change":
         assert answer.status_code == 404 and "no signing key" in answer.text
+    elif "/log/old/" in route.pattern:
+        assert answer.status_code == 404 and "no such log" in answer.text, "test_log_drills.py has a hub with two"
     elif "/evidence/" in route.pattern:
         assert answer.status_code == 404 and "no such evidence" in answer.text
     elif route.name == "POST /api/{api}/oms/{rev}":
@@ -243,7 +245,8 @@ def test_what_is_about_oneself_needs_a_key(alice, anyone, hidden, route):
 @pick(lambda route: route.action == "public" and "/witness/" not in route.pattern)
 def test_public_routes_are_for_everybody_and_name_nobody(anyone, hidden, route):
     answer = ask(anyone, route, hidden)
-    assert answer.status_code == 200 and f'"{hidden}"' not in answer.text
+    assert_through(answer, route)
+    assert f'"{hidden}"' not in answer.text
 
 
 @pick(lambda route: "/witness/" in route.pattern)

@@ -308,7 +308,7 @@ def test_a_damaged_page_of_the_database_is_found(filled):
 
 def test_a_backup_is_a_hub(filled, tmp_path):
     hub, person, repo = filled
-    hub.cairn("backup", "--data", hub.data, tmp_path / "copy")
+    hub.copy_to(tmp_path / "copy")
     person.commit_files(repo, {"after.txt": b"after the backup"})
     (tmp_path / "second").mkdir()
     copy = Hub(tmp_path / "second")

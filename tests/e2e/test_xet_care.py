@@ -412,7 +412,7 @@ def test_a_container_that_is_gone_or_cut_is_found(furnished):
 def test_a_copy_of_the_hub_has_every_file_byte_for_byte(furnished, tmp_path):
     hub, carol, repo, files = furnished
     listed = carol.http.post(f"/api/models/{repo}/paths-info/main", json={"paths": list(files)}).json()
-    hub.cairn("backup", "--data", hub.data, tmp_path / "copy")
+    hub.copy_to(tmp_path / "copy")
     carol.api.delete_repo(repo)
     sleep_for(hub, 30)
     assert kept_after_sweep(hub) == Kept(0, 0, 0), "what the hub removes afterwards stays in the copy"

@@ -120,12 +120,12 @@ class Proof:
 class Log:
     """A log as anybody sees it; http is an httpx client of the hub."""
 
-    def __init__(self, http):
-        self.http = http
+    def __init__(self, http, prefix="/log"):
+        self.http, self.prefix = http, prefix
         self.key = Key(self.get("vkey").text)
 
     def get(self, path):
-        answer = self.http.get(f"/log/{path}")
+        answer = self.http.get(f"{self.prefix}/{path}")
         assert answer.status_code == 200, (path, answer.status_code, answer.text)
         return answer
 
@@ -145,6 +145,22 @@ class Log:
                 data = data[2 + length:]
         assert len(found) == size
         return found
+
+    def hashes(self, size):
+        """Leaf hashes, from the tiles."""
+        found = b""
+        for number in range((size + 255) // 256):
+            width = min(256, size - number * 256)
+            found += self.get(f"tile/0/{number_path(number)}" + (f".p/{width}" if width < 256 else "")).content
+        assert len(found) == 32 * size
+        return [found[at:at + 32] for at in range(0, len(found), 32)]
+
+    def extends(self, old):
+        """Whether the log as it is now has the tree of an old checkpoint as its beginning."""
+        new = self.checkpoint()
+        hashes = self.hashes(new.size)
+        assert root_of(hashes) == new.root
+        return old.size <= new.size and root_of(hashes[:old.size]) == old.root
 
     def audited(self):
         """All leaves, after checking that they give the root and that each repo's chain has no gap."""

@@ -74,6 +74,7 @@ static const struct {
     {leaf_proof_get, ACT_SEE, "a leaf about the repo, and its names"},
     {validate_yaml, ACT_PUBLIC, "the caller's own text"},
     {whoami, ACT_SELF, "the caller"},
+    {pseudonyms_get, ACT_SELF, "which entries of the log are the caller's own"},
     {repos_mine, ACT_SELF, "the caller's repos"},
     {repos_of_org, ACT_SELF, "repos that the caller may see: each is asked for"},
     {repos_create, ACT_CREATE, "a repo that is not there yet"},

@@ -18,6 +18,35 @@ enum status hub_data_open(const char *dir, struct db **out, struct error *err)
     return status;
 }
 
+/* What stands above this part, and is tested end to end (test_log_drills.py): here it only tells what it was asked. */
+
+static char was_asked[200];
+
+enum status hub_data_lock(const char *dir, int *fd, struct error *err)
+{
+    (void)dir, (void)err;
+    *fd = -1;
+    return OK;
+}
+
+enum status erase_person(const char *data, struct db *db, struct str name, struct str reason, struct person_erased *out,
+                         struct error *err)
+{
+    (void)data, (void)db, (void)err;
+    snprintf(was_asked, sizeof was_asked, "erase %.*s %.*s", STR_ARG(name), STR_ARG(reason));
+    *out = (struct person_erased){.name = "erased-7", .count = 3, .nonce = {0xab}, .logged = true, .index = 12};
+    return OK;
+}
+
+enum status record_begin_anew(const char *dir, struct str origin, const char *program, struct db *db, int64_t *number,
+                              struct error *err)
+{
+    (void)dir, (void)program, (void)db, (void)err;
+    snprintf(was_asked, sizeof was_asked, "begin %.*s", STR_ARG(origin));
+    *number = 1;
+    return OK;
+}
+
 /* Running a command. */
 
 struct outcome {
@@ -325,6 +354,32 @@ static void who_could_not_be_told_the_token_learns_that(void **state)
     assert_non_null(strstr(text, "standard output"));
 }
 
+static void an_erasure_names_its_reason_and_prints_the_receipt(void **state)
+{
+    struct outcome done = ADMIN("user", "erase", "ada", "--reason", "law");
+    check_done(done, __LINE__);
+    assert_string_equal("erase ada law", was_asked);
+    assert_non_null(strstr(done.out, "erased-7"));
+    assert_non_null(strstr(done.out, ": ab00"));
+    was_asked[0] = '\0';
+    MISUSED("user", "erase", "ada");
+    MISUSED("user", "erase", "ada", "--reason", "whim");
+    MISUSED("user", "erase", "--reason", "law");
+    assert_string_equal("", was_asked);
+}
+
+static void a_new_log_has_a_name(void **state)
+{
+    struct outcome done = ADMIN("log", "begin-anew", "--origin", "hub.example.org/log/2");
+    check_done(done, __LINE__);
+    assert_string_equal("begin hub.example.org/log/2", was_asked);
+    assert_non_null(strstr(done.out, "log.1"));
+    was_asked[0] = '\0';
+    MISUSED("log", "begin-anew");
+    MISUSED("log", "begin-anew", "now", "--origin", "x");
+    assert_string_equal("", was_asked);
+}
+
 int main(void)
 {
     unsetenv("CAIRN_DATA");
@@ -339,6 +394,8 @@ int main(void)
         in_town(flags_may_stand_anywhere),
         in_town(the_folder_may_stand_in_the_environment),
         in_town(no_other_flag_is_taken_from_the_environment),
+        in_town(an_erasure_names_its_reason_and_prints_the_receipt),
+        in_town(a_new_log_has_a_name),
         in_town(what_is_not_understood_changes_nothing),
         cmocka_unit_test(help_is_a_page_on_standard_output),
         cmocka_unit_test(without_words_the_page_goes_to_standard_error),

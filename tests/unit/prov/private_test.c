@@ -174,6 +174,31 @@ static void test_the_hub_itself_cannot_be_erased(void **state)
     persons_close(persons);
 }
 
+/* ---- old copies */
+
+static void test_keys_that_an_old_copy_brought_back_are_destroyed_in_the_files_too(void **state)
+{
+    struct persons *persons = open_persons(*state);
+    struct person one = key_of(persons, 1), two = key_of(persons, 2), hub = key_of(persons, 0);
+    const int64_t erased[] = {2, 77};
+    GOOD(persons_prune(persons, erased, 2, err));
+    assert_false(is_in_a_file(*state, two.key, PERSON_KEY_SIZE));
+    assert_memory_equal(key_of(persons, 1).key, one.key, PERSON_KEY_SIZE);
+    assert_memory_equal(key_of(persons, 0).key, hub.key, PERSON_KEY_SIZE);
+    persons_close(persons);
+}
+
+static void test_a_key_that_another_process_destroyed_is_not_used_again(void **state)
+{
+    struct persons *server = open_persons(*state), *command = open_persons(*state);
+    struct person before = key_of(server, 1);
+    GOOD(persons_erase(command, 1, err));
+    assert_memory_not_equal(key_of(server, 1).key, before.key, PERSON_KEY_SIZE);
+    assert_false(is_in_a_file(*state, before.key, PERSON_KEY_SIZE));
+    persons_close(command);
+    persons_close(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +211,8 @@ int main(void)
         in_folder(test_an_erased_key_is_in_no_file),
         in_folder(test_what_an_erased_person_does_later_is_by_somebody_else),
         in_folder(test_the_hub_itself_cannot_be_erased),
+        in_folder(test_keys_that_an_old_copy_brought_back_are_destroyed_in_the_files_too),
+        in_folder(test_a_key_that_another_process_destroyed_is_not_used_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
