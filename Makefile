@@ -78,7 +78,7 @@ clean: ## remove what was built
 
 format: ## format the C sources
 	@scripts/apt-install clang-format
-	@find src include tests -name '*.[ch]' -not -path '*/node_modules/*' -print0 | xargs -0 clang-format -i
+	@find src include tests bench -name '*.[ch]' -not -path '*/node_modules/*' -print0 | xargs -0 clang-format -i
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20

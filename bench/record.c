@@ -129,12 +129,15 @@ static enum status append_batch(struct db_conn *tx, void *context, struct error 
     struct work *work = context;
     for (int i = 0; i < batch; i++) {
         char body[512];
-        int len = snprintf(body, sizeof body,
-                           "{\"ref\":\"refs/heads/main\",\"old\":\"%040x\",\"new\":\"%040x\",\"squash\":false,\"added\":1,"
-                           "\"changed\":2,\"removed\":0}",
-                           work->turn, work->turn + 1 + work->number * 1000003);
+        int len =
+            snprintf(body, sizeof body,
+                     "{\"ref\":\"refs/heads/main\",\"old\":\"%040x\",\"new\":\"%040x\",\"squash\":false,\"added\":1,"
+                     "\"changed\":2,\"removed\":0}",
+                     work->turn, work->turn + 1 + work->number * 1000003);
         work->turn++;
-        struct event event = {.kind = &commit_kind, .repo_id = 1 + work->number, .actor_id = 1 + work->number % 50,
+        struct event event = {.kind = &commit_kind,
+                              .repo_id = 1 + work->number,
+                              .actor_id = 1 + work->number % 50,
                               .body = {body, (size_t)len}};
         TRY(event_append(tx, &event, err));
     }
@@ -347,8 +350,8 @@ static void part_proof(const char *folder, uint64_t entries)
         auto_arena struct arena scratch = {0};
         MUST(proof_verify(&scratch, &proof, buf_view(&leaf), &policy, NULL, &verdict, err));
     }
-    printf("verify_us %.1f\ncosignatures %u\nmemory %.1f\n", (double)(monotonic_us() - start) / CHECKS, verdict.cosignatures,
-           memory_mib());
+    printf("verify_us %.1f\ncosignatures %u\nmemory %.1f\n", (double)(monotonic_us() - start) / CHECKS,
+           verdict.cosignatures, memory_mib());
     ledger_close(ledger);
 }
 
@@ -363,7 +366,8 @@ static void part_fsck(const char *folder, uint64_t entries)
     struct ledger *ledger = grown(folder, entries);
     int64_t findings, start = monotonic_us();
     MUST(ledger_check(ledger, report, NULL, &findings, err));
-    printf("fsck_s %.3f\nfindings %lld\nmemory %.1f\n", (double)(monotonic_us() - start) / 1e6, (long long)findings, memory_mib());
+    printf("fsck_s %.3f\nfindings %lld\nmemory %.1f\n", (double)(monotonic_us() - start) / 1e6, (long long)findings,
+           memory_mib());
     ledger_close(ledger);
 }
 

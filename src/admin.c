@@ -19,10 +19,13 @@ static const char help[] =
     "      --full-name N  shown beside NAME\n"
     "\n"
     "  cairn admin user erase NAME --reason request|law|order\n"
-    "      Forgets NAME, who must own no repos any more: deletes the key on which the person's pseudonyms and names in\n"
+    "      Forgets NAME, who must own no repos any more: deletes the key on which the person's pseudonyms and names "
+    "in\n"
     "      the log hang, so that nobody can open or link them again, while every proof stays valid; what the person\n"
-    "      signed as evidence; name, address, tokens and memberships. The log gets an entry without any identity. Prints\n"
-    "      a receipt for the person, which is kept nowhere. What stays: the author's name in commits, which their hashes\n"
+    "      signed as evidence; name, address, tokens and memberships. The log gets an entry without any identity. "
+    "Prints\n"
+    "      a receipt for the person, which is kept nowhere. What stays: the author's name in commits, which their "
+    "hashes\n"
     "      bind, what repos of others hold, proof files that were handed out, and the name in backups made before.\n"
     "      When it breaks off, run it again. Afterwards the name is free for others.\n"
     "\n"
@@ -71,8 +74,10 @@ static const struct {
     const char *name;
     bool alone; /* takes no value */
 } flags[FLAGS] = {
-    [DATA] = {"--data"}, [ADMIN] = {"--admin", true}, [EMAIL] = {"--email"}, [FULL_NAME] = {"--full-name"},
-    [NAME] = {"--name"}, [ROLE] = {"--role"},         [VALUE] = {"--value"}, [DEFAULT_PRIVATE] = {"--default-private"},
+    [DATA] = {"--data"},     [ADMIN] = {"--admin", true},
+    [EMAIL] = {"--email"},   [FULL_NAME] = {"--full-name"},
+    [NAME] = {"--name"},     [ROLE] = {"--role"},
+    [VALUE] = {"--value"},   [DEFAULT_PRIVATE] = {"--default-private"},
     [REASON] = {"--reason"}, [ORIGIN] = {"--origin"},
 };
 
@@ -288,7 +293,8 @@ static enum status check_flags(const struct command *command, struct words *give
     if (str_given(given->flag[DATA]) && given->flag[DATA].len == 0)
         return fail(err, INVALID, NULL, "--data names no folder");
     struct str reason = given->flag[REASON];
-    if (str_given(reason) && !str_eq(reason, STR("request")) && !str_eq(reason, STR("law")) && !str_eq(reason, STR("order")))
+    if (str_given(reason) && !str_eq(reason, STR("request")) && !str_eq(reason, STR("law")) &&
+        !str_eq(reason, STR("order")))
         return fail(err, INVALID, NULL, "--reason is request, law or order");
     struct str on = given->flag[DEFAULT_PRIVATE];
     if (str_given(on) && !str_eq(on, STR("on")) && !str_eq(on, STR("off")))

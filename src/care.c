@@ -65,11 +65,12 @@ static enum status check_all(const char *data, struct db *db, struct store *stor
 
 int fsck_main(int argc, char **argv)
 {
-    static const char help[] =
-        "cairn fsck - check everything that is kept\n\n"
-        "  cairn fsck [--data DIR]\n\n"
-        "Reads every database page, entry of the log, git object, ref and stored byte, and prints each damage on a line.\n"
-        "The hub may go on working. Changes nothing. Exit status 0: all is well; 1: damage was found; 2: it could not look.\n";
+    static const char help[] = "cairn fsck - check everything that is kept\n\n"
+                               "  cairn fsck [--data DIR]\n\n"
+                               "Reads every database page, entry of the log, git object, ref and stored byte, and "
+                               "prints each damage on a line.\n"
+                               "The hub may go on working. Changes nothing. Exit status 0: all is well; 1: damage was "
+                               "found; 2: it could not look.\n";
     const char *data = "data";
     const struct option_spec specs[] = {{"data", &data}};
     struct error err = {0};
@@ -197,22 +198,28 @@ static void backup_close(struct backup *backup)
         db_close(backup->db);
 }
 
-static const char keys_advice[] =
-    "The keys are not in it: those of the log (log/key, log/signer), of people (persons.db), and attest.pem. They belong\n"
-    "elsewhere, for a short time only, so that a person who was erased is soon gone from there too: --keys DIR copies them.\n";
+static const char keys_advice[] = "The keys are not in it: those of the log (log/key, log/signer), of people "
+                                  "(persons.db), and attest.pem. They belong\n"
+                                  "elsewhere, for a short time only, so that a person who was erased is soon gone from "
+                                  "there too: --keys DIR copies them.\n";
 
 int backup_main(int argc, char **argv)
 {
     static const char help[] =
         "cairn backup - copy everything that is kept\n\n"
         "  cairn backup [--data DIR] [--keys DIR] TO\n\n"
-        "Makes in the folder TO a data folder, but for the keys. The server may go on working. On the same file system\n"
+        "Makes in the folder TO a data folder, but for the keys. The server may go on working. On the same file "
+        "system\n"
         "stored bytes are linked, so the copy is quick and takes no space.\n\n"
-        "  --keys DIR  also copy, into a folder of their own, the key of the log, what was signed with it last, and the keys\n"
-        "              of people. Put together with TO they are a hub again: cp -a DIR/. TO/. Without them the copy cannot\n"
-        "              add to the log. Whoever has them can sign in the hub's name and open what the log keeps closed, so keep\n"
+        "  --keys DIR  also copy, into a folder of their own, the key of the log, what was signed with it last, and "
+        "the keys\n"
+        "              of people. Put together with TO they are a hub again: cp -a DIR/. TO/. Without them the copy "
+        "cannot\n"
+        "              add to the log. Whoever has them can sign in the hub's name and open what the log keeps closed, "
+        "so keep\n"
         "              them apart from TO, and no longer than a person who is erased should have to wait.\n\n"
-        "A restored copy goes on with the log only if nothing was signed since: see docs/backup.md before you need it.\n";
+        "A restored copy goes on with the log only if nothing was signed since: see docs/backup.md before you need "
+        "it.\n";
     struct backup backup = {.data = "data"};
     const struct option_spec specs[] = {{"data", &backup.data}, {"keys", &backup.keys}};
     struct error err = {0};
@@ -222,7 +229,8 @@ int backup_main(int argc, char **argv)
     enum status status = options_read(argc, argv, specs, 2, &backup.to, 1, &rest, &err);
     if (status == OK && !backup.to)
         status = fail(&err, INVALID, NULL, "say where to: cairn backup --data DIR TO");
-    if (status == OK && (strlen(backup.data) > 3800 || strlen(backup.to) > 3800 || (backup.keys && strlen(backup.keys) > 3800)))
+    if (status == OK &&
+        (strlen(backup.data) > 3800 || strlen(backup.to) > 3800 || (backup.keys && strlen(backup.keys) > 3800)))
         status = fail(&err, INVALID, NULL, "the name of a folder is too long");
     if (status == OK)
         status = backup_all(&backup, &err);

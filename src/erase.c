@@ -34,10 +34,11 @@ static enum status check_owns_nothing(struct db_conn *conn, const struct account
     TRY(repo_owned(conn, account->id, &count, err));
     if (count == 0)
         return OK;
-    return fail(err, CONFLICT, NULL,
-                "%.*s still owns %lld repos. Delete them, or move them to another name space, first: their names say whose "
-                "they are",
-                STR_ARG(account->name), (long long)count);
+    return fail(
+        err, CONFLICT, NULL,
+        "%.*s still owns %lld repos. Delete them, or move them to another name space, first: their names say whose "
+        "they are",
+        STR_ARG(account->name), (long long)count);
 }
 
 /* The log. */
@@ -48,9 +49,11 @@ static enum status open_log(const char *data, struct erasing *erasing, struct er
     char path[4096];
     struct error why = {0};
     if (!record_exists(data))
-        return fail(err, NOT_FOUND, NULL, "The hub in %s has no log yet, so what is written has not got there. Start it once, then erase",
+        return fail(err, NOT_FOUND, NULL,
+                    "The hub in %s has no log yet, so what is written has not got there. Start it once, then erase",
                     data);
-    enum status status = record_start(data, (struct str){0}, "/proc/self/exe", NULL, erasing->db, &erasing->record, &why);
+    enum status status =
+        record_start(data, (struct str){0}, "/proc/self/exe", NULL, erasing->db, &erasing->record, &why);
     if (status == OK) {
         erasing->persons = erasing->record->persons;
         return OK;
@@ -84,7 +87,8 @@ static enum status catch_up(const struct erasing *erasing, struct error *err)
             return OK;
     }
     return fail(err, UNAVAILABLE, NULL,
-                "The running hub does not put what was written into its log; see its messages for why. Once it does, run this again");
+                "The running hub does not put what was written into its log; see its messages for why. Once it does, "
+                "run this again");
 }
 
 /* The last step. */

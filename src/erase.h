@@ -14,12 +14,13 @@
  * what to do; those of the parts.
  */
 struct person_erased {
-    char name[32];                /* that the account has now */
-    bool before;                  /* it had been erased already; the rest is then not filled in */
-    uint64_t count;               /* leaves that were the person's */
-    uint8_t nonce[SHA256_SIZE];   /* the person's receipt, kept nowhere: with it the digest in the log can be made again */
-    bool logged;                  /* the log has it; otherwise the hub puts it there when it runs */
-    uint64_t index;               /* there */
+    char name[32];  /* that the account has now */
+    bool before;    /* it had been erased already; the rest is then not filled in */
+    uint64_t count; /* leaves that were the person's */
+    uint8_t
+        nonce[SHA256_SIZE]; /* the person's receipt, kept nowhere: with it the digest in the log can be made again */
+    bool logged;            /* the log has it; otherwise the hub puts it there when it runs */
+    uint64_t index;         /* there */
 };
 enum status erase_person(const char *data, struct db *db, struct str name, struct str reason, struct person_erased *out,
                          struct error *err);

@@ -31,11 +31,13 @@ static const char help[] = "cairn " CAIRN_VERSION " - a self-hosted hub for open
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-} commands[] = {
-    {"serve", serve_main}, {"admin", admin_main},   {"fsck", fsck_main},     {"backup", backup_main}, {"gc", gc_main},
-    {"du", du_main},       {"routes", routes_main}, {"worker", worker_main}, /* started by the server, in a sandbox */
-    {"sign", sign_main},   {"verify", verify_main}, {"attest", attest_main},
-    {"signer", signer_main}, /* started by the server; it alone has the key of the log */
+} commands[] =
+    {
+        {"serve", serve_main},   {"admin", admin_main},   {"fsck", fsck_main},
+        {"backup", backup_main}, {"gc", gc_main},         {"du", du_main},
+        {"routes", routes_main}, {"worker", worker_main}, /* started by the server, in a sandbox */
+        {"sign", sign_main},     {"verify", verify_main}, {"attest", attest_main},
+        {"signer", signer_main}, /* started by the server; it alone has the key of the log */
 };
 
 int main(int argc, char **argv)

@@ -26,11 +26,11 @@ struct hub {
     struct record *record;
     struct hub_key *hub_key;
     struct str certificate_anchors; /* PEM of those who may vouch for signers; absent for none */
-    struct str public_url;      /* without trailing slash; absent: taken from each request's Host */
-    uint8_t signing_secret[32]; /* of upload addresses */
-    bool xet;                   /* tell clients of Xet; its addresses are there in any case */
-    struct cosigner *cosigner;  /* this hub as a witness of other logs; NULL: it is none */
-    struct witness *witness;    /* the witnesses of this hub's log; NULL: it has none */
+    struct str public_url;          /* without trailing slash; absent: taken from each request's Host */
+    uint8_t signing_secret[32];     /* of upload addresses */
+    bool xet;                       /* tell clients of Xet; its addresses are there in any case */
+    struct cosigner *cosigner;      /* this hub as a witness of other logs; NULL: it is none */
+    struct witness *witness;        /* the witnesses of this hub's log; NULL: it has none */
     struct http_server *server;
     int64_t started_us;
     atomic_bool stopping; /* no request comes any more: slow jobs end soon, whatever they are at */

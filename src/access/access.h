@@ -14,17 +14,17 @@
  * others.
  */
 enum action {
-    ACT_PUBLIC,     /* reads nothing that anybody may not know: health, metrics, validate-yaml */
-    ACT_LIST,       /* lists: each item is asked for with ACT_SEE */
-    ACT_SELF,       /* about the actor itself: needs a key */
+    ACT_PUBLIC,      /* reads nothing that anybody may not know: health, metrics, validate-yaml */
+    ACT_LIST,        /* lists: each item is asked for with ACT_SEE */
+    ACT_SELF,        /* about the actor itself: needs a key */
     ACT_SELF_CHANGE, /* how others know the actor, as by signing keys: needs a key that may write */
-    ACT_CREATE,     /* a repo in a name space */
-    ACT_SEE,        /* a repo's metadata */
-    ACT_READ,       /* a repo's bytes */
-    ACT_ATTEST,     /* statements about a repo's commits, signed by whoever may read them */
-    ACT_PROPOSE,    /* a pull request */
-    ACT_WRITE,      /* commits, branches, tags, uploads */
-    ACT_ADMINISTER, /* settings, move, delete */
+    ACT_CREATE,      /* a repo in a name space */
+    ACT_SEE,         /* a repo's metadata */
+    ACT_READ,        /* a repo's bytes */
+    ACT_ATTEST,      /* statements about a repo's commits, signed by whoever may read them */
+    ACT_PROPOSE,     /* a pull request */
+    ACT_WRITE,       /* commits, branches, tags, uploads */
+    ACT_ADMINISTER,  /* settings, move, delete */
     ACTIONS,
 };
 const char *action_name(enum action action);

@@ -4,7 +4,8 @@
 
 static const char a_key_sql[] = "SELECT hint FROM signer WHERE account_id = ? AND revoked_us = 0 LIMIT 1";
 
-static enum status find_key(struct db_conn *tx, struct arena *arena, int64_t account_id, struct str *hint, struct error *err)
+static enum status find_key(struct db_conn *tx, struct arena *arena, int64_t account_id, struct str *hint,
+                            struct error *err)
 {
     auto_stmt struct stmt *find = NULL;
     TRY(db_prepare(tx, a_key_sql, &find, err));

@@ -67,8 +67,7 @@ struct statement_kind {
     enum status (*after)(struct said *said, struct db_conn *tx, struct error *err); /* event_id is set; may be NULL */
 };
 
-extern const struct statement_kind approval_kind, release_kind, evaluation_kind, deployment_kind,
-    lineage_kind;
+extern const struct statement_kind approval_kind, release_kind, evaluation_kind, deployment_kind, lineage_kind;
 const struct statement_kind *kind_of_predicate(struct str predicate_type); /* NULL when there is none */
 const struct statement_kind *kind_of_event(struct str name);
 

@@ -15,7 +15,7 @@ const struct event_kind attest_events[] = {
 };
 
 static const struct statement_kind *const kinds[] = {&approval_kind, &release_kind, &evaluation_kind, &deployment_kind,
-                                             &lineage_kind};
+                                                     &lineage_kind};
 #define KINDS (sizeof kinds / sizeof *kinds)
 
 const struct statement_kind *kind_of_predicate(struct str predicate_type)

@@ -3,10 +3,10 @@
  * Lineage: a revision's author signs what it was made from, by the parents' digests; and who may write to a parent's repo
  * signs that this is so. Each parent is a leaf of its own in the child's chain, all with the same evidence.
  */
+#include "lineage/lineage.h"
 #include "attest/internal.h"
 #include "base/text.h"
 #include "leaf/leaf_type.h"
-#include "lineage/lineage.h"
 
 struct edges {
     struct lineage_edge *items;
@@ -22,8 +22,8 @@ static enum status read_weight(const json_t *parent, int64_t *out, struct error 
     *out = weight ? json_integer_value(weight) : -1;
     if (!weight || (json_is_integer(weight) && *out >= 0 && *out <= LINEAGE_WEIGHT_MOST))
         return OK;
-    return fail(err, UNPROCESSABLE, NULL, "A parent's \"weight\" should be a whole number from 0 to %d: ten thousandths.",
-                LINEAGE_WEIGHT_MOST);
+    return fail(err, UNPROCESSABLE, NULL,
+                "A parent's \"weight\" should be a whole number from 0 to %d: ten thousandths.", LINEAGE_WEIGHT_MOST);
 }
 
 static bool is_relation(struct str rel)
@@ -60,10 +60,11 @@ static enum status read_parents(struct said *said, const json_t *parents, struct
     uint64_t index;
     own->count = json_array_size(parents);
     if (own->count == 0 || own->count > LINEAGE_PARENTS_MOST)
-        return fail(err, UNPROCESSABLE, NULL,
-                    "The predicate should have \"parents\", a list of 1 to %d, or \"confirms\", the evidence of a statement "
-                    "to confirm.",
-                    LINEAGE_PARENTS_MOST);
+        return fail(
+            err, UNPROCESSABLE, NULL,
+            "The predicate should have \"parents\", a list of 1 to %d, or \"confirms\", the evidence of a statement "
+            "to confirm.",
+            LINEAGE_PARENTS_MOST);
     TRY(access_decide(said->rq->db, &said->rq->actor, ACT_WRITE, &object, err));
     TRY(said_manifest(said, &index, &own_hash, err));
     own->items = arena_array(arena, own->count, sizeof *own->items);
@@ -72,7 +73,8 @@ static enum status read_parents(struct said *said, const json_t *parents, struct
         TRY(read_parent(json_array_get(parents, i), own_hash, edge, err));
         for (size_t j = 0; j < i; j++)
             if (str_eq(own->items[j].parent, edge->parent))
-                return fail(err, UNPROCESSABLE, NULL, "The statement names the parent %.*s twice.", STR_ARG(edge->parent));
+                return fail(err, UNPROCESSABLE, NULL, "The statement names the parent %.*s twice.",
+                            STR_ARG(edge->parent));
         edge->grade = STR(GRADE_SIGNED);
     }
     return OK;
@@ -119,10 +121,11 @@ static enum status read_confirmed(struct said *said, struct edges *own, struct e
     }
     if (named == 0)
         return fail(err, UNPROCESSABLE, NULL, "\"confirms\" names no signed lineage of this commit.");
-    return own->count > 0 ? OK
-                          : fail(err, FORBIDDEN, NULL,
-                                 "Lineage is confirmed by who may write to the repo that had the parent's files first on "
-                                 "this hub; you may not for any parent that the statement names.");
+    return own->count > 0
+               ? OK
+               : fail(err, FORBIDDEN, NULL,
+                      "Lineage is confirmed by who may write to the repo that had the parent's files first on "
+                      "this hub; you may not for any parent that the statement names.");
 }
 
 static enum status check(struct said *said, struct error *err)

@@ -295,7 +295,8 @@ enum status oms_post(struct request *rq, struct error *err)
     request_done_reading(rq);
     /* Large files may still be looked at; a signature does not wait for that. */
     bool pending;
-    TRY(tensors_root(rq->hub, rq->repo.id, &held.commit, &pending, &keeping.has_tensor_root, &keeping.tensor_root, err));
+    TRY(tensors_root(rq->hub, rq->repo.id, &held.commit, &pending, &keeping.has_tensor_root, &keeping.tensor_root,
+                     err));
     keeping.has_tensor_root = keeping.has_tensor_root && !pending;
     TRY(db_write(rq->hub->db, keep, &keeping, err));
     return reply_kept(rq, &keeping, err);

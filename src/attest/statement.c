@@ -107,7 +107,7 @@ static enum status find_kind(struct said *said, const struct statement_kind *onl
         return fail(err, UNSUPPORTED, NULL, "Statements of this \"predicateType\" are not taken here. Known are: %s.",
                     only ? only->predicate_types[0]
                          : APPROVAL_PREDICATE ", " DEPLOYMENT_PREDICATE ", " LINEAGE_PREDICATE ", " RELEASE_PREDICATE
-                                             ", " TEST_RESULT_PREDICATE);
+                                              ", " TEST_RESULT_PREDICATE);
     if (said->envelope.len > kind->most)
         return fail(err, TOO_LARGE, NULL, "A statement of this kind may have %zu bytes; this one has %zu.", kind->most,
                     said->envelope.len);

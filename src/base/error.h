@@ -29,7 +29,7 @@ enum status {
 
 struct error {
     enum status status;
-    char code[48];     /* for machines: "RevisionNotFound"; "" where the protocol has none */
+    char code[48];      /* for machines: "RevisionNotFound"; "" where the protocol has none */
     char message[1024]; /* for people: what happened, why, what to do next; UTF-8, no secret in it */
 };
 

@@ -53,7 +53,8 @@ static void write_licences(struct json_writer *w, const struct bom_facts *facts)
         jw_object(w);
         jw_key(w, "license");
         jw_object(w);
-        jw_key_str(w, str_given(licence->spdx) ? "id" : "name", str_given(licence->spdx) ? licence->spdx : licence->name);
+        jw_key_str(w, str_given(licence->spdx) ? "id" : "name",
+                   str_given(licence->spdx) ? licence->spdx : licence->name);
         jw_end(w);
         jw_end(w);
     }
@@ -65,7 +66,8 @@ static void write_ancestor(struct arena *arena, struct json_writer *w, const str
 {
     jw_object(w);
     jw_key_str(w, "type", STR("machine-learning-model"));
-    jw_key_str(w, "name", str_given(edge->name) ? edge->name : arena_printf(arena, "dirHash1:%.*s", STR_ARG(edge->parent)));
+    jw_key_str(w, "name",
+               str_given(edge->name) ? edge->name : arena_printf(arena, "dirHash1:%.*s", STR_ARG(edge->parent)));
     jw_key(w, "properties");
     jw_array(w);
     write_property(w, "cairn:lineage:grade", edge->grade);
@@ -132,9 +134,10 @@ static void write_references(struct arena *arena, struct json_writer *w, const s
     struct str at = facts->address, commit = facts->commit, none = {0};
     jw_key(w, "externalReferences");
     jw_array(w);
-    write_reference(w, "log", arena_printf(arena, "%.*s/provenance/%.*s.tlog-proof", STR_ARG(at), STR_ARG(commit)), none);
-    write_reference(w, "attestation", arena_printf(arena, "%.*s/attestations?revision=%.*s", STR_ARG(at), STR_ARG(commit)),
+    write_reference(w, "log", arena_printf(arena, "%.*s/provenance/%.*s.tlog-proof", STR_ARG(at), STR_ARG(commit)),
                     none);
+    write_reference(w, "attestation",
+                    arena_printf(arena, "%.*s/attestations?revision=%.*s", STR_ARG(at), STR_ARG(commit)), none);
     write_reference(w, "attestation", arena_printf(arena, "%.*s/oms/%.*s", STR_ARG(at), STR_ARG(commit)), none);
     write_reference(w, "digital-signature",
                     arena_printf(arena, "%.*s/provenance/%.*s.sig?by=hub", STR_ARG(at), STR_ARG(commit)), none);
@@ -190,7 +193,8 @@ static void write_metadata(struct arena *arena, struct json_writer *w, const str
     jw_array(w);
     jw_object(w);
     jw_key_str(w, "type", STR("application"));
-    jw_key_str(w, "name", STR("cairn")); /* without its version: the next one has nothing else to tell of this revision */
+    jw_key_str(w, "name",
+               STR("cairn")); /* without its version: the next one has nothing else to tell of this revision */
     jw_end(w);
     jw_end(w);
     jw_end(w);

@@ -94,8 +94,8 @@ static enum status read_log(struct request *rq, struct bom_facts *out, struct er
 static void set_addresses(struct request *rq, struct bom_facts *out)
 {
     struct str base = request_base_url(rq), name = percent_encode(rq->arena, rq->repo.full_name, true);
-    out->address = arena_printf(rq->arena, "%.*s/api/%.*s/%.*s", STR_ARG(base), STR_ARG(repo_kind_plural(rq->repo.kind)),
-                                STR_ARG(name));
+    out->address = arena_printf(rq->arena, "%.*s/api/%.*s/%.*s", STR_ARG(base),
+                                STR_ARG(repo_kind_plural(rq->repo.kind)), STR_ARG(name));
     out->web = arena_printf(rq->arena, "%.*s/%.*s%.*s", STR_ARG(base), STR_ARG(repo_kind_prefix(rq->repo.kind)),
                             STR_ARG(name));
 }

@@ -59,7 +59,8 @@ struct bom {
 };
 void bom_free(struct bom *bom);
 /* The envelope of the document: the one that is in the log, or else one made now. *index is -1 for that. */
-enum status bom_envelope(struct request *rq, const struct bom *bom, struct str *envelope, int64_t *index, struct error *err);
+enum status bom_envelope(struct request *rq, const struct bom *bom, struct str *envelope, int64_t *index,
+                         struct error *err);
 /* Has it logged, where it is not yet; *fresh tells whether it was done now. */
 enum status bom_log(struct request *rq, const struct bom *bom, struct str *envelope, int64_t *index, bool *fresh,
                     struct error *err);

@@ -7,5 +7,4 @@ static const struct route routes[] = {
     {0},
 };
 
-const struct module bom_module = {
-    .name = "bom", .migrations = &bom_migrations, .events = bom_events, .routes = routes};
+const struct module bom_module = {.name = "bom", .migrations = &bom_migrations, .events = bom_events, .routes = routes};

@@ -75,8 +75,8 @@ static enum status find(struct db_conn *conn, struct logged_bom *logged, struct 
     return stmt_end(find, err);
 }
 
-static enum status read_logged(struct request *rq, const struct logged_bom *logged, struct str *envelope, int64_t *index,
-                               struct error *err)
+static enum status read_logged(struct request *rq, const struct logged_bom *logged, struct str *envelope,
+                               int64_t *index, struct error *err)
 {
     uint64_t at;
     TRY(evidence_get(rq->db, rq->arena, logged->repo_id, logged->evidence, envelope, err));
@@ -85,7 +85,8 @@ static enum status read_logged(struct request *rq, const struct logged_bom *logg
     return OK;
 }
 
-enum status bom_envelope(struct request *rq, const struct bom *bom, struct str *envelope, int64_t *index, struct error *err)
+enum status bom_envelope(struct request *rq, const struct bom *bom, struct str *envelope, int64_t *index,
+                         struct error *err)
 {
     struct logged_bom logged = {.bom = bom, .repo_id = rq->repo.id};
     *index = -1;

@@ -121,15 +121,18 @@ static void write_references(struct graph *graph)
     const struct bom_facts *facts = graph->facts;
     jw_key(&graph->w, "externalRef");
     jw_array(&graph->w);
-    reference(graph, "secureSoftwareAttestation",
-              arena_printf(graph->arena, "%.*s/provenance/%.*s.tlog-proof", STR_ARG(facts->address), STR_ARG(facts->commit)));
-    reference(graph, "secureSoftwareAttestation",
-              arena_printf(graph->arena, "%.*s/attestations?revision=%.*s", STR_ARG(facts->address), STR_ARG(facts->commit)));
+    reference(
+        graph, "secureSoftwareAttestation",
+        arena_printf(graph->arena, "%.*s/provenance/%.*s.tlog-proof", STR_ARG(facts->address), STR_ARG(facts->commit)));
+    reference(
+        graph, "secureSoftwareAttestation",
+        arena_printf(graph->arena, "%.*s/attestations?revision=%.*s", STR_ARG(facts->address), STR_ARG(facts->commit)));
     reference(graph, "secureSoftwareAttestation",
               arena_printf(graph->arena, "%.*s/oms/%.*s", STR_ARG(facts->address), STR_ARG(facts->commit)));
     if (str_given(facts->card_sha256))
-        reference(graph, "documentation",
-                  arena_printf(graph->arena, "%.*s/resolve/%.*s/README.md", STR_ARG(facts->web), STR_ARG(facts->commit)));
+        reference(
+            graph, "documentation",
+            arena_printf(graph->arena, "%.*s/resolve/%.*s/README.md", STR_ARG(facts->web), STR_ARG(facts->commit)));
     jw_end(&graph->w);
 }
 

@@ -13,7 +13,7 @@
 struct cutter {
     uint64_t gear;
     size_t size; /* of the chunk so far */
-}; /* {0} at the start of a file */
+};               /* {0} at the start of a file */
 
 /*
  * Returns how many of the len bytes at data belong to the chunk at hand when it ends within them (then the cutter begins the

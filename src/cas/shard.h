@@ -25,7 +25,7 @@ struct shard_file {
     struct chunk_hash hash;
     uint32_t count; /* of segments; each has its verification hash: files without them are INVALID */
     bool has_sha256;
-    uint8_t sha256[SHA256_SIZE]; /* in its usual order */
+    uint8_t sha256[SHA256_SIZE];   /* in its usual order */
     const char *segments, *proofs; /* for shard_segment() */
 };
 struct shard_segment {
@@ -53,7 +53,8 @@ void shard_chunk(const struct shard_xorb *xorb, uint32_t index, struct shard_chu
 
 /* Writing a reply to a dedup query (xet-protocol 3.4): no files, xorbs with keyed chunk hashes, and a footer. */
 void shard_reply_begin(struct buf *out);
-void shard_reply_xorb(struct buf *out, const struct chunk_hash *hash, uint32_t count, uint32_t length, uint32_t wire_length);
+void shard_reply_xorb(struct buf *out, const struct chunk_hash *hash, uint32_t count, uint32_t length,
+                      uint32_t wire_length);
 /* One of the count chunks announced; hash is keyed already. */
 void shard_reply_chunk(struct buf *out, const struct chunk_hash *hash, uint32_t start, uint32_t length, bool is_key);
 void shard_reply_end(struct buf *out, const uint8_t key[CHUNK_HASH_SIZE], int64_t created_s, int64_t expires_s);

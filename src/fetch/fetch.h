@@ -11,18 +11,18 @@
  * https only, certificates checked, no proxy but what the environment names, no cookies.
  */
 struct fetch {
-    const char *method;       /* NULL: GET, or POST where there is a body */
-    struct str url;           /* http:// or https:// */
-    struct str token;         /* sent as "Authorization: Bearer", and to no other host after a redirect; absent for none */
-    struct str type, body;    /* of a POST or PUT; absent for none */
-    size_t limit;             /* bytes that the answer's body may have; 0: 1 MiB */
-    int timeout_ms;           /* for all of it; 0: 30 s */
-    bool follow;              /* redirects, five at most */
+    const char *method;    /* NULL: GET, or POST where there is a body */
+    struct str url;        /* http:// or https:// */
+    struct str token;      /* sent as "Authorization: Bearer", and to no other host after a redirect; absent for none */
+    struct str type, body; /* of a POST or PUT; absent for none */
+    size_t limit;          /* bytes that the answer's body may have; 0: 1 MiB */
+    int timeout_ms;        /* for all of it; 0: 30 s */
+    bool follow;           /* redirects, five at most */
 };
 
 struct fetch_answer {
-    int status;       /* of HTTP, whatever it is */
-    struct str type;  /* Content-Type without parameters; "" when there was none */
+    int status;      /* of HTTP, whatever it is */
+    struct str type; /* Content-Type without parameters; "" when there was none */
     struct str body;
 };
 

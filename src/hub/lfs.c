@@ -11,7 +11,7 @@
 #define BATCH_OBJECTS 1000
 #define BATCH_PARTS 100000           /* addresses in one answer: 25 MB of them */
 #define MULTIPART_FROM (128LL << 20) /* smaller files go up in one piece: a re-send costs less than the extra calls */
-#define PIECE (1 << 20) /* read from the socket, hashed and written at a time */
+#define PIECE (1 << 20)              /* read from the socket, hashed and written at a time */
 
 static void lfs_type_reply(struct request *rq, struct buf *body)
 {

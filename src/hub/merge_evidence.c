@@ -72,8 +72,7 @@ static enum status write_predicate(struct request *rq, const struct merge *merge
     jw_key_str(&w, "id", base);
     jw_end(&w);
     jw_key_str(&w, "timeVerified", time_iso(rq->arena, now_us()));
-    jw_key_str(&w, "resourceUri",
-               arena_printf(rq->arena, "git+%.*s@%.*s", STR_ARG(url), STR_ARG(merge->rule.ref)));
+    jw_key_str(&w, "resourceUri", arena_printf(rq->arena, "git+%.*s@%.*s", STR_ARG(url), STR_ARG(merge->rule.ref)));
     write_policy(&w, rq->arena, api, &merge->rule);
     jw_key(&w, "inputAttestations");
     jw_array(&w);

@@ -53,8 +53,7 @@ static enum status read_filter(struct request *rq, struct pull_filter *out, bool
     *out = (struct pull_filter){.limit = PULLS_PAGE};
     *any = !str_eq(type, STR("discussion"));
     out->state = str_eq(status, STR("open")) ? PULL_OPEN : str_eq(status, STR("closed")) ? PULL_MERGED : PULL_ANY;
-    if (str_given(page) &&
-        (!str_to_i64(page, &out->skip) || __builtin_mul_overflow(out->skip, PULLS_PAGE, &out->skip)))
+    if (str_given(page) && (!str_to_i64(page, &out->skip) || __builtin_mul_overflow(out->skip, PULLS_PAGE, &out->skip)))
         return fail(err, INVALID, NULL, "\"p\" must be the number of a page");
     if (!str_given(author))
         return OK;

@@ -8,9 +8,9 @@
 
 struct str transfer_url(struct request *rq, struct str path, int64_t size)
 {
-    return sign_target(
-        rq, arena_printf(rq->arena, "%.*s?k=%lld&r=%lld&s=%lld&u=%lld", STR_ARG(path), (long long)rq->actor.key_id,
-                         (long long)rq->repo.id, (long long)size, (long long)(now_us() / SECOND_US + VALID_SECONDS)));
+    return sign_target(rq, arena_printf(rq->arena, "%.*s?k=%lld&r=%lld&s=%lld&u=%lld", STR_ARG(path),
+                                        (long long)rq->actor.key_id, (long long)rq->repo.id, (long long)size,
+                                        (long long)(now_us() / SECOND_US + VALID_SECONDS)));
 }
 
 int64_t transfer_size(struct request *rq)

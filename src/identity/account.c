@@ -57,8 +57,7 @@ enum status account_name_check(struct str name, struct error *err)
 static const char *const reserved_names[] = {
     "api",     "assets", "buckets", "datasets", "docs",          "favicon.ico", "git",        "healthz", "join",
     "kernels", "lfs",    "log",     "login",    "logout",        "me",          "metrics",    "models",  "new",
-    "oauth",   "spaces", "static",  "settings", "organizations", "transfer",    "robots.txt", "v1",
-    "witness",
+    "oauth",   "spaces", "static",  "settings", "organizations", "transfer",    "robots.txt", "v1",      "witness",
 };
 
 static enum status check_not_reserved(struct str name, struct error *err)
@@ -68,7 +67,8 @@ static enum status check_not_reserved(struct str name, struct error *err)
             return fail(err, INVALID, NULL, "The name \"%s\" is reserved for the hub's own addresses",
                         reserved_names[i]);
     if (str_eq_nocase(str_slice(name, 0, sizeof ERASED_PREFIX - 1), STR(ERASED_PREFIX)))
-        return fail(err, INVALID, NULL, "Names that begin with \"" ERASED_PREFIX "\" are those of accounts that were erased");
+        return fail(err, INVALID, NULL,
+                    "Names that begin with \"" ERASED_PREFIX "\" are those of accounts that were erased");
     return OK;
 }
 

@@ -6,10 +6,18 @@
 
 /* What the files of this folder share; nobody else includes it. */
 
-enum { EVENT_ACCOUNT_CREATE, EVENT_MEMBER_SET, EVENT_ORG_DEFAULT_PRIVATE, EVENT_KEY_CREATE, EVENT_KEY_REVOKE, EVENT_ACCOUNT_ERASE };
+enum {
+    EVENT_ACCOUNT_CREATE,
+    EVENT_MEMBER_SET,
+    EVENT_ORG_DEFAULT_PRIVATE,
+    EVENT_KEY_CREATE,
+    EVENT_KEY_REVOKE,
+    EVENT_ACCOUNT_ERASE
+};
 
 /* The columns that account_read() takes, of the table under the name a. */
-#define ACCOUNT_COLUMNS "a.id, a.kind, a.name, a.full_name, a.email, a.is_admin, a.default_private, a.created_us, a.erased_us"
+#define ACCOUNT_COLUMNS                                                                                                \
+    "a.id, a.kind, a.name, a.full_name, a.email, a.is_admin, a.default_private, a.created_us, a.erased_us"
 
 /* Copies the columns from first on. */
 void account_read(struct stmt *row, int first, struct arena *arena, struct account *out);

@@ -58,7 +58,8 @@ static enum status read_openings(struct arena *arena, const json_t *list, struct
     struct opening *openings = arena_array(arena, count, sizeof *openings);
     for (size_t i = 0; i < count; i++) {
         const json_t *item = json_array_get(list, i);
-        if (!copy_text(arena, item, "field", &openings[i].field) || !copy_text(arena, item, "value", &openings[i].value) ||
+        if (!copy_text(arena, item, "field", &openings[i].field) ||
+            !copy_text(arena, item, "value", &openings[i].value) ||
             !hex_decode(json_get_str(item, "secret"), openings[i].secret, SHA256_SIZE))
             return malformed(err, "an opening needs \"field\", \"secret\" and \"value\"");
     }

@@ -34,7 +34,7 @@
 #define LEAF_MOST 4096
 #define LEAF_REPO_SIZE 16
 #define LEAF_ACTOR_SIZE 16
-#define LEAF_LIST_MOST 8    /* subjects; commitments */
+#define LEAF_LIST_MOST 8     /* subjects; commitments */
 #define LEAF_MEMBERS_MOST 10 /* of the body of a type that is known */
 
 /* How the hub knows that it was the actor. Only LEAF_HUB_ASSERTED needs no evidence. */

@@ -104,10 +104,11 @@ static enum status open_with_record(const char *folder, struct ledger **out, str
         *out = NULL;
         nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
     }
-    return fail(err, UNAVAILABLE, NULL,
-                "The signer of the log in %s has signed another tree than the one that is published. Start the hub, which "
-                "puts that right, and try again.",
-                folder);
+    return fail(
+        err, UNAVAILABLE, NULL,
+        "The signer of the log in %s has signed another tree than the one that is published. Start the hub, which "
+        "puts that right, and try again.",
+        folder);
 }
 
 static enum status copy_all(struct ledger *ledger, const char *folder, const char *to, const char *keys,

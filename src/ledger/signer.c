@@ -45,10 +45,11 @@ static enum status load_key(struct signer *signer, struct str origin, bool is_ne
     if (status == NOT_FOUND && is_new)
         return make_key(signer, path, origin, err);
     if (status == NOT_FOUND)
-        return fail(err, CORRUPT, NULL,
-                    "The log's private key %s is gone. Restore it from the backup of the keys. If there is none, the log "
-                    "has ended, as it cannot go on with another key: begin a new one with cairn admin log begin-anew.",
-                    path);
+        return fail(
+            err, CORRUPT, NULL,
+            "The log's private key %s is gone. Restore it from the backup of the keys. If there is none, the log "
+            "has ended, as it cannot go on with another key: begin a new one with cairn admin log begin-anew.",
+            path);
     TRY(status);
     status = note_signer_parse(&signer->arena, str_trim(buf_view(&text)), &signer->key, err);
     OPENSSL_cleanse(text.data, text.len);

@@ -49,7 +49,8 @@ static enum status find_public(struct db_conn *tx, struct arena *arena, int64_t 
     bool moved;
     *found = false;
     str_cut(&rest, '/', &ns);
-    if (!str_given(rest) || repo_find(tx, arena, KIND_MODEL, ns, rest, parent, &moved, &no) != OK || parent->id == child_id)
+    if (!str_given(rest) || repo_find(tx, arena, KIND_MODEL, ns, rest, parent, &moved, &no) != OK ||
+        parent->id == child_id)
         return OK;
     struct access_object object = repo_access(parent);
     if (access_decide(tx, &nobody, ACT_SEE, &object, &no) != OK)
@@ -60,10 +61,12 @@ static enum status find_public(struct db_conn *tx, struct arena *arena, int64_t 
 }
 
 static const char keep_sql[] =
-    "INSERT INTO lineage_edge (child_id, commit_oid, grade, rel, weight, parent_hash, parent_id, parent_commit, parent_name, "
+    "INSERT INTO lineage_edge (child_id, commit_oid, grade, rel, weight, parent_hash, parent_id, parent_commit, "
+    "parent_name, "
     "parent_key, evidence, event_id, pending) VALUES (?, ?, '" GRADE_DECLARED "', ?, -1, '', ?, ?, ?, ?, '', 0, ?)";
-static const char there_sql[] = "SELECT 1 FROM lineage_edge WHERE child_id = ? AND commit_oid = ? AND grade = '" GRADE_DECLARED
-                                "' AND parent_name = ?";
+static const char there_sql[] =
+    "SELECT 1 FROM lineage_edge WHERE child_id = ? AND commit_oid = ? AND grade = '" GRADE_DECLARED
+    "' AND parent_name = ?";
 
 /* main may come back to a commit: what its card says is known then. */
 static enum status is_there(struct db_conn *tx, int64_t repo_id, const struct oid *commit, struct str name, bool *there,
@@ -127,8 +130,9 @@ struct pending {
     struct str rel, dir_hash;
 };
 
-static const char next_sql[] = "SELECT id, child_id, commit_oid, rel, COALESCE(parent_id, 0), parent_commit FROM lineage_edge "
-                               "WHERE pending = 1 AND id > ? ORDER BY id LIMIT 1";
+static const char next_sql[] =
+    "SELECT id, child_id, commit_oid, rel, COALESCE(parent_id, 0), parent_commit FROM lineage_edge "
+    "WHERE pending = 1 AND id > ? ORDER BY id LIMIT 1";
 
 static enum status next_pending(struct db *db, struct arena *arena, int64_t after, struct pending *out, bool *found,
                                 struct error *err)
@@ -184,7 +188,8 @@ static enum status settle(struct db_conn *tx, void *context, struct error *err)
 }
 
 /* Only names that a manifest cannot have, or none in it, stand in its way for good. */
-static enum status find_digest(struct hub *hub, struct arena *arena, struct pending *pending, bool *later, struct error *err)
+static enum status find_digest(struct hub *hub, struct arena *arena, struct pending *pending, bool *later,
+                               struct error *err)
 {
     auto_conn struct db_conn *conn = NULL;
     struct repo parent = {.id = pending->parent_id};

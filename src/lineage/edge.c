@@ -9,28 +9,27 @@
  * - parent_key: parent_name in small letters, by which names are matched.
  * - event_id: 0 for an edge that is not in the log.
  */
-static const char create_sql[] =
-    "CREATE TABLE lineage_edge ("
-    "  id INTEGER PRIMARY KEY,"
-    "  child_id BIGINT NOT NULL REFERENCES repo (id) ON DELETE CASCADE,"
-    "  commit_oid BLOB NOT NULL,"
-    "  grade TEXT NOT NULL,"
-    "  rel TEXT NOT NULL,"
-    "  weight BIGINT NOT NULL,"
-    "  parent_hash TEXT NOT NULL,"
-    "  parent_id BIGINT REFERENCES repo (id) ON DELETE SET NULL,"
-    "  parent_commit BLOB,"
-    "  parent_name TEXT NOT NULL,"
-    "  parent_key TEXT NOT NULL,"
-    "  evidence TEXT NOT NULL,"
-    "  event_id BIGINT NOT NULL,"
-    "  pending BIGINT NOT NULL DEFAULT 0,"
-    "  UNIQUE (child_id, commit_oid, grade, rel, parent_name, parent_hash, evidence));"
-    "CREATE INDEX lineage_edge_parent ON lineage_edge (parent_id);"
-    "CREATE INDEX lineage_edge_hash ON lineage_edge (parent_hash);"
-    "CREATE INDEX lineage_edge_key ON lineage_edge (parent_key);"
-    "CREATE INDEX lineage_edge_evidence ON lineage_edge (evidence);"
-    "CREATE INDEX lineage_edge_pending ON lineage_edge (pending, id);";
+static const char create_sql[] = "CREATE TABLE lineage_edge ("
+                                 "  id INTEGER PRIMARY KEY,"
+                                 "  child_id BIGINT NOT NULL REFERENCES repo (id) ON DELETE CASCADE,"
+                                 "  commit_oid BLOB NOT NULL,"
+                                 "  grade TEXT NOT NULL,"
+                                 "  rel TEXT NOT NULL,"
+                                 "  weight BIGINT NOT NULL,"
+                                 "  parent_hash TEXT NOT NULL,"
+                                 "  parent_id BIGINT REFERENCES repo (id) ON DELETE SET NULL,"
+                                 "  parent_commit BLOB,"
+                                 "  parent_name TEXT NOT NULL,"
+                                 "  parent_key TEXT NOT NULL,"
+                                 "  evidence TEXT NOT NULL,"
+                                 "  event_id BIGINT NOT NULL,"
+                                 "  pending BIGINT NOT NULL DEFAULT 0,"
+                                 "  UNIQUE (child_id, commit_oid, grade, rel, parent_name, parent_hash, evidence));"
+                                 "CREATE INDEX lineage_edge_parent ON lineage_edge (parent_id);"
+                                 "CREATE INDEX lineage_edge_hash ON lineage_edge (parent_hash);"
+                                 "CREATE INDEX lineage_edge_key ON lineage_edge (parent_key);"
+                                 "CREATE INDEX lineage_edge_evidence ON lineage_edge (evidence);"
+                                 "CREATE INDEX lineage_edge_pending ON lineage_edge (pending, id);";
 
 const struct migration_set lineage_migrations = {"lineage", (const char *const[]){create_sql, NULL}};
 const struct event_kind lineage_events[] = {{"lineage", 1}, {0}};
@@ -50,9 +49,10 @@ static struct str or_empty(struct str s)
     return str_given(s) ? s : STR("");
 }
 
-static const char keep_sql[] = "INSERT INTO lineage_edge (child_id, commit_oid, grade, rel, weight, parent_hash, parent_name, "
-                               "parent_key, evidence, event_id) VALUES (?, ?, ?, ?, ?, ?, '', '', ?, ?) "
-                               "ON CONFLICT DO NOTHING";
+static const char keep_sql[] =
+    "INSERT INTO lineage_edge (child_id, commit_oid, grade, rel, weight, parent_hash, parent_name, "
+    "parent_key, evidence, event_id) VALUES (?, ?, ?, ?, ?, ?, '', '', ?, ?) "
+    "ON CONFLICT DO NOTHING";
 
 enum status lineage_keep(struct db_conn *tx, const struct lineage_edge *edge, int64_t event_id, struct error *err)
 {
@@ -109,7 +109,8 @@ void read_edge(struct stmt *row, struct arena *arena, struct lineage_edge *out)
         memcpy(out->commit.bytes, commit.data, SHA1_SIZE);
 }
 
-enum status read_edges(struct stmt *rows, struct arena *arena, struct lineage_edge **out, size_t *count, struct error *err)
+enum status read_edges(struct stmt *rows, struct arena *arena, struct lineage_edge **out, size_t *count,
+                       struct error *err)
 {
     size_t capacity = 0;
     *out = NULL;

@@ -81,7 +81,8 @@ static void link_add(struct graph *graph, size_t from, struct node *other, const
     }
     graph->links =
         array_room(graph->rq->arena, graph->links, graph->link_count, &graph->link_room, sizeof *graph->links);
-    graph->links[graph->link_count++] = graph->up ? (struct link){from, at, edge, shared} : (struct link){at, from, edge, shared};
+    graph->links[graph->link_count++] =
+        graph->up ? (struct link){from, at, edge, shared} : (struct link){at, from, edge, shared};
 }
 
 /* Repos, as far as the actor may know of them. */
@@ -119,7 +120,8 @@ static const char holder_sql[] =
     "SELECT repo_id, commit_oid FROM manifest_digest WHERE dir_hash = ? AND repo_id = ? ORDER BY id";
 
 /* The first that the actor may see of the revisions that hold this, in one repo or in any (0). */
-static enum status find_holder(struct graph *graph, struct str digest, int64_t repo_id, struct node *out, struct error *err)
+static enum status find_holder(struct graph *graph, struct str digest, int64_t repo_id, struct node *out,
+                               struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
     bool seen = false;
@@ -157,7 +159,8 @@ static enum status find_named(struct graph *graph, struct str name, struct node 
 }
 
 /* Who stands at the parent's end. */
-static enum status find_parent(struct graph *graph, const struct lineage_edge *edge, struct node *out, struct error *err)
+static enum status find_parent(struct graph *graph, const struct lineage_edge *edge, struct node *out,
+                               struct error *err)
 {
     bool seen = false;
     *out = (struct node){.digest = edge->parent};
@@ -267,7 +270,8 @@ static bool is_wanted(const struct graph *graph, const struct tensor_sharing *sh
 /* Only of the revision that was asked about, when it is asked for: it costs far more than the rest. */
 static enum status add_shared(struct graph *graph, struct error *err)
 {
-    static const struct lineage_edge bytes = {.grade = {GRADE_BYTES, sizeof GRADE_BYTES - 1}, .weight = -1, .index = -1};
+    static const struct lineage_edge bytes = {
+        .grade = {GRADE_BYTES, sizeof GRADE_BYTES - 1}, .weight = -1, .index = -1};
     struct request *rq = graph->rq;
     struct access_object object = repo_access(&rq->repo);
     struct tensor_sharing sharing;
@@ -394,8 +398,9 @@ static enum status set_root(struct graph *graph, struct error *err)
         TRY(record_dir_hash(rq->db, rq->arena, rq->repo.id, &root.commit, &root.digest, err));
     }
     if (!graph->up && root.has_commit && !str_given(root.digest))
-        return fail(err, NOT_FOUND, NULL,
-                    "This revision's manifest is not logged yet, so nothing can name it as its parent. Try again in a moment.");
+        return fail(
+            err, NOT_FOUND, NULL,
+            "This revision's manifest is not logged yet, so nothing can name it as its parent. Try again in a moment.");
     node_place(graph, &root, &at);
     return OK;
 }

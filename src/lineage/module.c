@@ -8,8 +8,5 @@ static const struct route routes[] = {
 
 static const struct job jobs[] = {{"declared lineage", 1, declared_job}, {0}};
 
-const struct module lineage_module = {.name = "lineage",
-                                      .migrations = &lineage_migrations,
-                                      .events = lineage_events,
-                                      .routes = routes,
-                                      .jobs = jobs};
+const struct module lineage_module = {
+    .name = "lineage", .migrations = &lineage_migrations, .events = lineage_events, .routes = routes, .jobs = jobs};

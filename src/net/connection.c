@@ -289,7 +289,7 @@ void connection_serve(struct connection *c)
 {
     static enum step (*const act[STATES])(struct connection *) = {
         [READING_HEAD] = read_head, [AWAITING_BODY] = await_body, [SENDING] = send_reply,
-        [LISTENING] = tell,         [DRAINING] = drain,         [LINGERING] = linger,
+        [LISTENING] = tell,         [DRAINING] = drain,           [LINGERING] = linger,
     };
     c->turn_left = TURN_BYTES;
     for (;;) {

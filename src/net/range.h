@@ -21,6 +21,7 @@ enum status range_parse(struct str header, int64_t size, bool *partial, int64_t 
 struct range {
     int64_t offset, length;
 };
-enum status ranges_parse(struct str header, int64_t size, struct range *out, size_t most, size_t *count, struct error *err);
+enum status ranges_parse(struct str header, int64_t size, struct range *out, size_t most, size_t *count,
+                         struct error *err);
 
 #endif

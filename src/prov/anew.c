@@ -16,8 +16,8 @@ static const char keep_sql[] = "INSERT INTO old_leaf (log, idx, event_id, repo, 
 
 static enum status begin_in_write(struct db_conn *tx, void *context, struct error *err)
 {
-    static const char *const steps[] = {keep_sql, "DELETE FROM orphan", "DELETE FROM heads", "DELETE FROM revision_leaf",
-                                        "DELETE FROM leaf"};
+    static const char *const steps[] = {keep_sql, "DELETE FROM orphan", "DELETE FROM heads",
+                                        "DELETE FROM revision_leaf", "DELETE FROM leaf"};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         auto_stmt struct stmt *step = NULL;
         TRY(db_prepare(tx, steps[i], &step, err));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "prov/compose.h"
-#include "leaf/leaf_type.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "leaf/leaf_type.h"
 #include <assert.h>
 
 #define BODY_LIMIT (1024 * 1024)
@@ -190,10 +190,10 @@ static void statement_leaf(const struct source *from, struct composition *out, c
     copy_members(from, &out->leaf);
     if (str_given(commit))
         leaf_add_subject(&out->leaf, "gitCommit", commit);
-    keep_secret(out, "version", json_is_object(secrets) ? text(&(struct source){from->arena, secrets}, "version")
-                                                        : (struct str){0});
-    keep_secret(out, "ref", json_is_object(secrets) ? text(&(struct source){from->arena, secrets}, "ref")
-                                                    : (struct str){0});
+    keep_secret(out, "version",
+                json_is_object(secrets) ? text(&(struct source){from->arena, secrets}, "version") : (struct str){0});
+    keep_secret(out, "ref",
+                json_is_object(secrets) ? text(&(struct source){from->arena, secrets}, "ref") : (struct str){0});
 }
 
 static void approval(const struct source *from, struct composition *out)
@@ -269,14 +269,30 @@ static const struct {
     int version;
     void (*compose)(const struct source *from, struct composition *out); /* NULL: no leaf */
 } kinds[] = {
-    {"account.create", 1, NULL},         {"account.erase", 1, erasure},       {"approval", 1, approval},
-    {"bom", 1, bom},                     {"commit", 1, commit},               {"deployment", 1, deployment},
-    {"evaluation", 1, evaluation},       {"key.create", 1, key_create},       {"key.revoke", 1, key_revoke},
-    {"lineage", 1, lineage},             {"log.epoch", 1, log_epoch},         {"log.heads", 1, log_heads},
-    {"manifest", 1, manifest},           {"member.set", 1, NULL},             {"org.default_private", 1, NULL},
-    {"ref.create", 1, ref_create},       {"ref.delete", 1, ref_delete},       {"release", 1, release},
-    {"repo.create", 1, repo_create},     {"repo.delete", 1, repo_delete},     {"repo.move", 1, repo_move},
-    {"repo.protect", 1, repo_protect},   {"repo.settings", 1, repo_settings}, {"signer.add", 1, signer_add},
+    {"account.create", 1, NULL},
+    {"account.erase", 1, erasure},
+    {"approval", 1, approval},
+    {"bom", 1, bom},
+    {"commit", 1, commit},
+    {"deployment", 1, deployment},
+    {"evaluation", 1, evaluation},
+    {"key.create", 1, key_create},
+    {"key.revoke", 1, key_revoke},
+    {"lineage", 1, lineage},
+    {"log.epoch", 1, log_epoch},
+    {"log.heads", 1, log_heads},
+    {"manifest", 1, manifest},
+    {"member.set", 1, NULL},
+    {"org.default_private", 1, NULL},
+    {"ref.create", 1, ref_create},
+    {"ref.delete", 1, ref_delete},
+    {"release", 1, release},
+    {"repo.create", 1, repo_create},
+    {"repo.delete", 1, repo_delete},
+    {"repo.move", 1, repo_move},
+    {"repo.protect", 1, repo_protect},
+    {"repo.settings", 1, repo_settings},
+    {"signer.add", 1, signer_add},
     {"signer.revoke", 1, signer_revoke},
 };
 

@@ -52,8 +52,7 @@ static void read_entry(struct stmt *row, struct arena *arena, struct prov_entry 
     out->body = arena_copy(arena, stmt_str(row, 6));
 }
 
-static const char history_sql[] =
-    "SELECT " ENTRY_COLUMNS ENTRY_TABLES "AND l.rseq < ? ORDER BY l.rseq DESC LIMIT ?";
+static const char history_sql[] = "SELECT " ENTRY_COLUMNS ENTRY_TABLES "AND l.rseq < ? ORDER BY l.rseq DESC LIMIT ?";
 
 enum status prov_history(struct db_conn *conn, struct arena *arena, int64_t repo_id, int64_t before, int64_t limit,
                          struct prov_entry **out, size_t *count, struct error *err)
@@ -83,7 +82,9 @@ enum status prov_entry_at(struct db_conn *conn, struct arena *arena, int64_t rep
     if (found)
         read_entry(row, arena, out);
     TRY(stmt_end(row, err));
-    return found ? OK : fail(err, NOT_FOUND, NULL, "Entry %llu of the log is not about this repo.", (unsigned long long)index);
+    return found
+               ? OK
+               : fail(err, NOT_FOUND, NULL, "Entry %llu of the log is not about this repo.", (unsigned long long)index);
 }
 
 /* Openings. */
@@ -96,12 +97,17 @@ static const uint8_t *commitment_of(const struct leaf *leaf, const char *field)
     return NULL;
 }
 
-enum status prov_openings(struct persons *persons, struct arena *arena, const struct prov_entry *entry, const struct leaf *leaf,
-                          const struct opening **out, size_t *count, struct error *err)
+enum status prov_openings(struct persons *persons, struct arena *arena, const struct prov_entry *entry,
+                          const struct leaf *leaf, const struct opening **out, size_t *count, struct error *err)
 {
     struct composition composed = {0};
-    struct change change = {.id = entry->event_id, .at_us = entry->at_us, .version = 1, .repo_id = 1,
-                            .actor_id = entry->actor_id, .kind = entry->kind, .body = entry->body};
+    struct change change = {.id = entry->event_id,
+                            .at_us = entry->at_us,
+                            .version = 1,
+                            .repo_id = 1,
+                            .actor_id = entry->actor_id,
+                            .kind = entry->kind,
+                            .body = entry->body};
     struct opening *openings = arena_array(arena, LEAF_LIST_MOST, sizeof *openings);
     *out = openings;
     *count = 0;

@@ -35,7 +35,7 @@ enum status prov_entry_at(struct db_conn *conn, struct arena *arena, int64_t rep
  * None when the key of the person was erased.
  */
 struct opening;
-enum status prov_openings(struct persons *persons, struct arena *arena, const struct prov_entry *entry, const struct leaf *leaf,
-                          const struct opening **out, size_t *count, struct error *err);
+enum status prov_openings(struct persons *persons, struct arena *arena, const struct prov_entry *entry,
+                          const struct leaf *leaf, const struct opening **out, size_t *count, struct error *err);
 
 #endif

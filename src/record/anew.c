@@ -3,9 +3,9 @@
  * A new log, after one that cannot go on: its key is lost, or all copies of it are behind what was signed. The old one is kept
  * beside it as log.N and goes on being served; nothing is ever added to it. The new one has a name and a key of its own.
  */
+#include "prov/anew.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "prov/anew.h"
 #include "record/internal.h"
 #include "tlog/note.h"
 #include <stdio.h>
@@ -92,9 +92,10 @@ enum status record_begin_anew(const char *dir, struct str origin, const char *pr
     TRY(record_folder(dir, log, err));
     snprintf(next, sizeof next, "%s/log.new", dir);
     if (record_origin(&arena, log, &before) && str_eq(before, origin))
-        return fail(err, CONFLICT, NULL,
-                    "The log is called %.*s already. A new one needs another name, because two logs of one name are a fork.",
-                    STR_ARG(origin));
+        return fail(
+            err, CONFLICT, NULL,
+            "The log is called %.*s already. A new one needs another name, because two logs of one name are a fork.",
+            STR_ARG(origin));
     TRY(make_new(next, origin, program, err));
     *number = record_old_logs(dir);
     if (is_there(log)) {
@@ -114,13 +115,15 @@ enum status record_check_folder(const char *dir, struct db *db, struct error *er
     snprintf(next, sizeof next, "%s/log.new", dir);
     if (is_there(next))
         return fail(err, CORRUPT, NULL,
-                    "A new log was being begun in %s when something broke off. Run cairn admin log begin-anew again.", dir);
+                    "A new log was being begun in %s when something broke off. Run cairn admin log begin-anew again.",
+                    dir);
     TRY(db_reader(db, &conn, err));
     TRY(prov_any_leaf(conn, &any, err));
     if (any && !is_there(log))
-        return fail(err, CORRUPT, NULL,
-                    "The log %s is gone, and the database knows leaves of it. Restore its newest copy with the signer's key "
-                    "and record, or begin a new log: cairn admin log begin-anew --origin NAME.",
-                    log);
+        return fail(
+            err, CORRUPT, NULL,
+            "The log %s is gone, and the database knows leaves of it. Restore its newest copy with the signer's key "
+            "and record, or begin a new log: cairn admin log begin-anew --origin NAME.",
+            log);
     return OK;
 }

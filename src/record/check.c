@@ -79,16 +79,17 @@ static void check_leaf(struct check *check, struct stmt *row, struct str entry)
     if (!str_eq(stmt_str(row, 5), (struct str){(const char *)hash.bytes, sizeof hash.bytes}))
         found(check, "the database has another hash of leaf %llu than the log's entry gives", index);
     if (!stmt_is_null(row, 1) && stmt_is_null(row, 6))
-        found(check, "event %lld, which leaf %llu of the log is made from, is gone", (long long)stmt_int(row, 1), index);
+        found(check, "event %lld, which leaf %llu of the log is made from, is gone", (long long)stmt_int(row, 1),
+              index);
     if (leaf_parse(&arena, entry, &leaf, &why) != OK)
         found(check, "entry %llu of the log is no leaf: %s", index, why.message);
     else
         check_chain(check, row, &leaf, &hash);
 }
 
-static const char rows_sql[] =
-    "SELECT l.idx, l.event_id, l.repo, r.log_id, l.rseq, l.hash, e.id FROM leaf l LEFT JOIN repo_log r ON r.id = l.repo "
-    "LEFT JOIN event e ON e.id = l.event_id WHERE l.idx >= ? AND l.idx < ? ORDER BY l.idx";
+static const char rows_sql[] = "SELECT l.idx, l.event_id, l.repo, r.log_id, l.rseq, l.hash, e.id FROM leaf l LEFT JOIN "
+                               "repo_log r ON r.id = l.repo "
+                               "LEFT JOIN event e ON e.id = l.event_id WHERE l.idx >= ? AND l.idx < ? ORDER BY l.idx";
 
 /* Takes the first entry off a bundle; it is whole, as ledger_bundle() has looked. */
 static struct str next_entry(struct str *bundle)
@@ -99,7 +100,8 @@ static struct str next_entry(struct str *bundle)
     return entry;
 }
 
-static enum status check_bundle(struct check *check, uint64_t first, unsigned width, struct str bundle, struct error *err)
+static enum status check_bundle(struct check *check, uint64_t first, unsigned width, struct str bundle,
+                                struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
     TRY(db_prepare(check->conn, rows_sql, &row, err));
@@ -228,8 +230,8 @@ static enum status check_both(struct check *check, struct error *err)
     *check->findings += damages;
     ledger_state(check->ledger, &state);
     if (state.size < check->known)
-        found(check, "the log has %llu leaves and the database knows %llu: leaves were lost", (unsigned long long)state.size,
-              (unsigned long long)check->known);
+        found(check, "the log has %llu leaves and the database knows %llu: leaves were lost",
+              (unsigned long long)state.size, (unsigned long long)check->known);
     TRY(count(check->conn, "SELECT coalesce(max(id), 0) FROM repo_log", &newest_row, err));
     check->chain_count = newest_row < (int64_t)check->known ? newest_row + 1 : (int64_t)check->known + 1;
     check->chains = calloc((size_t)check->chain_count, sizeof *check->chains);

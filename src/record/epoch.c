@@ -3,8 +3,8 @@
  * Epochs: at each start, and once a day, the log says which program goes on with it and after which checkpoint. What stands
  * behind an epoch in the log is younger than that checkpoint, so nothing can be dated back before it (provenance 0, 3.2).
  */
-#include "base/time.h"
 #include "base/text.h"
+#include "base/time.h"
 #include "record/internal.h"
 #include <fcntl.h>
 #include <unistd.h>

@@ -25,7 +25,8 @@ static void write_openings(struct request *rq, struct json_writer *w, const stru
 }
 
 /* The leaf is its exact text, as a string: what the hash is made of. */
-static enum status write_entry(struct request *rq, struct json_writer *w, const struct prov_entry *entry, struct error *err)
+static enum status write_entry(struct request *rq, struct json_writer *w, const struct prov_entry *entry,
+                               struct error *err)
 {
     struct logged logged;
     TRY(logged_read(rq, entry, &logged, err));

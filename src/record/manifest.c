@@ -4,9 +4,9 @@
  * sees it and binds its content by git's ids; the manifest follows in the background, since it costs a look at every
  * file of the commit, and a commit must not wait for files that it did not touch.
  */
+#include "oms/manifest.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "oms/manifest.h"
 #include "record/internal.h"
 #include "repo/tree.h"
 #include "tensor/tensors.h"
@@ -102,10 +102,8 @@ enum status record_manifest_append(struct db_conn *tx, const struct record_manif
     if (what->tensor_root)
         jw_key_str(&w, "tensorRoot", hex_encode(&arena, what->tensor_root->bytes, SHA256_SIZE));
     jw_end(&w);
-    struct event event = {.kind = &record_events[0],
-                          .repo_id = what->repo_id,
-                          .actor_id = what->actor_id,
-                          .body = buf_view(&body)};
+    struct event event = {
+        .kind = &record_events[0], .repo_id = what->repo_id, .actor_id = what->actor_id, .body = buf_view(&body)};
     TRY(keep_digest(tx, what, err));
     return event_append(tx, &event, err); /* last, for callers that ask for db_last_id() */
 }
@@ -145,7 +143,8 @@ enum status record_manifest(struct hub *hub, const struct repo *repo, const stru
     TRY(db_write(hub->db, say_once, &what, err));
     TRY(db_reader(hub->db, &conn, err));
     TRY(prov_revision_leaf(conn, repo->id, commit->bytes, REVISION_MANIFEST, index, &found, err));
-    return found ? OK : fail(err, UNAVAILABLE, NULL, "The revision's manifest is not logged yet. Try again in a moment.");
+    return found ? OK
+                 : fail(err, UNAVAILABLE, NULL, "The revision's manifest is not logged yet. Try again in a moment.");
 }
 
 enum status record_revision_leaf(struct db_conn *conn, int64_t repo_id, const struct oid *commit, uint64_t *index,
@@ -158,7 +157,8 @@ enum status record_revision_leaf(struct db_conn *conn, int64_t repo_id, const st
 /* The job: commits that refs moved to since it looked last. Those that no ref names any more get theirs when somebody asks. */
 
 static const char moved_sql[] =
-    "SELECT m.idx, m.repo_id, m.commit_oid, EXISTS (SELECT 1 FROM ref WHERE ref.repo_id = m.repo_id AND ref.commit_oid = "
+    "SELECT m.idx, m.repo_id, m.commit_oid, EXISTS (SELECT 1 FROM ref WHERE ref.repo_id = m.repo_id AND ref.commit_oid "
+    "= "
     "m.commit_oid) FROM revision_leaf m WHERE m.kind = 1 AND m.idx >= ? ORDER BY m.idx LIMIT 1";
 
 struct moved {

@@ -31,8 +31,11 @@ static enum status catch_up(struct hub *hub, struct error *err)
     return record_catch_up(hub->record, err);
 }
 
-static const struct job jobs[] = {
-    {"epoch", 60, epoch_job}, {"manifests", 1, manifest_job}, {"heads of the log", 5, log_heads}, {"catching up", 10, catch_up}, {0}};
+static const struct job jobs[] = {{"epoch", 60, epoch_job},
+                                  {"manifests", 1, manifest_job},
+                                  {"heads of the log", 5, log_heads},
+                                  {"catching up", 10, catch_up},
+                                  {0}};
 
 const struct module record_module = {
     .name = "record", .migrations = &record_migrations, .events = record_events, .routes = routes, .jobs = jobs};

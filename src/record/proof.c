@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Proof files: all that is needed to check without a network that something is in the log (provenance 1.9). */
+#include "tlog/proof.h"
 #include "base/text.h"
 #include "leaf/extra.h"
 #include "record/internal.h"
-#include "tlog/proof.h"
 #include "tlog/text.h"
 
 #define FILES_TEXT_MOST (600 * 1024) /* of the list of files, so that the file stays under PROOF_MOST in base64 */
@@ -66,7 +66,8 @@ static enum status add_files(struct request *rq, const struct oid *commit, struc
  * (provenance 1.7). Commits do not wait for them. */
 static bool needs_quorum(const struct leaf *leaf)
 {
-    return str_eq(leaf->type, STR("release")) || str_eq(leaf->type, STR("key")) || str_eq(leaf->type, STR("moderation"));
+    return str_eq(leaf->type, STR("release")) || str_eq(leaf->type, STR("key")) ||
+           str_eq(leaf->type, STR("moderation"));
 }
 
 static enum status reply_proof(struct request *rq, uint64_t index, const struct oid *manifest_of, struct error *err)
@@ -103,7 +104,8 @@ enum status proof_get(struct request *rq, struct error *err)
         TRY(request_read(rq, err));
         TRY(record_revision_leaf(rq->db, rq->repo.id, &revision.commit, &index, &found, err));
         if (!found)
-            return fail(err, NOT_FOUND, NULL, "No ref was moved to this commit since the log began, so it has no entry.");
+            return fail(err, NOT_FOUND, NULL,
+                        "No ref was moved to this commit since the log began, so it has no entry.");
     } else
         TRY(status);
     return reply_proof(rq, index, &revision.commit, err);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "record/internal.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "prov/forget.h"
+#include "record/internal.h"
 #include "tlog/policy.h"
 #include "witness/witness.h"
 #include <limits.h>
@@ -62,7 +62,8 @@ static struct str new_origin(struct arena *arena, struct str wanted)
 {
     uint8_t name[8];
     random_bytes(name, sizeof name);
-    return str_given(wanted) ? wanted : arena_printf(arena, "cairn-%.*s/log", STR_ARG(hex_encode(arena, name, sizeof name)));
+    return str_given(wanted) ? wanted
+                             : arena_printf(arena, "cairn-%.*s/log", STR_ARG(hex_encode(arena, name, sizeof name)));
 }
 
 /* Logs that are over are shown while they can be read. */
@@ -92,13 +93,15 @@ static enum status check_database(struct record *record, struct error *err)
     TRY(stmt_end(find, err));
     if (any || leaves <= FIRST_LEAVES_MOST)
         return OK;
-    return fail(err, CORRUPT, NULL,
-                "The database is empty, and the log has %llu entries, of all of which it would have to say that they are not "
-                "in the hub. Restore the database. If it is lost, begin a new log: cairn admin log begin-anew --origin NAME.",
-                (unsigned long long)leaves);
+    return fail(
+        err, CORRUPT, NULL,
+        "The database is empty, and the log has %llu entries, of all of which it would have to say that they are not "
+        "in the hub. Restore the database. If it is lost, begin a new log: cairn admin log begin-anew --origin NAME.",
+        (unsigned long long)leaves);
 }
 
-static enum status open_all(struct record *record, const char *dir, struct str wanted, const char *program, struct error *err)
+static enum status open_all(struct record *record, const char *dir, struct str wanted, const char *program,
+                            struct error *err)
 {
     auto_arena struct arena arena = {0};
     char folder[PATH_MAX], persons[PATH_MAX];

@@ -19,17 +19,18 @@ extern const struct module record_module;
 
 struct record {
     struct ledger *ledger;
-    struct ledger *old[OLD_LOGS_MOST]; /* that are over (record_begin_anew()), from log.1; NULL for one that cannot be read */
+    struct ledger
+        *old[OLD_LOGS_MOST]; /* that are over (record_begin_anew()), from log.1; NULL for one that cannot be read */
     size_t old_count;
     struct witness *witness; /* NULL: no policy, so nobody is asked */
     struct persons *persons;
     struct prov prov;
     struct db *db;
     struct http_topic *checkpoints; /* those who listen for new ones */
-    bool has_policy; /* of witnesses; its file's SHA-256 goes into epochs */
+    bool has_policy;                /* of witnesses; its file's SHA-256 goes into epochs */
     uint8_t policy[SHA256_SIZE];
-    int64_t epoch_us; /* monotonic: when the last one was logged; 0: not since the start */
-    uint64_t manifests_from; /* the job's own: leaves before this one have been looked at */
+    int64_t epoch_us;                      /* monotonic: when the last one was logged; 0: not since the start */
+    uint64_t manifests_from;               /* the job's own: leaves before this one have been looked at */
     uint64_t waiting[RECORD_WAITING_MOST]; /* but these commits' manifests wait for their tensors */
     size_t waiting_count;
 };
@@ -67,7 +68,8 @@ enum status record_catch_up(struct record *record, struct error *err);
  * one manifest of a commit, and it has their tensorRoot.
  */
 #define RECORD_WAITS_FOR_TENSORS "TensorsPending"
-enum status record_manifest(struct hub *hub, const struct repo *repo, const struct oid *commit, uint64_t *index, struct error *err);
+enum status record_manifest(struct hub *hub, const struct repo *repo, const struct oid *commit, uint64_t *index,
+                            struct error *err);
 
 /*
  * The files of a commit, from what is stored about them: no file is read, but for small ones from before their digests
@@ -80,11 +82,11 @@ enum status record_manifest_files(struct db_conn *conn, struct arena *arena, int
 struct record_manifest_event {
     int64_t repo_id;
     const struct oid *commit;
-    const struct manifest *manifest; /* of record_manifest_files() */
-    int64_t actor_id;                /* 0: the hub */
+    const struct manifest *manifest;     /* of record_manifest_files() */
+    int64_t actor_id;                    /* 0: the hub */
     const struct tlog_hash *tensor_root; /* NULL for none */
-    struct str evidence;             /* of the signature, SHA-256 in hex; absent for none */
-    bool is_signed;                  /* the actor has signed the evidence, which has been verified */
+    struct str evidence;                 /* of the signature, SHA-256 in hex; absent for none */
+    bool is_signed;                      /* the actor has signed the evidence, which has been verified */
 };
 /* Appends it, within the caller's write; db_last_id() is then the event's. */
 enum status record_manifest_append(struct db_conn *tx, const struct record_manifest_event *what, struct error *err);

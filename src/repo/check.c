@@ -178,8 +178,9 @@ static void check_tag(struct checker *c, struct str hex, struct str content)
         expect(c, kind, &target, "tag", hex);
 }
 
-static const char objects_sql[] = "SELECT oid, kind, size, encoding, bytes, lfs_sha256, lfs_size, sha256 FROM git_object "
-                                  "WHERE repo_id = ?";
+static const char objects_sql[] =
+    "SELECT oid, kind, size, encoding, bytes, lfs_sha256, lfs_size, sha256 FROM git_object "
+    "WHERE repo_id = ?";
 
 /* row stands on an object of objects_sql. */
 static enum status check_object(struct checker *c, struct stmt *row, struct error *err)

@@ -18,10 +18,10 @@ enum git_kind { GIT_COMMIT = 1, GIT_TREE = 2, GIT_BLOB = 3, GIT_TAG = 4 }; /* gi
 struct git_row {
     struct oid oid;
     enum git_kind kind;
-    bool deflated; /* bytes are a zlib stream */
-    bool is_lfs;   /* a blob that is a pointer; sha256 and lfs_size say to what */
+    bool deflated;   /* bytes are a zlib stream */
+    bool is_lfs;     /* a blob that is a pointer; sha256 and lfs_size say to what */
     bool has_sha256; /* of a blob: its own, or what it points to; older rows of plain ones lack it */
-    int64_t size;  /* of the object, inflated */
+    int64_t size;    /* of the object, inflated */
     int64_t lfs_size;
     uint8_t sha256[SHA256_SIZE];
     struct str bytes; /* as stored */
@@ -154,9 +154,9 @@ enum status commit_history(struct db_conn *conn, int64_t repo_id, const struct o
 /* The commits that the line of first parents from tip has above base, and who made them. */
 #define AHEAD_MOST 10000
 struct ahead {
-    bool on_base;         /* the line comes down to base: the branch can be moved along it */
-    bool has_unknown;     /* of one of them it is not known who made it */
-    int64_t *authors;     /* accounts, each once */
+    bool on_base;     /* the line comes down to base: the branch can be moved along it */
+    bool has_unknown; /* of one of them it is not known who made it */
+    int64_t *authors; /* accounts, each once */
     size_t count, capacity;
 };
 /* tip itself always counts. UNPROCESSABLE when there are more than AHEAD_MOST. */

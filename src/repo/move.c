@@ -130,11 +130,15 @@ struct delete_call {
 static enum status delete_in_write(struct db_conn *tx, void *context, struct error *err)
 {
     static const char *const deletions[] = {
-        "DELETE FROM ref_rule WHERE repo_id = ?",   "DELETE FROM approval WHERE repo_id = ?",
+        "DELETE FROM ref_rule WHERE repo_id = ?",
+        "DELETE FROM approval WHERE repo_id = ?",
         "DELETE FROM pull WHERE repo_id = ?",
-        "DELETE FROM path_touch WHERE repo_id = ?", "DELETE FROM commit_row WHERE repo_id = ?",
-        "DELETE FROM ref WHERE repo_id = ?",        "DELETE FROM git_object WHERE repo_id = ?",
-        "DELETE FROM repo_alias WHERE repo_id = ?", "DELETE FROM repo WHERE id = ?",
+        "DELETE FROM path_touch WHERE repo_id = ?",
+        "DELETE FROM commit_row WHERE repo_id = ?",
+        "DELETE FROM ref WHERE repo_id = ?",
+        "DELETE FROM git_object WHERE repo_id = ?",
+        "DELETE FROM repo_alias WHERE repo_id = ?",
+        "DELETE FROM repo WHERE id = ?",
     };
     const struct delete_call *call = context;
     auto_arena struct arena arena = {0};

@@ -211,7 +211,8 @@ enum status git_read(const struct git_source *from, struct arena *arena, enum gi
     return missing(from, kind, oid, err);
 }
 
-static const char blob_sql[] = "SELECT kind, size, lfs_size, coalesce(lfs_sha256, sha256) FROM git_object WHERE repo_id = ? AND oid = ?";
+static const char blob_sql[] =
+    "SELECT kind, size, lfs_size, coalesce(lfs_sha256, sha256) FROM git_object WHERE repo_id = ? AND oid = ?";
 
 enum status git_blob_row(const struct git_source *from, const struct oid *oid, struct git_row *out, struct error *err)
 {

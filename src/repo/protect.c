@@ -21,8 +21,7 @@ enum status rule_find(struct db_conn *conn, int64_t repo_id, struct str ref, str
     return stmt_end(find, err);
 }
 
-static const char list_sql[] =
-    "SELECT approvals, role, created_us, name FROM ref_rule WHERE repo_id = ? ORDER BY name";
+static const char list_sql[] = "SELECT approvals, role, created_us, name FROM ref_rule WHERE repo_id = ? ORDER BY name";
 
 enum status rule_list(struct db_conn *conn, struct arena *arena, int64_t repo_id, struct ref_rule **out, size_t *count,
                       struct error *err)
@@ -135,10 +134,10 @@ bool decision_parse(struct str name, enum decision *out)
     return false;
 }
 
-static const char put_sql[] =
-    "INSERT INTO approval (repo_id, commit_oid, ref, account_id, decision, event_id, at_us) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (repo_id, commit_oid, ref, account_id) DO UPDATE SET decision = excluded.decision, "
-    "event_id = excluded.event_id, at_us = excluded.at_us";
+static const char put_sql[] = "INSERT INTO approval (repo_id, commit_oid, ref, account_id, decision, event_id, at_us) "
+                              "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (repo_id, commit_oid, ref, account_id) DO "
+                              "UPDATE SET decision = excluded.decision, "
+                              "event_id = excluded.event_id, at_us = excluded.at_us";
 
 enum status approval_put(struct db_conn *tx, int64_t repo_id, struct str ref, const struct oid *commit,
                          int64_t account_id, enum decision decision, int64_t event_id, struct error *err)
@@ -219,12 +218,12 @@ static enum status refuse_merge(const struct ref_rule *rule, const struct oid *c
     auto_arena struct arena arena = {0};
     struct str id = oid_hex(&arena, commit);
     if (has->rejects)
-        return fail(err, FORBIDDEN, NULL,
-                    "%.*s is protected, and commit %.*s was rejected by %lld of those who may approve it: it has %lld "
-                    "of the %lld approvals that it needs. Answer them with a new commit on the pull request, or have the "
-                    "rejection withdrawn.",
-                    STR_ARG(rule->ref), STR_ARG(id), (long long)has->rejects, (long long)has->have,
-                    (long long)rule->approvals);
+        return fail(
+            err, FORBIDDEN, NULL,
+            "%.*s is protected, and commit %.*s was rejected by %lld of those who may approve it: it has %lld "
+            "of the %lld approvals that it needs. Answer them with a new commit on the pull request, or have the "
+            "rejection withdrawn.",
+            STR_ARG(rule->ref), STR_ARG(id), (long long)has->rejects, (long long)has->have, (long long)rule->approvals);
     return fail(err, FORBIDDEN, NULL,
                 "%.*s is protected, and commit %.*s has %lld of the %lld approvals that it needs. They are given for "
                 "this very commit, by people with role %.*s or more who made no part of the pull request.",

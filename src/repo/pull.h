@@ -42,8 +42,8 @@ struct merge {
     struct pull pull;
     struct oid old; /* where the base stands */
     bool is_protected;
-    struct ref_rule rule;       /* when it is protected */
-    struct approvals approvals; /* then */
+    struct ref_rule rule;            /* when it is protected */
+    struct approvals approvals;      /* then */
     int64_t added, changed, removed; /* files */
 };
 /*

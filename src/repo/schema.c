@@ -141,9 +141,13 @@ const struct migration_set repo_migrations = {
     "repo", (const char *const[]){create_sql, xet_sql, sha256_sql, protect_sql, NULL}};
 
 const struct event_kind repo_events[] = {
-    [EVENT_CREATE] = {"repo.create", 1},    [EVENT_DELETE] = {"repo.delete", 1},
-    [EVENT_MOVE] = {"repo.move", 1},        [EVENT_SETTINGS] = {"repo.settings", 1},
-    [EVENT_REF_CREATE] = {"ref.create", 1}, [EVENT_REF_DELETE] = {"ref.delete", 1},
-    [EVENT_COMMIT] = {"commit", 1},         [EVENT_PROTECT] = {"repo.protect", 1},
+    [EVENT_CREATE] = {"repo.create", 1},
+    [EVENT_DELETE] = {"repo.delete", 1},
+    [EVENT_MOVE] = {"repo.move", 1},
+    [EVENT_SETTINGS] = {"repo.settings", 1},
+    [EVENT_REF_CREATE] = {"ref.create", 1},
+    [EVENT_REF_DELETE] = {"ref.delete", 1},
+    [EVENT_COMMIT] = {"commit", 1},
+    [EVENT_PROTECT] = {"repo.protect", 1},
     {0},
 };

@@ -33,7 +33,8 @@ struct ingested {
     struct chunk_hash hash; /* zero for an empty file */
     const struct ingest_xorb *xorbs;
     size_t xorb_count;
-    const struct ingest_key *keys; /* chunks that may be asked for: in the order of the file, so the first is its first */
+    const struct ingest_key
+        *keys; /* chunks that may be asked for: in the order of the file, so the first is its first */
     size_t key_count;
 };
 struct ingest;
@@ -165,9 +166,11 @@ struct xorb_new {
 enum status container_insert(struct db_conn *tx, const char *name, int64_t size, int64_t *id, struct error *err);
 enum status xorb_insert(struct db_conn *tx, const struct xorb_new *new, int64_t *id, struct error *err);
 /* *found says whether the store has it, for whomever. */
-enum status xorb_by_hash(struct db_conn *conn, const struct chunk_hash *hash, bool *found, struct xorb *out, struct error *err);
+enum status xorb_by_hash(struct db_conn *conn, const struct chunk_hash *hash, bool *found, struct xorb *out,
+                         struct error *err);
 /* The columns of XORB_COLUMNS, from column on, of the row at hand. */
-#define XORB_COLUMNS "xorb.id, xorb.hash, xorb.container_id, xorb.start, xorb.stored, xorb.table_at, xorb.length, xorb.chunks"
+#define XORB_COLUMNS                                                                                                   \
+    "xorb.id, xorb.hash, xorb.container_id, xorb.start, xorb.stored, xorb.table_at, xorb.length, xorb.chunks"
 #define XORB_COLUMN_COUNT 8
 void xorb_of_row(struct stmt *row, int column, struct xorb *out);
 enum status dedup_key_insert(struct db_conn *tx, const struct chunk_hash *chunk, int64_t xorb_id, struct error *err);

@@ -4,16 +4,18 @@
 #include "store/internal.h"
 
 static const char container_sql[] = "INSERT INTO container (name, size, created_us) VALUES (?, ?, ?)";
-static const char xorb_sql[] = "INSERT INTO xorb (hash, container_id, start, stored, table_at, length, chunks, created_us,"
-                               " mentioned_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+static const char xorb_sql[] =
+    "INSERT INTO xorb (hash, container_id, start, stored, table_at, length, chunks, created_us,"
+    " mentioned_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 static const char by_hash_sql[] = "SELECT " XORB_COLUMNS " FROM xorb WHERE hash = ?";
 static const char by_id_sql[] = "SELECT " XORB_COLUMNS " FROM xorb WHERE id = ?";
 static const char key_sql[] =
     "INSERT INTO dedup_key (chunk, xorb_id) VALUES (?, ?) ON CONFLICT (chunk, xorb_id) DO NOTHING";
 static const char find_object_sql[] = "SELECT id FROM object WHERE sha256 = ?";
 static const char object_sql[] = "INSERT INTO object (sha256, size, xet_hash, created_us) VALUES (?, ?, ?, ?)";
-static const char extent_sql[] = "INSERT INTO extent (object_id, at, xorb_id, length, chunk_start, chunk_end, stored_at,"
-                                 " stored, packed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+static const char extent_sql[] =
+    "INSERT INTO extent (object_id, at, xorb_id, length, chunk_start, chunk_end, stored_at,"
+    " stored, packed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 enum status container_insert(struct db_conn *tx, const char *name, int64_t size, int64_t *id, struct error *err)
 {
@@ -61,7 +63,8 @@ void xorb_of_row(struct stmt *row, int column, struct xorb *out)
         memcpy(out->hash.bytes, hash.data, CHUNK_HASH_SIZE);
 }
 
-enum status xorb_by_hash(struct db_conn *conn, const struct chunk_hash *hash, bool *found, struct xorb *out, struct error *err)
+enum status xorb_by_hash(struct db_conn *conn, const struct chunk_hash *hash, bool *found, struct xorb *out,
+                         struct error *err)
 {
     auto_stmt struct stmt *find = NULL;
     TRY(db_prepare(conn, by_hash_sql, &find, err));

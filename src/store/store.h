@@ -128,8 +128,8 @@ struct store_piece {
     const char *data;
 };
 struct store_view;
-enum status store_view_open(struct store *store, struct db_conn *conn, int64_t object_id, int64_t offset, int64_t length,
-                            struct store_view **out, struct error *err);
+enum status store_view_open(struct store *store, struct db_conn *conn, int64_t object_id, int64_t offset,
+                            int64_t length, struct store_view **out, struct error *err);
 /* The next piece, which is valid until the next call; *found is false behind the last one. CORRUPT when the store is damaged,
  * NOT_FOUND when the object was swept in the meantime. On any thread, one at a time. */
 enum status store_view_next(struct store_view *view, struct store_piece *out, bool *found, struct error *err);
@@ -212,8 +212,8 @@ enum status store_mention(struct store *store, const int64_t *xorb_ids, size_t c
 struct store_range {
     int64_t offset, length;
 };
-enum status store_xorb_view_open(struct store *store, const struct xorb *xorb, const struct store_range *ranges, size_t count,
-                                 struct store_view **out, struct error *err);
+enum status store_xorb_view_open(struct store *store, const struct xorb *xorb, const struct store_range *ranges,
+                                 size_t count, struct store_view **out, struct error *err);
 int64_t store_xorb_wire_length(const struct xorb *xorb);
 enum status store_xorb_get(struct db_conn *conn, int64_t xorb_id, struct xorb *out, struct error *err); /* NOT_FOUND */
 
@@ -223,8 +223,8 @@ struct file_draft;
 struct file_draft *file_draft_new(struct store *store, struct chunk_hash hash); /* as announced */
 void file_draft_free(struct file_draft **draft);
 /* The next range: chunks [start, end) of xorb have length bytes, and proof shows that the sender knows them. INVALID when not. */
-enum status file_draft_add(struct file_draft *draft, const struct xorb *xorb, uint32_t start, uint32_t end, uint32_t length,
-                           const struct chunk_hash *proof, struct error *err);
+enum status file_draft_add(struct file_draft *draft, const struct xorb *xorb, uint32_t start, uint32_t end,
+                           uint32_t length, const struct chunk_hash *proof, struct error *err);
 int64_t file_draft_size(const struct file_draft *draft);
 /*
  * Behind the last range: the chunks must have the announced hash, and the bytes must have the SHA-256 (NULL: none was announced)
@@ -243,10 +243,10 @@ enum status file_drafts_keep(struct store *store, int64_t repo_id, struct file_d
  * order; more follow behind the last one's end when *count is most. */
 struct extent {
     struct xorb xorb;
-    int64_t at, length;          /* where in the object, and how many bytes */
-    uint32_t start, end;         /* chunks of the xorb */
-    int64_t stored_at, stored;   /* payload bytes, from the start of the xorb */
-    bool packed;                 /* some chunk is compressed; otherwise stored == length */
+    int64_t at, length;        /* where in the object, and how many bytes */
+    uint32_t start, end;       /* chunks of the xorb */
+    int64_t stored_at, stored; /* payload bytes, from the start of the xorb */
+    bool packed;               /* some chunk is compressed; otherwise stored == length */
 };
 enum status store_extents(struct db_conn *conn, int64_t object_id, int64_t offset, int64_t length, struct extent *out,
                           size_t most, size_t *count, struct error *err);

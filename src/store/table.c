@@ -77,7 +77,9 @@ enum status chunks_read(int fd, const struct xorb *xorb, uint32_t from, uint32_t
     enum status status = pread_full(fd, rows, size, xorb->table_at + (int64_t)first * CHUNK_ROW, err);
     for (uint32_t i = first; i < to && status == OK; i++) {
         struct chunk *row = i < from ? before : &out[i - from];
-        const struct chunk *previous = i == first ? (i < from ? NULL : before) : i == from ? before : &out[i - from - 1];
+        const struct chunk *previous = i == first  ? (i < from ? NULL : before)
+                                       : i == from ? before
+                                                   : &out[i - from - 1];
         chunk_row_read(rows + (size_t)(i - first) * CHUNK_ROW, row);
         if (previous && !row_follows(xorb, previous, row))
             status = fail(err, CORRUPT, NULL, "The table of a xorb in the store is damaged; restore it from a backup.");

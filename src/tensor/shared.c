@@ -294,7 +294,8 @@ static enum status list_sharers(struct question *q, const struct tensor_files *f
     out->count = out->count < SHOWN ? out->count : SHOWN;
     out->items = arena_array(arena, out->count, sizeof *out->items);
     for (size_t i = 0; i < out->count; i++) {
-        out->items[i] = (struct tensor_sharer){.tensors = sorted[i]->tensors, .bytes = sorted[i]->bytes, .first = sorted[i]->first};
+        out->items[i] =
+            (struct tensor_sharer){.tensors = sorted[i]->tensors, .bytes = sorted[i]->bytes, .first = sorted[i]->first};
         TRY(repo_get(q->rq->db, arena, sorted[i]->repo_id, &out->items[i].repo, err));
     }
     out->bytes = q->bytes;

@@ -66,9 +66,9 @@ struct tensor_sharer {
 struct tensor_sharing {
     struct tensor_sharer *items;
     size_t count;
-    int64_t bytes;  /* of the revision's tensors that can be shared */
-    int64_t first;  /* as above, of the revision's own repo */
-    bool complete;  /* false: not all tensors are known yet, or the time did not suffice */
+    int64_t bytes; /* of the revision's tensors that can be shared */
+    int64_t first; /* as above, of the revision's own repo */
+    bool complete; /* false: not all tensors are known yet, or the time did not suffice */
 };
 /* For somebody who may read rq->repo. Takes seconds for large models; rq->db is given back and taken again meanwhile. */
 enum status tensors_shared(struct request *rq, const struct oid *commit, struct tensor_sharing *out, struct error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Data addresses (xet-protocol 3.3): ranges of the wire form of a xorb, fetched without a key. */
-#include "base/time.h"
 #include "base/text.h"
+#include "base/time.h"
 #include "net/range.h"
 #include "router/reply.h"
 #include "router/sign.h"
@@ -98,7 +98,8 @@ static void reply_parts(struct request *rq, struct store_view *view, const struc
     int64_t length = 0;
     for (size_t i = 0; i < count; i++) {
         parts->heads[i] = arena_printf(
-            rq->arena, "%s--%.*s\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes %lld-%lld/%lld\r\n\r\n",
+            rq->arena,
+            "%s--%.*s\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes %lld-%lld/%lld\r\n\r\n",
             i ? "\r\n" : "", STR_ARG(boundary), (long long)ranges[i].offset,
             (long long)(ranges[i].offset + ranges[i].length - 1), (long long)size);
         length += (int64_t)parts->heads[i].len + ranges[i].length;

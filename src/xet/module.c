@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "xet/xet.h"
 #include "xet/handlers.h"
+#include "xet/xet.h"
 
 /* Clients tell how a transfer went and wait up to two seconds for the answer (xet-protocol 3, row 11). */
 enum status xet_telemetry(struct request *rq, struct error *err)

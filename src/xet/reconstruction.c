@@ -55,8 +55,9 @@ static enum status collect(struct request *rq, int64_t object_id, int64_t offset
         if (plan->count > PIECES_MOST)
             return fail(err, TOO_LARGE, NULL, "This file has over %d pieces: ask for a range of it.", PIECES_MOST);
     }
-    return plan->count > 0 ? OK : fail(err, CORRUPT, NULL, "The database lacks part of the object %lld.",
-                                       (long long)object_id);
+    return plan->count > 0
+               ? OK
+               : fail(err, CORRUPT, NULL, "The database lacks part of the object %lld.", (long long)object_id);
 }
 
 /*

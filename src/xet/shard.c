@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Registering files (xet-protocol 2.7, 3.1, 3.5): everything that a shard claims is computed again before it counts. */
+#include "cas/shard.h"
 #include "base/file.h"
 #include "base/time.h"
-#include "cas/shard.h"
 #include "router/sign.h"
 #include "xet/handlers.h"
 #include <pthread.h>
@@ -11,9 +11,10 @@
 #define SHARD_MOST (96 << 20) /* clients split theirs at 64 MiB */
 #define FILES_MOST 100000
 #define SEGMENTS_MOST 250000 /* of all files: 80 MB of memory here */
-#define BYTES_MOST (INT64_C(1) << 40) /* of all files: naming a xorb again costs a client nothing, but us reading it again */
+#define BYTES_MOST                                                                                                     \
+    (INT64_C(1) << 40) /* of all files: naming a xorb again costs a client nothing, but us reading it again */
 #define PIECE (256 << 10)
-#define KNOWN 256               /* xorbs remembered while segments are looked up; neighbours mostly name the same one */
+#define KNOWN 256              /* xorbs remembered while segments are looked up; neighbours mostly name the same one */
 #define HEARTBEAT_US SECOND_US /* of the lines that tell how far the work is */
 
 /* A shard of a few bytes can have us read for many minutes, so those that are verified at once never have more than half of the
@@ -47,7 +48,8 @@ struct registration {
 
     /* Progress; only a v2 client hears of it. */
     bool streams;
-    int64_t total, before, verified, told_us; /* bytes: of all files, of those done, and with the one at hand; when last told */
+    int64_t total, before, verified,
+        told_us; /* bytes: of all files, of those done, and with the one at hand; when last told */
 };
 
 /* Receiving. A shard may be large and many may come at once, so it goes to disk and is looked at there. */
@@ -103,7 +105,8 @@ static enum status turn_take(struct registration *r, struct error *err)
     if (r->turn)
         *r->turn = account;
     pthread_mutex_unlock(&turns_lock);
-    return r->turn ? OK : fail(err, TOO_MANY, NULL, "Too many shards are being verified at once; try again in a moment.");
+    return r->turn ? OK
+                   : fail(err, TOO_MANY, NULL, "Too many shards are being verified at once; try again in a moment.");
 }
 
 static void turn_give_back(struct registration *r)
@@ -147,10 +150,11 @@ static enum status find_xorb(struct registration *r, const struct asker *asker, 
     if (found == NOT_FOUND || (found == OK && !xorb_usable(known, start, end))) {
         char text[CHUNK_HASH_TEXT];
         chunk_hash_text(hash, text);
-        return fail(err, INVALID, NULL,
-                    "The shard names the xorb %s, which you have not uploaded here and cannot read here. Upload it again: "
-                    "if your client believes to have done so, remove its cache of shards (the folder xet in its cache).",
-                    text);
+        return fail(
+            err, INVALID, NULL,
+            "The shard names the xorb %s, which you have not uploaded here and cannot read here. Upload it again: "
+            "if your client believes to have done so, remove its cache of shards (the folder xet in its cache).",
+            text);
     }
     return found;
 }
@@ -178,7 +182,9 @@ static enum status find_file(struct registration *r, const struct asker *asker, 
         file->size += segment->length;
     }
     r->total += file->size;
-    return r->total <= BYTES_MOST ? OK : fail(err, TOO_LARGE, NULL, "The files of a shard have at most 1 TiB: send several.");
+    return r->total <= BYTES_MOST
+               ? OK
+               : fail(err, TOO_LARGE, NULL, "The files of a shard have at most 1 TiB: send several.");
 }
 
 static enum status check_xorb(struct registration *r, const struct xorb *xorb, const struct shard_xorb *claim,
@@ -307,7 +313,8 @@ static enum status verify_and_keep(struct registration *r, struct error *err)
     for (size_t i = 0; i < r->count; i++) {
         const struct shard_file *claim = &r->files[i].claim;
         TRY(draft_file(r, i, err));
-        TRY(file_draft_verify(r->drafts[i], r->rq->repo.id, claim->has_sha256 ? claim->sha256 : NULL, on_progress, r, err));
+        TRY(file_draft_verify(r->drafts[i], r->rq->repo.id, claim->has_sha256 ? claim->sha256 : NULL, on_progress, r,
+                              err));
         r->before += r->files[i].size;
     }
     TRY(tell(r, "committing", err));

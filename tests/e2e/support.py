@@ -52,6 +52,17 @@ def add(path, content):
     return CommitOperationAdd(path, content if isinstance(content, (bytes, str)) else bytes(content))
 
 
+def until(what, seconds=120):
+    """Waits for something that comes in the background."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not come")
+
+
 class Hub:
     """A Cairn server on a folder of its own. Everything that it prints ends up in `log`."""
 

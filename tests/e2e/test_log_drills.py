@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from statements import approval, register, say
-from support import BINARY, Hub, Person, sha256
+from support import BINARY, Hub, Person, sha256, until
 from tlog import Checkpoint, Log, Proof, root_of
 
 SOAK = bool(os.environ.get("CAIRN_SOAK"))
@@ -48,16 +48,6 @@ def proof_of(person, repo):
 
 def fsck(hub):
     return hub.cairn("fsck", "--data", hub.data, check=False)
-
-
-def until(what, seconds=90):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come")
 
 
 def refusal(hub):

@@ -5,11 +5,10 @@ specifications alone)."""
 import hashlib
 import json
 import threading
-import time
 
 import pytest
 
-from support import add, sha256
+from support import add, sha256, until
 from tlog import Checkpoint, Key, Log, Proof, dir_hash, includes, leaf_hash, opens, root_of
 
 LARGE = b"\0weights" * 4000
@@ -30,17 +29,6 @@ def proof_of(person, repo, revision="main"):
     answer = person.http.get(f"/api/models/{repo}/provenance/{revision}.tlog-proof")
     assert answer.status_code == 200, answer.text
     return Proof(answer.text)
-
-
-def until(what, seconds=60):
-    """Waits for something that comes in the background."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come")
 
 
 # ---- logged before served

@@ -6,26 +6,14 @@ import base64
 import hashlib
 import json
 import sqlite3
-import time
 
 import numpy
 import pytest
 
-from support import add, sha256
+from support import add, sha256, until
 from tensors import crafted, entry, matrix, save, tensor_root
 from tlog import includes, leaf_hash
 from xet import File, Session, Xorb, cut
-
-
-def until(what, seconds=120):
-    """Waits for something that comes in the background."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come")
 
 
 def manifests(person, repo):

@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from huggingface_hub.errors import HfHubHTTPError
 
-from support import BINARY, Hub, add, free_port
+from support import BINARY, Hub, add, free_port, until
 from tlog import Checkpoint, Key, Log, leaf_hash, node, root_of
 
 
@@ -33,16 +33,6 @@ def street(tmp_path):
     yield build
     for hub in hubs:
         hub.stop()
-
-
-def until(what, seconds=60):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come")
 
 
 def line_of(hub, path):

@@ -240,8 +240,8 @@ static void nobody_changes_anything_without_a_key(void **state)
     struct door door;
     fill(&door, *state);
     struct actor nobody = {0};
-    static const enum action changes[] = {ACT_CREATE, ACT_ATTEST,      ACT_PROPOSE,    ACT_WRITE,
-                                          ACT_ADMINISTER, ACT_SELF, ACT_SELF_CHANGE};
+    static const enum action changes[] = {ACT_CREATE,     ACT_ATTEST, ACT_PROPOSE,    ACT_WRITE,
+                                          ACT_ADMINISTER, ACT_SELF,   ACT_SELF_CHANGE};
     for (size_t i = 0; i < REPOS; i++)
         for (size_t j = 0; j < sizeof changes / sizeof *changes; j++) {
             struct access_object object = every_repo[i];

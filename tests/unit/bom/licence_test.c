@@ -11,9 +11,10 @@
 static void licences_of_both_lists_get_the_name_that_spdx_gives_them(void **state)
 {
     (void)state;
-    static const char *const pairs[][2] = {{"apache-2.0", "Apache-2.0"}, {"mit", "MIT"},       {"MIT", "MIT"},
-                                           {"wtfpl", "WTFPL"},           {"zlib", "Zlib"},     {"odbl", "ODbL-1.0"},
-                                           {"gpl-3.0", "GPL-3.0"},       {"pddl", "PDDL-1.0"}, {"etalab-2.0", "etalab-2.0"}};
+    static const char *const pairs[][2] = {
+        {"apache-2.0", "Apache-2.0"}, {"mit", "MIT"},       {"MIT", "MIT"},
+        {"wtfpl", "WTFPL"},           {"zlib", "Zlib"},     {"odbl", "ODbL-1.0"},
+        {"gpl-3.0", "GPL-3.0"},       {"pddl", "PDDL-1.0"}, {"etalab-2.0", "etalab-2.0"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         struct licence licence = licence_of(str_of(pairs[i][0]));
         assert_true(str_eq(licence.spdx, str_of(pairs[i][1])));

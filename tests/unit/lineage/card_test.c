@@ -46,7 +46,8 @@ static void what_is_no_name_and_no_relation_is_left_out(void **state)
     auto_arena struct arena arena = {0};
     for (size_t i = 0; i < sizeof cards / sizeof *cards; i++)
         assert_int_equal(0, read(&arena, cards[i]).count);
-    static const char *const relations[] = {"\"\"", "\"Adapter\"", "\"adapter merge\"", "\"cousin\"", "[\"merge\"]", "5"};
+    static const char *const relations[] = {"\"\"",       "\"Adapter\"", "\"adapter merge\"",
+                                            "\"cousin\"", "[\"merge\"]", "5"};
     for (size_t i = 0; i < sizeof relations / sizeof *relations; i++) {
         struct str card = arena_printf(&arena, "{\"base_model\":\"a/b\",\"base_model_relation\":%s}", relations[i]);
         struct lineage_declared declared = read(&arena, card.data);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "chain_fixture.h"
 
-#define TOOL_TIME_US (INT64_C(1796083200) * 1000000) /* 2026-12-01, within the certificate that the tool signed with   \
+#define TOOL_TIME_US                                                                                                   \
+    (INT64_C(1796083200) * 1000000) /* 2026-12-01, within the certificate that the tool signed with   \
                                                       */
 
 static struct str statement_of(struct arena *arena)

@@ -191,7 +191,8 @@ static void a_signers_chain_is_read_without_its_root(void **state)
     const char *leaf = leaf_pem(&arena, &family).data, *middle = family.middle_pem.data, *root = family.root_pem.data;
     struct str *chain;
     size_t count;
-    expect(OK, chain_read_pem(&arena, arena_printf(&arena, "%s\nCN=x\n%s%s", leaf, middle, root), &chain, &count, &err));
+    expect(OK,
+           chain_read_pem(&arena, arena_printf(&arena, "%s\nCN=x\n%s%s", leaf, middle, root), &chain, &count, &err));
     assert_int_equal(count, 2);
     assert_true(str_eq(chain[0], family.chain[0]) && str_eq(chain[1], family.chain[1]));
     expect(OK, chain_read_pem(&arena, arena_printf(&arena, "%s%s", leaf, middle), &chain, &count, &err));
@@ -207,14 +208,16 @@ static void what_is_no_chain_in_pem_is_refused(void **state)
     auto_arena struct arena arena = {0};
     auto_buf struct buf many = {0};
     auto_family struct family family = make_family(&arena, &good_middle, &good_leaf, NULL);
-    struct str *chain, leaf = leaf_pem(&arena, &family), large = {arena_alloc(&arena, CHAIN_ANCHORS_MOST + 1), CHAIN_ANCHORS_MOST + 1};
+    struct str *chain, leaf = leaf_pem(&arena, &family),
+                       large = {arena_alloc(&arena, CHAIN_ANCHORS_MOST + 1), CHAIN_ANCHORS_MOST + 1};
     size_t count;
     for (int i = 0; i <= CHAIN_MOST; i++)
         buf_str(&many, leaf);
     expect(INVALID, chain_read_pem(&arena, buf_view(&many), &chain, &count, &err));
     expect(INVALID, chain_read_pem(&arena, STR(""), &chain, &count, &err));
     expect(INVALID, chain_read_pem(&arena, str_slice(leaf, 0, leaf.len - 40), &chain, &count, &err));
-    expect(INVALID, chain_read_pem(&arena, arena_printf(&arena, "%s%.*s", leaf.data, 200, leaf.data), &chain, &count, &err));
+    expect(INVALID,
+           chain_read_pem(&arena, arena_printf(&arena, "%s%.*s", leaf.data, 200, leaf.data), &chain, &count, &err));
     expect(TOO_LARGE, chain_read_pem(&arena, large, &chain, &count, &err));
     expect(OK, chain_check_anchors(buf_view(&many), &err)); /* of anchors there may be more */
     expect(INVALID, chain_check_anchors(STR("nothing"), &err));

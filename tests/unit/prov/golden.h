@@ -108,6 +108,7 @@ static const struct golden {
 };
 /* clang-format on */
 static const char golden_void[] =
-     "{\"actor\":\"hub\",\"auth\":\"hub-asserted\",\"b\":{\"index\":41},\"repo\":\"00112233445566778899aabbccddeeff\",\"rpr"
-     "ev\":\"abababababababababababababababababababababababababababababababab\",\"rseq\":3,\"ts\":\"2023-11-14T22:"
-     "13:20Z\",\"type\":\"void\",\"v\":1}";
+    "{\"actor\":\"hub\",\"auth\":\"hub-asserted\",\"b\":{\"index\":41},\"repo\":\"00112233445566778899aabbccddeeff\","
+    "\"rpr"
+    "ev\":\"abababababababababababababababababababababababababababababababab\",\"rseq\":3,\"ts\":\"2023-11-14T22:"
+    "13:20Z\",\"type\":\"void\",\"v\":1}";

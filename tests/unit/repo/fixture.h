@@ -96,8 +96,7 @@ static inline int begin(void **state)
 {
     struct place *p = calloc(1, sizeof *p);
     char path[128];
-    const struct migration_set sets[] = {event_migrations, identity_migrations, store_migrations,
-                                         repo_migrations};
+    const struct migration_set sets[] = {event_migrations, identity_migrations, store_migrations, repo_migrations};
     *state = p;
     strcpy(p->dir, "/tmp/cairn-repo-XXXXXX");
     assert_non_null(mkdtemp(p->dir));

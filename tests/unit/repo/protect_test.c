@@ -9,10 +9,11 @@ enum { ANNA = 11, BEN = 12, CARA = 13, READER = 14, ADMIN = 15, STRANGER = 16, C
 
 static void add_account(struct place *p, int64_t id, enum account_kind kind, bool is_admin, enum role role)
 {
-    damage(p, arena_cstr(&p->arena, arena_printf(&p->arena,
-                                                 "INSERT INTO account (id, kind, name, name_folded, is_admin, "
-                                                 "default_private, created_us) VALUES (%lld, %d, 'a%lld', 'a%lld', %d, 0, 0)",
-                                                 (long long)id, kind, (long long)id, (long long)id, is_admin)));
+    damage(p, arena_cstr(&p->arena,
+                         arena_printf(&p->arena,
+                                      "INSERT INTO account (id, kind, name, name_folded, is_admin, "
+                                      "default_private, created_us) VALUES (%lld, %d, 'a%lld', 'a%lld', %d, 0, 0)",
+                                      (long long)id, kind, (long long)id, (long long)id, is_admin)));
     if (role)
         damage(p, arena_cstr(&p->arena, arena_printf(&p->arena, "INSERT INTO member VALUES (%d, %lld, %d)", OWNER,
                                                      (long long)id, role)));
@@ -227,7 +228,8 @@ static void other_branches_move_as_before(void **state)
 
 static void the_same_ways_are_open_without_a_rule(void **state)
 {
-    static enum status (*const ways[])(struct place *p) = {by_merging, by_commit, by_squash, by_overwriting, by_deleting};
+    static enum status (*const ways[])(struct place * p) = {by_merging, by_commit, by_squash, by_overwriting,
+                                                            by_deleting};
     struct place *p = *state;
     protect(1);
     assert_ok(p, rule_remove(p->db, p->repo.id, MAIN, ADMIN, &p->err));
@@ -293,8 +295,8 @@ static void only_those_count_who_have_the_role_and_did_not_make_it(void **state)
         enum role role;
         int64_t counts;
     } cases[] = {
-        {ANNA, ROLE_WRITE, 1},   {ANNA, ROLE_ADMIN, 0},     {READER, ROLE_WRITE, 0}, {READER, ROLE_READ, 1},
-        {ADMIN, ROLE_ADMIN, 1},  {STRANGER, ROLE_READ, 0},  {CHIEF, ROLE_READ, 0},   {OWNER, ROLE_ADMIN, 1},
+        {ANNA, ROLE_WRITE, 1},   {ANNA, ROLE_ADMIN, 0},          {READER, ROLE_WRITE, 0}, {READER, ROLE_READ, 1},
+        {ADMIN, ROLE_ADMIN, 1},  {STRANGER, ROLE_READ, 0},       {CHIEF, ROLE_READ, 0},   {OWNER, ROLE_ADMIN, 1},
         {PERSON, ROLE_WRITE, 0}, {/* nobody */ 0, ROLE_READ, 0},
     };
     struct place *p = *state;
@@ -502,8 +504,7 @@ static void nothing_is_merged_that_changed_after_it_was_planned(void **state)
     for (size_t i = 0; i < sizeof meanwhile / sizeof *meanwhile; i++) {
         print_message("- %s\n", meanwhile[i].name);
         struct oid head = resolve(p, "main").commit;
-        int64_t number =
-            propose_as(p, "main", PERSON, arena_cstr(&p->arena, arena_printf(&p->arena, "+m%zu=1", i)));
+        int64_t number = propose_as(p, "main", PERSON, arena_cstr(&p->arena, arena_printf(&p->arena, "+m%zu=1", i)));
         say(p, ANNA, DECISION_APPROVE, number);
         say(p, BEN, DECISION_APPROVE, number);
         struct merge merge = plan_of(p, number);
@@ -560,7 +561,7 @@ static void pull_requests_are_listed_newest_first(void **state)
         struct pull_filter filter;
         int64_t newest, count, total;
     } cases[] = {
-        {{PULL_ANY, 0, 0, 9}, 3, 3, 3},  {{PULL_OPEN, 0, 0, 9}, 3, 2, 2}, {{PULL_MERGED, 0, 0, 9}, 1, 1, 1},
+        {{PULL_ANY, 0, 0, 9}, 3, 3, 3},   {{PULL_OPEN, 0, 0, 9}, 3, 2, 2}, {{PULL_MERGED, 0, 0, 9}, 1, 1, 1},
         {{PULL_ANY, BEN, 0, 9}, 2, 1, 1}, {{PULL_ANY, 0, 1, 1}, 2, 1, 3},  {{PULL_OPEN, CARA, 0, 9}, 0, 0, 0},
     };
     auto_conn struct db_conn *conn = reader(p);
@@ -582,9 +583,11 @@ static void pull_requests_of_before_are_for_main(void **state)
     char dir[] = "/tmp/cairn-pull-XXXXXX", path[64];
     struct place place = {0}, *p = &place;
     const struct migration_set now[] = {event_migrations, identity_migrations, store_migrations, repo_migrations};
-    const struct migration_set before[] = {event_migrations, identity_migrations, store_migrations,
-                                           {"repo", (const char *const[]){repo_migrations.sql[0], repo_migrations.sql[1],
-                                                                          repo_migrations.sql[2], NULL}}};
+    const struct migration_set before[] = {
+        event_migrations,
+        identity_migrations,
+        store_migrations,
+        {"repo", (const char *const[]){repo_migrations.sql[0], repo_migrations.sql[1], repo_migrations.sql[2], NULL}}};
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/db", dir);
     assert_ok(p, db_open(path, &p->db, &p->err));

@@ -279,8 +279,12 @@ static enum status write_part(struct db_conn *tx, void *context, struct error *e
     bool made;
     name_object(part->object, sha256, &hash);
     TRY(object_insert(tx, sha256, length, &hash, &id, &made, err));
-    struct extent extent = {.xorb = part->xorb, .length = length, .start = part->start, .end = part->end,
-                            .stored_at = part->start * LENGTH, .stored = length};
+    struct extent extent = {.xorb = part->xorb,
+                            .length = length,
+                            .start = part->start,
+                            .end = part->end,
+                            .stored_at = part->start * LENGTH,
+                            .stored = length};
     TRY(extent_insert(tx, id, &extent, err));
     return store_hold(tx, part->repo, id, err);
 }
