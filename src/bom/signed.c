@@ -91,7 +91,8 @@ enum status bom_envelope(struct request *rq, const struct bom *bom, struct str *
     struct logged_bom logged = {.bom = bom, .repo_id = rq->repo.id};
     *index = -1;
     TRY(find(rq->db, &logged, err));
-    return logged.found ? read_logged(rq, &logged, envelope, index, err) : make_envelope(rq, bom, envelope, err);
+    enum status status = logged.found ? read_logged(rq, &logged, envelope, index, err) : NOT_FOUND;
+    return status == NOT_FOUND ? make_envelope(rq, bom, envelope, err) : status; /* it may have been erased */
 }
 
 static const char keep_sql[] =
@@ -110,7 +111,7 @@ static enum status keep(struct db_conn *tx, const struct logged_bom *logged, str
     return stmt_run(keep, err);
 }
 
-/* By the hub, whoever asked for it: nobody else says anything in it. */
+/* By the hub, whoever asked for it: nobody else says anything in it. But it names the repo's owner, and goes when they do. */
 static enum status log_bom(struct db_conn *tx, void *context, struct error *err)
 {
     struct logged_bom *logged = context;
@@ -119,7 +120,7 @@ static enum status log_bom(struct db_conn *tx, void *context, struct error *err)
     TRY(find(tx, logged, err));
     if (logged->found)
         return OK;
-    TRY(evidence_put(tx, logged->repo_id, 0, logged->envelope, logged->evidence, err));
+    TRY(evidence_put(tx, logged->repo_id, logged->bom->facts.repo->owner_id, logged->envelope, logged->evidence, err));
     struct json_writer w = jw_to(&body);
     jw_object(&w);
     jw_key_str(&w, "commit", logged->bom->facts.commit);

@@ -357,3 +357,18 @@ def test_a_bill_that_cannot_be_made_says_why(alice, repo):
     assert "cyclonedx" in get(alice, repo, "swid", status=400).json()["error"]
     get(alice, repo, "spdx", "nowhere", 404)
     assert "empty" in get(alice, repo, "spdx", status=422).json()["error"]  # nothing but what git itself needs
+
+
+def test_a_bill_that_names_somebody_who_was_erased_goes_with_them(own_hub):
+    dora, eve = own_hub.person("dora"), own_hub.person("eve")
+    own_hub.org("lab", dora="write", eve="admin")
+    repo = dora.new_repo("moved")
+    dora.commit_files(repo, {"a.bin": b"a"})
+    envelope = log_it(dora, repo, "spdx").content
+    dora.api.move_repo(repo, "lab/moved")
+    evidence = f"/api/models/lab/moved/evidence/{sha256(envelope)}"
+    assert eve.http.get(evidence).content == envelope and repo.encode() in base64.b64decode(json.loads(envelope)["payload"])
+    own_hub.admin("user", "erase", "dora", "--reason", "request")
+    assert eve.http.get(evidence).status_code == 404
+    open_envelope(eve, get(eve, "lab/moved", "spdx", signed="true").json())
+    log_it(eve, "lab/moved", "spdx")
