@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Other people's validators of bills of material, as a program of its own: their packages are not those of the other tests.
 
-    python bomtool.py cyclonedx|spdx < document
+    python bomtool.py cyclonedx|spdx
 
-Prints nothing and exits with 0 for a valid document; otherwise prints what is wrong with it and exits with 1.
+Reads a document as a JSON string a line, and prints for each what is wrong with it, in the same form; "" for a valid one.
 """
 
+import atexit
+import functools
+import json
 import os
 import subprocess
 import sys
@@ -14,13 +17,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+@functools.cache
+def validator(kind):
+    """Its packages take seconds to load, so there is one program for all documents."""
+    program = subprocess.Popen([sys.executable, __file__, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                               env={**os.environ, "PYTHONPATH": str(ROOT / ".venv" / "bom")})
+    atexit.register(program.kill)
+    return program
+
+
 def complaint(kind, text):
     """What the field's validator has to say against a document; "" for nothing."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".venv" / "bom")}
-    done = subprocess.run([sys.executable, __file__, kind], input=text, capture_output=True, text=True, env=environment, timeout=300)
-    assert done.returncode in (0, 1), done.stderr
-    assert bool(done.stdout.strip()) == bool(done.returncode), done.stdout + done.stderr
-    return done.stdout
+    program = validator(kind)
+    program.stdin.write(json.dumps(text) + "\n")
+    program.stdin.flush()
+    return json.loads(program.stdout.readline())
 
 
 def check_cyclonedx(text):
@@ -37,7 +48,6 @@ def check_spdx(text):
     words when they read, missing or superfluous values when they write, and tell which references lead nowhere.
     """
     import io
-    import json
 
     import spdx_python_model
 
@@ -51,6 +61,6 @@ def check_spdx(text):
 
 
 if __name__ == "__main__":
-    answer = {"cyclonedx": check_cyclonedx, "spdx": check_spdx}[sys.argv[1]](sys.stdin.read())
-    print(answer, end="")
-    sys.exit(1 if answer else 0)
+    check = {"cyclonedx": check_cyclonedx, "spdx": check_spdx}[sys.argv[1]]
+    for line in sys.stdin:
+        print(json.dumps(check(json.loads(line))), flush=True)

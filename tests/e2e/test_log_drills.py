@@ -541,9 +541,14 @@ def test_a_hub_without_its_database_does_not_tell_the_world_that_all_is_gone(bus
 
 
 def pseudonyms(person):
-    answer = person.http.get("/api/settings/pseudonyms")
-    assert answer.status_code == 200 and answer.headers["cache-control"] == "no-store"
-    return {entry["repo"]: entry for entry in answer.json()["repos"]}
+    found, page = {}, "/api/settings/pseudonyms"
+    while page:
+        answer = person.http.get(page)
+        assert answer.status_code == 200 and answer.headers["cache-control"] == "no-store"
+        for entry in answer.json()["repos"]:
+            found.setdefault(entry["repo"], {**entry, "indices": []})["indices"] += entry["indices"]
+        page = answer.links.get("next", {}).get("url")
+    return found
 
 
 def test_people_find_their_own_entries_and_nobody_elses(alice, bob, anyone):
