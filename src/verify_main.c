@@ -25,6 +25,7 @@ static const char help[] =
     "  --vkey LINE     the log's key, \"name+id+base64\": better not from the hub alone, but from people you know\n"
     "  --policy FILE   logs and witnesses (c2sp.org/tlog-policy): a quorum of them must have confirmed the log\n"
     "  --max-age TIME  with a policy: how old the word of a quorum may be, as 90s, 15m, 36h or 7d\n"
+    "  --tensor FILE   check one tensor instead of the files: FILE is the hub's .../tensors/REV/proof?name=NAME\n"
     "  --tensors       also compare the digests of all tensors in the safetensors files\n"
     "  --partial       files may be missing from FOLDER; those that are there must be right\n"
     "  --links         follow symbolic links to files, as in the cache of hf download; otherwise a link fails\n"
@@ -108,7 +109,7 @@ static int run(struct cairn_verify *verify, bool as_json, bool quiet)
 /* The settings of the library that are options here by the same names; "hub" stands first. */
 static const char *const values[] = {"hub",  "repo",   "type",   "revision", "proof",
                                      "vkey", "policy", "bundle", "key",      "certificate-chain",
-                                     "at",   "log",    "state",  "max-age"};
+                                     "at",   "log",    "state",  "max-age",  "tensor"};
 static const char *const flags[] = {"tensors", "partial", "links"};
 #define VALUES (sizeof values / sizeof *values)
 

@@ -42,6 +42,8 @@ void cairn_verify_free(struct cairn_verify *verify); /* NULL is fine */
  *   "policy"       path of a policy file: logs, witnesses, quorum. One of these two must be given; with both, the
  *                  key is that of "vkey", and witnesses come from the file
  *   "max-age"      with a policy: how old the word of a quorum of witnesses may be, "90s", "15m", "36h" or "7d"
+ *   "tensor"       path of the proof of one tensor, as the hub gives it (…/tensors/REV/proof?name=…): only that tensor is
+ *                  checked then, in whatever safetensors file of the folder it is, and no file
  *   "tensors"      flag: also the digests of all tensors in safetensors files
  *   "partial"      flag: files of the revision may be missing, so long as those that are there are right
  *   "links"        flag: symbolic links count as the files that they lead to; otherwise a link is a failure

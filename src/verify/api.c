@@ -24,6 +24,7 @@ static const struct {
     {"vkey", offsetof(struct settings, vkey), false},
     {"policy", offsetof(struct settings, policy), false},
     {"max-age", offsetof(struct settings, max_age), false},
+    {"tensor", offsetof(struct settings, tensor), false},
     {"tensors", offsetof(struct settings, tensors), true},
     {"partial", offsetof(struct settings, partial), true},
     {"links", offsetof(struct settings, links), true},
@@ -136,6 +137,9 @@ static const char *misuse(const struct settings *s)
         {s->at && !s->certificate_chain, "--at only goes with --certificate-chain."},
         {(s->tensors || s->partial) && !(proves && s->folder),
          "--tensors and --partial need a folder and a proof of it."},
+        {s->tensor && !(proves && s->folder), "--tensor needs a folder and a proof of its revision."},
+        {s->tensor && (s->tensors || s->partial || s->bundle),
+         "--tensor checks one tensor and no file, so it does not go with --tensors, --partial or --bundle."},
         {s->tensors && s->partial, "--tensors needs all files, so it does not go with --partial."},
         {s->partial && s->bundle, "--bundle needs all files, so it does not go with --partial."},
         {s->links && !s->folder, "--links needs a folder."},
@@ -150,7 +154,7 @@ static const char *misuse(const struct settings *s)
 static void run_all(struct run *run)
 {
     const struct settings *s = &run->settings;
-    const char *const own[] = {s->proof, s->bundle, s->key, s->certificate_chain, s->policy};
+    const char *const own[] = {s->proof, s->bundle, s->key, s->certificate_chain, s->policy, s->tensor};
     const char *why = misuse(s);
     auto_buf struct buf proof = {0};
     struct error err;
@@ -175,7 +179,13 @@ static void run_all(struct run *run)
     }
     if (!folder_open(&run->folder, s->folder, s->links != NULL, own, sizeof own / sizeof *own, &run->report))
         return;
-    bool good = run->has_proven && run->proven.leaf.type.len && files_check(run);
+    bool is_read = run->has_proven && run->proven.leaf.type.len;
+    if (s->tensor) {
+        if (is_read)
+            tensor_check(run);
+        return;
+    }
+    bool good = is_read && files_check(run);
     if (good && s->tensors)
         tensors_check(run);
     if (s->bundle)

@@ -9,7 +9,7 @@
 /* What the settings of include/cairn/verify.h say; NULL where one is not given. */
 struct settings {
     const char *folder, *proof, *vkey, *policy, *bundle, *key, *certificate_chain, *at, *hub, *repo, *type, *revision,
-        *token, *log, *state, *max_age;
+        *token, *log, *state, *max_age, *tensor;
     const char *tensors, *partial, *links; /* flags: not NULL */
 };
 
@@ -54,6 +54,7 @@ bool proof_check(struct run *run, struct str bytes);
 
 bool files_check(struct run *run);     /* the folder's files are those of the leaf */
 bool tensors_check(struct run *run);   /* its tensors too; after files_check() */
+bool tensor_check(struct run *run);    /* "tensor", in place of files_check() */
 bool signature_check(struct run *run); /* "bundle" */
 bool hub_check(struct run *run);       /* fetches the proof, then proof_check(), and compares with what is remembered */
 bool log_check(struct run *run);       /* "log" */

@@ -162,6 +162,37 @@ def test_one_tensor_is_checked_against_the_log_without_the_rest(alice, count):
     assert alice.http.get(f"/api/models/{repo}/tensors/main/proof").status_code == 400
 
 
+def test_cairn_verify_checks_one_tensor_in_whatever_file_it_is(hub, alice, tmp_path):
+    whole = {"a": numpy.arange(600, dtype="float32"), "b": numpy.arange(700, dtype="int16"), "c": numpy.ones(3, dtype="uint8")}
+    repo = new_model(alice, {"model.safetensors": save(whole), "config.json": b"{}"})
+    manifest(alice, repo)
+    (tmp_path / "proof").write_text(alice.http.get(f"/api/models/{repo}/provenance/main.tlog-proof").text)
+    (tmp_path / "b.json").write_text(proof(alice, repo, "b").text)
+    vkey = alice.http.get("/log/vkey").text.strip()
+
+    def verify(tensors, proof_file="b.json"):
+        (tmp_path / "part").mkdir(exist_ok=True)
+        (tmp_path / "part" / "mine.safetensors").write_bytes(save(tensors))
+        return hub.cairn("verify", tmp_path / "part", "--proof", tmp_path / "proof", "--vkey", vkey, "--tensor", tmp_path / proof_file, check=False)
+
+    alone = verify({"b": whole["b"], "mine": numpy.zeros(9, dtype="uint8")})
+    assert alone.returncode == 0 and "The tensor b is what was logged" in alone.stdout, alone.stderr
+    changed = verify({"b": whole["b"] + 1})
+    assert changed.returncode == 1 and "the tensor b in mine.safetensors is not what was logged" in changed.stderr
+    reshaped = verify({"b": whole["b"].reshape(7, 100)})
+    assert reshaped.returncode == 1 and "is not what was logged" in reshaped.stderr
+    absent = verify({"a": whole["a"]})
+    assert absent.returncode == 1 and "no safetensors file here has a tensor b" in absent.stderr
+
+    true = json.loads((tmp_path / "b.json").read_text())
+    other = proof(alice, repo, "a").json()
+    for number, lie in enumerate([{"index": other["index"]}, {"path": true["path"][1:]}, {"entry": other["entry"]}, {"size": 1, "path": [], "index": 0},
+                                  {"path": ["00" * 32] * 64}, {"entry": "ffffffff"}, {"entry": "0"}, {"path": None}]):
+        (tmp_path / f"{number}.json").write_text(json.dumps({**true, **lie}))
+        refused = verify({"b": whole["b"]}, f"{number}.json")
+        assert refused.returncode == 1 and "NOT verified" in refused.stderr, lie
+
+
 def test_pages_of_tensors_leave_nothing_out(alice):
     files = {f"{part}.safetensors": save({f"{part}.{number}": matrix(300 + number, 2) for number in range(7)}) for part in "cab"}
     files["d.safetensors"] = crafted({})

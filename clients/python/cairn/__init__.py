@@ -83,7 +83,7 @@ def _bytes(value):
     return b"1" if value is True else os.fsencode(value)
 
 
-def verify(path=None, *, proof=None, vkey=None, policy=None, max_age=None, tensors=False, partial=False, links=False, bundle=None, key=None,
+def verify(path=None, *, proof=None, vkey=None, policy=None, max_age=None, tensor=None, tensors=False, partial=False, links=False, bundle=None, key=None,
            certificate_chain=None, at=None, hub=None, repo=None, type=None, revision=None, token=None, log=None, state=None,
            progress=None):
     """Verifies the files in the folder `path`, and returns a Report when everything that was named is right.
@@ -93,6 +93,7 @@ def verify(path=None, *, proof=None, vkey=None, policy=None, max_age=None, tenso
       vkey         the log's key, "name+id+base64", or
       policy       path of a policy file with logs, witnesses and a quorum (with both, the key is that of vkey)
       max_age      with a policy: how old the word of a quorum of witnesses may be: "90s", "15m", "36h", "7d"
+      tensor       path of the hub's proof of one tensor: only that tensor is checked, wherever in the folder it is
       tensors      also compare the digests of all tensors in safetensors files
       partial      files may be missing from the folder
       links        follow symbolic links to files, as in the cache of huggingface_hub
@@ -114,7 +115,7 @@ def verify(path=None, *, proof=None, vkey=None, policy=None, max_age=None, tenso
     """
     if hub is not None and token is None:
         token = os.environ.get("HF_TOKEN") or None
-    settings = {"folder": path, "proof": proof, "vkey": vkey, "policy": policy, "max-age": max_age, "tensors": tensors, "partial": partial,
+    settings = {"folder": path, "proof": proof, "vkey": vkey, "policy": policy, "max-age": max_age, "tensor": tensor, "tensors": tensors, "partial": partial,
                 "links": links, "bundle": bundle, "key": key, "certificate-chain": certificate_chain, "at": at, "hub": hub,
                 "repo": repo, "type": type, "revision": revision, "token": token, "log": log, "state": state}
     library = _load()
