@@ -11,6 +11,7 @@
 #include "tensor/tensors.h"
 #include "witness/handlers.h"
 #include "xet/xet.h"
+#include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -48,8 +49,10 @@ enum status hub_data_open(const char *dir, struct db **out, struct error *err)
     TRY(folder_make(dir, 0700, err));
     TRY(db_open(path, out, err));
     for (const struct module *const *module = modules; *module; module++)
-        if ((*module)->migrations)
+        if ((*module)->migrations) {
+            assert(count < sizeof sets / sizeof *sets);
             sets[count++] = *(*module)->migrations;
+        }
     enum status status = db_migrate(*out, sets, count, err);
     if (status != OK) {
         db_close(*out);

@@ -6,6 +6,7 @@
  */
 #include "oms/manifest.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "record/internal.h"
 #include "repo/tree.h"
@@ -157,9 +158,9 @@ enum status record_revision_leaf(struct db_conn *conn, int64_t repo_id, const st
 /* The job: commits that refs moved to since it looked last. Those that no ref names any more get theirs when somebody asks. */
 
 static const char moved_sql[] =
-    "SELECT m.idx, m.repo_id, m.commit_oid, EXISTS (SELECT 1 FROM ref WHERE ref.repo_id = m.repo_id AND ref.commit_oid "
-    "= "
-    "m.commit_oid) FROM revision_leaf m WHERE m.kind = 1 AND m.idx >= ? ORDER BY m.idx LIMIT 1";
+    "SELECT m.idx, m.repo_id, m.commit_oid, "
+    "EXISTS (SELECT 1 FROM ref WHERE ref.repo_id = m.repo_id AND ref.commit_oid = m.commit_oid) "
+    "FROM revision_leaf m WHERE m.kind = 1 AND m.idx >= ? ORDER BY m.idx LIMIT 1";
 
 struct moved {
     uint64_t index;
@@ -196,7 +197,9 @@ static enum status log_moved(struct hub *hub, const struct moved *moved, bool *w
     uint64_t index;
     enum status status = moved->current ? record_manifest(hub, &repo, &moved->commit, &index, &why) : OK;
     *waits = status == UNAVAILABLE && str_eq(str_of(why.code), STR(RECORD_WAITS_FOR_TENSORS));
-    bool never = status == UNPROCESSABLE || status == TOO_LARGE || status == NOT_FOUND;
+    if (status == CORRUPT) /* one damaged repo must not keep all others waiting; fsck tells more */
+        log_line("error", "manifest", "%s", why.message);
+    bool never = status == UNPROCESSABLE || status == TOO_LARGE || status == NOT_FOUND || status == CORRUPT;
     return status == OK || never || *waits ? OK : fail(err, status, why.code, "%s", why.message);
 }
 

@@ -298,6 +298,7 @@ def test_options_that_leave_nothing_checked_are_errors(case, verify):
     for arguments in [
         [], [case.folder], [case.folder, "--vkey", key], ["--proof", proof], ["--vkey", key], ["--policy", case.policy],
         ["--proof", proof, "--vkey", "nonsense"], ["--proof", proof, "--vkey", key, "--max-age", "1h"], ["--proof", proof, "--vkey", key, "--tensors"],
+        ["--proof", proof, "--vkey", key, "--tensor", proof], [case.folder, "--proof", proof, "--vkey", key, "--tensor", proof, "--partial"],
         ["--proof", proof, "--vkey", key, "--partial"], ["--proof", proof, "--vkey", key, "--links"],
         ["--proof", proof, "--vkey", key, "--repo", "a/b"], ["--proof", proof, "--vkey", key, "--revision", "main"],
         ["--proof", proof, "--vkey", key, "--hub", "http://x", "--repo", "a/b"], ["--hub", "http://x", "--repo", "a/b"],
