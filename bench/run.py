@@ -104,8 +104,12 @@ class Bench:
         repo = self.new_repo("download")
         _, data = self.upload(repo, "download", self.size)
         commit(self.http, repo, commit_body({"weights.bin": (data.oid, self.size)}))
+        flat = self.folder / "flat"  # the hub's own file has a table behind the bytes
+        with flat.open("wb") as file:
+            for piece in data.pieces():
+                file.write(piece)
         os.sync()
-        self.nginx.serve("weights.bin", self.hub.container_of(self.size))
+        self.nginx.serve("weights.bin", flat)
         ours, peer = (self.hub, f"/{repo}/resolve/main/weights.bin"), (self.nginx, "/weights.bin")
         times = 8 if self.quick else 2
         self.compare_downloads(f"GET {self.size_name}", self.get_whole, ours, peer, times)

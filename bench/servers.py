@@ -111,11 +111,6 @@ class Cairn(Server):
         done = subprocess.run([BINARY, "admin", "--data", self.data, *words], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
-    def container_of(self, size):
-        """The file in the store that holds the one object of this size."""
-        (found,) = [path for path in (self.data / "store" / "containers").glob("*/*") if path.stat().st_size == size]
-        return found
-
     def reset_peak(self):
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from huggingface_hub.errors import HfHubHTTPError
 
 from support import BINARY, Hub, add, free_port, until
-from tlog import Checkpoint, Key, Log, leaf_hash, node, root_of
+from statements import register, release, say
+from tlog import Checkpoint, Key, Log, Proof, leaf_hash, node, root_of
 
 
 @pytest.fixture
@@ -361,6 +362,26 @@ def test_a_witness_that_is_away_stops_no_commit(street):
     witness.start()
     until(lambda: all_cosigned(hub))
     assert "answers again" in hub.log_text()
+
+
+def test_a_release_is_proved_with_the_quorum_or_not_at_all(street):
+    hub, witness = street("hub"), street("witness")
+    introduce(hub, witness)
+    hub.start()  # the witness is away
+    alice = person_at(hub)
+    repo = alice.new_repo()
+    alice.commit_files(repo, {"a.txt": b"a"})
+    index = say(alice, register(alice), repo, release(alice.head(repo), "1.0"))["index"]
+    log, friend = log_of(hub).key, Key((hub.folder / "policy").read_text().split()[2])
+
+    commit = Proof(alice.http.get(f"/api/models/{repo}/provenance/main.tlog-proof").text)
+    assert commit.holds(log) and not commit.checkpoint.signed_by(friend), "commits do not wait for witnesses"
+    refused = alice.http.get(f"/api/models/{repo}/provenance/leaf/{index}.tlog-proof")
+    assert refused.status_code == 503 and "witness" in refused.text
+    witness.start()
+    answer = until(lambda: (found := alice.http.get(str(refused.url))).status_code == 200 and found)
+    proof = Proof(answer.text)
+    assert proof.holds(log) and proof.checkpoint.signed_by(friend) and proof.leaf["type"] == "release"
 
 
 # ---- liars
