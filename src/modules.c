@@ -34,8 +34,8 @@ const struct module *const modules[] = {
     &lineage_module,  /* what it was made from, and who says so */
     &attest_module,   /* what people say of a commit, signed */
     &bom_module,      /* bills of material */
+    &xet_module,      /* the Xet protocol: large files in chunks */
     &hub_module,      /* the Hub protocol */
-    &xet_module,      /* the storage behind it, for clients that speak Xet */
     NULL,
 };
 
