@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "identity/identity.h"
+#include "module.h"
 #include "prov/forget.h"
 #include "record/record.h"
 #include "repo/repo.h"
@@ -113,7 +114,9 @@ static enum status erase_in_write(struct db_conn *tx, void *context, struct erro
     TRY(prov_person_leaves(tx, &erasing->leaves, err));
     put_digest(erasing, &erasure);
     TRY(repo_forget_space(tx, erasing->name, err));
-    TRY(attest_erase(tx, erasing->account.id, err));
+    for (const struct module *const *module = modules; *module; module++)
+        if ((*module)->erase)
+            TRY((*module)->erase(tx, erasing->account.id, err));
     TRY(account_erase(tx, erasing->account.id, &erasure, 0, err));
     TRY(db_prepare(tx, newest_sql, &newest, err));
     erasing->event_id = stmt_next(newest) ? stmt_int(newest, 0) : 0;

@@ -5,6 +5,7 @@
 #include "du.h"
 #include "gc.h"
 #include "ledger/signer.h"
+#include "machines.h"
 #include "routes.h"
 #include "scan/worker.h"
 #include "serve.h"
@@ -25,19 +26,21 @@ static const char help[] = "cairn " CAIRN_VERSION " - a self-hosted hub for open
                            "  cairn du       how much room a repo takes\n"
                            "  cairn attest   sign approvals, releases and deployments\n"
                            "  cairn routes   list what the hub answers to\n"
+                           "  cairn machines the rules by which requests and grants change their state\n"
                            "\n"
                            "cairn COMMAND --help tells more about each.\n";
 
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-} commands[] =
-    {
-        {"serve", serve_main},   {"admin", admin_main},   {"fsck", fsck_main},
-        {"backup", backup_main}, {"gc", gc_main},         {"du", du_main},
-        {"routes", routes_main}, {"worker", worker_main}, /* started by the server, in a sandbox */
-        {"sign", sign_main},     {"verify", verify_main}, {"attest", attest_main},
-        {"signer", signer_main}, /* started by the server; it alone has the key of the log */
+} commands[] = {
+    {"serve", serve_main},   {"admin", admin_main},
+    {"fsck", fsck_main},     {"backup", backup_main},
+    {"gc", gc_main},         {"du", du_main},
+    {"routes", routes_main}, {"machines", machines_main},
+    {"worker", worker_main}, /* started by the server, in a sandbox */
+    {"sign", sign_main},     {"verify", verify_main},
+    {"attest", attest_main}, {"signer", signer_main}, /* started by the server; it alone has the key of the log */
 };
 
 int main(int argc, char **argv)

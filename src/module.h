@@ -5,7 +5,9 @@
 #include "access/access.h"
 #include "db/db.h"
 #include "event/event.h"
+#include "machine/machine.h"
 #include "net/http.h"
+#include "timer/timer.h"
 #include <stdatomic.h>
 
 /*
@@ -72,9 +74,13 @@ struct job {
 struct module {
     const char *name;
     const struct migration_set *migrations;
-    const struct event_kind *events; /* ends with a NULL name */
-    const struct route *routes;      /* ends with a NULL pattern */
-    const struct job *jobs;          /* ends with a NULL name */
+    const struct event_kind *events;       /* ends with a NULL name */
+    const struct route *routes;            /* ends with a NULL pattern */
+    const struct job *jobs;                /* ends with a NULL name */
+    const struct timer_kind *timers;       /* ends with a NULL name */
+    const struct machine *const *machines; /* ends with NULL; what `cairn machines` prints */
+    /* In the write that erases an account: forgets what the part keeps of the person. */
+    enum status (*erase)(struct db_conn *tx, int64_t account_id, struct error *err);
 };
 
 extern const struct module *const modules[]; /* ends with NULL */

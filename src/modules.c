@@ -6,6 +6,7 @@
 #include "hub/hub.h"
 #include "lineage/lineage.h"
 #include "module.h"
+#include "notice/notice.h"
 #include "record/record.h"
 #include "store/store.h"
 #include "tensor/tensors.h"
@@ -20,13 +21,16 @@
  * The house, from the ground up. A part is what its module.c declares: tables in the database, kinds of event, routes,
  * jobs. Read this list first, then the part you came for.
  */
-extern const struct module event_module, identity_module, store_module, prov_module, repo_module;
+extern const struct module event_module, identity_module, timer_module, store_module, prov_module, repo_module,
+    access_module;
 
 const struct module *const modules[] = {
     &event_module,    /* the spine: what happened, in order */
     &identity_module, /* people, organisations, keys */
+    &timer_module,    /* what is due */
     &store_module,    /* large files, by content */
     &repo_module,     /* names, git objects, refs */
+    &access_module,   /* the door: gates, grants, blocks */
     &prov_module,     /* from events to the leaves of the log */
     &tensor_module,   /* what models are made of, and who shares it */
     &witness_module,  /* other logs' checkpoints, cosigned */
@@ -34,6 +38,7 @@ const struct module *const modules[] = {
     &lineage_module,  /* what it was made from, and who says so */
     &attest_module,   /* what people say of a commit, signed */
     &bom_module,      /* bills of material */
+    &notice_module,   /* what people are told */
     &xet_module,      /* the Xet protocol: large files in chunks */
     &hub_module,      /* the Hub protocol */
     NULL,
@@ -42,7 +47,7 @@ const struct module *const modules[] = {
 enum status hub_data_open(const char *dir, struct db **out, struct error *err)
 {
     char path[4096];
-    struct migration_set sets[16];
+    struct migration_set sets[32];
     size_t count = 0;
     if ((size_t)snprintf(path, sizeof path, "%s/cairn.db", dir) >= sizeof path)
         return fail(err, INVALID, NULL, "The name of the data folder is too long");

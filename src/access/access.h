@@ -5,6 +5,8 @@
 #include "db/db.h"
 #include "identity/identity.h"
 
+extern const struct migration_set access_migrations;
+
 /*
  * The one door (rule 2): whether an actor may do an action on an object is decided here and nowhere else. A route names
  * its action; the dispatcher asks before the handler runs. Visibility and roles today; gates, grants and tiers will be

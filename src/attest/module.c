@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "attest/erase.h"
 #include "attest/internal.h"
 
 static const struct route routes[] = {
@@ -21,5 +22,8 @@ static const struct route routes[] = {
     {0},
 };
 
-const struct module attest_module = {
-    .name = "attest", .migrations = &attest_migrations, .events = attest_events, .routes = routes};
+const struct module attest_module = {.name = "attest",
+                                     .migrations = &attest_migrations,
+                                     .events = attest_events,
+                                     .routes = routes,
+                                     .erase = attest_erase};

@@ -10,6 +10,9 @@
 int64_t now_us(void);
 int64_t monotonic_us(void);
 
+/* From now on now_us() is that far ahead of the machine's clock: how tests see what comes with time. 0: no longer. */
+void clock_travel(int64_t us);
+
 /* "2025-03-07T12:24:18.657Z", the only form that stock clients read (hub-protocol 0.6). */
 struct str time_iso(struct arena *arena, int64_t us);
 

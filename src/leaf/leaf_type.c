@@ -6,6 +6,28 @@
 
 /* Words that provenance 3.2 lists are here even where nothing writes them yet, so that today's readers know them. */
 static const struct leaf_type types[] = {
+    {"access-batch",
+     SCOPE_HUB,
+     {{"count", LEAF_COUNT},
+      {"denied", LEAF_COUNT},
+      {"first", LEAF_COUNT},
+      {"last", LEAF_COUNT},
+      {"root", LEAF_HEX, .digits = 64}}},
+    {"access-decision",
+     SCOPE_EITHER,
+     {{"basis", LEAF_WORD, .words = "appeal board clock holder import owner review rule"},
+      {"decision", LEAF_WORD,
+       .words = "appeal-dismissed appeal-upheld appeal-varied block deny expire grant recall remand renew restore "
+                "revoke slow "
+                "strike surrender suspend unblock void warn withdraw"},
+      {"expires", LEAF_COUNT, .optional = true},
+      {"policy", LEAF_HEX, .optional = true, .digits = 64}}},
+    {"access-policy",
+     SCOPE_EITHER,
+     {{"after", LEAF_HEX, .optional = true, .digits = 64},
+      {"before", LEAF_HEX, .optional = true, .digits = 64},
+      {"gated", LEAF_FLAG},
+      {"what", LEAF_WORD, .words = "policy state terms"}}},
     {"approval",
      SCOPE_REPO,
      {{"decision", LEAF_WORD, .words = "approve reject withdraw"},

@@ -194,6 +194,23 @@ static void statement_leaf(const struct source *from, struct composition *out, c
                 json_is_object(secrets) ? text(&(struct source){from->arena, secrets}, "version") : (struct str){0});
     keep_secret(out, "ref",
                 json_is_object(secrets) ? text(&(struct source){from->arena, secrets}, "ref") : (struct str){0});
+    keep_secret(out, "person",
+                json_is_object(secrets) ? text(&(struct source){from->arena, secrets}, "person") : (struct str){0});
+}
+
+static void access_batch(const struct source *from, struct composition *out)
+{
+    statement_leaf(from, out, "access-batch");
+}
+
+static void access_decision(const struct source *from, struct composition *out)
+{
+    statement_leaf(from, out, "access-decision");
+}
+
+static void access_policy(const struct source *from, struct composition *out)
+{
+    statement_leaf(from, out, "access-policy");
 }
 
 static void approval(const struct source *from, struct composition *out)
@@ -269,6 +286,10 @@ static const struct {
     int version;
     void (*compose)(const struct source *from, struct composition *out); /* NULL: no leaf */
 } kinds[] = {
+    {"access.batch", 1, access_batch},
+    {"access.decision", 1, access_decision},
+    {"access.policy", 1, access_policy},
+    {"access.step", 1, NULL},
     {"account.create", 1, NULL},
     {"account.erase", 1, erasure},
     {"approval", 1, approval},

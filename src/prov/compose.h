@@ -19,7 +19,7 @@ struct composition {
     struct {
         const char *field;
         struct str value;
-    } secrets[2]; /* to be committed to */
+    } secrets[3]; /* to be committed to */
     size_t secret_count;
     struct str token_id; /* of a key's leaf: what its digest stands for; absent otherwise */
 };

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "access/access.h"
+
+/*
+ * What the door reads; the parts above write it.
+ * - gate: of one repo (slug is NULL) or of a group in a name space. state: 1 open, 2 paused (nobody may ask), 3 closed.
+ *   opens_us: nobody gets bytes before (embargo); closes_us: nobody may ask after. binds_members: also the owner's own
+ *   members need a grant. terms_epoch counts the changes of its texts that everybody has to accept anew.
+ * - gate_epoch: until when those who have accepted only what was before an epoch are still let in.
+ * - access_grant: state is that of the grant machine (grant/grant.h); what has come true by the clock alone may not be
+ *   written there yet, so the door compares the times itself. terms_epoch: of the gate, when all its texts had been
+ *   accepted last.
+ * - access_block: owner_id 0 is the whole hub.
+ */
+static const char create_sql[] = "CREATE TABLE gate ("
+                                 "  id INTEGER PRIMARY KEY,"
+                                 "  owner_id BIGINT NOT NULL,"
+                                 "  slug TEXT,"
+                                 "  state BIGINT NOT NULL,"
+                                 "  version BIGINT NOT NULL,"
+                                 "  policy_seq BIGINT NOT NULL,"
+                                 "  opens_us BIGINT NOT NULL DEFAULT 0,"
+                                 "  closes_us BIGINT NOT NULL DEFAULT 0,"
+                                 "  binds_members BIGINT NOT NULL DEFAULT 0,"
+                                 "  terms_epoch BIGINT NOT NULL DEFAULT 0,"
+                                 "  created_us BIGINT NOT NULL,"
+                                 "  UNIQUE (owner_id, slug));"
+
+                                 "CREATE TABLE gate_repo ("
+                                 "  repo_id INTEGER PRIMARY KEY REFERENCES repo (id) ON DELETE CASCADE,"
+                                 "  gate_id BIGINT NOT NULL REFERENCES gate (id));"
+                                 "CREATE INDEX gate_repo_gate ON gate_repo (gate_id);"
+
+                                 "CREATE TABLE gate_epoch ("
+                                 "  gate_id BIGINT NOT NULL REFERENCES gate (id),"
+                                 "  epoch BIGINT NOT NULL,"
+                                 "  terms_version_id BIGINT NOT NULL,"
+                                 "  due_us BIGINT NOT NULL,"
+                                 "  PRIMARY KEY (gate_id, epoch));"
+
+                                 "CREATE TABLE access_grant ("
+                                 "  id INTEGER PRIMARY KEY,"
+                                 "  gate_id BIGINT NOT NULL REFERENCES gate (id),"
+                                 "  account_id BIGINT NOT NULL,"
+                                 "  purpose TEXT NOT NULL DEFAULT '',"
+                                 "  request_id BIGINT NOT NULL DEFAULT 0,"
+                                 "  state BIGINT NOT NULL,"
+                                 "  version BIGINT NOT NULL,"
+                                 "  not_before_us BIGINT NOT NULL DEFAULT 0,"
+                                 "  expires_us BIGINT NOT NULL DEFAULT 0," /* 0: never */
+                                 "  terms_epoch BIGINT NOT NULL,"
+                                 "  code TEXT NOT NULL DEFAULT ''," /* why it is suspended, revoked... */
+                                 "  text TEXT NOT NULL DEFAULT '',"
+                                 "  until_us BIGINT NOT NULL DEFAULT 0," /* of a suspension; 0: open */
+                                 "  by_id BIGINT NOT NULL,"              /* who gave it; 0: a rule */
+                                 "  created_us BIGINT NOT NULL,"
+                                 "  changed_us BIGINT NOT NULL);"
+                                 /* states 1 to 3 are those of a live grant: active, reaccept_due, suspended */
+                                 "CREATE UNIQUE INDEX access_grant_live ON access_grant (gate_id, account_id, purpose) "
+                                 "WHERE state <= 3;"
+                                 "CREATE INDEX access_grant_account ON access_grant (account_id, gate_id);"
+                                 "CREATE INDEX access_grant_changed ON access_grant (gate_id, changed_us);"
+
+                                 "CREATE TABLE access_block ("
+                                 "  id INTEGER PRIMARY KEY,"
+                                 "  account_id BIGINT NOT NULL,"
+                                 "  owner_id BIGINT NOT NULL,"
+                                 "  from_us BIGINT NOT NULL,"
+                                 "  until_us BIGINT NOT NULL DEFAULT 0,"
+                                 "  code TEXT NOT NULL,"
+                                 "  text TEXT NOT NULL,"
+                                 "  by_id BIGINT NOT NULL,"
+                                 "  lifted_us BIGINT NOT NULL DEFAULT 0);"
+                                 "CREATE INDEX access_block_account ON access_block (account_id, owner_id);";
+
+const struct migration_set access_migrations = {"access", (const char *const[]){create_sql, NULL}};

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "notice/notice.h"
+#include "base/time.h"
+#include "router/request.h"
+
+#define PAGE 100
+
+static const char create_sql[] = "CREATE TABLE notice ("
+                                 "  id INTEGER PRIMARY KEY,"
+                                 "  account_id BIGINT NOT NULL,"
+                                 "  repo_id BIGINT NOT NULL,"
+                                 "  kind TEXT NOT NULL,"
+                                 "  text TEXT NOT NULL,"
+                                 "  at_us BIGINT NOT NULL,"
+                                 "  due_us BIGINT NOT NULL);"
+                                 "CREATE INDEX notice_account ON notice (account_id, id);";
+
+static const struct migration_set migrations = {"notice", (const char *const[]){create_sql, NULL}};
+
+static const char add_sql[] =
+    "INSERT INTO notice (account_id, repo_id, kind, text, at_us, due_us) VALUES (?, ?, ?, ?, ?, ?)";
+
+enum status notice_add(struct db_conn *tx, const struct notice *notice, struct error *err)
+{
+    auto_stmt struct stmt *add = NULL;
+    TRY(db_prepare(tx, add_sql, &add, err));
+    stmt_bind_int(add, 1, notice->account_id);
+    stmt_bind_int(add, 2, notice->repo_id);
+    stmt_bind_str(add, 3, str_of(notice->kind));
+    stmt_bind_str(add, 4, notice->text);
+    stmt_bind_int(add, 5, now_us());
+    stmt_bind_int(add, 6, notice->due_us);
+    return stmt_run(add, err);
+}
+
+static const char list_sql[] = "SELECT n.id, n.kind, n.text, n.at_us, n.due_us, r.ns || '/' || r.name "
+                               "FROM notice n LEFT JOIN repo r ON r.id = n.repo_id "
+                               "WHERE n.account_id = ? AND n.id < ? ORDER BY n.id DESC LIMIT ?";
+
+static void write_row(struct request *rq, struct stmt *row, struct json_writer *w)
+{
+    jw_object(w);
+    jw_key_int(w, "id", stmt_int(row, 0));
+    jw_key_str(w, "kind", stmt_str(row, 1));
+    jw_key_str(w, "text", stmt_str(row, 2));
+    jw_key_str(w, "at", time_iso(rq->arena, stmt_int(row, 3)));
+    if (stmt_int(row, 4))
+        jw_key_str(w, "due", time_iso(rq->arena, stmt_int(row, 4)));
+    if (!stmt_is_null(row, 5))
+        jw_key_str(w, "repo", stmt_str(row, 5));
+    jw_end(w);
+}
+
+/* GET /api/notices: the actor's own, the newest first, a page at a time. */
+static enum status notices_get(struct request *rq, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    int64_t before, last = 0;
+    size_t count = 0;
+    if (!str_to_i64(request_query(rq, "cursor", 0), &before))
+        before = INT64_MAX;
+    TRY(db_prepare(rq->db, list_sql, &row, err));
+    stmt_bind_int(row, 1, rq->actor.account.id);
+    stmt_bind_int(row, 2, before);
+    stmt_bind_int(row, 3, PAGE);
+    jw_array(&w);
+    for (; stmt_next(row); count++) {
+        last = stmt_int(row, 0);
+        write_row(rq, row, &w);
+    }
+    TRY(stmt_end(row, err));
+    jw_end(&w);
+    if (count == PAGE)
+        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
+    request_reply_json(rq, &body);
+    return OK;
+}
+
+struct removal {
+    int64_t account_id, id;
+};
+
+static const char remove_sql[] = "DELETE FROM notice WHERE account_id = ? AND id = ?";
+
+static enum status remove_one(struct db_conn *tx, void *context, struct error *err)
+{
+    const struct removal *removal = context;
+    auto_stmt struct stmt *remove = NULL;
+    TRY(db_prepare(tx, remove_sql, &remove, err));
+    stmt_bind_int(remove, 1, removal->account_id);
+    stmt_bind_int(remove, 2, removal->id);
+    TRY(stmt_run(remove, err));
+    return db_changes(tx) ? OK : fail(err, NOT_FOUND, NULL, "You have no such notice.");
+}
+
+/* DELETE /api/notices/{id}: it has been read. */
+static enum status notice_delete(struct request *rq, struct error *err)
+{
+    struct removal removal = {.account_id = rq->actor.account.id};
+    if (!str_to_i64(rq->params[0], &removal.id))
+        return fail(err, NOT_FOUND, NULL, "You have no such notice.");
+    request_done_reading(rq);
+    TRY(db_write(rq->hub->db, remove_one, &removal, err));
+    request_reply_empty(rq);
+    return OK;
+}
+
+static enum status erase(struct db_conn *tx, int64_t account_id, struct error *err)
+{
+    auto_stmt struct stmt *forget = NULL;
+    TRY(db_prepare(tx, "DELETE FROM notice WHERE account_id = ?", &forget, err));
+    stmt_bind_int(forget, 1, account_id);
+    return stmt_run(forget, err);
+}
+
+static const struct route routes[] = {
+    {HTTP_GET, "/api/notices", ACT_SELF, notices_get},
+    {HTTP_DELETE, "/api/notices/{id}", ACT_SELF, notice_delete},
+    {0},
+};
+
+const struct module notice_module = {.name = "notice", .migrations = &migrations, .routes = routes, .erase = erase};
