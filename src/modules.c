@@ -3,6 +3,7 @@
 #include "attest/attest.h"
 #include "base/file.h"
 #include "bom/bom.h"
+#include "grant/grant.h"
 #include "hub/hub.h"
 #include "lineage/lineage.h"
 #include "module.h"
@@ -10,6 +11,7 @@
 #include "record/record.h"
 #include "store/store.h"
 #include "tensor/tensors.h"
+#include "terms/terms.h"
 #include "witness/handlers.h"
 #include "xet/xet.h"
 #include <assert.h>
@@ -39,6 +41,8 @@ const struct module *const modules[] = {
     &attest_module,   /* what people say of a commit, signed */
     &bom_module,      /* bills of material */
     &notice_module,   /* what people are told */
+    &terms_module,    /* texts that people agree to */
+    &grant_module,    /* rights with an end */
     &xet_module,      /* the Xet protocol: large files in chunks */
     &hub_module,      /* the Hub protocol */
     NULL,
