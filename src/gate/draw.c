@@ -35,8 +35,8 @@ int64_t draw_place(const uint8_t seed[SHA256_SIZE], int64_t request_id, int64_t 
     uint8_t digest[SHA256_SIZE];
     uint64_t head = 0;
     memcpy(text, seed, SHA256_SIZE);
-    int len = snprintf(text + SHA256_SIZE, sizeof text - SHA256_SIZE, "%lld/%lld", (long long)request_id,
-                       (long long)cycle);
+    int len =
+        snprintf(text + SHA256_SIZE, sizeof text - SHA256_SIZE, "%lld/%lld", (long long)request_id, (long long)cycle);
     sha256((struct str){text, SHA256_SIZE + (size_t)len}, digest);
     for (size_t i = 0; i < 8; i++)
         head = head << 8 | digest[i];

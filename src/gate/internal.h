@@ -24,6 +24,19 @@ enum status gate_of_home(struct db_conn *conn, struct arena *arena, int64_t repo
  * The first of them at once, the rest by a timer. */
 enum status requests_close(struct db_conn *tx, int64_t gate_id, struct error *err);
 
+#define MEMBERS_MOST 50
+#define ANSWER_US (14 * DAY_US) /* for what is asked of an applicant (R9) */
+
+/* request.c */
+machine_effect request_save;
+void request_of_row(struct stmt *row, struct arena *arena, struct access_request *out);
+/* In a write: a draft; gate_id, applicant_id, purpose, renews_id and by_owner are given. CONFLICT "OpenRequest". */
+enum status request_open(struct db_conn *tx, struct access_request *request, struct error *err);
+enum status requests_erase(struct db_conn *tx, int64_t account_id, struct error *err);
+/* The live grant of a person for what a request asks; *id is 0 when there is none. */
+enum status live_grant(struct db_conn *conn, const struct access_request *request, int64_t account_id, int64_t *id,
+                       int64_t *state, struct error *err);
+
 /* text.c: what comes from outside, member by member. */
 
 /* The text of a JSON value; absent when it is none. */

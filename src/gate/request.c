@@ -137,9 +137,7 @@ static void set_clock(struct access_request *request, const struct step *step, i
     int64_t left = decision_work_us(risk) - request->clock_used_us;
     bool waits = step->to == REQUEST_INFO_WAIT || step->to == REQUEST_VERIFY_WAIT;
     if (step->from != step->to || begins_cycle(step->event))
-        request->due_us = runs    ? clock_due(step->now_us, left > 0 ? left : 0)
-                          : waits ? step->now_us + ANSWER_US
-                                  : 0;
+        request->due_us = runs ? clock_due(step->now_us, left > 0 ? left : 0) : waits ? step->now_us + ANSWER_US : 0;
 }
 
 static void take_step(struct request_step *at, const struct step *step)
@@ -220,7 +218,7 @@ static const char *basis_of(enum mover by, int event)
 /* What was decided about a person becomes a leaf of the log; that somebody is let in is logged with the grant. */
 static enum status log_step(struct request_step *at, const struct step *step, struct error *err)
 {
-    const char *decision = step->from == step->to               ? NULL
+    const char *decision = step->from == step->to          ? NULL
                            : step->to == REQUEST_REFUSED   ? "deny"
                            : step->to == REQUEST_WITHDRAWN ? "withdraw"
                            : step->to == REQUEST_VOID      ? "void"
@@ -331,9 +329,8 @@ enum status request_answers(struct db_conn *conn, int64_t request_id, json_t **o
 
 /* Forgetting a person: what the person wrote, and what was written to the person. The hashes stay. */
 
-static const char forget_texts_sql[] =
-    "UPDATE access_request_text SET body = NULL WHERE by_id = ? OR request_id IN "
-    "(SELECT id FROM access_request WHERE applicant_id = ?)";
+static const char forget_texts_sql[] = "UPDATE access_request_text SET body = NULL WHERE by_id = ? OR request_id IN "
+                                       "(SELECT id FROM access_request WHERE applicant_id = ?)";
 static const char forget_purpose_sql[] = "UPDATE access_request SET purpose = '' WHERE applicant_id = ?";
 static const char forget_member_sql[] = "DELETE FROM access_request_member WHERE account_id = ?";
 static const char still_open_sql[] =

@@ -20,15 +20,12 @@ static const struct machine_state states[REQUEST_STATES] = {
 };
 
 static const char *const events[REQUEST_EVENTS] = {
-    [REQUEST_SAVE] = "save",       [REQUEST_SUBMIT] = "submit",
-    [REQUEST_ADD] = "add",         [REQUEST_BAR] = "bar",
-    [REQUEST_CLEAR] = "clear",     [REQUEST_MISSING] = "missing",
-    [REQUEST_CHECKED] = "checked", [REQUEST_HUMAN] = "human",
-    [REQUEST_ASK] = "ask",         [REQUEST_ANSWER] = "answer",
-    [REQUEST_NO_ANSWER] = "no answer", [REQUEST_VERDICT] = "verdict",
-    [REQUEST_RECUSE] = "recuse",   [REQUEST_WITHDRAW] = "withdraw",
-    [REQUEST_TERMS_MOVED] = "terms moved", [REQUEST_CLOSE] = "close",
-    [REQUEST_OVERDUE] = "overdue", [REQUEST_SILENCE] = "silence",
+    [REQUEST_SAVE] = "save",       [REQUEST_SUBMIT] = "submit",       [REQUEST_ADD] = "add",
+    [REQUEST_BAR] = "bar",         [REQUEST_CLEAR] = "clear",         [REQUEST_MISSING] = "missing",
+    [REQUEST_CHECKED] = "checked", [REQUEST_HUMAN] = "human",         [REQUEST_ASK] = "ask",
+    [REQUEST_ANSWER] = "answer",   [REQUEST_NO_ANSWER] = "no answer", [REQUEST_VERDICT] = "verdict",
+    [REQUEST_RECUSE] = "recuse",   [REQUEST_WITHDRAW] = "withdraw",   [REQUEST_TERMS_MOVED] = "terms moved",
+    [REQUEST_CLOSE] = "close",     [REQUEST_OVERDUE] = "overdue",     [REQUEST_SILENCE] = "silence",
     [REQUEST_REAPPLY] = "reapply", [REQUEST_REOPEN] = "reopen",
 };
 

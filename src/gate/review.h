@@ -23,10 +23,10 @@ machine_guard review_other_adjudicator;   /* R14: REFUSED when who rules was one
 machine_guard review_owner_decides_alone; /* YES when the gate has no reviewers; NO otherwise */
 
 /* Effects. */
-machine_effect review_begin;     /* R6, REAPPLY, REOPEN to IN_REVIEW: a new case (or cycle) and its first reviewer */
-machine_effect review_second;    /* R11 */
+machine_effect review_begin;      /* R6, REAPPLY, REOPEN to IN_REVIEW: a new case (or cycle) and its first reviewer */
+machine_effect review_second;     /* R11 */
 machine_effect review_adjudicate; /* R13 */
-machine_effect review_redraw;    /* R15 RECUSE: who left is replaced; R19 OVERDUE: who was too slow is */
+machine_effect review_redraw;     /* R15 RECUSE: who left is replaced; R19 OVERDUE: who was too slow is */
 
 /*
  * Draws and assigns somebody; when nobody can be drawn now, the case waits for the first who can. Nothing when the gate

@@ -68,8 +68,7 @@ static enum status only(const json_t *object, const char *members, const char *w
     return OK;
 }
 
-static enum status read_int(const json_t *object, const char *key, int most, int otherwise, int *out,
-                            struct error *err)
+static enum status read_int(const json_t *object, const char *key, int most, int otherwise, int *out, struct error *err)
 {
     const json_t *value = json_object_get(object, key);
     *out = value ? (int)json_integer_value(value) : otherwise;
