@@ -44,11 +44,10 @@ struct batch_made {
 };
 enum status access_log_batch(struct db_conn *tx, struct batch_made *made, struct error *err);
 
-/* A step of a state machine that decides nothing about a person's access (or whose decision is logged beside it): an
- * event, never a leaf. Only ids: what people wrote is elsewhere. */
+/* One step of a machine that decides nothing about anybody's access: no leaf, and ids only. */
 struct step_made {
+    int64_t repo_id, actor_id, id; /* id: of the request, grant... */
     const char *machine, *event, *from, *to;
-    int64_t id, repo_id, actor_id;
 };
 enum status access_log_step(struct db_conn *tx, const struct step_made *made, struct error *err);
 

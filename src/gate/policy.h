@@ -40,7 +40,7 @@ struct gate_rule {
 
 struct gate_policy {
     enum gate_mode mode;                 /* "mode": click, rule or manual */
-    int risk;                            /* "risk": 0 to 4; 1 when not given */
+    int risk;                            /* "risk": 0 to 4; 0 when not given */
     struct str terms[POLICY_TERMS_MOST]; /* "terms": ["ns/slug", ...] */
     size_t term_count;
     bool has_form; /* "form": [fields]; without it a simple gate asks what its repo's card asks */

@@ -63,6 +63,7 @@ struct access_request {
     enum outcome outcome;                  /* of the verdict that is being given, or of the decision; 0: none yet */
     struct str code;                       /* of the decision */
     uint8_t answers_sha256[SHA256_SIZE];   /* of the answers in force; zero before there are any */
+    uint8_t form_sha256[SHA256_SIZE];      /* of the form that they answer */
 };
 
 extern const struct machine request_machine;
