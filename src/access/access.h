@@ -25,6 +25,7 @@ enum action {
     ACT_COUNTERSIGN, /* the same, as the second person: hub administrators too */
     ACT_SEE,         /* a repo's metadata */
     ACT_READ,        /* a repo's bytes */
+    ACT_APPLY,       /* ask for a repo's bytes: whoever may see it */
     ACT_ATTEST,      /* statements about a repo's commits, signed by whoever may read them */
     ACT_PROPOSE,     /* a pull request */
     ACT_WRITE,       /* commits, branches, tags, uploads */

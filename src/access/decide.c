@@ -35,6 +35,7 @@ static const struct rule {
     [ACT_COUNTERSIGN] = {"countersign", "countersign the rules of", NAME_SPACE, OWNER, OWNER, ROLE_WRITE},
     [ACT_SEE] = {"see", "see", REPO, ANYBODY, HUB_ADMIN, ROLE_NONE},
     [ACT_READ] = {"read", "read", REPO, ANYBODY, NOBODY, ROLE_NONE},
+    [ACT_APPLY] = {"apply", "ask for access to", REPO, SIGNED_IN, NOBODY, ROLE_READ},
     [ACT_ATTEST] = {"attest", "sign statements about", REPO, SIGNED_IN, NOBODY, ROLE_READ},
     [ACT_PROPOSE] = {"propose", "propose changes to", REPO, SIGNED_IN, NOBODY, ROLE_WRITE},
     [ACT_WRITE] = {"write", "write to", REPO, WRITER, NOBODY, ROLE_WRITE},
