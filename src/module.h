@@ -30,6 +30,7 @@ struct hub {
     struct str certificate_anchors; /* PEM of those who may vouch for signers; absent for none */
     struct str public_url;          /* without trailing slash; absent: taken from each request's Host */
     uint8_t signing_secret[32];     /* of upload addresses */
+    const char *country_header;     /* in which a proxy in front says from where a request comes; NULL: none does */
     bool xet;                       /* tell clients of Xet; its addresses are there in any case */
     struct cosigner *cosigner;      /* this hub as a witness of other logs; NULL: it is none */
     struct witness *witness;        /* the witnesses of this hub's log; NULL: it has none */

@@ -30,6 +30,7 @@ struct request {
     struct str id; /* of the request, as it stands in the log and in X-Request-Id */
     json_t *json;  /* the parsed body, released with the request */
     bool admitted; /* access_decide() has said yes to the route's action */
+    struct access_answer access; /* why */
 };
 
 /* For handlers. */
@@ -43,6 +44,8 @@ bool request_query_true(struct request *rq, const char *name);
 enum status request_body(struct request *rq, size_t limit, struct str *out, struct error *err);
 /* The body as a JSON object; released with the request. An empty body counts as {}. */
 enum status request_json(struct request *rq, size_t limit, json_t **out, struct error *err);
+/* Asks the door for the route's action on rq->repo, if there is one: what the dispatcher does before the handler. */
+enum status request_admit(struct request *rq, struct error *err);
 /* For routes with object_in_body: find the object, ask the door, and fill rq->repo. full_name is "ns/name". */
 enum status request_admit_repo(struct request *rq, enum repo_kind kind, struct str full_name, struct error *err);
 /* The same for a name space: ACT_GOVERN and ACT_COUNTERSIGN where the route asks for one of them, else ACT_CREATE (also
