@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "gate/clock.h"
 #include "gate/internal.h"
+#include "gate/review.h"
 
 /* Finding. */
 
@@ -114,12 +115,6 @@ enum status request_open(struct db_conn *tx, struct access_request *request, str
 
 /* Storing a step. */
 
-/* Working days for a decision, by risk (C10). */
-int64_t decision_work_us(int risk)
-{
-    return (risk <= 1 ? 5 : risk == 2 ? 10 : 15) * WORKDAY_US;
-}
-
 static bool begins_cycle(int event)
 {
     return event == REQUEST_REAPPLY || event == REQUEST_REOPEN;
@@ -134,7 +129,7 @@ static void set_clock(struct access_request *request, const struct step *step, i
     if (request->clock_since_us)
         request->clock_used_us += clock_worked(request->clock_since_us, step->now_us);
     request->clock_since_us = runs ? step->now_us : 0;
-    int64_t left = decision_work_us(risk) - request->clock_used_us;
+    int64_t left = review_limit_us(risk) - request->clock_used_us;
     bool waits = step->to == REQUEST_INFO_WAIT || step->to == REQUEST_VERIFY_WAIT;
     if (step->from != step->to || begins_cycle(step->event))
         request->due_us = runs ? clock_due(step->now_us, left > 0 ? left : 0) : waits ? step->now_us + ANSWER_US : 0;
@@ -259,6 +254,7 @@ enum status request_save(struct step *step, struct error *err)
     take_step(at, step);
     TRY(store(at->tx, at->request, err));
     TRY(set_timer(at, step, err));
+    TRY(review_moved(at->tx, at->request, at->policy.risk, err));
     return log_step(at, step, err);
 }
 

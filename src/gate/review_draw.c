@@ -22,7 +22,8 @@ uint64_t draw_random(void)
     "  SELECT r.account_id, r.cap FROM k JOIN gate_reviewer r ON r.gate_id = k.gate_id AND r.role = k.pool "           \
     "  UNION ALL SELECT a.id, 1000 FROM k JOIN gate g ON g.id = k.gate_id JOIN account a ON a.id = g.owner_id "        \
     "    WHERE k.pool = 'owner' AND a.kind = 1 "                                                                       \
-    "  UNION ALL SELECT m.user_id, 1000 FROM k JOIN gate g ON g.id = k.gate_id JOIN member m ON m.org_id = g.owner_id "  \
+    "  UNION ALL SELECT m.user_id, 1000 FROM k JOIN gate g ON g.id = k.gate_id JOIN member m ON m.org_id = "           \
+    "g.owner_id "                                                                                                      \
     "    WHERE k.pool = 'owner' AND m.role = 3 "                                                                       \
     "  UNION ALL SELECT a.id, 1000 FROM k JOIN account a ON a.is_admin = 1 AND a.kind = 1 WHERE k.pool = 'board') "    \
     "SELECT p.account_id, p.cap - (SELECT count(*) FROM review_assignment a WHERE a.account_id = p.account_id "        \
@@ -96,9 +97,9 @@ enum status gate_has_reviewers(struct db_conn *conn, int64_t gate_id, bool *out,
 static const char assign_sql[] = "INSERT INTO review_assignment (key, gate_id, request_id, cycle, slot, account_id, "
                                  "alias, state, assigned_us) VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)";
 
-static const char assigned_text[] =
-    "A case has been drawn for you: GET /api/reviews/%.*s. Look at it within two working days. When you have any tie to "
-    "what it is about, or cannot judge it, POST /api/reviews/%.*s/recuse.";
+static const char assigned_text[] = "A case has been drawn for you: GET /api/reviews/%.*s. Look at it within two "
+                                    "working days. When you have any tie to "
+                                    "what it is about, or cannot judge it, POST /api/reviews/%.*s/recuse.";
 
 enum status assign(struct db_conn *tx, struct arena *arena, const struct access_request *request, int64_t cycle,
                    enum slot slot, int64_t account_id, struct error *err)
@@ -144,8 +145,7 @@ static void read_assignment(struct stmt *row, struct arena *arena, struct assign
         out->scores = arena_copy(arena, stmt_str(row, 9));
 }
 
-static const char find_sql[] =
-    "SELECT " ASSIGNMENT_COLUMNS " FROM review_assignment WHERE key = ? AND account_id = ?";
+static const char find_sql[] = "SELECT " ASSIGNMENT_COLUMNS " FROM review_assignment WHERE key = ? AND account_id = ?";
 
 enum status assignment_find(struct db_conn *conn, struct arena *arena, struct str key, int64_t account_id,
                             struct assignment *out, struct error *err)
