@@ -226,6 +226,7 @@ enum status begin_screening(struct step *step, struct error *err)
     struct request_step *at = step->subject;
     TRY(write_answers(step, err));
     TRY(keep_form(step->subject, err));
+    TRY(requests_told(at->tx, at->request->id, at->gate.terms_epoch, err));
     TRY(seeds_make(at->tx, at->arena, step->now_us, err)); /* which screening may ask for */
     return screen(step->subject, step->now_us, err);
 }

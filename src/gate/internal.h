@@ -47,6 +47,7 @@ enum status live_grant(struct db_conn *conn, const struct access_request *reques
 
 /* R17, a timer whose ref is a gate: a text of the gate has changed in a way that matters. Tells those who wait. */
 #define REQUESTS_TERMS "request.terms"
+enum status requests_told(struct db_conn *tx, int64_t id, int64_t epoch, struct error *err); /* knows the texts so far */
 enum status requests_terms_moved(struct db_conn *tx, int64_t gate_id, int64_t due_us, struct error *err);
 
 /* text.c: what comes from outside, member by member. */

@@ -366,7 +366,7 @@ enum status requests_erase(struct db_conn *tx, int64_t account_id, struct error 
 
 /* R18: in batches, since many may wait. */
 
-#define CLOSE_BATCH 50
+#define BATCH 50
 
 static const char open_of_gate_sql[] =
     "SELECT id FROM access_request WHERE gate_id = ? AND state <= 6 ORDER BY id LIMIT 50";
@@ -385,7 +385,7 @@ enum status requests_close(struct db_conn *tx, int64_t gate_id, struct error *er
 {
     auto_arena struct arena arena = {0};
     auto_stmt struct stmt *row = NULL;
-    int64_t ids[CLOSE_BATCH];
+    int64_t ids[BATCH];
     size_t count = 0;
     struct gate gate;
     bool lives;
@@ -395,7 +395,7 @@ enum status requests_close(struct db_conn *tx, int64_t gate_id, struct error *er
         return OK;
     TRY(db_prepare(tx, open_of_gate_sql, &row, err));
     stmt_bind_int(row, 1, gate_id);
-    while (count < CLOSE_BATCH && stmt_next(row))
+    while (count < BATCH && stmt_next(row))
         ids[count++] = stmt_int(row, 0);
     TRY(stmt_end(row, err));
     for (size_t i = 0; i < count; i++) {
@@ -403,5 +403,48 @@ enum status requests_close(struct db_conn *tx, int64_t gate_id, struct error *er
         TRY(request_get(tx, &arena, ids[i], &request, err));
         TRY(request_do(tx, &arena, &request, REQUEST_CLOSE, BY_RULE, 0, STR("gate-closed"), STR(""), err));
     }
-    return count == CLOSE_BATCH ? timer_set(tx, "gate.close", gate_id, now_us(), err) : OK;
+    return count == BATCH ? timer_set(tx, "gate.close", gate_id, now_us(), err) : OK;
+}
+
+/* R17 */
+
+static const char untold_sql[] = "SELECT id FROM access_request WHERE gate_id = ? AND terms_told < ? AND state BETWEEN "
+                                 "1 AND 6 LIMIT 50";
+static const char told_sql[] = "UPDATE access_request SET terms_told = ? WHERE id = ?";
+
+enum status requests_told(struct db_conn *tx, int64_t id, int64_t epoch, struct error *err)
+{
+    auto_stmt struct stmt *told = NULL;
+    TRY(db_prepare(tx, told_sql, &told, err));
+    stmt_bind_int(told, 1, epoch);
+    stmt_bind_int(told, 2, id);
+    return stmt_run(told, err);
+}
+
+static enum status tell_one(struct db_conn *tx, struct arena *arena, int64_t id, int64_t epoch, struct error *err)
+{
+    struct access_request request;
+    TRY(request_get(tx, arena, id, &request, err));
+    TRY(request_do(tx, arena, &request, REQUEST_TERMS_MOVED, BY_RULE, 0, STR(""), STR(""), err));
+    return requests_told(tx, id, epoch, err);
+}
+
+enum status requests_terms_moved(struct db_conn *tx, int64_t gate_id, int64_t due_us, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    auto_stmt struct stmt *row = NULL;
+    int64_t ids[BATCH];
+    size_t count = 0;
+    struct gate gate;
+    (void)due_us;
+    TRY(gate_get(tx, &arena, gate_id, &gate, err));
+    TRY(db_prepare(tx, untold_sql, &row, err));
+    stmt_bind_int(row, 1, gate_id);
+    stmt_bind_int(row, 2, gate.terms_epoch);
+    while (count < BATCH && stmt_next(row))
+        ids[count++] = stmt_int(row, 0);
+    TRY(stmt_end(row, err));
+    for (size_t i = 0; i < count; i++)
+        TRY(tell_one(tx, &arena, ids[i], gate.terms_epoch, err));
+    return count == BATCH ? timer_set(tx, REQUESTS_TERMS, gate_id, now_us(), err) : OK;
 }
