@@ -96,7 +96,7 @@ static enum status nudge(struct db_conn *tx, const struct access_request *reques
                          STR("Half of the time for a request for access is over, and nobody has decided it yet."),
                          due_us, err);
     for (size_t i = 0; i < count; i++)
-        TRY(tell(tx, ids[i], request->gate_id, "review.nudge", STR(text), due_us, err));
+        TRY(tell(tx, ids[i], request->gate_id, "review.nudge", str_of(text), due_us, err));
     return OK;
 }
 
