@@ -97,6 +97,7 @@ enum status request_open(struct db_conn *tx, struct access_request *request, str
     auto_stmt struct stmt *open = NULL;
     request->opened_us = request->state_since_us = now_us();
     request->version = request->cycle = 1;
+    request->code = STR("");
     TRY(db_prepare(tx, open_sql, &open, err));
     stmt_bind_int(open, 1, request->gate_id);
     stmt_bind_int(open, 2, request->applicant_id);
