@@ -118,8 +118,12 @@ static enum status out_of_time(struct db_conn *tx, struct arena *arena, struct c
     TRY(list_as_late(tx, clock->request.id, err));
     if (silence) {
         clock->request.outcome = OUTCOME_APPROVE;
-        return request_do(tx, arena, &clock->request, REQUEST_SILENCE, BY_RULE, 0, STR("silence-approves"),
-                          STR("Nobody decided in the time that was promised, and this gate approves then."), err);
+        enum status status =
+            request_do(tx, arena, &clock->request, REQUEST_SILENCE, BY_RULE, 0, STR("silence-approves"),
+                       STR("Nobody decided in the time that was promised, and this gate approves then."), err);
+        if (status != UNPROCESSABLE && status != CONFLICT) /* the texts are not accepted: then it is only late */
+            return status;
+        clock->request.outcome = 0;
     }
     return request_do(tx, arena, &clock->request, REQUEST_OVERDUE, BY_RULE, 0, (struct str){0}, (struct str){0}, err);
 }
@@ -201,7 +205,6 @@ enum status review_clock_fire(struct db_conn *tx, int64_t ref, int64_t due_us, s
 
 /* For everybody, and for the applicant. */
 
-/* $1 gate, $2 since: working time of decided cases is stored by the request machine (clock_used_us). */
 static const char speed_sql[] = "SELECT clock_used_us FROM access_request WHERE gate_id = ? AND decided_us >= ? AND "
                                 "state IN (7, 8) AND by_owner = 0 ORDER BY clock_used_us LIMIT 100000";
 

@@ -15,52 +15,60 @@ uint64_t draw_random(void)
  * Who could judge this case: those of the pool who are not the applicant, have not touched this cycle of it, and have no
  * tie, declared or visible: to the applicant, an organisation of theirs, the owner, or a repo of the gate. That both are
  * in one organisation is a tie without being declared, unless it is the gate's own.
+ *
+ * For an appeal (panel 1) it must be somebody who never touched the case, in no cycle and no earlier appeal, and who does
+ * not administer the gate: that is the other side.
  */
-#define CANDIDATES                                                                                                     \
-    "WITH k (request_id, cycle, gate_id, applicant_id, pool) AS (SELECT ?, ?, ?, ?, ?), "                              \
-    "pool (account_id, cap) AS ("                                                                                      \
-    "  SELECT r.account_id, r.cap FROM k JOIN gate_reviewer r ON r.gate_id = k.gate_id AND r.role = k.pool "           \
-    "  UNION ALL SELECT a.id, 1000 FROM k JOIN gate g ON g.id = k.gate_id JOIN account a ON a.id = g.owner_id "        \
-    "    WHERE k.pool = 'owner' AND a.kind = 1 "                                                                       \
-    "  UNION ALL SELECT m.user_id, 1000 FROM k JOIN gate g ON g.id = k.gate_id JOIN member m ON m.org_id = g.owner_id "  \
-    "    WHERE k.pool = 'owner' AND m.role = 3 "                                                                       \
-    "  UNION ALL SELECT a.id, 1000 FROM k JOIN account a ON a.is_admin = 1 AND a.kind = 1 WHERE k.pool = 'board') "    \
-    "SELECT p.account_id, p.cap - (SELECT count(*) FROM review_assignment a WHERE a.account_id = p.account_id "        \
-    "  AND a.state = 1 AND a.gate_id = k.gate_id AND a.slot <> 5), "                                                   \
-    "EXISTS (SELECT 1 FROM review_verdict v JOIN access_request q ON q.id = v.request_id "                             \
-    "  WHERE v.account_id = p.account_id AND q.applicant_id = k.applicant_id) "                                        \
-    "FROM k JOIN gate g ON g.id = k.gate_id JOIN pool p JOIN account c ON c.id = p.account_id "                        \
-    "WHERE c.erased_us IS NULL AND p.account_id <> k.applicant_id "                                                    \
-    "AND NOT EXISTS (SELECT 1 FROM review_assignment a WHERE a.request_id = k.request_id AND a.cycle = k.cycle "       \
-    "  AND a.account_id = p.account_id) "                                                                              \
-    "AND NOT EXISTS (SELECT 1 FROM review_conflict f WHERE f.account_id = p.account_id AND "                           \
-    "  ((f.scope = 'account' AND (f.scope_id IN (k.applicant_id, g.owner_id) OR f.scope_id IN "                        \
-    "    (SELECT org_id FROM member WHERE user_id = k.applicant_id))) OR (f.scope = 'repo' AND f.scope_id IN "         \
-    "    (SELECT repo_id FROM gate_repo WHERE gate_id = k.gate_id)))) "                                                \
-    "AND NOT EXISTS (SELECT 1 FROM member a JOIN member b ON a.org_id = b.org_id WHERE a.user_id = p.account_id "      \
-    "  AND b.user_id = k.applicant_id AND a.org_id <> g.owner_id) "                                                    \
-    "ORDER BY p.account_id LIMIT 1000"
+static const char candidates_sql[] =
+    "WITH k (request_id, cycle, gate_id, applicant_id, pool, panel) AS (SELECT ?, ?, ?, ?, ?, ?), "
+    "owners (id) AS ("
+    "  SELECT a.id FROM k JOIN gate g ON g.id = k.gate_id JOIN account a ON a.id = g.owner_id AND a.kind = 1 "
+    "  UNION SELECT m.user_id FROM k JOIN gate g ON g.id = k.gate_id JOIN member m ON m.org_id = g.owner_id AND m.role = "
+    "3), "
+    "pool (account_id, cap) AS ("
+    "  SELECT r.account_id, r.cap FROM k JOIN gate_reviewer r ON r.gate_id = k.gate_id AND r.role = k.pool "
+    "  UNION ALL SELECT o.id, 1000 FROM owners o JOIN k ON k.pool = 'owner' "
+    "  UNION ALL SELECT a.id, 1000 FROM k JOIN account a ON a.is_admin = 1 AND a.kind = 1 WHERE k.pool = 'board') "
+    "SELECT p.account_id, p.cap - (SELECT count(*) FROM review_assignment a WHERE a.account_id = p.account_id "
+    "  AND a.state = 1 AND a.gate_id = k.gate_id AND a.slot <> 5), "
+    "EXISTS (SELECT 1 FROM review_verdict v JOIN access_request q ON q.id = v.request_id "
+    "  WHERE v.account_id = p.account_id AND q.applicant_id = k.applicant_id) "
+    "FROM k JOIN gate g ON g.id = k.gate_id JOIN pool p JOIN account c ON c.id = p.account_id "
+    "WHERE c.erased_us IS NULL AND p.account_id <> k.applicant_id "
+    "AND NOT EXISTS (SELECT 1 FROM review_assignment a WHERE a.request_id = k.request_id AND a.account_id = p.account_id "
+    "  AND (k.panel = 1 OR a.cycle = k.cycle)) "
+    "AND (k.panel = 0 OR (p.account_id NOT IN (SELECT id FROM owners) "
+    "  AND NOT EXISTS (SELECT 1 FROM access_request_text t WHERE t.request_id = k.request_id AND t.by_id = p.account_id) "
+    "  AND NOT EXISTS (SELECT 1 FROM appeal_seat s JOIN appeal l ON l.id = s.appeal_id WHERE s.account_id = p.account_id "
+    "    AND l.gate_id = k.gate_id AND l.appellant_id = k.applicant_id))) "
+    "AND NOT EXISTS (SELECT 1 FROM review_conflict f WHERE f.account_id = p.account_id AND "
+    "  ((f.scope = 'account' AND (f.scope_id IN (k.applicant_id, g.owner_id) OR f.scope_id IN "
+    "    (SELECT org_id FROM member WHERE user_id = k.applicant_id))) OR (f.scope = 'repo' AND f.scope_id IN "
+    "    (SELECT repo_id FROM gate_repo WHERE gate_id = k.gate_id)))) "
+    "AND NOT EXISTS (SELECT 1 FROM member a JOIN member b ON a.org_id = b.org_id WHERE a.user_id = p.account_id "
+    "  AND b.user_id = k.applicant_id AND a.org_id <> g.owner_id) "
+    "ORDER BY p.account_id LIMIT 1000";
 
-static enum status prepare(struct db_conn *conn, const struct access_request *request, const char *pool,
+static enum status prepare(struct db_conn *conn, const struct access_request *request, const char *pool, bool panel,
                            struct stmt **out, struct error *err)
 {
-    static const char sql[] = CANDIDATES;
-    TRY(db_prepare(conn, sql, out, err));
+    TRY(db_prepare(conn, candidates_sql, out, err));
     stmt_bind_int(*out, 1, request->id);
     stmt_bind_int(*out, 2, request->cycle);
     stmt_bind_int(*out, 3, request->gate_id);
     stmt_bind_int(*out, 4, request->applicant_id);
     stmt_bind_str(*out, 5, str_of(pool));
+    stmt_bind_int(*out, 6, panel);
     return OK;
 }
 
-enum status draw_from(struct db_conn *conn, const struct access_request *request, const char *pool, int64_t *account_id,
-                      struct error *err)
+static enum status draw(struct db_conn *conn, const struct access_request *request, const char *pool, bool panel,
+                        int64_t *account_id, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
     struct candidate candidates[CANDIDATES_MOST];
     size_t count = 0;
-    TRY(prepare(conn, request, pool, &row, err));
+    TRY(prepare(conn, request, pool, panel, &row, err));
     for (; stmt_next(row); count++)
         candidates[count] = (struct candidate){stmt_int(row, 0), stmt_int(row, 1), stmt_int(row, 2)};
     TRY(stmt_end(row, err));
@@ -69,11 +77,23 @@ enum status draw_from(struct db_conn *conn, const struct access_request *request
     return OK;
 }
 
+enum status draw_from(struct db_conn *conn, const struct access_request *request, const char *pool, int64_t *account_id,
+                      struct error *err)
+{
+    return draw(conn, request, pool, false, account_id, err);
+}
+
+enum status draw_panel(struct db_conn *conn, const struct access_request *request, const char *pool,
+                       int64_t *account_id, struct error *err)
+{
+    return draw(conn, request, pool, true, account_id, err);
+}
+
 enum status draw_exists(struct db_conn *conn, const struct access_request *request, const char *pool, bool *out,
                         struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
-    TRY(prepare(conn, request, pool, &row, err));
+    TRY(prepare(conn, request, pool, false, &row, err));
     *out = stmt_next(row);
     return stmt_end(row, err);
 }
