@@ -4,8 +4,11 @@
 #include "base/time.h"
 
 enum { POLICY, DECISION, BATCH, STEP };
-const struct event_kind access_events[] = {
-    [POLICY] = {"access.policy", 1}, [DECISION] = {"access.decision", 1}, [BATCH] = {"access.batch", 1}, [STEP] = {"access.step", 1}, {0}};
+const struct event_kind access_events[] = {[POLICY] = {"access.policy", 1},
+                                           [DECISION] = {"access.decision", 1},
+                                           [BATCH] = {"access.batch", 1},
+                                           [STEP] = {"access.step", 1},
+                                           {0}};
 
 enum status access_log_policy(struct db_conn *tx, const struct policy_change *change, struct error *err)
 {

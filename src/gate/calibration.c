@@ -10,7 +10,8 @@
 
 /* Decided cases of the gate, the newest 200, which this person has never had. */
 #define DECIDED                                                                                                        \
-    "FROM (SELECT q.id, q.cycle FROM access_request q WHERE q.gate_id = ? AND q.state IN (7, 8) AND q.applicant_id <> "  \
+    "FROM (SELECT q.id, q.cycle FROM access_request q WHERE q.gate_id = ? AND q.state IN (7, 8) AND q.applicant_id "   \
+    "<> "                                                                                                              \
     "? AND EXISTS (SELECT 1 FROM review_verdict v WHERE v.request_id = q.id AND v.cycle = q.cycle AND v.slot <= 3) "   \
     "AND NOT EXISTS (SELECT 1 FROM review_assignment a WHERE a.request_id = q.id AND a.account_id = ?) "               \
     "ORDER BY q.decided_us DESC LIMIT 200) d "
@@ -18,9 +19,8 @@
 static enum status find(struct db_conn *conn, const struct access_request *request, int64_t account_id, int64_t *out,
                         int64_t *cycle, struct error *err)
 {
-    static const char count_sql[] = "SELECT count(*) " DECIDED, pick_sql[] =
-                                                                    "SELECT d.id, d.cycle " DECIDED
-                                                                    "ORDER BY d.id LIMIT 1 OFFSET ?";
+    static const char count_sql[] = "SELECT count(*) " DECIDED,
+                      pick_sql[] = "SELECT d.id, d.cycle " DECIDED "ORDER BY d.id LIMIT 1 OFFSET ?";
     auto_stmt struct stmt *row = NULL, *pick = NULL;
     *out = 0;
     TRY(db_prepare(conn, count_sql, &row, err));

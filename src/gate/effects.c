@@ -3,8 +3,10 @@
 #include "base/time.h"
 #include "gate/guards.h"
 #include "gate/internal.h"
+#include "gate/review_internal.h"
 #include "grant/grant.h"
 #include "notice/notice.h"
+#include "terms/terms.h"
 #include <stdarg.h>
 
 #define REOPENED "reopened" /* the code of a suspension while a case is open again */
@@ -26,6 +28,21 @@ static enum status tell(struct request_step *at, const char *kind, int64_t due_u
     gate_any_repo(at->tx, at->arena, at->gate.id, &repo, NULL);
     const struct notice notice = {at->request->applicant_id, repo.id, kind, text, due_us};
     return notice_add(at->tx, &notice, err);
+}
+
+enum status tell_member(struct db_conn *tx, struct arena *arena, const struct gate *gate, struct str applicant,
+                        int64_t member_id, struct error *err)
+{
+    struct repo repo = {.full_name = STR("a repo")};
+    gate_any_repo(tx, arena, gate->id, &repo, NULL);
+    const struct notice notice = {
+        member_id, repo.id, "request.member",
+        arena_printf(arena,
+                     "%.*s asks for access to %.*s for a group that you are named in. Say whether you want to be: POST "
+                     "its access-request/join with {\"accept\": true or false}. Each member has a grant of the own.",
+                     STR_ARG(applicant), STR_ARG(repo.full_name)),
+        0};
+    return notice_add(tx, &notice, err);
 }
 
 /* Grants. */
@@ -82,13 +99,30 @@ static enum status grant_to_applicant(struct step *step, struct error *err)
     return grant_do(at->tx, id, GRANT_RESUME, step->by, step->actor_id, STR(REOPENED), STR(""), 0, err);
 }
 
-enum status grant_to_member(struct step *step, int64_t account_id, struct error *err)
+static enum status grant_to_member(struct step *step, int64_t account_id, struct error *err)
 {
     struct request_step *at = step->subject;
     struct grant_new what = grant_for(step, account_id);
     int64_t id, state;
     TRY(live_grant(at->tx, at->request, account_id, &id, &state, err));
     return id ? OK : grant_open(at->tx, &what, &id, err);
+}
+
+enum status request_admit_member(struct db_conn *tx, struct arena *arena, struct access_request *request,
+                                 int64_t account_id, const json_t *terms, struct error *err)
+{
+    struct request_step at = {.tx = tx, .arena = arena, .request = request};
+    struct step step = {.subject = &at, .event = REQUEST_CLEAR, .by = BY_RULE, .now_us = now_us()};
+    struct terms_acceptance acceptance = {.account_id = account_id,
+                                          .gate_id = request->gate_id,
+                                          .request_id = request->id,
+                                          .method = "api",
+                                          .accepted = terms};
+    TRY(gate_get(tx, arena, request->gate_id, &at.gate, err));
+    TRY(gate_policy_get(tx, arena, &at.gate, request->policy_seq, &at.policy, err));
+    if (json_array_size(terms))
+        TRY(terms_accept(tx, &acceptance, err));
+    return request->state == REQUEST_APPROVED ? grant_to_member(&step, account_id, err) : OK;
 }
 
 static const char joined_sql[] = "SELECT account_id FROM access_request_member WHERE request_id = ? AND state = 1";
@@ -189,8 +223,11 @@ enum status write_answers(struct step *step, struct error *err)
 
 enum status begin_screening(struct step *step, struct error *err)
 {
+    struct request_step *at = step->subject;
     TRY(write_answers(step, err));
     TRY(keep_form(step->subject, err));
+    TRY(requests_told(at->tx, at->request->id, at->gate.terms_epoch, err));
+    TRY(seeds_make(at->tx, at->arena, step->now_us, err)); /* which screening may ask for */
     return screen(step->subject, step->now_us, err);
 }
 

@@ -36,8 +36,8 @@ static enum status read_clock(struct db_conn *conn, const struct access_request 
     stmt_bind_int(row, 1, request->id);
     *found = stmt_next(row);
     if (*found)
-        *out = (struct clock){*request, stmt_int(row, 0), stmt_int(row, 1), stmt_int(row, 2), stmt_int(row, 3),
-                              review_limit_us(risk), 0};
+        *out = (struct clock){
+            *request, stmt_int(row, 0), stmt_int(row, 1), stmt_int(row, 2), stmt_int(row, 3), review_limit_us(risk), 0};
     return stmt_end(row, err);
 }
 

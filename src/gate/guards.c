@@ -2,7 +2,9 @@
 /* What the rows of the request machine ask. Each refusal says what to do next. */
 #include "gate/guards.h"
 #include "base/time.h"
+#include "gate/draw.h"
 #include "gate/internal.h"
+#include "gate/review_internal.h"
 #include "grant/grant.h"
 #include "terms/terms.h"
 
@@ -70,9 +72,6 @@ static enum answer texts_accepted(struct request_step *at, int64_t at_us, bool t
                         "The applicant has been told; approve once it is accepted.");
 }
 
-static const char revoked_sql[] =
-    "SELECT coalesce(max(changed_us), 0) FROM access_grant WHERE gate_id = ? AND account_id = ? AND state = 6";
-
 static enum answer cooled_down(struct request_step *at, int64_t since_us, int64_t at_us, struct error *err)
 {
     int64_t over = since_us + at->policy.reapply_us;
@@ -83,15 +82,34 @@ static enum answer cooled_down(struct request_step *at, int64_t since_us, int64_
     return REFUSED;
 }
 
-static enum answer revoked_long_ago(struct request_step *at, int64_t at_us, struct error *err)
+/* Whatever the case was called: a purpose is free text, and shall not be a way around. */
+static const char refused_sql[] = "SELECT coalesce(sum(cycle), 0), coalesce(max(decided_us), 0) FROM access_request "
+                                  "WHERE applicant_id = ? AND gate_id = ? AND state = 8";
+static const char revoked_sql[] =
+    "SELECT 0, coalesce(max(changed_us), 0) FROM access_grant WHERE account_id = ? AND gate_id = ? AND state = 6";
+
+static enum status past_of(struct request_step *at, const char *sql, int64_t *times, int64_t *last_us,
+                           struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
-    ASK_DB(db_prepare(at->tx, revoked_sql, &row, err));
-    stmt_bind_int(row, 1, at->gate.id);
-    stmt_bind_int(row, 2, at->request->applicant_id);
-    int64_t since = stmt_next(row) ? stmt_int(row, 0) : 0;
-    ASK_DB(stmt_end(row, err));
-    return cooled_down(at, since, at_us, err);
+    TRY(db_prepare(at->tx, sql, &row, err));
+    stmt_bind_int(row, 1, at->request->applicant_id);
+    stmt_bind_int(row, 2, at->gate.id);
+    bool found = stmt_next(row);
+    *times = found ? stmt_int(row, 0) : 0;
+    *last_us = found ? stmt_int(row, 1) : 0;
+    return stmt_end(row, err);
+}
+
+static enum answer past_is_past(struct request_step *at, int64_t at_us, struct error *err)
+{
+    int64_t refusals, refused_us, none, revoked_us;
+    ASK_DB(past_of(at, refused_sql, &refusals, &refused_us, err));
+    ASK_DB(past_of(at, revoked_sql, &none, &revoked_us, err));
+    if (refusals > at->policy.reapply_most)
+        return refuse(err, UNPROCESSABLE, "ReapplyMost",
+                      "You have asked as often as this gate allows. You can appeal the last decision.");
+    return cooled_down(at, refused_us > revoked_us ? refused_us : revoked_us, at_us, err);
 }
 
 static enum answer no_live_grant(struct request_step *at, struct error *err)
@@ -109,29 +127,14 @@ static enum answer no_live_grant(struct request_step *at, struct error *err)
             return REFUSED;                                                                                            \
     } while (0)
 
-static enum answer may_ask(struct step *step, struct error *err)
+enum answer may_submit(struct step *step, struct error *err)
 {
     struct request_step *at = step->subject;
     ALL_OF(gate_takes(&at->gate, step->now_us, err));
     ALL_OF(no_block(at, step->now_us, err));
+    ALL_OF(past_is_past(at, step->now_us, err));
     ALL_OF(texts_accepted(at, step->now_us, true, err));
     return no_live_grant(at, err);
-}
-
-enum answer may_submit(struct step *step, struct error *err)
-{
-    ALL_OF(may_ask(step, err));
-    return revoked_long_ago(step->subject, step->now_us, err);
-}
-
-enum answer may_reapply(struct step *step, struct error *err)
-{
-    struct request_step *at = step->subject;
-    if (at->request->cycle > at->policy.reapply_most)
-        return refuse(err, UNPROCESSABLE, "ReapplyMost",
-                      "You have asked as often as this gate allows. You can appeal the last decision.");
-    ALL_OF(cooled_down(at, at->request->decided_us, step->now_us, err));
-    return may_ask(step, err);
 }
 
 /* Screening. */
@@ -235,13 +238,25 @@ static enum status rule_says_yes(struct request_step *at, int64_t at_us, bool *o
     return OK;
 }
 
+/* The seed of the month chooses the cases that a human looks at although the rule says yes (C9.4). */
+static enum status is_sampled(struct request_step *at, int64_t at_us, bool *out, struct error *err)
+{
+    uint8_t seed[SHA256_SIZE];
+    *out = false;
+    if (at->policy.second_rate_ppm == 0)
+        return OK;
+    TRY(seed_get(at->tx, seed_month(at->arena, at_us), seed, err));
+    *out = draw_place(seed, at->request->id, at->request->cycle) < at->policy.second_rate_ppm;
+    return OK;
+}
+
 enum answer may_clear(struct step *step, struct error *err)
 {
     struct request_step *at = step->subject;
     bool says, sampled = false;
     ASK_DB(at->request->renews_id ? renews_cleanly(at, &says, err) : rule_says_yes(at, step->now_us, &says, err));
-    if (says && at->policy.second_rate_ppm)
-        ASK_DB(review_sampled(at->tx, at->request, at->policy.second_rate_ppm, &sampled, err));
+    if (says)
+        ASK_DB(is_sampled(at, step->now_us, &sampled, err));
     return yes_if(says && !sampled);
 }
 

@@ -6,7 +6,7 @@
 
 /* What the rows of request_machine.c ask (guards.c) and do (effects.c); review.h has those about reviewers. */
 machine_guard may_submit, is_barred, lacks_checks, may_clear, has_checks, may_judge, wait_is_over, approves, refuses,
-    second_differs, third_approves, third_refuses, silence_approves, may_reapply;
+    second_differs, third_approves, third_refuses, silence_approves;
 machine_effect write_answers, begin_screening, let_in, tell_refused, tell_missing, screen_again, write_question,
     tell_lapsed, end_case, tell_terms, end_void, reapply, reopen;
 

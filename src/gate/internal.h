@@ -33,9 +33,22 @@ void request_of_row(struct stmt *row, struct arena *arena, struct access_request
 /* In a write: a draft; gate_id, applicant_id, purpose, renews_id and by_owner are given. CONFLICT "OpenRequest". */
 enum status request_open(struct db_conn *tx, struct access_request *request, struct error *err);
 enum status requests_erase(struct db_conn *tx, int64_t account_id, struct error *err);
+/* In a write: asks somebody who was named as a member; applicant is a name. */
+enum status tell_member(struct db_conn *tx, struct arena *arena, const struct gate *gate, struct str applicant,
+                        int64_t member_id, struct error *err);
+/* In a write: a member has said yes. Accepts texts, and gives the grant where the request is approved already. */
+enum status request_admit_member(struct db_conn *tx, struct arena *arena, struct access_request *request,
+                                 int64_t account_id, const json_t *terms, struct error *err);
+/* The members of an object that head a request in every list. */
+void request_write_head(struct arena *arena, const struct access_request *request, struct json_writer *w);
 /* The live grant of a person for what a request asks; *id is 0 when there is none. */
 enum status live_grant(struct db_conn *conn, const struct access_request *request, int64_t account_id, int64_t *id,
                        int64_t *state, struct error *err);
+
+/* R17, a timer whose ref is a gate: a text of the gate has changed in a way that matters. Tells those who wait. */
+#define REQUESTS_TERMS "request.terms"
+enum status requests_told(struct db_conn *tx, int64_t id, int64_t epoch, struct error *err); /* knows the texts so far */
+enum status requests_terms_moved(struct db_conn *tx, int64_t gate_id, int64_t due_us, struct error *err);
 
 /* text.c: what comes from outside, member by member. */
 

@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "gate/clock.h"
 #include "gate/internal.h"
+#include "gate/review.h"
 
 /* Finding. */
 
@@ -114,12 +115,6 @@ enum status request_open(struct db_conn *tx, struct access_request *request, str
 
 /* Storing a step. */
 
-/* Working days for a decision, by risk (C10). */
-int64_t decision_work_us(int risk)
-{
-    return (risk <= 1 ? 5 : risk == 2 ? 10 : 15) * WORKDAY_US;
-}
-
 static bool begins_cycle(int event)
 {
     return event == REQUEST_REAPPLY || event == REQUEST_REOPEN;
@@ -134,7 +129,7 @@ static void set_clock(struct access_request *request, const struct step *step, i
     if (request->clock_since_us)
         request->clock_used_us += clock_worked(request->clock_since_us, step->now_us);
     request->clock_since_us = runs ? step->now_us : 0;
-    int64_t left = decision_work_us(risk) - request->clock_used_us;
+    int64_t left = review_limit_us(risk) - request->clock_used_us;
     bool waits = step->to == REQUEST_INFO_WAIT || step->to == REQUEST_VERIFY_WAIT;
     if (step->from != step->to || begins_cycle(step->event))
         request->due_us = runs ? clock_due(step->now_us, left > 0 ? left : 0) : waits ? step->now_us + ANSWER_US : 0;
@@ -259,6 +254,7 @@ enum status request_save(struct step *step, struct error *err)
     take_step(at, step);
     TRY(store(at->tx, at->request, err));
     TRY(set_timer(at, step, err));
+    TRY(review_moved(at->tx, at->request, at->policy.risk, err));
     return log_step(at, step, err);
 }
 
@@ -370,7 +366,7 @@ enum status requests_erase(struct db_conn *tx, int64_t account_id, struct error 
 
 /* R18: in batches, since many may wait. */
 
-#define CLOSE_BATCH 50
+#define BATCH 50
 
 static const char open_of_gate_sql[] =
     "SELECT id FROM access_request WHERE gate_id = ? AND state <= 6 ORDER BY id LIMIT 50";
@@ -389,7 +385,7 @@ enum status requests_close(struct db_conn *tx, int64_t gate_id, struct error *er
 {
     auto_arena struct arena arena = {0};
     auto_stmt struct stmt *row = NULL;
-    int64_t ids[CLOSE_BATCH];
+    int64_t ids[BATCH];
     size_t count = 0;
     struct gate gate;
     bool lives;
@@ -399,7 +395,7 @@ enum status requests_close(struct db_conn *tx, int64_t gate_id, struct error *er
         return OK;
     TRY(db_prepare(tx, open_of_gate_sql, &row, err));
     stmt_bind_int(row, 1, gate_id);
-    while (count < CLOSE_BATCH && stmt_next(row))
+    while (count < BATCH && stmt_next(row))
         ids[count++] = stmt_int(row, 0);
     TRY(stmt_end(row, err));
     for (size_t i = 0; i < count; i++) {
@@ -407,5 +403,48 @@ enum status requests_close(struct db_conn *tx, int64_t gate_id, struct error *er
         TRY(request_get(tx, &arena, ids[i], &request, err));
         TRY(request_do(tx, &arena, &request, REQUEST_CLOSE, BY_RULE, 0, STR("gate-closed"), STR(""), err));
     }
-    return count == CLOSE_BATCH ? timer_set(tx, "gate.close", gate_id, now_us(), err) : OK;
+    return count == BATCH ? timer_set(tx, "gate.close", gate_id, now_us(), err) : OK;
+}
+
+/* R17 */
+
+static const char untold_sql[] = "SELECT id FROM access_request WHERE gate_id = ? AND terms_told < ? AND state BETWEEN "
+                                 "1 AND 6 LIMIT 50";
+static const char told_sql[] = "UPDATE access_request SET terms_told = ? WHERE id = ?";
+
+enum status requests_told(struct db_conn *tx, int64_t id, int64_t epoch, struct error *err)
+{
+    auto_stmt struct stmt *told = NULL;
+    TRY(db_prepare(tx, told_sql, &told, err));
+    stmt_bind_int(told, 1, epoch);
+    stmt_bind_int(told, 2, id);
+    return stmt_run(told, err);
+}
+
+static enum status tell_one(struct db_conn *tx, struct arena *arena, int64_t id, int64_t epoch, struct error *err)
+{
+    struct access_request request;
+    TRY(request_get(tx, arena, id, &request, err));
+    TRY(request_do(tx, arena, &request, REQUEST_TERMS_MOVED, BY_RULE, 0, STR(""), STR(""), err));
+    return requests_told(tx, id, epoch, err);
+}
+
+enum status requests_terms_moved(struct db_conn *tx, int64_t gate_id, int64_t due_us, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    auto_stmt struct stmt *row = NULL;
+    int64_t ids[BATCH];
+    size_t count = 0;
+    struct gate gate;
+    (void)due_us;
+    TRY(gate_get(tx, &arena, gate_id, &gate, err));
+    TRY(db_prepare(tx, untold_sql, &row, err));
+    stmt_bind_int(row, 1, gate_id);
+    stmt_bind_int(row, 2, gate.terms_epoch);
+    while (count < BATCH && stmt_next(row))
+        ids[count++] = stmt_int(row, 0);
+    TRY(stmt_end(row, err));
+    for (size_t i = 0; i < count; i++)
+        TRY(tell_one(tx, &arena, ids[i], gate.terms_epoch, err));
+    return count == BATCH ? timer_set(tx, REQUESTS_TERMS, gate_id, now_us(), err) : OK;
 }

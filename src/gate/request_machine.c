@@ -35,7 +35,7 @@ static const struct move moves[] = {
     /* asking */
     {REQUEST_SAVE, STATE(DRAFT), TO_SAME, BY_HOLDER, NULL, write_answers, "", "keeps the answers so far"},
     {REQUEST_SUBMIT, STATE(DRAFT), STATE(SCREENING), BY_HOLDER, may_submit, begin_screening,
-     "the gate is open, every text accepted, no block, no live grant, the cool-down after a revocation over", "fixes the answers; screens"},
+     "the gate is open, every text accepted, no block, no live grant, the cool-down after a refusal or a revocation over", "fixes the answers; screens"},
     {REQUEST_ADD, STATE(DRAFT), STATE(APPROVED), BY_OWNER | BY_RULE, NULL, let_in, "", "opens the grant; the person still has to accept the texts"},
 
     /* screening, by published rules */
@@ -80,7 +80,7 @@ static const struct move moves[] = {
     {REQUEST_CLOSE, FROM_ANY_OPEN, STATE(VOID), BY_RULE, NULL, end_void, "", "ends the review; tells"},
 
     /* once more */
-    {REQUEST_REAPPLY, STATE(REFUSED), STATE(IN_REVIEW), BY_RULE, may_reapply, reapply, "the applicant asks anew, the cool-down is over, not too many times; what a submission needs", "a new cycle with the old file; draws a reviewer"},
+    {REQUEST_REAPPLY, STATE(REFUSED), STATE(IN_REVIEW), BY_RULE, may_submit, reapply, "the applicant asks anew: as for submit; the cool-down over, and not too many times", "a new cycle with the old file; draws a reviewer"},
     {REQUEST_REOPEN, STATE(REFUSED), STATE(IN_REVIEW), BY_OWNER | BY_BOARD | BY_RULE, NULL, reopen, "", "a new cycle with the old file; draws a reviewer"},
     {REQUEST_REOPEN, STATE(APPROVED), STATE(IN_REVIEW), BY_OWNER | BY_BOARD, NULL, reopen, "", "suspends the grant; a new cycle with the old file; draws a reviewer"},
 };

@@ -142,10 +142,10 @@ static enum status second_reason(const struct request_step *at, const struct ver
 {
     bool probation, sampled;
     *always = true;
-    *out = at->policy.risk >= 3                                                           ? "risk"
-           : verdict->outcome == OUTCOME_REFUSE && at->policy.second_on_refuse           ? "refusal"
-           : verdict->outcome != verdict->recommended                                    ? "override"
-                                                                                         : NULL;
+    *out = at->policy.risk >= 3                                                ? "risk"
+           : verdict->outcome == OUTCOME_REFUSE && at->policy.second_on_refuse ? "refusal"
+           : verdict->outcome != verdict->recommended                          ? "override"
+                                                                               : NULL;
     if (*out)
         return OK;
     *always = false;
@@ -309,7 +309,8 @@ static const char begin_sql[] =
     "INSERT INTO review_case (request_id, gate_id, cycle, month, begun_us) VALUES (?, ?, ?, ?, ?) "
     "ON CONFLICT (request_id) DO UPDATE SET cycle = excluded.cycle, month = excluded.month, "
     "begun_us = excluded.begun_us, rate_ppm = 0, second_reason = '', waiting = 0, touched_us = 0, touched_work_us = 0, "
-    "level = 0, touch_level = 0, late = 0, identity_us = 0, identity_confirmed = 0, identity_note = '', conflict_us = 0";
+    "level = 0, touch_level = 0, late = 0, identity_us = 0, identity_confirmed = 0, identity_note = '', conflict_us = "
+    "0";
 
 /* The groups that approval rates are told by: a choice called affiliation..., and a choice called region... or else the
  * country that was declared. */

@@ -19,11 +19,12 @@ struct mask {
  * that it is about the purpose. */
 bool field_is_personal(const struct form_field *field)
 {
-    static const char *const who[] = {"name",    "mail", "phone",    "address", "country", "nation", "region", "city",
-                                      "institut", "affil", "organi", "univers", "employ",  "company", "orcid", "url",
-                                      "homepage", "profile", "birth", "gender",  "age",     "title",   NULL};
-    static const char *const what[] = {"purpose", "use",  "using",    "project", "safeguard", "goal", "plan",
-                                       "why",     "how",  "research", "data",    "abstract",  "model", NULL};
+    static const char *const who[] = {"name",   "mail",    "phone",    "address", "country",  "nation",
+                                      "region", "city",    "institut", "affil",   "organi",   "univers",
+                                      "employ", "company", "orcid",    "url",     "homepage", "profile",
+                                      "birth",  "gender",  "age",      "title",   NULL};
+    static const char *const what[] = {"purpose", "use", "using",    "project", "safeguard", "goal",  "plan",
+                                       "why",     "how", "research", "data",    "abstract",  "model", NULL};
     if (field->type == FIELD_LONGTEXT || field->type == FIELD_CHECKBOX)
         return false;
     if (field->type == FIELD_EMAIL || field->type == FIELD_URL || field->type == FIELD_COUNTRY ||
@@ -179,7 +180,8 @@ enum status policy_of_request(struct db_conn *conn, struct arena *arena, const s
                               struct gate *gate, struct gate_policy *policy, struct error *err)
 {
     TRY(gate_get(conn, arena, request->gate_id, gate, err));
-    return gate_policy_get(conn, arena, gate, request->policy_seq ? request->policy_seq : gate->policy_seq, policy, err);
+    return gate_policy_get(conn, arena, gate, request->policy_seq ? request->policy_seq : gate->policy_seq, policy,
+                           err);
 }
 
 enum status case_write(struct db_conn *conn, struct arena *arena, const struct access_request *request, bool identity,
@@ -200,7 +202,8 @@ enum status case_write(struct db_conn *conn, struct arena *arena, const struct a
         return status;
     const struct mask *hides = identity ? NULL : &mask;
     jw_object(w);
-    jw_key_str(w, "repo", status == OK ? arena_printf(arena, "%.*s/%.*s", STR_ARG(repo.ns), STR_ARG(repo.name)) : (struct str){0});
+    jw_key_str(w, "repo",
+               status == OK ? arena_printf(arena, "%.*s/%.*s", STR_ARG(repo.ns), STR_ARG(repo.name)) : (struct str){0});
     jw_key_str(w, "purpose", request->purpose);
     jw_key_int(w, "risk", policy.risk);
     jw_key(w, "answers");

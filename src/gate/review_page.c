@@ -79,7 +79,8 @@ struct page {
 };
 
 static const char identity_sql[] =
-    "SELECT c.identity_us, c.identity_confirmed, c.identity_note, EXISTS (SELECT 1 FROM gate_reviewer r WHERE r.gate_id "
+    "SELECT c.identity_us, c.identity_confirmed, c.identity_note, EXISTS (SELECT 1 FROM gate_reviewer r WHERE "
+    "r.gate_id "
     "= c.gate_id AND r.role = 'screener') FROM review_case c WHERE c.request_id = ? AND c.cycle = ?";
 
 static enum status read_identity(struct request *rq, struct page *page, struct error *err)
@@ -154,8 +155,8 @@ static enum status write_others(struct request *rq, const struct page *page, str
     jw_array(w);
     for (enum slot slot = SLOT_PRIMARY; slot <= SLOT_ADJUDICATOR; slot++) {
         struct verdict verdict;
-        enum status status = slot == mine->slot ? NOT_FOUND
-                                                : verdict_of(rq->db, rq->arena, &page->request, slot, &verdict, err);
+        enum status status =
+            slot == mine->slot ? NOT_FOUND : verdict_of(rq->db, rq->arena, &page->request, slot, &verdict, err);
         if (status == OK)
             write_verdict(&verdict, w);
         else if (status != NOT_FOUND)
@@ -258,8 +259,8 @@ static enum status touch(struct db_conn *tx, void *context, struct error *err)
     if (mine->slot == SLOT_CALIBRATION)
         return OK;
     TRY(request_get(tx, &arena, mine->request_id, &request, err));
-    int64_t used = request.clock_used_us +
-                   (request.clock_since_us ? clock_worked(request.clock_since_us, touch->at_us) : 0);
+    int64_t used =
+        request.clock_used_us + (request.clock_since_us ? clock_worked(request.clock_since_us, touch->at_us) : 0);
     TRY(db_prepare(tx, case_touch_sql, &whole, err));
     stmt_bind_int(whole, 1, touch->at_us);
     stmt_bind_int(whole, 2, used);

@@ -28,8 +28,7 @@ enum status body_only(const json_t *body, const char *words, struct error *err)
     return OK;
 }
 
-enum status body_text(const json_t *body, const char *key, size_t most, bool wanted, struct str *out,
-                      struct error *err)
+enum status body_text(const json_t *body, const char *key, size_t most, bool wanted, struct str *out, struct error *err)
 {
     const json_t *value = json_object_get(body, key);
     *out = json_get_str(body, key);
@@ -42,7 +41,8 @@ enum status body_text(const json_t *body, const char *key, size_t most, bool wan
 
 static const char list_sql[] =
     "SELECT a.name, r.role, r.cap, r.since_us, (SELECT count(*) FROM review_assignment s WHERE s.account_id = "
-    "r.account_id AND s.gate_id = r.gate_id AND s.state = 1) FROM gate_reviewer r JOIN account a ON a.id = r.account_id "
+    "r.account_id AND s.gate_id = r.gate_id AND s.state = 1) FROM gate_reviewer r JOIN account a ON a.id = "
+    "r.account_id "
     "WHERE r.gate_id = ? ORDER BY a.name, r.role LIMIT 1000";
 
 /* GET /api/{api}/gate/reviewers */
@@ -160,7 +160,8 @@ static enum status hand_over(struct db_conn *tx, struct arena *arena, int64_t ga
             return OK;
         TRY(assignment_end(tx, id, RECUSED, err));
         TRY(request_get(tx, arena, request_id, &request, err));
-        TRY(request_do(tx, arena, &request, REQUEST_RECUSE, BY_REVIEWER, account_id, STR("left"), (struct str){0}, err));
+        TRY(request_do(tx, arena, &request, REQUEST_RECUSE, BY_REVIEWER, account_id, STR("left"), (struct str){0},
+                       err));
     }
 }
 

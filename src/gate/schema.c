@@ -50,12 +50,17 @@ static const char create_sql[] =
     "  outcome BIGINT NOT NULL,"
     "  code TEXT NOT NULL,"
     "  answers_sha256 BLOB NOT NULL,"
-    "  form_sha256 BLOB NOT NULL);"
+    "  form_sha256 BLOB NOT NULL,"
+    "  terms_told BIGINT NOT NULL DEFAULT 0);" /* up to which epoch of the gate the applicant was told of new texts */
     "CREATE UNIQUE INDEX access_request_open ON access_request (gate_id, applicant_id, purpose) WHERE state <= 6;"
     "CREATE INDEX access_request_queue ON access_request (gate_id, id) WHERE state BETWEEN 1 AND 6;"
+    "CREATE INDEX access_request_told ON access_request (gate_id, terms_told) WHERE state BETWEEN 1 AND 6;"
     "CREATE INDEX access_request_state ON access_request (gate_id, state, id);"
     "CREATE INDEX access_request_person ON access_request (applicant_id, gate_id, id);"
     "CREATE INDEX access_request_decided ON access_request (gate_id, decided_us);"
+
+    "CREATE INDEX access_grant_gate ON access_grant (gate_id, id) WHERE state <= 3;"
+    "CREATE INDEX access_grant_request ON access_grant (request_id);"
 
     "CREATE TABLE access_request_text ("
     "  id INTEGER PRIMARY KEY,"

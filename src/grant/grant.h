@@ -64,14 +64,14 @@ enum status grant_find(struct db_conn *conn, struct arena *arena, int64_t gate_i
 
 struct grant_new {
     int64_t gate_id, account_id;
-    struct str purpose;     /* "" where the gate has no purposes; at most 128 bytes */
-    int64_t request_id;     /* 0: the owner adds a person */
-    int64_t not_before_us;  /* 0: at once */
-    int64_t expires_us;     /* 0: never; the caller knows the lives by risk (C6) */
-    int64_t by_id;          /* who decided; 0: a rule */
-    const char *basis;      /* one of ACCESS_BASES (access/log.h) */
-    const uint8_t *policy;  /* SHA-256 of the policy in force, or NULL */
-    int64_t renew_us;       /* grant_renew(): how long after its end the old one may still be renewed */
+    struct str purpose;    /* "" where the gate has no purposes; at most 128 bytes */
+    int64_t request_id;    /* 0: the owner adds a person */
+    int64_t not_before_us; /* 0: at once */
+    int64_t expires_us;    /* 0: never; the caller knows the lives by risk (C6) */
+    int64_t by_id;         /* who decided; 0: a rule */
+    const char *basis;     /* one of ACCESS_BASES (access/log.h) */
+    const uint8_t *policy; /* SHA-256 of the policy in force, or NULL */
+    int64_t renew_us;      /* grant_renew(): how long after its end the old one may still be renewed */
 };
 /*
  * CONFLICT "GrantExists" when a live one is there. It begins at the epoch that the person has accepted: when some text

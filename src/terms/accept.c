@@ -2,8 +2,10 @@
 /* Acceptances, and what the receipts say. */
 #include "terms/internal.h"
 
-const struct event_kind terms_events[] = {
-    [EVENT_ACCEPT] = {"terms.accept", 1}, [EVENT_POST] = {"terms.post", 1}, [EVENT_PUBLISH] = {"terms.publish", 1}, {0}};
+const struct event_kind terms_events[] = {[EVENT_ACCEPT] = {"terms.accept", 1},
+                                          [EVENT_POST] = {"terms.post", 1},
+                                          [EVENT_PUBLISH] = {"terms.publish", 1},
+                                          {0}};
 
 struct accepting {
     struct db_conn *tx;
@@ -24,25 +26,32 @@ struct accepted {
 
 static const char gate_sql[] =
     "SELECT CASE WHEN g.slug IS NOT NULL THEN 'group ' || o.name || '/' || g.slug "
-    "ELSE CASE r.kind WHEN 1 THEN 'model ' WHEN 2 THEN 'dataset ' ELSE 'space ' END || r.ns || '/' || r.name END "
+    "ELSE CASE r.kind WHEN 1 THEN 'model ' WHEN 2 THEN 'dataset ' ELSE 'space ' END || r.ns || '/' || r.name END, r.id "
     "FROM gate g JOIN account o ON o.id = g.owner_id LEFT JOIN gate_repo gr ON gr.gate_id = g.id AND g.slug IS NULL "
     "LEFT JOIN repo r ON r.id = gr.repo_id WHERE g.id = ? LIMIT 1";
 
-static enum status find_names(struct accepting *accepting, struct error *err)
+enum status terms_gate_name(struct db_conn *conn, struct arena *arena, int64_t gate_id, struct str *name,
+                            int64_t *repo_id, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
-    struct account account;
-    TRY(account_get(accepting->tx, accepting->arena, accepting->what->account_id, &account, err));
-    accepting->person = account.name;
-    if (!accepting->what->gate_id)
-        return OK;
-    TRY(db_prepare(accepting->tx, gate_sql, &row, err));
-    stmt_bind_int(row, 1, accepting->what->gate_id);
+    TRY(db_prepare(conn, gate_sql, &row, err));
+    stmt_bind_int(row, 1, gate_id);
     bool found = stmt_next(row);
-    if (found && !stmt_is_null(row, 0))
-        accepting->gate = arena_copy(accepting->arena, stmt_str(row, 0));
+    *name = found && !stmt_is_null(row, 0) ? arena_copy(arena, stmt_str(row, 0)) : STR("something that is gone");
+    *repo_id = found && !stmt_is_null(row, 1) ? stmt_int(row, 1) : 0;
     TRY(stmt_end(row, err));
     return found ? OK : fail(err, NOT_FOUND, NULL, "There is no such gate.");
+}
+
+static enum status find_names(struct accepting *accepting, struct error *err)
+{
+    struct account account;
+    int64_t repo_id;
+    TRY(account_get(accepting->tx, accepting->arena, accepting->what->account_id, &account, err));
+    accepting->person = account.name;
+    return accepting->what->gate_id ? terms_gate_name(accepting->tx, accepting->arena, accepting->what->gate_id,
+                                                      &accepting->gate, &repo_id, err)
+                                    : OK;
 }
 
 /* Which text. */

@@ -9,9 +9,10 @@ static enum status no_terms(struct str name, struct error *err)
                 (int)(name.len < 200 ? name.len : 200), name.data ? name.data : "");
 }
 
-static const char find_sql[] = "SELECT d.id, d.owner_id, coalesce(a.name, 'templates') || '/' || d.slug, d.slug, d.kind "
-                               "FROM terms_doc d LEFT JOIN account a ON a.id = d.owner_id "
-                               "WHERE d.owner_id = ? AND d.slug = ?";
+static const char find_sql[] =
+    "SELECT d.id, d.owner_id, coalesce(a.name, 'templates') || '/' || d.slug, d.slug, d.kind "
+    "FROM terms_doc d LEFT JOIN account a ON a.id = d.owner_id "
+    "WHERE d.owner_id = ? AND d.slug = ?";
 static const char get_sql[] = "SELECT d.id, d.owner_id, coalesce(a.name, 'templates') || '/' || d.slug, d.slug, d.kind "
                               "FROM terms_doc d LEFT JOIN account a ON a.id = d.owner_id WHERE d.id = ?";
 
@@ -69,9 +70,8 @@ enum status terms_doc_find(struct db_conn *conn, struct str name, int64_t *doc_i
 
 static const char newest_sql[] = COLUMNS "WHERE doc_id = ? AND published_us > 0 ORDER BY seq DESC LIMIT 1";
 static const char one_sql[] = COLUMNS "WHERE doc_id = ? AND seq = ?";
-static const char in_force_sql[] =
-    COLUMNS "WHERE doc_id = ? AND published_us > 0 ORDER BY effective_us > ?, "
-            "CASE WHEN effective_us > ? THEN seq ELSE -seq END LIMIT 1";
+static const char in_force_sql[] = COLUMNS "WHERE doc_id = ? AND published_us > 0 ORDER BY effective_us > ?, "
+                                           "CASE WHEN effective_us > ? THEN seq ELSE -seq END LIMIT 1";
 
 static enum status read_version(struct stmt *row, struct arena *arena, struct version_row *out, struct error *err)
 {
@@ -96,8 +96,8 @@ static enum status read_version(struct stmt *row, struct arena *arena, struct ve
     return found ? OK : fail(err, NOT_FOUND, "TermsNotFound", "There is no such version of these terms.");
 }
 
-enum status version_get(struct db_conn *conn, struct arena *arena, int64_t doc_id, int64_t seq,
-                        struct version_row *out, struct error *err)
+enum status version_get(struct db_conn *conn, struct arena *arena, int64_t doc_id, int64_t seq, struct version_row *out,
+                        struct error *err)
 {
     auto_stmt struct stmt *get = NULL;
     TRY(db_prepare(conn, seq ? one_sql : newest_sql, &get, err));

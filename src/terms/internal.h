@@ -15,7 +15,7 @@ enum { EVENT_ACCEPT, EVENT_POST, EVENT_PUBLISH };
 #define TEMPLATES STR("templates") /* the name space of what is shipped; its owner is 0 */
 
 /* show.c */ route_handler terms_list, terms_text_get, terms_of_repo;
-/* publish.c */ route_handler terms_post, terms_countersign;
+/* post.c */ route_handler terms_post, terms_countersign;
 /* receipt.c */ route_handler terms_accept_post, receipts_list, receipt_get;
 
 struct doc {
@@ -37,8 +37,8 @@ struct version_row {
     int64_t by_id, second_id, posted_us, published_us;
 };
 /* Sequence number 0: the newest published one, with its basis_seq. NOT_FOUND otherwise. */
-enum status version_get(struct db_conn *conn, struct arena *arena, int64_t doc_id, int64_t seq,
-                        struct version_row *out, struct error *err);
+enum status version_get(struct db_conn *conn, struct arena *arena, int64_t doc_id, int64_t seq, struct version_row *out,
+                        struct error *err);
 /* The published one that is in force at now_us: the first, before any is. NOT_FOUND when none is published. */
 enum status version_in_force(struct db_conn *conn, struct arena *arena, int64_t doc_id, int64_t now_us,
                              struct version_row *out, struct error *err);
@@ -58,7 +58,6 @@ enum status walk_begin(struct db_conn *tx, int64_t gate_id, int64_t version_id, 
 struct publication {
     struct arena *arena;
     struct doc doc; /* id 0: the first version makes it */
-    struct str ns;
     enum change change, proposed;
     bool confirmed; /* the lower class, by who posts it */
     struct str summary;
@@ -67,10 +66,19 @@ struct publication {
     struct str bodies[TERMS_LANGUAGES_MOST];
     size_t count;
     int64_t by_id, now_us;
+    int64_t based_on;        /* the sequence number of the newest published version that was looked at; 0: none */
     struct version_row made; /* filled in */
 };
 /* In a write: checks it against what is there, and publishes it, or leaves it waiting for a second person. */
 enum status publication_run(struct db_conn *tx, void *publication, struct error *err);
+struct countersigning {
+    struct arena *arena;
+    struct doc doc;
+    int64_t seq, by_id;
+    uint8_t digest[SHA256_SIZE]; /* of the version, as the second person read it */
+    struct version_row made;     /* filled in */
+};
+enum status countersigning_run(struct db_conn *tx, void *countersigning, struct error *err);
 /* By the languages, with the hashes of the bodies. */
 void publication_seal(struct publication *what);
 

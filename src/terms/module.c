@@ -8,14 +8,11 @@ static const struct route routes[] = {
     {HTTP_POST, "/api/terms/{name}/{name}/{name}/countersign", ACT_COUNTERSIGN, terms_countersign,
      .object_in_body = true},
     {HTTP_GET, "/api/{api}/terms", ACT_SEE, terms_of_repo},
-    {HTTP_POST, "/api/{api}/terms/accept", ACT_ATTEST, terms_accept_post},
+    {HTTP_POST, "/api/{api}/terms/accept", ACT_APPLY, terms_accept_post},
     {HTTP_GET, "/api/receipts", ACT_SELF, receipts_list},
     {HTTP_GET, "/api/receipts/{name}", ACT_SELF, receipt_get},
     {0},
 };
 
-const struct module terms_module = {.name = "terms",
-                                    .migrations = &terms_migrations,
-                                    .events = terms_events,
-                                    .routes = routes,
-                                    .erase = terms_erase};
+const struct module terms_module = {
+    .name = "terms", .migrations = &terms_migrations, .events = terms_events, .routes = routes, .erase = terms_erase};

@@ -43,9 +43,8 @@ enum status terms_accept_post(struct request *rq, struct error *err)
     struct str method = json_get_str(body, "method");
     const char *key;
     json_t *value;
-    json_object_foreach(body, key, value)
-        if (strcmp(key, "terms") != 0 && strcmp(key, "method") != 0)
-            return fail(err, INVALID, NULL, "Nothing is known of \"%.40s\" here: send \"terms\", and \"method\".", key);
+    json_object_foreach(body, key, value) if (strcmp(key, "terms") != 0 && strcmp(key, "method") != 0) return fail(
+        err, INVALID, NULL, "Nothing is known of \"%.40s\" here: send \"terms\", and \"method\".", key);
     if (str_given(method) && !str_eq(method, STR("web")) && !str_eq(method, STR("api")) && !str_eq(method, STR("cli")))
         return fail(err, INVALID, NULL, "\"method\" is web, api or cli: where the text was shown.");
     struct terms_acceptance acceptance = {.account_id = rq->actor.account.id,

@@ -50,7 +50,7 @@ static const char add_sql[] =
 static const char keep_sql[] = "UPDATE gate_terms SET place = ?, risk = ? WHERE gate_id = ? AND doc_id = ?";
 static const char drop_sql[] = "DELETE FROM gate_terms WHERE gate_id = ? AND doc_id = ?";
 static const char never_due_sql[] =
-    "UPDATE gate_epoch SET due_us = 9223372036854775807 "
+    "UPDATE gate_epoch SET due_us = 9223372036854775807, terms_version_id = 0 "
     "WHERE gate_id = ? AND terms_version_id IN (SELECT id FROM terms_version WHERE doc_id = ?)";
 
 static enum status keep_doc(struct db_conn *tx, int64_t gate_id, int64_t doc_id, int64_t place, int64_t risk,
@@ -176,10 +176,10 @@ enum status terms_missing(struct db_conn *conn, int64_t gate_id, int64_t account
 /* What the gate has asked for from its beginning counts before its epochs: without it, nothing was reached. */
 static const char reached_sql[] =
     "SELECT t.terms_epoch, (SELECT min(epoch) - 1 FROM ("
-    " SELECT 0 AS epoch FROM gate_terms g WHERE g.gate_id = t.id AND g.since_epoch = 0 AND " NOT_COVERED("g.since_seq")
-    " UNION ALL SELECT e.epoch FROM gate_epoch e JOIN terms_version v ON v.id = e.terms_version_id"
-    "  JOIN gate_terms g ON g.gate_id = e.gate_id AND g.doc_id = v.doc_id"
-    "  WHERE e.gate_id = t.id AND " NOT_COVERED("v.basis_seq") ")) FROM gate t WHERE t.id = ?";
+    " SELECT 0 AS epoch FROM gate_terms g WHERE g.gate_id = t.id AND g.since_epoch = 0 AND " NOT_COVERED(
+        "g.since_seq") " UNION ALL SELECT e.epoch FROM gate_epoch e JOIN terms_version v ON v.id = e.terms_version_id"
+                       "  JOIN gate_terms g ON g.gate_id = e.gate_id AND g.doc_id = v.doc_id"
+                       "  WHERE e.gate_id = t.id AND " NOT_COVERED("v.basis_seq") ")) FROM gate t WHERE t.id = ?";
 static const char due_sql[] =
     "SELECT due_us, at_us FROM gate_epoch WHERE gate_id = ? AND epoch > ? ORDER BY due_us LIMIT 1";
 

@@ -21,7 +21,7 @@ extern const struct event_kind terms_events[]; /* ends with a NULL name */
 
 #define TERMS_TEXT_MOST (1024 * 1024) /* bytes of one text */
 #define TERMS_LANGUAGES_MOST 16
-#define TERMS_GATE_MOST 16                             /* documents that one gate asks for */
+#define TERMS_GATE_MOST 16                               /* documents that one gate asks for */
 #define TERMS_GRACE_US (INT64_C(30) * 86400 * SECOND_US) /* unless a version says otherwise */
 
 /* The document "ns/slug", of which some version is published. NOT_FOUND "TermsNotFound" otherwise. */
@@ -41,7 +41,7 @@ struct terms_text {
     int64_t size;
 };
 struct terms_version {
-    int64_t id, seq;  /* id 0: there is none */
+    int64_t id, seq;    /* id 0: there is none */
     const char *change; /* "editorial", "minor", "material" or "emergency" */
     struct str summary;
     int64_t published_us, effective_us, grace_us;
@@ -51,8 +51,8 @@ struct terms_version {
 };
 struct terms_wanted {
     int64_t doc_id;
-    struct str name; /* "ns/slug" */
-    struct str kind; /* licence, aup, dua, privacy or tier */
+    struct str name;           /* "ns/slug" */
+    struct str kind;           /* licence, aup, dua, privacy or tier */
     struct terms_version now;  /* in force; the first one before anything is */
     struct terms_version next; /* the newest one, when it is published but not in force yet */
 };
@@ -88,6 +88,11 @@ struct terms_acceptance {
     int64_t first_id, count; /* filled in: ids of the receipts, one after the other */
 };
 enum status terms_accept(struct db_conn *tx, struct terms_acceptance *acceptance, struct error *err);
+
+/* What a gate is called for people, "model ns/name" or "group ns/slug" ("something that is gone" when its repo is), and
+ * the repo_id that notices and events about it carry: its only repo's, 0 for a group. */
+enum status terms_gate_name(struct db_conn *conn, struct arena *arena, int64_t gate_id, struct str *name,
+                            int64_t *repo_id, struct error *err);
 
 /* The part of the gate machinery that walks the grants of a gate answers to this timer; its ref is a row of terms_walk. */
 #define TERMS_WALK "terms.walk"
