@@ -57,7 +57,7 @@ static enum answer remands(struct step *step, struct error *err)
 
 static enum status tell_appellant(const struct appeal_step *at, const char *kind, struct str text, struct error *err)
 {
-    return tell(at->tx, at->appeal->appellant_id, at->appeal->gate_id, kind, text, 0, err);
+    return gate_tell(at->tx, at->appeal->appellant_id, at->appeal->gate_id, kind, text, 0, err);
 }
 
 static enum status too_late(struct step *step, struct error *err)
@@ -252,7 +252,7 @@ static enum status remanded(struct step *step, struct error *err)
         TRY(request_do(at->tx, at->arena, &request, REQUEST_REOPEN, BY_RULE, 0, STR("appeal"), step->text, err));
         TRY(request_write(at->tx, &request, "remand", 0, step->text, err));
     } else
-        TRY(tell_pool(at->tx, appeal->gate_id, "owner", "appeal.remanded",
+        TRY(gate_tell_pool(at->tx, appeal->gate_id, "owner", "appeal.remanded",
                       arena_printf(at->arena,
                                    "An appeal has sent back the decision about grant %lld: decide it again, and answer "
                                    "these questions when you do. %.*s",
@@ -329,8 +329,7 @@ static const char *decision_of(enum appeal_state state)
 
 static enum status log_appeal(const struct appeal_step *at, const struct step *step, struct error *err)
 {
-    int64_t repo_id;
-    TRY(gate_event_repo(at->tx, &at->gate, &repo_id, err));
+    int64_t repo_id = at->gate.home_repo_id;
     struct decision_made decided = {.repo_id = repo_id,
                                     .account_id = at->appeal->appellant_id,
                                     .actor_id = step->actor_id,
@@ -541,7 +540,7 @@ static enum status nudge(struct db_conn *tx, struct arena *arena, const struct a
     TRY(seats_read(tx, arena, appeal->id, seats, &count, err));
     for (size_t i = 0; i < count; i++)
         if (seats[i].state == SEATED)
-            TRY(tell(tx, seats[i].account_id, appeal->gate_id, "appeal.nudge",
+            TRY(gate_tell(tx, seats[i].account_id, appeal->gate_id, "appeal.nudge",
                      STR("Half of the time for an appeal that you hear is over. GET /api/appeals shows it."),
                      due_us(appeal), err));
     return OK;
@@ -554,10 +553,10 @@ static enum status climb(struct db_conn *tx, struct arena *arena, struct appeal 
     case NUDGE:
         return nudge(tx, arena, appeal, err);
     case LEAD:
-        return tell_pool(tx, appeal->gate_id, "lead", "appeal.slow",
+        return gate_tell_pool(tx, appeal->gate_id, "lead", "appeal.slow",
                          STR("An appeal at this gate has used four fifths of its time."), due_us(appeal), err);
     case LATE:
-        return tell_pool(tx, appeal->gate_id, "board", "appeal.late",
+        return gate_tell_pool(tx, appeal->gate_id, "board", "appeal.late",
                          STR("An appeal was not decided in the time that is promised, and is listed as late."),
                          due_us(appeal), err);
     default:

@@ -44,7 +44,7 @@ static enum status seat(const struct appeal_step *at, int64_t account_id, struct
     stmt_bind_str(add, 3, arena_printf(at->arena, "panel-%02x%02x", random[0], random[1]));
     stmt_bind_int(add, 4, now_us());
     TRY(stmt_run(add, err));
-    return tell(at->tx, account_id, at->appeal->gate_id, "appeal.seated",
+    return gate_tell(at->tx, account_id, at->appeal->gate_id, "appeal.seated",
                 arena_printf(at->arena,
                              "You have been drawn to hear an appeal: GET /api/appeals/%.*s. First say what you think of "
                              "the case; then you see why it was decided as it was.",
@@ -144,7 +144,7 @@ enum status panel_to_board(struct appeal_step *at, struct error *err)
     TRY(mark_board(at, err));
     TRY(fill(at, "board", &kept, err));
     if (kept == 0)
-        return tell_pool(at->tx, at->appeal->gate_id, "board", "appeal.nobody",
+        return gate_tell_pool(at->tx, at->appeal->gate_id, "board", "appeal.nobody",
                          STR("An appeal has nobody who may hear it: every administrator of this hub has touched the "
                              "case or has a tie to it. Appoint somebody."),
                          0, err);

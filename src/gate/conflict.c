@@ -72,7 +72,7 @@ static enum status read_tie(struct request *rq, struct tie *out, struct error *e
     struct str name = about, ns;
     bool moved;
     str_cut(&name, '/', &ns);
-    enum status found = repo_find(rq->db, rq->arena, REPO_MODEL, ns, name, &repo, &moved, err);
+    enum status found = repo_find(rq->db, rq->arena, KIND_MODEL, ns, name, &repo, &moved, err);
     if (found != OK)
         return found == NOT_FOUND ? access_hidden(&rq->actor, err) : found;
     const struct access_object object = repo_access(&repo);
@@ -102,7 +102,7 @@ static enum status mark(struct db_conn *tx, struct arena *arena, int64_t request
     if (!db_changes(tx))
         return OK;
     TRY(request_get(tx, arena, request_id, &request, err));
-    return tell_pool(tx, request.gate_id, "lead", "review.conflict",
+    return gate_tell_pool(tx, request.gate_id, "lead", "review.conflict",
                      arena_printf(arena,
                                   "A tie between a reviewer and request %lld has come to light after they judged it. "
                                   "When it matters, POST .../gate/cases/%lld/reopen.",

@@ -84,7 +84,7 @@ static enum status nudge(struct db_conn *tx, const struct access_request *reques
     auto_stmt struct stmt *row = NULL;
     int64_t ids[8];
     size_t count = 0;
-    static const char text[] = "Half of the time for a case that you review is over. GET /api/reviews shows it.";
+    const struct str text = STR("Half of the time for a case that you review is over. GET /api/reviews shows it.");
     TRY(db_prepare(tx, open_sql, &row, err));
     stmt_bind_int(row, 1, request->id);
     stmt_bind_int(row, 2, request->cycle);
@@ -92,11 +92,11 @@ static enum status nudge(struct db_conn *tx, const struct access_request *reques
         ids[count++] = stmt_int(row, 0);
     TRY(stmt_end(row, err));
     if (count == 0)
-        return tell_pool(tx, request->gate_id, "owner", "review.nudge",
+        return gate_tell_pool(tx, request->gate_id, "owner", "review.nudge",
                          STR("Half of the time for a request for access is over, and nobody has decided it yet."),
                          due_us, err);
     for (size_t i = 0; i < count; i++)
-        TRY(tell(tx, ids[i], request->gate_id, "review.nudge", STR(text), due_us, err));
+        TRY(gate_tell(tx, ids[i], request->gate_id, "review.nudge", text, due_us, err));
     return OK;
 }
 
@@ -137,13 +137,13 @@ static enum status climb(struct db_conn *tx, struct arena *arena, struct clock *
     case NUDGE:
         return nudge(tx, request, due, err);
     case LEAD:
-        return tell_pool(tx, request->gate_id, "lead", "review.slow",
+        return gate_tell_pool(tx, request->gate_id, "lead", "review.slow",
                          arena_printf(arena, "Request %lld has used four fifths of its time.", (long long)request->id),
                          due, err);
     case REDRAW:
         return out_of_time(tx, arena, clock, silence, err);
     default:
-        return tell_pool(tx, request->gate_id, "board", "review.overdue",
+        return gate_tell_pool(tx, request->gate_id, "board", "review.overdue",
                          arena_printf(arena,
                                       "Request %lld has taken twice the time that its gate promises. Its owner and its "
                                       "reviewers have been told, and have not acted.",

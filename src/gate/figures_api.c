@@ -433,7 +433,7 @@ static enum status tell_of(struct db_conn *tx, struct arena *arena, int64_t gate
 {
     for (size_t i = 0; i < all->count; i++)
         if (all->rows[i].name.len && stands_out(all, &all->rows[i]))
-            TRY(tell_pool(tx, gate_id, "lead", "review.figures",
+            TRY(gate_tell_pool(tx, gate_id, "lead", "review.figures",
                           arena_printf(arena,
                                        "The approval rate of the %s \"%.*s\" stands out from the gate's: look at GET "
                                        ".../gate/figures and at the cases behind it.",

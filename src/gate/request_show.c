@@ -2,6 +2,7 @@
 /* What an applicant, and who administers the gate, are shown of a request: state, clock, thread, and what comes next. */
 #include "base/text.h"
 #include "base/time.h"
+#include "gate/clock.h"
 #include "gate/internal.h"
 #include "gate/review.h"
 

@@ -274,7 +274,7 @@ enum status review_open(struct db_conn *tx, struct arena *arena, const struct ac
     if (!account_id)
         return slot == SLOT_SCREEN ? OK : set_waiting(tx, request->id, slot, err);
     TRY(set_waiting(tx, request->id, 0, err));
-    TRY(assign(tx, arena, request, request->cycle, slot, account_id, err));
+    TRY(assignment_make(tx, arena, request, request->cycle, slot, account_id, err));
     return slot <= SLOT_SECOND ? calibration_perhaps(tx, arena, request, account_id, err) : OK;
 }
 
@@ -436,9 +436,9 @@ enum status review_redraw(struct step *step, struct error *err)
     if (!other)
         return OK;
     TRY(assignment_end(at->tx, held.id, TOO_LATE, err));
-    TRY(tell(at->tx, held.account_id, at->request->gate_id, "review.redrawn",
+    TRY(gate_tell(at->tx, held.account_id, at->request->gate_id, "review.redrawn",
              STR("A case that was drawn for you has run out of time and was given to somebody else."), 0, err));
-    return assign(at->tx, at->arena, at->request, at->request->cycle, slot, other, err);
+    return assignment_make(at->tx, at->arena, at->request, at->request->cycle, slot, other, err);
 }
 
 static const char close_sql[] = "UPDATE review_assignment SET state = 5, ended_us = ? WHERE request_id = ? AND cycle = "

@@ -120,7 +120,7 @@ static const char assigned_text[] =
     "A case has been drawn for you: GET /api/reviews/%.*s. Look at it within two working days. When you have any tie to "
     "what it is about, or cannot judge it, POST /api/reviews/%.*s/recuse.";
 
-enum status assign(struct db_conn *tx, struct arena *arena, const struct access_request *request, int64_t cycle,
+enum status assignment_make(struct db_conn *tx, struct arena *arena, const struct access_request *request, int64_t cycle,
                    enum slot slot, int64_t account_id, struct error *err)
 {
     auto_stmt struct stmt *add = NULL;
@@ -137,7 +137,7 @@ enum status assign(struct db_conn *tx, struct arena *arena, const struct access_
     stmt_bind_str(add, 7, arena_printf(arena, "reviewer-%02x%02x", random[8], random[9]));
     stmt_bind_int(add, 8, now_us());
     TRY(stmt_run(add, err));
-    return tell(tx, account_id, request->gate_id, "review.assigned",
+    return gate_tell(tx, account_id, request->gate_id, "review.assigned",
                 arena_printf(arena, assigned_text, STR_ARG(key), STR_ARG(key)), 0, err);
 }
 
@@ -219,7 +219,7 @@ enum status assignment_end(struct db_conn *tx, int64_t id, enum assignment_state
 
 static const char any_repo_sql[] = "SELECT repo_id FROM gate_repo WHERE gate_id = ? ORDER BY repo_id LIMIT 1";
 
-enum status tell(struct db_conn *tx, int64_t account_id, int64_t gate_id, const char *kind, struct str text,
+enum status gate_tell(struct db_conn *tx, int64_t account_id, int64_t gate_id, const char *kind, struct str text,
                  int64_t due_us, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
@@ -242,7 +242,7 @@ static const char pool_sql[] =
     "UNION SELECT a.id FROM account a, k WHERE k.pool = 'board' AND a.is_admin = 1 AND a.kind = 1 AND a.erased_us IS "
     "NULL LIMIT 100";
 
-enum status tell_pool(struct db_conn *tx, int64_t gate_id, const char *pool, const char *kind, struct str text,
+enum status gate_tell_pool(struct db_conn *tx, int64_t gate_id, const char *pool, const char *kind, struct str text,
                       int64_t due_us, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
@@ -255,6 +255,6 @@ enum status tell_pool(struct db_conn *tx, int64_t gate_id, const char *pool, con
         ids[count++] = stmt_int(row, 0);
     TRY(stmt_end(row, err));
     for (size_t i = 0; i < count; i++)
-        TRY(tell(tx, ids[i], gate_id, kind, text, due_us, err));
+        TRY(gate_tell(tx, ids[i], gate_id, kind, text, due_us, err));
     return OK;
 }

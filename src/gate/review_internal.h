@@ -58,7 +58,7 @@ enum status draw_exists(struct db_conn *conn, const struct access_request *reque
                         struct error *err);
 uint64_t draw_random(void);
 /* Assigns a case of the gate to a person under a fresh alias. */
-enum status assign(struct db_conn *tx, struct arena *arena, const struct access_request *request, int64_t cycle,
+enum status assignment_make(struct db_conn *tx, struct arena *arena, const struct access_request *request, int64_t cycle,
                    enum slot slot, int64_t account_id, struct error *err);
 /* Those who wait for somebody with room get one. */
 enum status review_fill(struct db_conn *tx, struct arena *arena, int64_t gate_id, struct error *err);
@@ -80,9 +80,9 @@ enum status calibration_perhaps(struct db_conn *tx, struct arena *arena, const s
                                 int64_t account_id, struct error *err);
 
 /* People who are told: the leads of a gate (its owners when it has none), or the hub's administrators. */
-enum status tell(struct db_conn *tx, int64_t account_id, int64_t gate_id, const char *kind, struct str text,
+enum status gate_tell(struct db_conn *tx, int64_t account_id, int64_t gate_id, const char *kind, struct str text,
                  int64_t due_us, struct error *err);
-enum status tell_pool(struct db_conn *tx, int64_t gate_id, const char *pool, const char *kind, struct str text,
+enum status gate_tell_pool(struct db_conn *tx, int64_t gate_id, const char *pool, const char *kind, struct str text,
                       int64_t due_us, struct error *err);
 
 /* What a reviewer sees of a case (review_case.c). identity: also what is masked. */
