@@ -38,7 +38,7 @@ static const char *check_text(struct str value, size_t limit, const struct form_
 
 static const char *check_line(struct str value, const struct form_field *field)
 {
-    return is_one_line(value, value.len) ? check_text(value, TEXT_LIMIT, field) : "it must be one line of text";
+    return is_line(value, value.len) ? check_text(value, TEXT_LIMIT, field) : "it must be one line of text";
 }
 
 static const char *check_email(struct str value)

@@ -164,7 +164,7 @@ static enum status read_pair(json_t *answers, json_t *terms, struct application 
         return fail(err, INVALID, NULL, "The form has bytes that are no text");
     if (str_eq(name, STR("purpose"))) {
         how->purpose = value;
-        return is_one_line(value, 128) || !value.len
+        return is_line(value, 128) || !value.len
                    ? OK
                    : fail(err, INVALID, NULL, "\"purpose\" must be a line of text of at most 128 bytes");
     }

@@ -22,7 +22,8 @@ static struct str what_for(struct request_step *at)
                                     : repo.full_name;
 }
 
-static enum status tell(struct request_step *at, const char *kind, int64_t due_us, struct str text, struct error *err)
+static enum status tell_applicant(struct request_step *at, const char *kind, int64_t due_us, struct str text,
+                                  struct error *err)
 {
     struct repo repo = {0};
     gate_any_repo(at->tx, at->arena, at->gate.id, &repo, NULL);
@@ -157,7 +158,7 @@ enum status let_in(struct step *step, struct error *err)
     TRY(write_reason(step, err));
     TRY(grant_to_applicant(step, err));
     TRY(grant_to_members(step, err));
-    return tell(
+    return tell_applicant(
         at, "request.approved", 0,
         arena_printf(at->arena, "You have access to %.*s. GET /api/grants shows until when.", STR_ARG(what_for(at))),
         err);
@@ -174,14 +175,15 @@ enum status tell_refused(struct step *step, struct error *err)
     if (id && !at->request->renews_id)
         TRY(grant_do(at->tx, id, GRANT_REVOKE, step->by, step->actor_id, code, text, 0, err));
     int64_t appeal = step->now_us + at->policy.appeal_us;
-    return tell(at, "request.refused", appeal,
-                arena_printf(at->arena,
-                             "Your request for access to %.*s was refused (%.*s). %.*s You can appeal until %.*s, or "
-                             "ask again from %.*s on.",
-                             STR_ARG(what_for(at)), STR_ARG(code), STR_ARG(str_slice(step->text, 0, 2000)),
-                             STR_ARG(time_iso(at->arena, appeal)),
-                             STR_ARG(time_iso(at->arena, step->now_us + at->policy.reapply_us))),
-                err);
+    return tell_applicant(
+        at, "request.refused", appeal,
+        arena_printf(at->arena,
+                     "Your request for access to %.*s was refused (%.*s). %.*s You can appeal until %.*s, or "
+                     "ask again from %.*s on.",
+                     STR_ARG(what_for(at)), STR_ARG(code), STR_ARG(str_slice(step->text, 0, 2000)),
+                     STR_ARG(time_iso(at->arena, appeal)),
+                     STR_ARG(time_iso(at->arena, step->now_us + at->policy.reapply_us))),
+        err);
 }
 
 /* Screening: what the published rules say of a request, in this order. */
@@ -241,12 +243,13 @@ enum status screen_again(struct step *step, struct error *err)
 enum status tell_missing(struct step *step, struct error *err)
 {
     struct request_step *at = step->subject;
-    return tell(at, "request.check", at->request->due_us,
-                arena_printf(at->arena,
-                             "Something is missing for your request for access to %.*s: GET its access-request says "
-                             "what. Without it the request lapses on %.*s; that is no refusal.",
-                             STR_ARG(what_for(at)), STR_ARG(time_iso(at->arena, at->request->due_us))),
-                err);
+    return tell_applicant(
+        at, "request.check", at->request->due_us,
+        arena_printf(at->arena,
+                     "Something is missing for your request for access to %.*s: GET its access-request says "
+                     "what. Without it the request lapses on %.*s; that is no refusal.",
+                     STR_ARG(what_for(at)), STR_ARG(time_iso(at->arena, at->request->due_us))),
+        err);
 }
 
 /* Between applicant and reviewers. */
@@ -255,18 +258,19 @@ enum status write_question(struct step *step, struct error *err)
 {
     struct request_step *at = step->subject;
     TRY(request_write(at->tx, at->request, "question", step->actor_id, step->text, err));
-    return tell(at, "request.question", at->request->due_us,
-                arena_printf(at->arena,
-                             "There is a question about your request for access to %.*s. Answer it until %.*s, or the "
-                             "request lapses; that is no refusal.",
-                             STR_ARG(what_for(at)), STR_ARG(time_iso(at->arena, at->request->due_us))),
-                err);
+    return tell_applicant(
+        at, "request.question", at->request->due_us,
+        arena_printf(at->arena,
+                     "There is a question about your request for access to %.*s. Answer it until %.*s, or the "
+                     "request lapses; that is no refusal.",
+                     STR_ARG(what_for(at)), STR_ARG(time_iso(at->arena, at->request->due_us))),
+        err);
 }
 
 enum status tell_lapsed(struct step *step, struct error *err)
 {
     struct request_step *at = step->subject;
-    return tell(
+    return tell_applicant(
         at, "request.lapsed", 0,
         arena_printf(at->arena,
                      "Your request for access to %.*s has lapsed, since an answer was missing for 14 days. That "
@@ -292,17 +296,18 @@ enum status end_void(struct step *step, struct error *err)
 {
     struct request_step *at = step->subject;
     TRY(end_case(step, err));
-    return tell(at, "request.void", 0,
-                arena_printf(at->arena, "Your request for access to %.*s is void: nobody is let in there any more.",
-                             STR_ARG(what_for(at))),
-                err);
+    return tell_applicant(at, "request.void", 0,
+                          arena_printf(at->arena,
+                                       "Your request for access to %.*s is void: nobody is let in there any more.",
+                                       STR_ARG(what_for(at))),
+                          err);
 }
 
 enum status tell_terms(struct step *step, struct error *err)
 {
     struct request_step *at = step->subject;
     (void)step;
-    return tell(
+    return tell_applicant(
         at, "request.terms", 0,
         arena_printf(at->arena,
                      "A text that you accepted with your request for access to %.*s has a new version. Accept it, "

@@ -93,7 +93,7 @@ static enum status read_options(struct arena *arena, const json_t *options, stru
     out->options = arena_array(arena, count, sizeof *out->options);
     for (size_t i = 0; i < count; i++) {
         struct str option = json_str_of(json_array_get(options, i));
-        if (!is_one_line(option, OPTION_LIMIT))
+        if (!is_line(option, OPTION_LIMIT))
             return fail(err, INVALID, NULL, "Each option of the field \"%.*s\" must be a text of 1 to %d bytes",
                         STR_ARG(out->name), OPTION_LIMIT);
         out->options[out->option_count++] = arena_copy(arena, option);
@@ -108,14 +108,14 @@ static enum status read_field(struct arena *arena, const json_t *field, struct f
     const json_t *required = json_object_get(field, "required"), *max = json_object_get(field, "max");
     TRY(json_only(field, "A field of the form", members, err));
     out->name = arena_copy(arena, json_get_str(field, "name"));
-    if (!is_one_line(out->name, NAME_LIMIT))
+    if (!is_line(out->name, NAME_LIMIT))
         return fail(err, INVALID, NULL, "Each field of the form needs a \"name\" of 1 to %d bytes", NAME_LIMIT);
     if (!find_type(type, &out->type))
         return fail(err, INVALID, NULL,
                     "The \"type\" of the field \"%.*s\" must be one of text, longtext, email, url, country, date, "
                     "number, choice, checkbox, orcid",
                     STR_ARG(out->name));
-    if (json_object_get(field, "label") && !is_one_line(label, LABEL_LIMIT))
+    if (json_object_get(field, "label") && !is_line(label, LABEL_LIMIT))
         return fail(err, INVALID, NULL, "The \"label\" of the field \"%.*s\" must be a line of 1 to %d bytes",
                     STR_ARG(out->name), LABEL_LIMIT);
     out->label = str_given(label) ? arena_copy(arena, label) : out->name;
@@ -166,7 +166,7 @@ static void read_card_options(struct arena *arena, const json_t *options, struct
     for (size_t i = 0; i < count && out->option_count < FORM_OPTIONS_MOST; i++) {
         const json_t *option = json_array_get(options, i);
         struct str value = json_is_object(option) ? json_get_str(option, "value") : json_str_of(option);
-        if (is_one_line(value, OPTION_LIMIT))
+        if (is_line(value, OPTION_LIMIT))
             out->options[out->option_count++] = arena_copy(arena, value);
     }
     out->type = out->option_count ? FIELD_CHOICE : FIELD_TEXT;
@@ -178,7 +178,7 @@ static void read_card_field(struct arena *arena, const char *name, const json_t 
     struct str type = json_is_object(value) ? json_get_str(value, "type") : json_str_of(value);
     struct form_field *field = &form->fields[form->count];
     *field = (struct form_field){.name = str_of(name), .type = FIELD_TEXT, .required = true};
-    if (form->count == FORM_FIELDS_MOST || !is_one_line(field->name, LABEL_LIMIT) || str_eq(type, STR("ip_location")))
+    if (form->count == FORM_FIELDS_MOST || !is_line(field->name, LABEL_LIMIT) || str_eq(type, STR("ip_location")))
         return;
     field->name = field->label = arena_copy(arena, field->name);
     if (str_eq(type, STR("checkbox")))

@@ -344,16 +344,19 @@ static const char forget_card_sql[] = "DELETE FROM gate_card WHERE repo_id = ?";
 static const char put_card_sql[] = "INSERT INTO gate_card (repo_id, body) VALUES (?, ?) "
                                    "ON CONFLICT (repo_id) DO UPDATE SET body = excluded.body";
 
-enum status gate_card_set(struct db_conn *tx, int64_t repo_id, const json_t *card, struct error *err)
+enum status gate_card_set(struct db_conn *tx, int64_t repo_id, struct str text, struct error *err)
 {
     auto_stmt struct stmt *put = NULL;
+    auto_json json_t *card = NULL;
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
     const char *name;
     const json_t *value;
     size_t count = 0;
+    if (str_has(text, STR("\"extra_gated_"))) /* few cards do */
+        TRY(json_read(text, SIZE_MAX, &card, err));
     jw_object(&w);
-    json_object_foreach((json_t *)card, name, value)
+    json_object_foreach(card, name, value)
     {
         if (!str_starts(str_of(name), STR("extra_gated_")))
             continue;

@@ -62,7 +62,7 @@ enum status gate_repo_set(struct db *db, const struct repo *repo, const struct r
 enum status gate_repo_delete(struct db *db, const struct repo *repo, int64_t by_id, struct error *err);
 enum status gate_repo_move(struct db *db, const struct repo *repo, int64_t new_owner_id, struct str ns, struct str name,
                            int64_t by_id, struct error *err);
-/* In the write that changes a repo's card: keeps what it asks applicants. card may be NULL: it has none. */
-enum status gate_card_set(struct db_conn *tx, int64_t repo_id, const json_t *card, struct error *err);
+/* In the write that changes a repo's card (its metadata, a JSON object): keeps what it asks applicants. */
+enum status gate_card_set(struct db_conn *tx, int64_t repo_id, struct str card, struct error *err);
 
 #endif

@@ -57,7 +57,7 @@ struct str json_str_of(const json_t *value);
 /* INVALID unless object is an object that has no other members than these; what is its name in the message. */
 enum status json_only(const json_t *object, const char *what, const char *const *members, struct error *err);
 /* One line of visible text: 1 to limit bytes, no control characters. */
-bool is_one_line(struct str text, size_t limit);
+bool is_line(struct str text, size_t limit);
 /* "2026-12-31" or "2026-12-31T23:59:59Z" (UTC) in microseconds. */
 bool date_parse(struct str text, int64_t *out_us);
 /* A member that is a whole number from least to most; *out stays as it is when it is not there. */

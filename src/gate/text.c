@@ -26,7 +26,7 @@ enum status json_only(const json_t *object, const char *what, const char *const 
     return OK;
 }
 
-bool is_one_line(struct str text, size_t limit)
+bool is_line(struct str text, size_t limit)
 {
     if (text.len == 0 || text.len > limit || str_trim(text).len == 0)
         return false;
@@ -80,7 +80,7 @@ enum status json_text(const json_t *object, const char *key, size_t limit, struc
     const json_t *value = json_object_get(object, key);
     *out = json_str_of(value);
     bool fits = limit > 1000 ? out->len <= limit && !memchr(out->data ? out->data : "", '\0', out->len)
-                             : is_one_line(*out, limit);
+                             : is_line(*out, limit);
     if (value && (!str_given(*out) || (out->len && !fits)))
         return fail(err, INVALID, NULL, "\"%s\" must be a %s of at most %zu bytes", key,
                     limit > 1000 ? "text" : "line of text", limit);
@@ -97,7 +97,7 @@ enum status json_lines(struct arena *arena, const json_t *object, const char *ke
         return fail(err, INVALID, NULL, "\"%s\" must be a list of at most %zu texts", key, most);
     for (size_t i = 0; i < *count; i++) {
         struct str line = json_str_of(json_array_get(list, i));
-        if (!is_one_line(line, 1000))
+        if (!is_line(line, 1000))
             return fail(err, INVALID, NULL, "\"%s\" must be a list of lines of at most 1000 bytes", key);
         (*out)[i] = arena_copy(arena, line);
     }
