@@ -3,7 +3,7 @@
 #include "attest/attest.h"
 #include "base/file.h"
 #include "bom/bom.h"
-#include "gate/gate.h"
+#include "gate/review.h"
 #include "grant/grant.h"
 #include "hub/hub.h"
 #include "lineage/lineage.h"
@@ -45,6 +45,7 @@ const struct module *const modules[] = {
     &terms_module,    /* texts that people agree to */
     &grant_module,    /* rights with an end */
     &gate_module,     /* who is let in: gates, requests */
+    &review_module,   /* who judges requests, and who hears appeals */
     &xet_module,      /* the Xet protocol: large files in chunks */
     &hub_module,      /* the Hub protocol */
     NULL,

@@ -56,5 +56,5 @@ enum status calibration_perhaps(struct db_conn *tx, struct arena *arena, const s
     if (!id)
         return OK;
     TRY(request_get(tx, arena, id, &decided, err));
-    return assign(tx, arena, &decided, cycle, SLOT_CALIBRATION, account_id, err);
+    return assignment_make(tx, arena, &decided, cycle, SLOT_CALIBRATION, account_id, err);
 }

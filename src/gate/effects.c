@@ -69,14 +69,16 @@ static struct grant_new grant_for(const struct step *step, int64_t account_id)
 {
     const struct request_step *at = step->subject;
     bool import = step->event == REQUEST_ADD && step->by == BY_RULE;
+    int64_t life_us = at->request->grant_us ? at->request->grant_us : at->policy.grant_us;
     return (struct grant_new){
         .gate_id = at->gate.id,
         .account_id = account_id,
         .purpose = at->request->purpose,
         .request_id = at->request->id,
-        .expires_us = at->policy.grant_us ? step->now_us + at->policy.grant_us : 0,
+        .expires_us = life_us ? step->now_us + life_us : 0,
         .by_id = step->actor_id,
-        .basis = import                    ? "import"
+        .basis = import                          ? "import"
+                 : step->event == REQUEST_UPHOLD ? "appeal"
                  : step->by == BY_OWNER    ? "owner"
                  : step->by == BY_REVIEWER ? "review"
                                            : "rule",

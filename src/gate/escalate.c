@@ -84,7 +84,7 @@ static enum status nudge(struct db_conn *tx, const struct access_request *reques
     auto_stmt struct stmt *row = NULL;
     int64_t ids[8];
     size_t count = 0;
-    static const char text[] = "Half of the time for a case that you review is over. GET /api/reviews shows it.";
+    const struct str text = STR("Half of the time for a case that you review is over. GET /api/reviews shows it.");
     TRY(db_prepare(tx, open_sql, &row, err));
     stmt_bind_int(row, 1, request->id);
     stmt_bind_int(row, 2, request->cycle);
@@ -92,11 +92,11 @@ static enum status nudge(struct db_conn *tx, const struct access_request *reques
         ids[count++] = stmt_int(row, 0);
     TRY(stmt_end(row, err));
     if (count == 0)
-        return tell_pool(tx, request->gate_id, "owner", "review.nudge",
+        return gate_tell_pool(tx, request->gate_id, "owner", "review.nudge",
                          STR("Half of the time for a request for access is over, and nobody has decided it yet."),
                          due_us, err);
     for (size_t i = 0; i < count; i++)
-        TRY(tell(tx, ids[i], request->gate_id, "review.nudge", str_of(text), due_us, err));
+        TRY(gate_tell(tx, ids[i], request->gate_id, "review.nudge", text, due_us, err));
     return OK;
 }
 
@@ -118,8 +118,12 @@ static enum status out_of_time(struct db_conn *tx, struct arena *arena, struct c
     TRY(list_as_late(tx, clock->request.id, err));
     if (silence) {
         clock->request.outcome = OUTCOME_APPROVE;
-        return request_do(tx, arena, &clock->request, REQUEST_SILENCE, BY_RULE, 0, STR("silence-approves"),
-                          STR("Nobody decided in the time that was promised, and this gate approves then."), err);
+        enum status status =
+            request_do(tx, arena, &clock->request, REQUEST_SILENCE, BY_RULE, 0, STR("silence-approves"),
+                       STR("Nobody decided in the time that was promised, and this gate approves then."), err);
+        if (status != UNPROCESSABLE && status != CONFLICT) /* the texts are not accepted: then it is only late */
+            return status;
+        clock->request.outcome = 0;
     }
     return request_do(tx, arena, &clock->request, REQUEST_OVERDUE, BY_RULE, 0, (struct str){0}, (struct str){0}, err);
 }
@@ -133,13 +137,13 @@ static enum status climb(struct db_conn *tx, struct arena *arena, struct clock *
     case NUDGE:
         return nudge(tx, request, due, err);
     case LEAD:
-        return tell_pool(tx, request->gate_id, "lead", "review.slow",
+        return gate_tell_pool(tx, request->gate_id, "lead", "review.slow",
                          arena_printf(arena, "Request %lld has used four fifths of its time.", (long long)request->id),
                          due, err);
     case REDRAW:
         return out_of_time(tx, arena, clock, silence, err);
     default:
-        return tell_pool(tx, request->gate_id, "board", "review.overdue",
+        return gate_tell_pool(tx, request->gate_id, "board", "review.overdue",
                          arena_printf(arena,
                                       "Request %lld has taken twice the time that its gate promises. Its owner and its "
                                       "reviewers have been told, and have not acted.",
@@ -201,7 +205,6 @@ enum status review_clock_fire(struct db_conn *tx, int64_t ref, int64_t due_us, s
 
 /* For everybody, and for the applicant. */
 
-/* $1 gate, $2 since: working time of decided cases is stored by the request machine (clock_used_us). */
 static const char speed_sql[] = "SELECT clock_used_us FROM access_request WHERE gate_id = ? AND decided_us >= ? AND "
                                 "state IN (7, 8) AND by_owner = 0 ORDER BY clock_used_us LIMIT 100000";
 

@@ -27,6 +27,7 @@ static const char *const events[REQUEST_EVENTS] = {
     [REQUEST_RECUSE] = "recuse",   [REQUEST_WITHDRAW] = "withdraw",   [REQUEST_TERMS_MOVED] = "terms moved",
     [REQUEST_CLOSE] = "close",     [REQUEST_OVERDUE] = "overdue",     [REQUEST_SILENCE] = "silence",
     [REQUEST_REAPPLY] = "reapply", [REQUEST_REOPEN] = "reopen",
+    [REQUEST_UPHOLD] = "uphold",
 };
 
 /* clang-format off */
@@ -82,6 +83,7 @@ static const struct move moves[] = {
     /* once more */
     {REQUEST_REAPPLY, STATE(REFUSED), STATE(IN_REVIEW), BY_RULE, may_submit, reapply, "the applicant asks anew: as for submit; the cool-down over, and not too many times", "a new cycle with the old file; draws a reviewer"},
     {REQUEST_REOPEN, STATE(REFUSED), STATE(IN_REVIEW), BY_OWNER | BY_BOARD | BY_RULE, NULL, reopen, "", "a new cycle with the old file; draws a reviewer"},
+    {REQUEST_UPHOLD, STATE(REFUSED), STATE(APPROVED), BY_RULE, NULL, let_in, "an appeal was upheld, or in part", "opens the grant; texts that moved still have to be accepted"},
     {REQUEST_REOPEN, STATE(APPROVED), STATE(IN_REVIEW), BY_OWNER | BY_BOARD, NULL, reopen, "", "suspends the grant; a new cycle with the old file; draws a reviewer"},
 };
 /* clang-format on */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "gate/clock.h"
 #include "gate/review_internal.h"
+#include "timer/timer.h"
 
 /* What the request machine calls: the guards of its verdicts, and the effects that draw people. */
 
@@ -103,15 +104,17 @@ static enum status on_probation(struct db_conn *conn, const struct verdict *verd
 
 static const char month_sql[] = "SELECT month FROM review_case WHERE request_id = ?";
 
+/* The month whose seed counts is that in which the review began: it was out by then, and cannot be waited for. */
 static enum status is_sampled(const struct request_step *at, const struct verdict *verdict, bool *out,
                               struct error *err)
 {
+    auto_arena struct arena arena = {0};
     auto_stmt struct stmt *row = NULL;
     uint8_t seed[SHA256_SIZE];
     int64_t rate;
     TRY(db_prepare(at->tx, month_sql, &row, err));
     stmt_bind_int(row, 1, at->request->id);
-    struct str month = stmt_next(row) ? arena_copy(at->arena, stmt_str(row, 0)) : (struct str){0};
+    struct str month = stmt_next(row) ? arena_copy(&arena, stmt_str(row, 0)) : (struct str){0};
     TRY(stmt_end(row, err));
     *out = false;
     if (!str_given(month))
@@ -119,6 +122,17 @@ static enum status is_sampled(const struct request_step *at, const struct verdic
     TRY(seed_get(at->tx, month, seed, err));
     TRY(review_rate(at->tx, at->gate.id, verdict->account_id, at->policy.second_rate_ppm, &rate, err));
     *out = draw_place(seed, at->request->id, at->request->cycle) < rate;
+    return OK;
+}
+
+enum status review_sampled(struct db_conn *tx, const struct access_request *request, int64_t rate_ppm, bool *out,
+                           struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    uint8_t seed[SHA256_SIZE];
+    TRY(seeds_make(tx, &arena, now_us(), err));
+    TRY(seed_get(tx, seed_month(&arena, now_us()), seed, err));
+    *out = draw_place(seed, request->id, request->cycle) < rate_ppm;
     return OK;
 }
 
@@ -260,7 +274,7 @@ enum status review_open(struct db_conn *tx, struct arena *arena, const struct ac
     if (!account_id)
         return slot == SLOT_SCREEN ? OK : set_waiting(tx, request->id, slot, err);
     TRY(set_waiting(tx, request->id, 0, err));
-    TRY(assign(tx, arena, request, request->cycle, slot, account_id, err));
+    TRY(assignment_make(tx, arena, request, request->cycle, slot, account_id, err));
     return slot <= SLOT_SECOND ? calibration_perhaps(tx, arena, request, account_id, err) : OK;
 }
 
@@ -298,6 +312,44 @@ static const char begin_sql[] =
     "level = 0, touch_level = 0, late = 0, identity_us = 0, identity_confirmed = 0, identity_note = '', conflict_us = "
     "0";
 
+/* The groups that approval rates are told by: a choice called affiliation..., and a choice called region... or else the
+ * country that was declared. */
+static struct str group_of(const struct form *form, const json_t *answers, const char *name)
+{
+    bool region = strcmp(name, "region") == 0;
+    struct str found = STR("");
+    for (size_t i = 0; i < form->count; i++) {
+        const struct form_field *field = &form->fields[i];
+        bool named = field->type == FIELD_CHOICE && str_starts(field->name, str_of(name));
+        if (!named && !(region && field->type == FIELD_COUNTRY && found.len == 0))
+            continue;
+        const json_t *value = json_object_getn(answers, field->name.data, field->name.len);
+        if (json_is_string(value))
+            found = (struct str){json_string_value(value), json_string_length(value)};
+    }
+    return str_slice(found, 0, 64);
+}
+
+static const char groups_sql[] = "UPDATE review_case SET affiliation = ?, region = ? WHERE request_id = ?";
+static const char figures_timer_sql[] = "SELECT 1 FROM timer WHERE kind = 'review.figures' AND ref = ?";
+
+static enum status declare_groups(const struct request_step *at, struct error *err)
+{
+    auto_stmt struct stmt *set = NULL, *row = NULL;
+    auto_json json_t *answers = NULL;
+    TRY(request_answers(at->tx, at->request->id, &answers, err));
+    TRY(db_prepare(at->tx, groups_sql, &set, err));
+    stmt_bind_str(set, 1, group_of(&at->policy.form, answers, "affiliation"));
+    stmt_bind_str(set, 2, group_of(&at->policy.form, answers, "region"));
+    stmt_bind_int(set, 3, at->request->id);
+    TRY(stmt_run(set, err));
+    TRY(db_prepare(at->tx, figures_timer_sql, &row, err));
+    stmt_bind_int(row, 1, at->gate.id);
+    bool set_already = stmt_next(row);
+    TRY(stmt_end(row, err));
+    return set_already ? OK : timer_set(at->tx, "review.figures", at->gate.id, now_us() + 30 * DAY_US, err);
+}
+
 enum status review_begin(struct step *step, struct error *err)
 {
     const struct request_step *at = step->subject;
@@ -311,6 +363,7 @@ enum status review_begin(struct step *step, struct error *err)
     stmt_bind_str(begin, 4, seed_month(at->arena, step->now_us));
     stmt_bind_int(begin, 5, step->now_us);
     TRY(stmt_run(begin, err));
+    TRY(declare_groups(at, err));
     TRY(review_open(at->tx, at->arena, request, SLOT_SCREEN, err));
     TRY(review_open(at->tx, at->arena, request, SLOT_PRIMARY, err));
     return review_moved(at->tx, request, at->policy.risk, err);
@@ -383,9 +436,9 @@ enum status review_redraw(struct step *step, struct error *err)
     if (!other)
         return OK;
     TRY(assignment_end(at->tx, held.id, TOO_LATE, err));
-    TRY(tell(at->tx, held.account_id, at->request->gate_id, "review.redrawn",
+    TRY(gate_tell(at->tx, held.account_id, at->request->gate_id, "review.redrawn",
              STR("A case that was drawn for you has run out of time and was given to somebody else."), 0, err));
-    return assign(at->tx, at->arena, at->request, at->request->cycle, slot, other, err);
+    return assignment_make(at->tx, at->arena, at->request, at->request->cycle, slot, other, err);
 }
 
 static const char close_sql[] = "UPDATE review_assignment SET state = 5, ended_us = ? WHERE request_id = ? AND cycle = "

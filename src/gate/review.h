@@ -22,6 +22,10 @@ machine_guard review_agrees;              /* R12: YES when this second verdict h
 machine_guard review_other_adjudicator;   /* R14: REFUSED when who rules was one of the two; YES otherwise */
 machine_guard review_owner_decides_alone; /* YES when the gate has no reviewers; NO otherwise */
 
+/* For cases that rules decide: whether this one is in the sample that a person looks at. */
+enum status review_sampled(struct db_conn *tx, const struct access_request *request, int64_t rate_ppm, bool *out,
+                           struct error *err);
+
 /* Effects. */
 machine_effect review_begin;      /* R6, REAPPLY, REOPEN to IN_REVIEW: a new case (or cycle) and its first reviewer */
 machine_effect review_second;     /* R11 */

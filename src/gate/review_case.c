@@ -96,6 +96,22 @@ static struct str mask_text(const struct mask *mask, struct arena *arena, struct
     return masked;
 }
 
+enum status case_mask(struct db_conn *conn, struct arena *arena, const struct access_request *request, struct str text,
+                      struct str *out, struct error *err)
+{
+    auto_json json_t *answers = NULL;
+    struct gate gate;
+    struct gate_policy policy;
+    struct account person;
+    struct mask mask;
+    TRY(policy_of_request(conn, arena, request, &gate, &policy, err));
+    TRY(account_get(conn, arena, request->applicant_id, &person, err));
+    TRY(request_answers(conn, request->id, &answers, err));
+    TRY(make_mask(conn, arena, &person, &policy.form, answers, &mask, err));
+    *out = mask_text(&mask, arena, text);
+    return OK;
+}
+
 /* Answers. */
 
 static void write_value(const struct mask *mask, struct arena *arena, const json_t *value, struct json_writer *w)
@@ -129,9 +145,9 @@ static void write_answers(const struct mask *mask, struct arena *arena, const st
     jw_end(w);
 }
 
-/* What was asked and answered meanwhile; a later reader sees it as well, without who asked. */
+/* What was asked and answered meanwhile, and what an appeal asks to be answered; without who asked. */
 static const char thread_sql[] = "SELECT kind, coalesce(body, '') FROM access_request_text WHERE request_id = ? AND "
-                                 "cycle = ? AND kind IN ('question', 'answer') ORDER BY id LIMIT 200";
+                                 "cycle = ? AND kind IN ('question', 'answer', 'remand') ORDER BY id LIMIT 200";
 
 static enum status write_thread(struct db_conn *conn, const struct mask *mask, struct arena *arena,
                                 const struct access_request *request, struct json_writer *w, struct error *err)
@@ -187,7 +203,7 @@ enum status case_write(struct db_conn *conn, struct arena *arena, const struct a
     const struct mask *hides = identity ? NULL : &mask;
     jw_object(w);
     jw_key_str(w, "repo",
-               status == OK ? arena_printf(arena, "%.*s/%.*s", STR_ARG(repo.ns), STR_ARG(repo.name)) : (struct str){0});
+               status == OK ? repo.full_name : (struct str){0});
     jw_key_str(w, "purpose", request->purpose);
     jw_key_int(w, "risk", policy.risk);
     jw_key(w, "answers");

@@ -50,12 +50,15 @@ enum status verdict_of(struct db_conn *conn, struct arena *arena, const struct a
 /* Drawing. Whom to draw from, in words that the SQL compares: roles of the gate, its owners, the hub's administrators. */
 enum status draw_from(struct db_conn *conn, const struct access_request *request, const char *pool, int64_t *account_id,
                       struct error *err); /* 0: nobody with room */
+/* For an appeal: somebody who never touched the case and is no party to it. */
+enum status draw_panel(struct db_conn *conn, const struct access_request *request, const char *pool,
+                       int64_t *account_id, struct error *err);
 /* Whether there is anybody in it, with room or without. */
 enum status draw_exists(struct db_conn *conn, const struct access_request *request, const char *pool, bool *out,
                         struct error *err);
 uint64_t draw_random(void);
 /* Assigns a case of the gate to a person under a fresh alias. */
-enum status assign(struct db_conn *tx, struct arena *arena, const struct access_request *request, int64_t cycle,
+enum status assignment_make(struct db_conn *tx, struct arena *arena, const struct access_request *request, int64_t cycle,
                    enum slot slot, int64_t account_id, struct error *err);
 /* Those who wait for somebody with room get one. */
 enum status review_fill(struct db_conn *tx, struct arena *arena, int64_t gate_id, struct error *err);
@@ -77,9 +80,9 @@ enum status calibration_perhaps(struct db_conn *tx, struct arena *arena, const s
                                 int64_t account_id, struct error *err);
 
 /* People who are told: the leads of a gate (its owners when it has none), or the hub's administrators. */
-enum status tell(struct db_conn *tx, int64_t account_id, int64_t gate_id, const char *kind, struct str text,
+enum status gate_tell(struct db_conn *tx, int64_t account_id, int64_t gate_id, const char *kind, struct str text,
                  int64_t due_us, struct error *err);
-enum status tell_pool(struct db_conn *tx, int64_t gate_id, const char *pool, const char *kind, struct str text,
+enum status gate_tell_pool(struct db_conn *tx, int64_t gate_id, const char *pool, const char *kind, struct str text,
                       int64_t due_us, struct error *err);
 
 /* What a reviewer sees of a case (review_case.c). identity: also what is masked. */
@@ -98,19 +101,23 @@ enum status body_only(const json_t *body, const char *words, struct error *err);
 enum status body_text(const json_t *body, const char *key, size_t most, bool wanted, struct str *out,
                       struct error *err);
 
-/* Appeals. */
-struct appeal;
-enum status appeal_touch_overturned(struct db_conn *tx, int64_t request_id, int64_t cycle, struct error *err);
+/* text as case_write() would show it to who must not see who it is about. */
+enum status case_mask(struct db_conn *conn, struct arena *arena, const struct access_request *request, struct str text,
+                      struct str *out, struct error *err);
+
+/* Jobs. */
+enum status conflicts_find(struct db *db, struct error *err);
 
 /* Timers. */
 enum status review_clock_fire(struct db_conn *tx, int64_t ref, int64_t due_us, struct error *err);
+enum status figures_fire(struct db_conn *tx, int64_t ref, int64_t due_us, struct error *err);
 enum status appeal_clock_fire(struct db_conn *tx, int64_t ref, int64_t due_us, struct error *err);
 
 /* Handlers. */
 route_handler reviewers_get, reviewers_put, reviewers_delete, conflicts_get, conflicts_post, conflicts_delete,
     reviews_get, review_get, review_scores_post, review_verdict_post, review_ask_post, review_recuse_post,
     review_identity_post, figures_get, seeds_get, case_reopen_post;
-route_handler appeal_post, appeals_get, appeal_get, appeal_look_post, appeal_vote_post, appeal_withdraw_post,
-    appeal_board_post;
+route_handler appeal_post, grant_appeal_post, appeals_get, appeal_get, appeal_look_post, appeal_vote_post, appeal_withdraw_post,
+    appeal_board_post, appeal_recuse_post;
 
 #endif

@@ -12,7 +12,7 @@
  * - review_verdict: note, note_to_applicant and override_reason are text that is emptied when a person is forgotten.
  *   agreed: with the other one, or with the case's decision; NULL until that is known. overturned: by an appeal.
  * - appeal: level 1 a panel of the gate, 2 the board. subject: 1 a request that was refused, 2 a grant that was revoked
- *   or suspended. was: the grant's state before the appeal changed it.
+ *   or suspended, held: which is a suspension meanwhile. old_code and old_text: what it was revoked or suspended for.
  * - appeal_seat: a member of the panel; first: what they thought before they saw the old reasons.
  */
 static const char create_sql[] =
@@ -112,7 +112,7 @@ static const char create_sql[] =
     "  appellant_id BIGINT NOT NULL,"
     "  state BIGINT NOT NULL,"
     "  version BIGINT NOT NULL,"
-    "  was BIGINT NOT NULL DEFAULT 0,"
+    "  held BIGINT NOT NULL DEFAULT 0,"
     "  board BIGINT NOT NULL DEFAULT 0," /* decided by the hub's administrators */
     "  opened_us BIGINT NOT NULL,"
     "  decided_us BIGINT NOT NULL DEFAULT 0,"
@@ -122,6 +122,8 @@ static const char create_sql[] =
     "  facts TEXT NOT NULL DEFAULT '',"  /* new ones, for the board */
     "  answer TEXT NOT NULL DEFAULT ''," /* [{"ground","text"}] of the panel */
     "  text TEXT NOT NULL DEFAULT '',"
+    "  old_code TEXT NOT NULL DEFAULT '',"
+    "  old_text TEXT NOT NULL DEFAULT '',"
     "  UNIQUE (subject, subject_id, cycle, level));"
     "CREATE INDEX appeal_appellant ON appeal (appellant_id, id);"
     "CREATE INDEX appeal_gate ON appeal (gate_id, id);"

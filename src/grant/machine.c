@@ -373,7 +373,8 @@ static const char *const events[GRANT_EVENTS] = {[GRANT_OPEN] = "open",       [G
                                                  [GRANT_ACCEPT] = "accept",   [GRANT_GRACE_OVER] = "grace_over",
                                                  [GRANT_SUSPEND] = "suspend", [GRANT_RESUME] = "resume",
                                                  [GRANT_EXPIRE] = "expire",   [GRANT_RENEW] = "renew",
-                                                 [GRANT_REVOKE] = "revoke",   [GRANT_SURRENDER] = "surrender"};
+                                                 [GRANT_REVOKE] = "revoke",   [GRANT_SURRENDER] = "surrender",
+                                                 [GRANT_APPEAL] = "appeal"};
 
 static const struct move moves[] = {
     {GRANT_OPEN, GRANT_NEW, GRANT_ACTIVE, ANY_GIVER, NULL, opened, "", "tells who still has to accept the terms"},
@@ -429,6 +430,8 @@ static const struct move moves[] = {
     {GRANT_SURRENDER, GRANT_ACTIVE, GRANT_SURRENDERED, BY_HOLDER, NULL, surrendered, "", ""},
     {GRANT_SURRENDER, GRANT_REACCEPT_DUE, GRANT_SURRENDERED, BY_HOLDER, NULL, surrendered, "", ""},
     {GRANT_SURRENDER, GRANT_SUSPENDED, GRANT_SURRENDERED, BY_HOLDER, NULL, surrendered, "", ""},
+    {GRANT_APPEAL, GRANT_REVOKED, GRANT_SUSPENDED, BY_RULE, has_reason, suspended,
+     "the revocation is appealed, not for safety, and no other grant has taken its place", "cause \"appeal\"; notice"},
 };
 
 const struct machine grant_machine = {
