@@ -80,6 +80,8 @@ struct module {
     const struct job *jobs;                /* ends with a NULL name */
     const struct timer_kind *timers;       /* ends with a NULL name */
     const struct machine *const *machines; /* ends with NULL; what `cairn machines` prints */
+    /* In the write in which a person has accepted some texts (terms/terms.h): what that sets right. */
+    enum status (*accepted)(struct db_conn *tx, int64_t account_id, struct error *err);
     /* In the write that erases an account: forgets what the part keeps of the person. */
     enum status (*erase)(struct db_conn *tx, int64_t account_id, struct error *err);
 };

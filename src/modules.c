@@ -3,6 +3,8 @@
 #include "attest/attest.h"
 #include "base/file.h"
 #include "bom/bom.h"
+#include "gate/gate.h"
+#include "grant/grant.h"
 #include "hub/hub.h"
 #include "lineage/lineage.h"
 #include "module.h"
@@ -10,6 +12,7 @@
 #include "record/record.h"
 #include "store/store.h"
 #include "tensor/tensors.h"
+#include "terms/terms.h"
 #include "witness/handlers.h"
 #include "xet/xet.h"
 #include <assert.h>
@@ -39,6 +42,9 @@ const struct module *const modules[] = {
     &attest_module,   /* what people say of a commit, signed */
     &bom_module,      /* bills of material */
     &notice_module,   /* what people are told */
+    &terms_module,    /* texts that people agree to */
+    &grant_module,    /* rights with an end */
+    &gate_module,     /* who is let in: gates, requests */
     &xet_module,      /* the Xet protocol: large files in chunks */
     &hub_module,      /* the Hub protocol */
     NULL,

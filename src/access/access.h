@@ -24,8 +24,11 @@ enum action {
     ACT_SELF,        /* about the actor itself: needs a key */
     ACT_SELF_CHANGE, /* how others know the actor, as by signing keys: needs a key that may write */
     ACT_CREATE,      /* a repo in a name space */
+    ACT_GOVERN,      /* what a name space asks of others: its terms, its groups */
+    ACT_COUNTERSIGN, /* the same, as the second person: hub administrators too */
     ACT_SEE,         /* a repo's metadata */
     ACT_READ,        /* a repo's bytes */
+    ACT_APPLY,       /* ask for a repo's bytes: whoever may see it */
     ACT_ATTEST,      /* statements about a repo's commits, signed by whoever may read them */
     ACT_PROPOSE,     /* a pull request */
     ACT_WRITE,       /* commits, branches, tags, uploads */
@@ -36,7 +39,8 @@ const char *action_name(enum action action);
 
 enum visibility { VISIBILITY_PUBLIC = 1, VISIBILITY_PRIVATE = 2 };
 
-/* What the question is about. For ACT_CREATE only owner_id is used; for those before it nothing is. */
+/* What the question is about. For ACT_CREATE, ACT_GOVERN and ACT_COUNTERSIGN only
+ * owner_id is used; for those before them nothing is. */
 struct access_object {
     int64_t repo_id, owner_id;
     enum visibility visibility;

@@ -31,8 +31,11 @@ static const struct rule {
     [ACT_SELF] = {"self", "", NOTHING, SIGNED_IN, SIGNED_IN, ROLE_READ},
     [ACT_SELF_CHANGE] = {"self-change", "", NOTHING, SIGNED_IN, SIGNED_IN, ROLE_WRITE},
     [ACT_CREATE] = {"create", "create repos in", NAME_SPACE, WRITER, WRITER, ROLE_WRITE},
+    [ACT_GOVERN] = {"govern", "set the rules of", NAME_SPACE, OWNER, OWNER, ROLE_WRITE},
+    [ACT_COUNTERSIGN] = {"countersign", "countersign the rules of", NAME_SPACE, OWNER, OWNER, ROLE_WRITE},
     [ACT_SEE] = {"see", "see", REPO, ANYBODY, HUB_ADMIN, ROLE_NONE},
     [ACT_READ] = {"read", "read", REPO, ANYBODY, NOBODY, ROLE_NONE},
+    [ACT_APPLY] = {"apply", "ask for access to", REPO, SIGNED_IN, NOBODY, ROLE_READ},
     [ACT_ATTEST] = {"attest", "sign statements about", REPO, SIGNED_IN, NOBODY, ROLE_READ},
     [ACT_PROPOSE] = {"propose", "propose changes to", REPO, SIGNED_IN, NOBODY, ROLE_WRITE},
     [ACT_WRITE] = {"write", "write to", REPO, WRITER, NOBODY, ROLE_WRITE},
@@ -67,7 +70,8 @@ static enum status find_standing(struct db_conn *conn, const struct actor *actor
         return OK;
     /* Their other keys are those of an ordinary person, so that a key that leaks from a build does not open the whole
      * hub. What is new in a name space is made by its owner alone: it speaks in that name. */
-    if (rule->subject == REPO && actor->account.is_admin && actor->key_role == ROLE_ADMIN) {
+    bool holds_office = rule->subject == REPO || rule == &rules[ACT_COUNTERSIGN];
+    if (holds_office && actor->account.is_admin && actor->key_role == ROLE_ADMIN) {
         *out = HUB_ADMIN;
         return OK;
     }

@@ -7,10 +7,11 @@
  *   opens_us: nobody gets bytes before (embargo); closes_us: nobody may ask after. binds_members: also the owner's own
  *   members need a grant. terms_epoch counts the changes of its texts that everybody has to accept anew. territory:
  *   "" for none, or "+" (only these) or "-" (all but these) and countries of two capital letters, each behind a space.
- * - gate_epoch: until when those who have accepted only what was before an epoch are still let in.
+ * - gate_epoch: until when those who have accepted only what was before an epoch are still let in, and since when they
+ *   know. Nobody has to any more when due_us is INT64_MAX: the gate has stopped to ask for that text.
  * - access_grant: state is that of the grant machine (grant/grant.h); what has come true by the clock alone may not be
- *   written there yet, so the door compares the times itself. terms_epoch: of the gate, when all its texts had been
- *   accepted last.
+ *   written there yet, so the door compares the times itself. terms_epoch: the last one of the gate of which all
+ *   texts are accepted; -1 when some text was never accepted, as when an owner adds a person.
  * - access_block: owner_id 0 is the whole hub.
  * - access_hold: bytes that only the repo's own name space and the board get, because they look like those of a gated
  *   repo, or nobody has looked yet. state: 1 open, 2 released, 3 confirmed.
@@ -39,6 +40,7 @@ static const char create_sql[] = "CREATE TABLE gate ("
                                  "  gate_id BIGINT NOT NULL REFERENCES gate (id),"
                                  "  epoch BIGINT NOT NULL,"
                                  "  terms_version_id BIGINT NOT NULL,"
+                                 "  at_us BIGINT NOT NULL,"
                                  "  due_us BIGINT NOT NULL,"
                                  "  PRIMARY KEY (gate_id, epoch));"
 
@@ -64,6 +66,8 @@ static const char create_sql[] = "CREATE TABLE gate ("
                                  "WHERE state <= 3;"
                                  "CREATE INDEX access_grant_account ON access_grant (account_id, gate_id);"
                                  "CREATE INDEX access_grant_changed ON access_grant (gate_id, changed_us);"
+                                 "CREATE INDEX access_grant_state ON access_grant (gate_id, state, id);"
+                                 "CREATE INDEX access_grant_walk ON access_grant (gate_id, id) WHERE state <= 3;"
 
                                  "CREATE TABLE access_block ("
                                  "  id INTEGER PRIMARY KEY,"

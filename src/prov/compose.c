@@ -315,6 +315,9 @@ static const struct {
     {"repo.settings", 1, repo_settings},
     {"signer.add", 1, signer_add},
     {"signer.revoke", 1, signer_revoke},
+    {"terms.accept", 1, NULL},
+    {"terms.post", 1, NULL},
+    {"terms.publish", 1, NULL},
 };
 
 /* "evidence" is the SHA-256 of an envelope, and "signed" tells that the actor signed it. */

@@ -102,7 +102,8 @@ enum status request_admit_owner(struct request *rq, struct str name, struct acco
         return found;
     /* Account 0 owns nothing, so nobody may create there: an unknown name space reads like somebody else's. */
     struct access_object object = {.owner_id = found == OK ? owner->id : 0, .full_name = name};
-    TRY(access_decide(rq->db, &rq->actor, ACT_CREATE, &object, err));
+    bool governs = rq->route->action == ACT_GOVERN || rq->route->action == ACT_COUNTERSIGN;
+    TRY(access_decide(rq->db, &rq->actor, governs ? rq->route->action : ACT_CREATE, &object, err));
     rq->admitted = true;
     return OK;
 }

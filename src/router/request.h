@@ -55,8 +55,8 @@ enum status request_json(struct request *rq, size_t limit, json_t **out, struct 
 enum status request_admit(struct request *rq, struct error *err);
 /* For routes with object_in_body: find the object, ask the door, and fill rq->repo. full_name is "ns/name". */
 enum status request_admit_repo(struct request *rq, enum repo_kind kind, struct str full_name, struct error *err);
-/* The same for ACT_CREATE (or a move) in a name space; owner is filled. An unknown one is refused like a foreign one.
- */
+/* The same for a name space: ACT_GOVERN and ACT_COUNTERSIGN where the route asks for one of them, else ACT_CREATE (also
+ * for where a repo is moved to). owner is filled. An unknown one is refused like a foreign one. */
 enum status request_admit_owner(struct request *rq, struct str name, struct account *owner, struct error *err);
 
 /*
