@@ -97,7 +97,7 @@ static inline int desk_setup(void **state)
     GOOD(db_migrate(desk->db, sets, sizeof sets / sizeof *sets, err));
     desk->owner = add_user(desk->town, "owner");
     for (int i = 0; i < PEOPLE; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "person%d", i);
         desk->people[i] = add_user(desk->town, name);
     }

@@ -43,6 +43,7 @@ static const struct {
     {REQUEST_OVERDUE, REQUEST_SECOND_REVIEW, TO_SAME, BY_RULE},
     {REQUEST_OVERDUE, REQUEST_ADJUDICATION, TO_SAME, BY_RULE},
     {REQUEST_REAPPLY, REQUEST_REFUSED, REQUEST_IN_REVIEW, BY_RULE},                      /* R20 */
+    {REQUEST_UPHOLD, REQUEST_REFUSED, REQUEST_APPROVED, BY_RULE},                        /* C8 */
     {REQUEST_REOPEN, REQUEST_REFUSED, REQUEST_IN_REVIEW, BY_OWNER | BY_BOARD | BY_RULE}, /* R20 */
     {REQUEST_REOPEN, REQUEST_APPROVED, REQUEST_IN_REVIEW, BY_OWNER | BY_BOARD},          /* 1.9: cancel */
 };
@@ -70,7 +71,7 @@ static void the_table_is_that_of_the_specification_transition_by_transition(void
     (void)state;
     for (int event = 0; event < REQUEST_EVENTS; event++)
         for (int from = 0; from < REQUEST_STATES; from++)
-            for (int to = TO_BACK; to < REQUEST_STATES; to++)
+            for (int to = TO_BACK; to < REQUEST_STATES; to += to == TO_BACK ? 2 : 1)
                 for (unsigned by = BY_HOLDER; by <= BY_RULE; by <<= 1)
                     if (leads(event, from, to, by, true) != leads(event, from, to, by, false))
                         print_error("%s from %s\n", request_machine.events[event], request_machine.states[from].name),
@@ -194,7 +195,8 @@ static void closing_a_gate_voids_every_open_request_however_many(void **state)
     }
     set_state(desk, GATE_CLOSED);
     assert_int_equal(number_of(desk, "SELECT count(*) FROM access_request WHERE state = 11"), 50);
-    later(desk, 0);
+    for (int i = 0; i < 3; i++)
+        later(desk, 0);
     assert_int_equal(number_of(desk, "SELECT count(*) FROM access_request WHERE state = 11"), 120);
     assert_int_equal(number_of(desk, "SELECT count(*) FROM access_request WHERE state <= 6"), 0);
 }
