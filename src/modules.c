@@ -3,6 +3,7 @@
 #include "attest/attest.h"
 #include "base/file.h"
 #include "bom/bom.h"
+#include "gate/review.h"
 #include "grant/grant.h"
 #include "hub/hub.h"
 #include "lineage/lineage.h"
@@ -43,6 +44,8 @@ const struct module *const modules[] = {
     &notice_module,   /* what people are told */
     &terms_module,    /* texts that people agree to */
     &grant_module,    /* rights with an end */
+    &gate_module,     /* who is let in: gates, requests */
+    &review_module,   /* who judges requests, and who hears appeals */
     &xet_module,      /* the Xet protocol: large files in chunks */
     &hub_module,      /* the Hub protocol */
     NULL,

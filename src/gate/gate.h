@@ -12,7 +12,6 @@
  * at most. The row of a gate is what the door reads (access/schema.c); what it asks for is a policy (policy.h).
  */
 extern const struct module gate_module;
-extern const struct event_kind gate_events[]; /* ends with a NULL name */
 
 enum gate_state { GATE_OPEN = 1, GATE_PAUSED = 2, GATE_CLOSED = 3 };
 const char *gate_state_name(enum gate_state state);
@@ -25,6 +24,7 @@ struct gate {
     int64_t opens_us, closes_us; /* no bytes before; nobody may ask after; 0: none */
     bool binds_members;
     int64_t terms_epoch;
+    int64_t home_repo_id; /* of the gate of one repo: the one it was made for; 0 for a group */
 };
 
 /* NOT_FOUND "NoGate" when there is none; the repo is then open to whoever may read it. */
@@ -38,12 +38,9 @@ enum status gate_of_group(struct db_conn *conn, struct arena *arena, int64_t own
 enum status gate_policy_get(struct db_conn *conn, struct arena *arena, const struct gate *gate, int64_t seq,
                             struct gate_policy *out, struct error *err);
 
-/* A repo of the gate, for what a person is told and for events; NOT_FOUND when none is left. */
+/* A repo of the gate, for what a person is told; NOT_FOUND when none is left. Events about a gate carry home_repo_id. */
 enum status gate_any_repo(struct db_conn *conn, struct arena *arena, int64_t gate_id, struct repo *out,
                           struct error *err);
-/* The repo_id that events about a gate carry: its only repo's; 0 for a group. */
-enum status gate_event_repo(struct db_conn *conn, const struct gate *gate, int64_t *repo_id, struct error *err);
-
 /* Changes, each in a write. by_id: who does it. */
 
 /* A gate with its first policy, and with repo_id (0: none yet) behind it. CONFLICT when the repo has one or the slug is taken. */
@@ -65,7 +62,7 @@ enum status gate_repo_set(struct db *db, const struct repo *repo, const struct r
 enum status gate_repo_delete(struct db *db, const struct repo *repo, int64_t by_id, struct error *err);
 enum status gate_repo_move(struct db *db, const struct repo *repo, int64_t new_owner_id, struct str ns, struct str name,
                            int64_t by_id, struct error *err);
-/* In the write that changes a repo's card: keeps what it asks applicants. card may be NULL: it has none. */
-enum status gate_card_set(struct db_conn *tx, int64_t repo_id, const json_t *card, struct error *err);
+/* In the write that changes a repo's card (its metadata, a JSON object): keeps what it asks applicants. */
+enum status gate_card_set(struct db_conn *tx, int64_t repo_id, struct str card, struct error *err);
 
 #endif

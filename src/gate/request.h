@@ -46,6 +46,7 @@ enum request_event {
     REQUEST_SILENCE,     /* C10: nobody has decided in time, and the gate says that this approves */
     REQUEST_REAPPLY,     /* R20: the applicant asks again */
     REQUEST_REOPEN,      /* R20: an appeal, or who administers the gate, opens it again */
+    REQUEST_UPHOLD,      /* an appeal has decided that the refusal was wrong (C8) */
     REQUEST_EVENTS,
 };
 
@@ -61,8 +62,10 @@ struct access_request {
     int64_t clock_used_us, clock_since_us; /* working time so far; since when it runs, 0 while it does not */
     int64_t due_us;                        /* of what comes next: a decision, or the applicant's answer; 0: none */
     enum outcome outcome;                  /* of the verdict that is being given, or of the decision; 0: none yet */
+    int64_t grant_us;                      /* not stored: of UPHOLD, how long the grant lives; 0: as the policy says */
     struct str code;                       /* of the decision */
     uint8_t answers_sha256[SHA256_SIZE];   /* of the answers in force; zero before there are any */
+    uint8_t form_sha256[SHA256_SIZE];      /* of the form that they answer */
 };
 
 extern const struct machine request_machine;

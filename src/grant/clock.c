@@ -114,13 +114,13 @@ static enum status remind(struct granting *g, int64_t due_us, int64_t at_us, str
 {
     bool works = g->grant.state == GRANT_ACTIVE || g->grant.state == GRANT_REACCEPT_DUE;
     if (works && g->grant.expires_us && has_passed_days(g->grant.expires_us, expiry_days, 3, due_us, at_us))
-        TRY(tell(g, "grant.expiring", g->grant.expires_us, err,
+        TRY(tell_holder(g, "grant.expiring", g->grant.expires_us, err,
                  "Your access to %.*s ends on %s. You can ask for it to be renewed.", STR_ARG(g->gate_name),
                  day_of(g, g->grant.expires_us)));
     if (g->grant.state == GRANT_REACCEPT_DUE && g->terms.due_us < INT64_MAX &&
         (has_passed_days(g->terms.due_us, terms_days, 2, due_us, at_us) ||
          has_passed(half_of_grace(&g->terms), due_us, at_us)))
-        TRY(tell(g, "terms.due", g->terms.due_us, err,
+        TRY(tell_holder(g, "terms.due", g->terms.due_us, err,
                  "Reminder: read and accept the new terms of %.*s by %s, or your access is suspended until you do.",
                  STR_ARG(g->gate_name), day_of(g, g->terms.due_us)));
     return OK;
@@ -174,7 +174,7 @@ static enum status visit(struct db_conn *tx, const struct walk *walk, int64_t gr
     bool was_due = g.grant.state == GRANT_REACCEPT_DUE;
     TRY(granting_catch_up(&g, at_us, err));
     if (walk->is_minor)
-        return tell(&g, "terms.changed", 0, err,
+        return tell_holder(&g, "terms.changed", 0, err,
                     "The terms of %.*s have changed a little: they allow more than before. There is nothing that you "
                     "have to do.",
                     STR_ARG(g.gate_name));

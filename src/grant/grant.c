@@ -115,6 +115,8 @@ static const char *decision_of(const struct granting *g, const struct step *step
         return "expire";
     case GRANT_REVOKE:
         return "revoke";
+    case GRANT_APPEAL:
+        return "suspend";
     case GRANT_SURRENDER:
         return "surrender";
     default:

@@ -39,6 +39,7 @@ enum grant_event {
     GRANT_RENEW,       /* by grant_renew() only */
     GRANT_REVOKE,      /* owner, board, rule: with code and text */
     GRANT_SURRENDER,   /* holder */
+    GRANT_APPEAL,      /* rule: its revocation is under appeal, and a suspension until that is decided (C8) */
     GRANT_EVENTS
 };
 

@@ -210,7 +210,7 @@ static enum status opened(struct step *step, struct error *err)
     struct granting *g = subject(step);
     if (g->terms.reached >= 0)
         return OK;
-    return tell(g, "grant.accept", 0, err,
+    return tell_holder(g, "grant.accept", 0, err,
                 "You were given access to %.*s. Before you get its files, read and accept its terms.",
                 STR_ARG(g->gate_name));
 }
@@ -218,7 +218,7 @@ static enum status opened(struct step *step, struct error *err)
 static enum status terms_moved(struct step *step, struct error *err)
 {
     struct granting *g = subject(step);
-    return tell(g, "terms.due", g->terms.due_us, err,
+    return tell_holder(g, "terms.due", g->terms.due_us, err,
                 "The terms of %.*s have changed. Read and accept them by %s: after that your access is suspended "
                 "until you do.",
                 STR_ARG(g->gate_name), day_of(g, g->terms.due_us));
@@ -229,7 +229,7 @@ static enum status grace_over(struct step *step, struct error *err)
     struct granting *g = subject(step);
     TRY(add_cause(g, STR(CAUSE_TERMS), STR("Its terms have changed, and you have not accepted them yet."), BY_RULE, 0,
                   err));
-    return tell(g, "grant.suspended", 0, err,
+    return tell_holder(g, "grant.suspended", 0, err,
                 "Your access to %.*s is suspended (terms): its terms have changed. It is back as soon as you have "
                 "accepted those that are in force now.",
                 STR_ARG(g->gate_name));
@@ -248,7 +248,7 @@ static enum status suspended(struct step *step, struct error *err)
 {
     struct granting *g = subject(step);
     TRY(add_cause(g, step->code, step->text, step->by, g->until_us, err));
-    return tell(g, "grant.suspended", g->until_us, err,
+    return tell_holder(g, "grant.suspended", g->until_us, err,
                 "Your access to %.*s is suspended%s%s (%.*s): %.*s\nYou can appeal: see /api/grants/%lld/appeal.",
                 STR_ARG(g->gate_name), g->until_us ? " until " : "", g->until_us ? day_of(g, g->until_us) : "",
                 STR_ARG(step->code), STR_ARG(step->text), (long long)g->grant.id);
@@ -266,7 +266,7 @@ static enum status cause_removed(struct step *step, struct error *err)
     TRY(show_cause(g, err));
     if (step->to != GRANT_ACTIVE && step->to != GRANT_REACCEPT_DUE)
         return OK;
-    return tell(g, "grant.restored", 0, err, "Your access to %.*s is no longer suspended.", STR_ARG(g->gate_name));
+    return tell_holder(g, "grant.restored", 0, err, "Your access to %.*s is no longer suspended.", STR_ARG(g->gate_name));
 }
 
 /* The causes go with it: what is over is not suspended. */
@@ -282,7 +282,7 @@ static enum status expired(struct step *step, struct error *err)
 {
     struct granting *g = subject(step);
     TRY(end_causes(g, err));
-    return tell(g, "grant.expired", 0, err, "Your access to %.*s has expired. You can ask for it to be renewed.",
+    return tell_holder(g, "grant.expired", 0, err, "Your access to %.*s has expired. You can ask for it to be renewed.",
                 STR_ARG(g->gate_name));
 }
 
@@ -290,7 +290,7 @@ static enum status revoked(struct step *step, struct error *err)
 {
     struct granting *g = subject(step);
     TRY(end_causes(g, err));
-    return tell(g, "grant.revoked", 0, err,
+    return tell_holder(g, "grant.revoked", 0, err,
                 "Your access to %.*s was revoked (%.*s): %.*s\nYou can appeal: see /api/grants/%lld/appeal.",
                 STR_ARG(g->gate_name), STR_ARG(step->code), STR_ARG(step->text), (long long)g->grant.id);
 }
@@ -373,7 +373,8 @@ static const char *const events[GRANT_EVENTS] = {[GRANT_OPEN] = "open",       [G
                                                  [GRANT_ACCEPT] = "accept",   [GRANT_GRACE_OVER] = "grace_over",
                                                  [GRANT_SUSPEND] = "suspend", [GRANT_RESUME] = "resume",
                                                  [GRANT_EXPIRE] = "expire",   [GRANT_RENEW] = "renew",
-                                                 [GRANT_REVOKE] = "revoke",   [GRANT_SURRENDER] = "surrender"};
+                                                 [GRANT_REVOKE] = "revoke",   [GRANT_SURRENDER] = "surrender",
+                                                 [GRANT_APPEAL] = "appeal"};
 
 static const struct move moves[] = {
     {GRANT_OPEN, GRANT_NEW, GRANT_ACTIVE, ANY_GIVER, NULL, opened, "", "tells who still has to accept the terms"},
@@ -429,6 +430,8 @@ static const struct move moves[] = {
     {GRANT_SURRENDER, GRANT_ACTIVE, GRANT_SURRENDERED, BY_HOLDER, NULL, surrendered, "", ""},
     {GRANT_SURRENDER, GRANT_REACCEPT_DUE, GRANT_SURRENDERED, BY_HOLDER, NULL, surrendered, "", ""},
     {GRANT_SURRENDER, GRANT_SUSPENDED, GRANT_SURRENDERED, BY_HOLDER, NULL, surrendered, "", ""},
+    {GRANT_APPEAL, GRANT_REVOKED, GRANT_SUSPENDED, BY_RULE, has_reason, suspended,
+     "the revocation is appealed, not for safety, and no other grant has taken its place", "cause \"appeal\"; notice"},
 };
 
 const struct machine grant_machine = {

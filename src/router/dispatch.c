@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "router/flight.h"
 #include "router/pattern.h"
 #include "router/request.h"
 #include <assert.h>
@@ -209,7 +210,8 @@ void dispatch(struct http_request *http, void *context)
 void dispatch_done(struct http_request *http, void *context)
 {
     (void)context;
-    const struct request *rq = http->context;
+    struct request *rq = http->context;
+    flight_end(rq);
     answered[http->status / 100 % 6]++;
     auto_buf struct buf line = {0};
     struct json_writer w = jw_to(&line);

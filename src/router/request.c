@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "router/request.h"
+#include "router/flight.h"
 #include "base/text.h"
 #include "base/time.h"
 #include <inttypes.h>
@@ -75,6 +75,7 @@ enum status request_admit(struct request *rq, struct error *err)
         object = repo_access(&rq->repo);
     TRY(access_explain(rq->db, &rq->actor, rq->route->action, rq->repo.id ? &object : NULL, &rq->access, err));
     rq->admitted = true;
+    flight_begin(rq);
     if (rq->access.terms_due_us)
         reply_header(rq->http, "X-Terms-Due", "%.*s; <%.*s/api/%.*s/%.*s/access>",
                      STR_ARG(time_iso(rq->arena, rq->access.terms_due_us)), STR_ARG(request_base_url(rq)),

@@ -8,6 +8,12 @@
 #include "router/pattern.h"
 #include "store/store.h"
 
+/* A reply on its way (flight.h). */
+struct flight {
+    struct flight *before, *after;
+    int64_t number; /* 0: it is none */
+};
+
 struct query_pair {
     struct str name, value; /* decoded */
 };
@@ -31,6 +37,7 @@ struct request {
     json_t *json;  /* the parsed body, released with the request */
     bool admitted; /* access_decide() has said yes to the route's action */
     struct access_answer access; /* why */
+    struct flight flight;
 };
 
 /* For handlers. */
