@@ -108,4 +108,16 @@ static inline bool is_let_in(struct house *house, int64_t who, struct error *why
     return access_decide(conn, &actor, ACT_READ, &object, why) == OK;
 }
 
+/* By when somebody who is let in has to accept something; 0: nothing. */
+static inline int64_t due_at_the_door(struct house *house, int64_t who)
+{
+    auto_conn struct db_conn *conn = NULL;
+    const struct actor actor = {.account = {.id = who, .kind = ACCOUNT_USER}, .key_role = ROLE_READ};
+    const struct access_object object = repo_access(&house->repo);
+    struct access_answer answer;
+    GOOD(db_reader(house->db, &conn, err));
+    GOOD(access_explain(conn, &actor, ACT_READ, &object, &answer, err));
+    return answer.terms_due_us;
+}
+
 #endif

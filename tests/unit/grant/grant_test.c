@@ -36,6 +36,7 @@ static const int leads[GRANT_STATES][GRANT_EVENTS] = {
                          [GRANT_REVOKE] = 6,
                          [GRANT_SURRENDER] = 7},
     [GRANT_EXPIRED] = {[GRANT_RENEW] = 5},
+    [GRANT_REVOKED] = {[GRANT_APPEAL] = 3},
 };
 
 static const char *why_not(int from, int event, int to)
@@ -322,10 +323,27 @@ static void what_was_revoked_or_given_up_never_comes_back(void **state)
             GOOD(act(house, id, GRANT_SURRENDER, BY_HOLDER, NULL, 0, err));
         for (int event = GRANT_TERMS_MOVED; event < GRANT_EVENTS; event++)
             for (int mover = BY_HOLDER; mover <= BY_RULE; mover *= 2)
-                if (event != GRANT_RENEW)
+                if (event != GRANT_RENEW && event != GRANT_APPEAL)
                     EXPECT(CONFLICT, act(house, id, (enum grant_event)event, (enum mover)mover, "why", 0, err));
         EXPECT(CONFLICT, renew(house, id, DAY, 400 * DAY, &other, err));
     }
+}
+
+static void a_revocation_under_appeal_is_a_suspension_until_it_is_decided(void **state)
+{
+    struct house *house = *state;
+    struct error why;
+    begin(house);
+    int64_t id = opened(house, house->ada, 0);
+    GOOD(act(house, id, GRANT_REVOKE, BY_OWNER, "misuse", 0, err));
+    EXPECT(FORBIDDEN, act(house, id, GRANT_APPEAL, BY_HOLDER, "appeal", 0, err));
+    GOOD(act(house, id, GRANT_APPEAL, BY_RULE, "appeal", 0, err));
+    assert_state(GRANT_SUSPENDED, id);
+    assert_false(is_let_in(house, house->ada, &why));
+    GOOD(act(house, id, GRANT_RESUME, BY_RULE, "appeal", 0, err));
+    assert_true(is_let_in(house, house->ada, &why));
+    GOOD(act(house, id, GRANT_SURRENDER, BY_HOLDER, NULL, 0, err));
+    EXPECT(CONFLICT, act(house, id, GRANT_APPEAL, BY_RULE, "appeal", 0, err));
 }
 
 static void a_grant_is_renewed_within_its_window_and_not_after(void **state)
@@ -402,6 +420,10 @@ static void a_text_that_is_no_longer_asked_for_is_no_longer_due(void **state)
     bind_to(house, house->gate, 0, "acme/licence", "acme/privacy");
     run_timers(house);
     assert_state(GRANT_REACCEPT_DUE, id);
+    assert_true(due_at_the_door(house, house->ada) > now_us());
+    bind_to(house, house->gate, 0, "acme/licence", NULL);
+    assert_int_equal(0, due_at_the_door(house, house->ada));
+    bind_to(house, house->gate, 0, "acme/licence", "acme/privacy");
     go_ahead(house, 31 * DAY);
     run_timers(house);
     assert_state(GRANT_SUSPENDED, id);
@@ -452,6 +474,7 @@ int main(void)
         in_house(an_inquiry_does_not_end_by_waiting_for_the_grant_to_expire),
         in_house(what_ended_the_suspension_late_finds_the_terms_that_came_meanwhile),
         in_house(what_was_revoked_or_given_up_never_comes_back),
+        in_house(a_revocation_under_appeal_is_a_suspension_until_it_is_decided),
         in_house(a_grant_is_renewed_within_its_window_and_not_after),
         in_house(one_event_is_appended_for_each_step),
         in_house(a_walk_comes_to_everybody_in_short_writes),
