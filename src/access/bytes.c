@@ -256,7 +256,7 @@ static enum status refuse_finding(struct barrier *b, const struct finding *found
 {
     switch (found->outcome) {
     case TERMS:
-        return refuse(b, "terms", 0, err,
+        refuse(b, "terms", 0, err,
                       found->never_accepted ? "Read and accept its terms first."
                                             : "Its terms have changed: read and accept those that are in force now.");
     case NOT_YET:
