@@ -17,7 +17,8 @@ enum status use_body_only(const json_t *body, const char *const *members, struct
     return OK;
 }
 
-enum status use_body_text(const json_t *body, const char *key, size_t most, bool wanted, struct str *out, struct error *err)
+enum status use_body_text(const json_t *body, const char *key, size_t most, bool wanted, struct str *out,
+                          struct error *err)
 {
     const json_t *value = json_object_get(body, key);
     *out = json_get_str(body, key);

@@ -7,11 +7,11 @@
 
 /* Grounds. */
 
-static const struct ground grounds[] = {
-    {"terms-broken", false, true},     {"passed-on", false, true},     {"false-statement", false, true},
-    {"misuse", false, true},           {"overload", false, true},      {"message", false, false},
-    {"imminent-harm", true, true},     {"child-safety", true, true},   {"weapons", true, true},
-    {"stolen-credentials", true, true}};
+static const struct ground grounds[] = {{"terms-broken", false, true},    {"passed-on", false, true},
+                                        {"false-statement", false, true}, {"misuse", false, true},
+                                        {"overload", false, true},        {"message", false, false},
+                                        {"imminent-harm", true, true},    {"child-safety", true, true},
+                                        {"weapons", true, true},          {"stolen-credentials", true, true}};
 #define GROUNDS (sizeof grounds / sizeof *grounds)
 
 const struct ground *ground_named(struct str code)
@@ -36,7 +36,8 @@ static enum answer if_safety_with_two(struct step *step, struct error *err)
     if (ground_named(e->code)->is_safety && e->second_id)
         return YES;
     fail(err, UNPROCESSABLE, "LowerStepFirst",
-         "This person is \"%s\" with you: the steps between come first. Only a matter of safety may enter anywhere, with a "
+         "This person is \"%s\" with you: the steps between come first. Only a matter of safety may enter anywhere, "
+         "with a "
          "second signature.",
          step->machine->states[step->from].name);
     return REFUSED;
@@ -88,8 +89,9 @@ static enum status log_it(const struct enforcing *e, const char *decision, struc
     return access_log_decision(e->tx, &made, err);
 }
 
-static const char grants_sql[] = "SELECT a.id FROM access_grant a JOIN gate g ON g.id = a.gate_id "
-                                 "WHERE a.account_id = ? AND g.owner_id = ? AND a.state <= 3 AND a.id > ? ORDER BY a.id LIMIT 1";
+static const char grants_sql[] =
+    "SELECT a.id FROM access_grant a JOIN gate g ON g.id = a.gate_id "
+    "WHERE a.account_id = ? AND g.owner_id = ? AND a.state <= 3 AND a.id > ? ORDER BY a.id LIMIT 1";
 
 static enum status next_grant(const struct enforcing *e, int64_t *id, bool *found, struct error *err)
 {
@@ -157,10 +159,11 @@ static enum status strike(struct step *step, struct error *err)
     TRY(live_points(e->tx, e->id, &points, err));
     if (points < BOARD_POINTS)
         return OK;
-    struct str text = arena_printf(e->arena,
-                                   "A person has %lld points of strikes with the owner of %.*s: a case for the board. GET "
-                                   "/api/{type}/%.*s/enforcement shows the steps and their grounds.",
-                                   (long long)points, STR_ARG(e->repo_name), STR_ARG(e->repo_name));
+    struct str text =
+        arena_printf(e->arena,
+                     "A person has %lld points of strikes with the owner of %.*s: a case for the board. GET "
+                     "/api/{type}/%.*s/enforcement shows the steps and their grounds.",
+                     (long long)points, STR_ARG(e->repo_name), STR_ARG(e->repo_name));
     return tell_board(e->tx, e->repo_id, "board.case", text, err);
 }
 
@@ -193,7 +196,8 @@ static enum status block_everywhere(struct step *step, struct error *err)
     return put_block(step->subject, 0, err);
 }
 
-static const char lift_sql[] = "UPDATE access_block SET lifted_us = ? WHERE account_id = ? AND owner_id = ? AND lifted_us = 0";
+static const char lift_sql[] =
+    "UPDATE access_block SET lifted_us = ? WHERE account_id = ? AND owner_id = ? AND lifted_us = 0";
 
 static enum status lift_of(struct enforcing *e, int64_t owner_id, struct error *err)
 {
@@ -242,18 +246,22 @@ static const struct move moves[] = {
     {REVOKE, NOTICED, REVOKED, PEOPLE, SAFETY, revoke, TWO, "revokes the person's grants"},
     {REVOKE, SUSPENDED, REVOKED, PEOPLE, NULL, revoke, "", "revokes the person's grants"},
     {REVOKE, FROM_ANY_OPEN, TO_SAME, PEOPLE, NULL, revoke, "", "revokes the person's grants"},
-    {STRIKE, CLEAR, STRUCK, PEOPLE, if_it_strikes_with_two, strike, TWO, "1 to 3 points for 90 days; 3 go to the board"},
-    {STRIKE, NOTICED, STRUCK, PEOPLE, if_it_strikes_with_two, strike, TWO, "1 to 3 points for 90 days; 3 go to the board"},
+    {STRIKE, CLEAR, STRUCK, PEOPLE, if_it_strikes_with_two, strike, TWO,
+     "1 to 3 points for 90 days; 3 go to the board"},
+    {STRIKE, NOTICED, STRUCK, PEOPLE, if_it_strikes_with_two, strike, TWO,
+     "1 to 3 points for 90 days; 3 go to the board"},
     {STRIKE, SUSPENDED, STRUCK, PEOPLE, if_it_strikes_with_two, strike, TWO,
      "1 to 3 points for 90 days; 3 go to the board"},
     {STRIKE, REVOKED, STRUCK, PEOPLE, if_it_strikes, strike, TALK, "1 to 3 points for 90 days; 3 go to the board"},
-    {STRIKE, FROM_ANY_OPEN, TO_SAME, PEOPLE, if_it_strikes, strike, TALK, "1 to 3 points for 90 days; 3 go to the board"},
+    {STRIKE, FROM_ANY_OPEN, TO_SAME, PEOPLE, if_it_strikes, strike, TALK,
+     "1 to 3 points for 90 days; 3 go to the board"},
     {BLOCK, STRUCK, BLOCKED, PEOPLE, NULL, block, "", "blocks the person from the owner's gates"},
     {BLOCK, BLOCKED, BLOCKED, PEOPLE, NULL, block, "", "blocks the person from the owner's gates"},
     {BLOCK, SITE_BLOCKED, SITE_BLOCKED, PEOPLE, NULL, block, "", "blocks the person from the owner's gates"},
     {BLOCK, FROM_ANY_OPEN, BLOCKED, PEOPLE, SAFETY, block, TWO, "blocks the person from the owner's gates"},
     {SITE_BLOCK, BLOCKED, SITE_BLOCKED, BY_BOARD, NULL, block_everywhere, "", "blocks the person from all gates"},
-    {SITE_BLOCK, FROM_ANY_OPEN, SITE_BLOCKED, BY_BOARD, SAFETY, block_everywhere, TWO, "blocks the person from all gates"},
+    {SITE_BLOCK, FROM_ANY_OPEN, SITE_BLOCKED, BY_BOARD, SAFETY, block_everywhere, TWO,
+     "blocks the person from all gates"},
     {LIFT, BLOCKED, NOTICED, PEOPLE, NULL, lift, "", "the block is lifted"},
     {LIFT, SITE_BLOCKED, NOTICED, BY_BOARD, NULL, lift, "", "both blocks are lifted"},
     {LAPSE, STRUCK, NOTICED, BY_RULE, NULL, NULL, "no strike is younger than 90 days", ""},
@@ -262,7 +270,8 @@ static const struct move moves[] = {
 
 const struct machine enforcement_machine = {
     .name = "enforcement",
-    .purpose = "What follows when a person breaks the terms of an owner: a ladder for each owner and person (access C15).",
+    .purpose =
+        "What follows when a person breaks the terms of an owner: a ladder for each owner and person (access C15).",
     .states = states,
     .state_count = sizeof states / sizeof *states,
     .events = events,
@@ -296,9 +305,9 @@ enum status ladder_load(struct enforcing *e, struct error *err)
     return stmt_end(row, err);
 }
 
-static const char step_sql[] =
-    "INSERT INTO enforcement_step (enforcement_id, repo_id, step, code, text, points, until_us, by_id, second_id, at_us, "
-    "done_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+static const char step_sql[] = "INSERT INTO enforcement_step (enforcement_id, repo_id, step, code, text, points, "
+                               "until_us, by_id, second_id, at_us, "
+                               "done_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 static const char signed_sql[] = "UPDATE enforcement_step SET second_id = ?, done_us = ? WHERE id = ? AND done_us = 0";
 
 static enum status put_step(struct enforcing *e, bool done, struct error *err)
@@ -331,11 +340,11 @@ static enum status put_step(struct enforcing *e, bool done, struct error *err)
 
 static enum status tell_person(struct enforcing *e, struct error *err)
 {
-    struct str text = arena_printf(e->arena,
-                                   "The owner of %.*s: %s (%.*s): %.*s. If you think that this is wrong, say why within 30 "
-                                   "days: POST /api/enforcement/%lld/appeal {\"text\"}.",
-                                   STR_ARG(e->repo_name), states[e->state].shown, STR_ARG(e->code), STR_ARG(e->text),
-                                   (long long)e->step_id);
+    struct str text = arena_printf(
+        e->arena,
+        "The owner of %.*s: %s (%.*s): %.*s. If you think that this is wrong, say why within 30 "
+        "days: POST /api/enforcement/%lld/appeal {\"text\"}.",
+        STR_ARG(e->repo_name), states[e->state].shown, STR_ARG(e->code), STR_ARG(e->text), (long long)e->step_id);
     const struct notice notice = {e->account_id, e->repo_id, "enforcement", text, now_us() + 30 * DAY_US};
     return notice_add(e->tx, &notice, err);
 }

@@ -17,7 +17,8 @@ static enum status read_step(struct order *o, const json_t *body, struct error *
     TRY(use_body_text(body, "step", 16, true, &step, err));
     int event = machine_event_named(&enforcement_machine, step);
     if (event < 0 || event == LAPSE)
-        return fail(err, INVALID, NULL, "\"step\" is one of [notice, suspend, revoke, strike, block, site-block, lift].");
+        return fail(err, INVALID, NULL,
+                    "\"step\" is one of [notice, suspend, revoke, strike, block, site-block, lift].");
     o->e.event = (enum ladder_event)event;
     const json_t *points = json_object_get(body, "points");
     o->e.points = event == STRIKE ? json_get_int(body, "points", 1) : 0;
@@ -49,7 +50,8 @@ static enum status read_until(struct order *o, const json_t *body, struct error 
     if (!str_given(until))
         return OK;
     if (!may || !time_read(until, &o->e.until_us) || o->e.until_us <= now)
-        return fail(err, INVALID, NULL, "\"until\" of a suspension or a block is a time to come, as 2030-01-31T12:00:00Z.");
+        return fail(err, INVALID, NULL,
+                    "\"until\" of a suspension or a block is a time to come, as 2030-01-31T12:00:00Z.");
     if (o->e.event == SUSPEND && o->e.until_us > now + SUSPENSION_MOST_US)
         return fail(err, INVALID, NULL, "A suspension lasts 14 days at most; what needs longer is another step.");
     return OK;

@@ -46,7 +46,7 @@ struct str record_person(struct arena *arena, struct str salt, int64_t account_i
 enum status use_body_only(const json_t *body, const char *const *members, struct error *err);
 /* A text of a body, 1 to most bytes of UTF-8 when it is wanted; absent otherwise. */
 enum status use_body_text(const json_t *body, const char *key, size_t most, bool wanted, struct str *out,
-                      struct error *err);
+                          struct error *err);
 int64_t query_cursor(struct request *rq); /* INT64_MAX when there is none */
 /* In a write: the same notice to all administrators of the hub; and to those who administer a name space. */
 enum status tell_board(struct db_conn *tx, int64_t repo_id, const char *kind, struct str text, struct error *err);
