@@ -13,8 +13,8 @@
 #define PAGE 100
 
 /* Grounds are words that can be counted, each with what the appellant has to say about it. */
-static const char *const ground_codes[] = {"facts-wrong",  "reasons-missing", "criteria-misapplied", "procedure",
-                                           "conflict",     "unequal",         "disproportionate",    "other"};
+static const char *const ground_codes[] = {"facts-wrong", "reasons-missing", "criteria-misapplied", "procedure",
+                                           "conflict",    "unequal",         "disproportionate",    "other"};
 
 static enum status check_code(struct str code, struct error *err)
 {
@@ -65,7 +65,8 @@ static enum status file_write(struct db_conn *tx, void *context, struct error *e
 {
     struct filing *filing = context;
     TRY(appeal_add(tx, filing->arena, &filing->appeal, err));
-    return appeal_do(tx, filing->arena, &filing->appeal, APPEAL_FILE, BY_HOLDER, filing->actor_id, (struct str){0}, err);
+    return appeal_do(tx, filing->arena, &filing->appeal, APPEAL_FILE, BY_HOLDER, filing->actor_id, (struct str){0},
+                     err);
 }
 
 static enum status reply_filed(struct request *rq, const struct appeal *appeal)
@@ -117,6 +118,16 @@ static enum status about_grant(const struct grant *grant, struct filing *out, st
 
 static const char last_grant_sql[] = "SELECT max(id) FROM access_grant WHERE gate_id = ? AND account_id = ?";
 
+static enum status last_grant(struct request *rq, int64_t gate_id, int64_t *out, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(rq->db, last_grant_sql, &row, err));
+    stmt_bind_int(row, 1, gate_id);
+    stmt_bind_int(row, 2, rq->actor.account.id);
+    *out = stmt_next(row) ? stmt_int(row, 0) : 0;
+    return stmt_end(row, err);
+}
+
 /* POST /api/{api}/access-request/appeal {"grounds": [{"code", "text"}]}: against the refusal of the actor's request, or
  * else against what was done to the actor's grant. */
 enum status appeal_post(struct request *rq, struct error *err)
@@ -125,11 +136,10 @@ enum status appeal_post(struct request *rq, struct error *err)
     struct gate gate;
     struct access_request request;
     struct grant grant;
-    auto_stmt struct stmt *row = NULL;
+    int64_t id;
     TRY(read_body(rq, &filing, err));
     TRY(gate_of_repo(rq->db, rq->arena, rq->repo.id, &gate, err));
-    enum status found =
-        request_find(rq->db, rq->arena, gate.id, rq->actor.account.id, (struct str){0}, &request, err);
+    enum status found = request_find(rq->db, rq->arena, gate.id, rq->actor.account.id, (struct str){0}, &request, err);
     if (found != OK && found != NOT_FOUND)
         return found;
     if (found == OK && request.state == REQUEST_REFUSED) {
@@ -139,11 +149,7 @@ enum status appeal_post(struct request *rq, struct error *err)
         filing.appeal.cycle = request.cycle;
         return file(rq, &filing, err);
     }
-    TRY(db_prepare(rq->db, last_grant_sql, &row, err));
-    stmt_bind_int(row, 1, gate.id);
-    stmt_bind_int(row, 2, rq->actor.account.id);
-    int64_t id = stmt_next(row) ? stmt_int(row, 0) : 0;
-    TRY(stmt_end(row, err));
+    TRY(last_grant(rq, gate.id, &id, err));
     if (!id)
         return fail(err, CONFLICT, "NothingToAppeal", "Nothing was decided against you here.");
     TRY(grant_get(rq->db, rq->arena, id, &grant, err));
@@ -223,8 +229,7 @@ static enum status withdraw_write(struct db_conn *tx, void *context, struct erro
 /* POST /api/appeals/{appeal}/withdraw */
 enum status appeal_withdraw_post(struct request *rq, struct error *err)
 {
-    struct further which = {.key = rq->params[0],
-                            .filing = {.arena = rq->arena, .actor_id = rq->actor.account.id}};
+    struct further which = {.key = rq->params[0], .filing = {.arena = rq->arena, .actor_id = rq->actor.account.id}};
     request_done_reading(rq);
     TRY(db_write(rq->hub->db, withdraw_write, &which, err));
     request_reply_empty(rq);
@@ -233,8 +238,8 @@ enum status appeal_withdraw_post(struct request *rq, struct error *err)
 
 /* Looking. */
 
-static enum status find_seat(struct db_conn *conn, struct arena *arena, const struct appeal *appeal,
-                             int64_t account_id, struct seat *out, struct error *err)
+static enum status find_seat(struct db_conn *conn, struct arena *arena, const struct appeal *appeal, int64_t account_id,
+                             struct seat *out, struct error *err)
 {
     struct seat seats[PANEL_SEATS];
     size_t count;
@@ -534,8 +539,9 @@ static enum status read_answers(struct hearing *hearing, struct str *out, struct
     return OK;
 }
 
-static const char vote_sql[] = "UPDATE appeal_seat SET state = 2, vote = ?, days = ?, answers = ?, text = ?, voted_us = "
-                               "? WHERE appeal_id = ? AND account_id = ? AND state = 1";
+static const char vote_sql[] =
+    "UPDATE appeal_seat SET state = 2, vote = ?, days = ?, answers = ?, text = ?, voted_us = "
+    "? WHERE appeal_id = ? AND account_id = ? AND state = 1";
 
 static enum status add_vote(struct db_conn *tx, struct hearing *hearing, struct error *err)
 {

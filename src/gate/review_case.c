@@ -202,8 +202,7 @@ enum status case_write(struct db_conn *conn, struct arena *arena, const struct a
         return status;
     const struct mask *hides = identity ? NULL : &mask;
     jw_object(w);
-    jw_key_str(w, "repo",
-               status == OK ? repo.full_name : (struct str){0});
+    jw_key_str(w, "repo", status == OK ? repo.full_name : (struct str){0});
     jw_key_str(w, "purpose", request->purpose);
     jw_key_int(w, "risk", policy.risk);
     jw_key(w, "answers");

@@ -25,8 +25,7 @@ static enum status read_filing(struct request *rq, size_t limit, struct filing *
 {
     json_t *body;
     TRY(request_json(rq, limit, &body, err));
-    *out = (struct filing){
-        .arena = rq->arena, .key = rq->params[0], .account_id = rq->actor.account.id, .body = body};
+    *out = (struct filing){.arena = rq->arena, .key = rq->params[0], .account_id = rq->actor.account.id, .body = body};
     request_done_reading(rq);
     return OK;
 }
@@ -277,8 +276,8 @@ static enum status ask_write(struct db_conn *tx, void *context, struct error *er
     /* Nobody answers for a case that is decided: asking is what the reviewer would have done, and all we can learn. */
     if (filing->assignment.slot == SLOT_CALIBRATION)
         return assignment_end(tx, filing->assignment.id, ENDED, err);
-    return request_do(tx, filing->arena, &filing->request, REQUEST_ASK, BY_REVIEWER, filing->account_id, (struct str){0},
-                      question, err);
+    return request_do(tx, filing->arena, &filing->request, REQUEST_ASK, BY_REVIEWER, filing->account_id,
+                      (struct str){0}, question, err);
 }
 
 /* POST /api/reviews/{assignment}/ask {"question"}: R7; the clock stands still until the applicant has answered. */

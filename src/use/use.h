@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CAIRN_USE_USE_H
+#define CAIRN_USE_USE_H
+
+#include "module.h"
+#include "repo/ref.h"
+
+/*
+ * What becomes of access once it was given: who has read what, recalls, broken terms (access C15), and gated weights that
+ * come back in by another repo.
+ */
+extern const struct module use_module;
+extern const struct machine enforcement_machine;
+
+/* Adds X-Recall to the reply when the revision has been recalled. */
+enum status recall_header(struct request *rq, const struct oid *commit, struct error *err);
+
+/*
+ * In the write that gives a ref of repo a commit: holds the repo when large files that came with it are those of a gated
+ * repo whose owner the uploader does not belong to, or may be and have not been looked at. Costs nothing to speak of while
+ * no repo is gated.
+ */
+enum status hold_if_gated(struct db_conn *tx, const struct repo *repo, int64_t uploader_id, const struct oid *commit,
+                          struct error *err);
+
+#endif
