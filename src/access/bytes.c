@@ -302,7 +302,7 @@ static enum status check_grants(struct barrier *b, struct access_answer *answer,
     if (best.outcome != ADMITTED)
         return refuse_finding(b, &best, err);
     answer->grant_id = best.grant_id;
-    answer->terms_due_us = best.until_us;
+    answer->terms_due_us = best.until_us == INT64_MAX ? 0 : best.until_us; /* a text that is no longer asked for */
     return OK;
 }
 

@@ -273,5 +273,6 @@ enum status grant_do(struct db_conn *tx, int64_t id, enum grant_event event, enu
     TRY(granting_load(tx, id, &g, err));
     TRY(granting_catch_up(&g, at_us, err));
     g.until_us = until_us;
-    return granting_step(&g, &(struct grant_deed){event, by, actor_id, at_us, code, text}, err);
+    TRY(granting_step(&g, &(struct grant_deed){event, by, actor_id, at_us, code, text}, err));
+    return granting_catch_up(&g, at_us, err); /* as when the cause that is gone had held up the end */
 }
