@@ -440,16 +440,7 @@ enum status appeals_get(struct request *rq, struct error *err)
 
 /* Hearing. */
 
-struct hearing {
-    struct arena *arena;
-    struct str key;
-    int64_t actor_id;
-    const json_t *body;
-    struct appeal appeal;
-    struct seat seat;
-};
-
-static enum status find_hearing(struct db_conn *tx, struct hearing *hearing, struct error *err)
+static enum status find_hearing(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err)
 {
     TRY(appeal_find(tx, hearing->arena, hearing->key, &hearing->appeal, err));
     TRY(find_seat(tx, hearing->arena, &hearing->appeal, hearing->actor_id, &hearing->seat, err));
@@ -470,9 +461,8 @@ static enum status read_vote(const json_t *body, struct str *out, struct error *
 static const char look_sql[] =
     "UPDATE appeal_seat SET first = ?, first_note = ? WHERE appeal_id = ? AND account_id = ? AND first = ''";
 
-static enum status look_write(struct db_conn *tx, void *context, struct error *err)
+enum status appeal_look(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err)
 {
-    struct hearing *hearing = context;
     auto_stmt struct stmt *set = NULL;
     struct str outcome, note;
     TRY(find_hearing(tx, hearing, err));
@@ -487,9 +477,14 @@ static enum status look_write(struct db_conn *tx, void *context, struct error *e
     return db_changes(tx) ? OK : fail(err, CONFLICT, "AlreadyLooked", "You have filed your first look already.");
 }
 
+static enum status look_write(struct db_conn *tx, void *context, struct error *err)
+{
+    return appeal_look(tx, context, err);
+}
+
 static enum status hear(struct request *rq, const char *members, db_write_fn *write, struct error *err)
 {
-    struct hearing hearing = {.arena = rq->arena, .key = rq->params[0], .actor_id = rq->actor.account.id};
+    struct appeal_hearing hearing = {.arena = rq->arena, .key = rq->params[0], .actor_id = rq->actor.account.id};
     json_t *body;
     TRY(request_json(rq, BODY_MOST, &body, err));
     TRY(body_only(body, members, err));
@@ -507,7 +502,7 @@ enum status appeal_look_post(struct request *rq, struct error *err)
 }
 
 /* An answer to each ground, no more and no fewer. */
-static enum status read_answers(struct hearing *hearing, struct str *out, struct error *err)
+static enum status read_answers(struct appeal_hearing *hearing, struct str *out, struct error *err)
 {
     const json_t *list = json_object_get(hearing->body, "answers");
     auto_json json_t *grounds = NULL;
@@ -543,7 +538,7 @@ static const char vote_sql[] =
     "UPDATE appeal_seat SET state = 2, vote = ?, days = ?, answers = ?, text = ?, voted_us = "
     "? WHERE appeal_id = ? AND account_id = ? AND state = 1";
 
-static enum status add_vote(struct db_conn *tx, struct hearing *hearing, struct error *err)
+static enum status add_vote(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err)
 {
     auto_stmt struct stmt *set = NULL;
     struct str outcome, answers, text;
@@ -565,9 +560,8 @@ static enum status add_vote(struct db_conn *tx, struct hearing *hearing, struct 
     return stmt_run(set, err);
 }
 
-static enum status vote_write(struct db_conn *tx, void *context, struct error *err)
+enum status appeal_vote(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err)
 {
-    struct hearing *hearing = context;
     struct appeal *appeal = &hearing->appeal;
     struct appeal_step at = {.tx = tx, .arena = hearing->arena, .appeal = appeal};
     struct str text;
@@ -585,11 +579,15 @@ static enum status vote_write(struct db_conn *tx, void *context, struct error *e
                    : OK;
 }
 
+static enum status vote_write(struct db_conn *tx, void *context, struct error *err)
+{
+    return appeal_vote(tx, context, err);
+}
+
 static const char leave_sql[] = "UPDATE appeal_seat SET state = 3 WHERE appeal_id = ? AND account_id = ?";
 
-static enum status step_out_write(struct db_conn *tx, void *context, struct error *err)
+enum status appeal_step_out(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err)
 {
-    struct hearing *hearing = context;
     auto_stmt struct stmt *set = NULL;
     TRY(find_hearing(tx, hearing, err));
     TRY(db_prepare(tx, leave_sql, &set, err));
@@ -598,6 +596,11 @@ static enum status step_out_write(struct db_conn *tx, void *context, struct erro
     TRY(stmt_run(set, err));
     return appeal_do(tx, hearing->arena, &hearing->appeal, APPEAL_STEP_OUT,
                      hearing->appeal.board ? BY_BOARD : BY_REVIEWER, hearing->actor_id, (struct str){0}, err);
+}
+
+static enum status step_out_write(struct db_conn *tx, void *context, struct error *err)
+{
+    return appeal_step_out(tx, context, err);
 }
 
 /* POST /api/appeals/{appeal} {"outcome", "answers": [{"ground", "text"}], "text", "days"?} */

@@ -64,6 +64,21 @@ enum status assignment_make(struct db_conn *tx, struct arena *arena, const struc
 enum status review_fill(struct db_conn *tx, struct arena *arena, int64_t gate_id, struct error *err);
 enum status gate_has_reviewers(struct db_conn *conn, int64_t gate_id, bool *out, struct error *err);
 
+/* What somebody files about a case that was drawn for them: who, which, and the body that was sent. */
+struct review_filing {
+    struct arena *arena;
+    struct str key;
+    int64_t account_id;
+    const json_t *body;
+    /* read in the write */
+    struct assignment assignment;
+    struct access_request request;
+    struct gate gate;
+    struct gate_policy policy;
+};
+/* In a write: a verdict, with the scores, and what follows from it. */
+enum status review_file(struct db_conn *tx, struct review_filing *filing, struct error *err);
+
 /* Seeds of the second look. */
 struct str seed_month(struct arena *arena, int64_t us); /* "2026-11" */
 enum status seed_get(struct db_conn *conn, struct str month, uint8_t seed[SHA256_SIZE], struct error *err);

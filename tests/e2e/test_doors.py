@@ -27,7 +27,8 @@ class Route:
         self.method, self.pattern, self.action, *rest = line.split()
         self.signed, self.by_body = "signed" in rest, "body" in rest
         self.name = f"{self.method} {self.pattern}"
-        self.about_repo = "{api}" in self.pattern or "{web}" in self.pattern or (self.by_body and self.action != "create")
+        self.about_repo = "{api}" in self.pattern or "{web}" in self.pattern or (self.by_body and self.action not in
+                                                                                    ("create", "govern", "countersign"))
 
 
 ROUTES = [Route(line) for line in subprocess.run([BINARY, "routes"], capture_output=True, text=True).stdout.splitlines()]
@@ -58,7 +59,28 @@ BODIES = {
     "PUT /api/{api}/rules/{rev}": {"approvals": 1, "role": "write"},
     "POST /api/{api}/discussions/{number}/merge": {},
     "POST /api/{api}/bom/{rev}": {},
+    "PUT /api/{api}/gate": {"mode": "manual"},
+    "POST /api/{api}/gate/state": {"state": "open"},
+    "GET /api/gates/{name}": {},
+    "GET /api/gates/{name}/{name}": {},
+    "PUT /api/gates/{name}/{name}": {"mode": "manual", "form": []},
+    "POST /api/gates/{name}/{name}/state": {"state": "open"},
+    "GET /api/gates/{name}/{name}/repos": {},
+    "POST /api/gates/{name}/{name}/repos": {"name": "{repo}"},
+    "DELETE /api/gates/{name}/{name}/repos": {"name": "{repo}"},
+    "POST /api/{api}/access-request": {},
+    "POST /api/{api}/access-request/withdraw": {},
+    "POST /api/{api}/access-request/check": {},
+    "POST /api/{api}/access-request/answer": {"text": "because"},
+    "POST /api/{api}/access-request/join": {"accept": True},
+    "POST /{web}/ask-access": {},
+    "POST /api/{api}/access-requests/{id}/ask": {"text": "Why?"},
+    "POST /api/{api}/access-requests/{id}/decide": {"outcome": "approve"},
+    "POST /api/{api}/user-access-request/handle": {"user": "bob", "status": "accepted"},
+    "POST /api/{api}/user-access-request/grant": {"user": "bob"},
 }
+# What there is only where there is a gate (test_gate.py and test_access_requests.py have some).
+OF_GATES = re.compile(r"/gate/state|/api/gates/\{name\}/|/access-request[s/]?|/ask-access|/user-access-request/")
 COMMIT = b'{"key":"header","value":{"summary":"s"}}\n{"key":"file","value":{"path":"new.txt","content":"abc","encoding":"utf-8"}}\n'
 # What somebody has signed is looked at only when the door has said yes; here it is nobody's signature (test_attest.py has real ones).
 UNSIGNED = {"POST /api/{api}/attestations", "POST /api/{api}/deployments", "POST /api/settings/signing-keys"}
@@ -83,7 +105,7 @@ def ask(person, route, repo, organization=None):
         path += "?by=hub"
     for hole, filling in {"{api}": f"models/{repo}", "{web}": repo, "{kind}": "models", "{number}": "1",
                           "{rev}": "guarded" if "/rules/" in path else "main", "{path*}": path_of(route),
-                          "{hash}": "0" * 64, "{name}": name_of(route, repo, organization or namespace)}.items():
+                          "{id}": "1", "{status}": "pending", "{hash}": "0" * 64, "{name}": name_of(route, repo, organization or namespace)}.items():
         path = path.replace(hole, filling)
     assert "{" not in path, f"{route.name}: say here what stands in the place of the parameter"
     if path == "/log/stream":  # it has no end
@@ -228,6 +250,9 @@ def assert_through(answer, route):
         assert answer.status_code == 404 and "no such evidence" in answer.text
     elif route.name == "POST /api/{api}/oms/{rev}":
         assert answer.status_code == 400 and "not a Sigstore bundle" in answer.text, "test_oms.py has real ones"
+    elif OF_GATES.search(route.pattern) and route.pattern != "/api/access-requests":
+        assert answer.status_code in (200, 400, 404) and (answer.is_success or "gate" in answer.text or
+                                                          "no such repo" in answer.text), answer.text
     elif route.name == "POST /api/{api}/bom/{rev}":
         assert answer.status_code == 201, answer.text
     else:
