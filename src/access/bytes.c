@@ -207,6 +207,8 @@ static enum status weigh(struct barrier *b, struct stmt *row, struct finding *ou
     } else if (epoch < b->terms_epoch) {
         TRY(terms_due(b, epoch, &out->until_us, err));
         out->outcome = out->until_us > b->now_us ? ADMITTED : TERMS;
+        if (out->until_us == INT64_MAX) /* of a text that the gate does not ask for any more */
+            out->until_us = 0;
         out->never_accepted = epoch < 0;
     }
     return OK;
@@ -231,7 +233,29 @@ static enum status weigh_live(struct barrier *b, struct finding *best, struct er
     return stmt_end(row, err);
 }
 
-static const char last_sql[] = "SELECT state, expires_us, code, text FROM access_grant WHERE account_id = ? AND "
+/* What an owner has done to a grant can be appealed. done: "was revoked". */
+static enum status refuse_grant(struct barrier *b, const char *reason, const struct finding *found, const char *done,
+                                struct error *err)
+{
+    enum status status = refuse(b, reason, found->until_us, err, "Your access %s%s%.10s (%.*s): %.*s", done,
+                                found->until_us ? " until " : "", found->until_us ? day_of(b, found->until_us) : "",
+                                STR_ARG(found->code), STR_ARG(found->text));
+    error_explain(err, reason, found->until_us, "/api/grants/%lld/appeal", (long long)found->grant_id);
+    return status;
+}
+
+static enum status refuse_terms(struct barrier *b, bool never_accepted, struct error *err)
+{
+    enum status status =
+        refuse(b, "terms", 0, err, "%s",
+               never_accepted ? "Read and accept its terms first."
+                              : "Its terms have changed: read and accept those that are in force now.");
+    error_explain(err, "terms", 0, "/api/%.*ss/%.*s/terms", STR_ARG(b->object->kind_name),
+                  STR_ARG(b->object->full_name));
+    return status;
+}
+
+static const char last_sql[] = "SELECT state, id, code, text FROM access_grant WHERE account_id = ? AND "
                                "gate_id = ? ORDER BY id DESC LIMIT 1";
 
 /* No live one: what became of the last. */
@@ -243,9 +267,10 @@ static enum status refuse_ended(struct barrier *b, struct error *err)
     stmt_bind_int(row, 2, b->gate_id);
     bool found = stmt_next(row);
     int64_t state = found ? stmt_int(row, 0) : 0;
-    struct str code = found ? stmt_str(row, 2) : STR(""), text = found ? stmt_str(row, 3) : STR("");
-    if (state == REVOKED)
-        return refuse(b, "revoked", 0, err, "Your access was revoked (%.*s): %.*s", STR_ARG(code), STR_ARG(text));
+    if (state == REVOKED) {
+        const struct finding last = {NONE, stmt_int(row, 1), .code = stmt_str(row, 2), .text = stmt_str(row, 3)};
+        return refuse_grant(b, "revoked", &last, "was revoked", err);
+    }
     if (state == EXPIRED)
         return refuse_and_invite(b, "expired", err, "Your access has expired: ask for it to be renewed.");
     TRY(stmt_end(row, err));
@@ -256,15 +281,11 @@ static enum status refuse_finding(struct barrier *b, const struct finding *found
 {
     switch (found->outcome) {
     case TERMS:
-        return refuse(b, "terms", 0, err,
-                      found->never_accepted ? "Read and accept its terms first."
-                                            : "Its terms have changed: read and accept those that are in force now.");
+        return refuse_terms(b, found->never_accepted, err);
     case NOT_YET:
         return refuse(b, "not-yet", found->until_us, err, "Your access begins on %.10s.", day_of(b, found->until_us));
     case PAUSED:
-        return refuse(b, "suspended", found->until_us, err, "Your access is suspended%s%.10s (%.*s): %.*s",
-                      found->until_us ? " until " : "", found->until_us ? day_of(b, found->until_us) : "",
-                      STR_ARG(found->code), STR_ARG(found->text));
+        return refuse_grant(b, "suspended", found, "is suspended", err);
     case OVER:
         return refuse_and_invite(b, "expired", err, "Your access has expired: ask for it to be renewed.");
     default:

@@ -2,6 +2,7 @@
 #ifndef CAIRN_GATE_APPEAL_H
 #define CAIRN_GATE_APPEAL_H
 
+#include "base/json.h"
 #include "gate/review.h"
 
 /*
@@ -102,5 +103,20 @@ enum status panel_to_board(struct appeal_step *at, struct error *err);
 /* Counts: *decided when some outcome has more than half of the seats, or all have voted; then appeal->outcome, days,
  * answer and *text are filled. Without a majority it is remanded. */
 enum status panel_count(struct appeal_step *at, bool *decided, struct str *text, struct error *err);
+
+/* What a member of the panel sends. */
+struct appeal_hearing {
+    struct arena *arena;
+    struct str key;
+    int64_t actor_id;
+    const json_t *body;
+    /* read in the write */
+    struct appeal appeal;
+    struct seat seat;
+};
+/* In a write: what one thinks before seeing the reasons; the vote, which may decide; leaving. */
+enum status appeal_look(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err);
+enum status appeal_vote(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err);
+enum status appeal_step_out(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err);
 
 #endif

@@ -13,8 +13,8 @@
 #define PAGE 100
 
 /* Grounds are words that can be counted, each with what the appellant has to say about it. */
-static const char *const ground_codes[] = {"facts-wrong",  "reasons-missing", "criteria-misapplied", "procedure",
-                                           "conflict",     "unequal",         "disproportionate",    "other"};
+static const char *const ground_codes[] = {"facts-wrong", "reasons-missing", "criteria-misapplied", "procedure",
+                                           "conflict",    "unequal",         "disproportionate",    "other"};
 
 static enum status check_code(struct str code, struct error *err)
 {
@@ -65,7 +65,8 @@ static enum status file_write(struct db_conn *tx, void *context, struct error *e
 {
     struct filing *filing = context;
     TRY(appeal_add(tx, filing->arena, &filing->appeal, err));
-    return appeal_do(tx, filing->arena, &filing->appeal, APPEAL_FILE, BY_HOLDER, filing->actor_id, (struct str){0}, err);
+    return appeal_do(tx, filing->arena, &filing->appeal, APPEAL_FILE, BY_HOLDER, filing->actor_id, (struct str){0},
+                     err);
 }
 
 static enum status reply_filed(struct request *rq, const struct appeal *appeal)
@@ -117,6 +118,16 @@ static enum status about_grant(const struct grant *grant, struct filing *out, st
 
 static const char last_grant_sql[] = "SELECT max(id) FROM access_grant WHERE gate_id = ? AND account_id = ?";
 
+static enum status last_grant(struct request *rq, int64_t gate_id, int64_t *out, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(rq->db, last_grant_sql, &row, err));
+    stmt_bind_int(row, 1, gate_id);
+    stmt_bind_int(row, 2, rq->actor.account.id);
+    *out = stmt_next(row) ? stmt_int(row, 0) : 0;
+    return stmt_end(row, err);
+}
+
 /* POST /api/{api}/access-request/appeal {"grounds": [{"code", "text"}]}: against the refusal of the actor's request, or
  * else against what was done to the actor's grant. */
 enum status appeal_post(struct request *rq, struct error *err)
@@ -125,11 +136,10 @@ enum status appeal_post(struct request *rq, struct error *err)
     struct gate gate;
     struct access_request request;
     struct grant grant;
-    auto_stmt struct stmt *row = NULL;
+    int64_t id;
     TRY(read_body(rq, &filing, err));
     TRY(gate_of_repo(rq->db, rq->arena, rq->repo.id, &gate, err));
-    enum status found =
-        request_find(rq->db, rq->arena, gate.id, rq->actor.account.id, (struct str){0}, &request, err);
+    enum status found = request_find(rq->db, rq->arena, gate.id, rq->actor.account.id, (struct str){0}, &request, err);
     if (found != OK && found != NOT_FOUND)
         return found;
     if (found == OK && request.state == REQUEST_REFUSED) {
@@ -139,11 +149,7 @@ enum status appeal_post(struct request *rq, struct error *err)
         filing.appeal.cycle = request.cycle;
         return file(rq, &filing, err);
     }
-    TRY(db_prepare(rq->db, last_grant_sql, &row, err));
-    stmt_bind_int(row, 1, gate.id);
-    stmt_bind_int(row, 2, rq->actor.account.id);
-    int64_t id = stmt_next(row) ? stmt_int(row, 0) : 0;
-    TRY(stmt_end(row, err));
+    TRY(last_grant(rq, gate.id, &id, err));
     if (!id)
         return fail(err, CONFLICT, "NothingToAppeal", "Nothing was decided against you here.");
     TRY(grant_get(rq->db, rq->arena, id, &grant, err));
@@ -223,8 +229,7 @@ static enum status withdraw_write(struct db_conn *tx, void *context, struct erro
 /* POST /api/appeals/{appeal}/withdraw */
 enum status appeal_withdraw_post(struct request *rq, struct error *err)
 {
-    struct further which = {.key = rq->params[0],
-                            .filing = {.arena = rq->arena, .actor_id = rq->actor.account.id}};
+    struct further which = {.key = rq->params[0], .filing = {.arena = rq->arena, .actor_id = rq->actor.account.id}};
     request_done_reading(rq);
     TRY(db_write(rq->hub->db, withdraw_write, &which, err));
     request_reply_empty(rq);
@@ -233,8 +238,8 @@ enum status appeal_withdraw_post(struct request *rq, struct error *err)
 
 /* Looking. */
 
-static enum status find_seat(struct db_conn *conn, struct arena *arena, const struct appeal *appeal,
-                             int64_t account_id, struct seat *out, struct error *err)
+static enum status find_seat(struct db_conn *conn, struct arena *arena, const struct appeal *appeal, int64_t account_id,
+                             struct seat *out, struct error *err)
 {
     struct seat seats[PANEL_SEATS];
     size_t count;
@@ -435,16 +440,7 @@ enum status appeals_get(struct request *rq, struct error *err)
 
 /* Hearing. */
 
-struct hearing {
-    struct arena *arena;
-    struct str key;
-    int64_t actor_id;
-    const json_t *body;
-    struct appeal appeal;
-    struct seat seat;
-};
-
-static enum status find_hearing(struct db_conn *tx, struct hearing *hearing, struct error *err)
+static enum status find_hearing(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err)
 {
     TRY(appeal_find(tx, hearing->arena, hearing->key, &hearing->appeal, err));
     TRY(find_seat(tx, hearing->arena, &hearing->appeal, hearing->actor_id, &hearing->seat, err));
@@ -465,9 +461,8 @@ static enum status read_vote(const json_t *body, struct str *out, struct error *
 static const char look_sql[] =
     "UPDATE appeal_seat SET first = ?, first_note = ? WHERE appeal_id = ? AND account_id = ? AND first = ''";
 
-static enum status look_write(struct db_conn *tx, void *context, struct error *err)
+enum status appeal_look(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err)
 {
-    struct hearing *hearing = context;
     auto_stmt struct stmt *set = NULL;
     struct str outcome, note;
     TRY(find_hearing(tx, hearing, err));
@@ -482,9 +477,14 @@ static enum status look_write(struct db_conn *tx, void *context, struct error *e
     return db_changes(tx) ? OK : fail(err, CONFLICT, "AlreadyLooked", "You have filed your first look already.");
 }
 
+static enum status look_write(struct db_conn *tx, void *context, struct error *err)
+{
+    return appeal_look(tx, context, err);
+}
+
 static enum status hear(struct request *rq, const char *members, db_write_fn *write, struct error *err)
 {
-    struct hearing hearing = {.arena = rq->arena, .key = rq->params[0], .actor_id = rq->actor.account.id};
+    struct appeal_hearing hearing = {.arena = rq->arena, .key = rq->params[0], .actor_id = rq->actor.account.id};
     json_t *body;
     TRY(request_json(rq, BODY_MOST, &body, err));
     TRY(body_only(body, members, err));
@@ -502,7 +502,7 @@ enum status appeal_look_post(struct request *rq, struct error *err)
 }
 
 /* An answer to each ground, no more and no fewer. */
-static enum status read_answers(struct hearing *hearing, struct str *out, struct error *err)
+static enum status read_answers(struct appeal_hearing *hearing, struct str *out, struct error *err)
 {
     const json_t *list = json_object_get(hearing->body, "answers");
     auto_json json_t *grounds = NULL;
@@ -534,10 +534,11 @@ static enum status read_answers(struct hearing *hearing, struct str *out, struct
     return OK;
 }
 
-static const char vote_sql[] = "UPDATE appeal_seat SET state = 2, vote = ?, days = ?, answers = ?, text = ?, voted_us = "
-                               "? WHERE appeal_id = ? AND account_id = ? AND state = 1";
+static const char vote_sql[] =
+    "UPDATE appeal_seat SET state = 2, vote = ?, days = ?, answers = ?, text = ?, voted_us = "
+    "? WHERE appeal_id = ? AND account_id = ? AND state = 1";
 
-static enum status add_vote(struct db_conn *tx, struct hearing *hearing, struct error *err)
+static enum status add_vote(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err)
 {
     auto_stmt struct stmt *set = NULL;
     struct str outcome, answers, text;
@@ -559,9 +560,8 @@ static enum status add_vote(struct db_conn *tx, struct hearing *hearing, struct 
     return stmt_run(set, err);
 }
 
-static enum status vote_write(struct db_conn *tx, void *context, struct error *err)
+enum status appeal_vote(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err)
 {
-    struct hearing *hearing = context;
     struct appeal *appeal = &hearing->appeal;
     struct appeal_step at = {.tx = tx, .arena = hearing->arena, .appeal = appeal};
     struct str text;
@@ -579,11 +579,15 @@ static enum status vote_write(struct db_conn *tx, void *context, struct error *e
                    : OK;
 }
 
+static enum status vote_write(struct db_conn *tx, void *context, struct error *err)
+{
+    return appeal_vote(tx, context, err);
+}
+
 static const char leave_sql[] = "UPDATE appeal_seat SET state = 3 WHERE appeal_id = ? AND account_id = ?";
 
-static enum status step_out_write(struct db_conn *tx, void *context, struct error *err)
+enum status appeal_step_out(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err)
 {
-    struct hearing *hearing = context;
     auto_stmt struct stmt *set = NULL;
     TRY(find_hearing(tx, hearing, err));
     TRY(db_prepare(tx, leave_sql, &set, err));
@@ -592,6 +596,11 @@ static enum status step_out_write(struct db_conn *tx, void *context, struct erro
     TRY(stmt_run(set, err));
     return appeal_do(tx, hearing->arena, &hearing->appeal, APPEAL_STEP_OUT,
                      hearing->appeal.board ? BY_BOARD : BY_REVIEWER, hearing->actor_id, (struct str){0}, err);
+}
+
+static enum status step_out_write(struct db_conn *tx, void *context, struct error *err)
+{
+    return appeal_step_out(tx, context, err);
 }
 
 /* POST /api/appeals/{appeal} {"outcome", "answers": [{"ground", "text"}], "text", "days"?} */

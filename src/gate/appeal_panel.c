@@ -44,12 +44,13 @@ static enum status seat(const struct appeal_step *at, int64_t account_id, struct
     stmt_bind_str(add, 3, arena_printf(at->arena, "panel-%02x%02x", random[0], random[1]));
     stmt_bind_int(add, 4, now_us());
     TRY(stmt_run(add, err));
-    return gate_tell(at->tx, account_id, at->appeal->gate_id, "appeal.seated",
-                arena_printf(at->arena,
-                             "You have been drawn to hear an appeal: GET /api/appeals/%.*s. First say what you think of "
-                             "the case; then you see why it was decided as it was.",
-                             STR_ARG(at->appeal->key)),
-                0, err);
+    return gate_tell(
+        at->tx, account_id, at->appeal->gate_id, "appeal.seated",
+        arena_printf(at->arena,
+                     "You have been drawn to hear an appeal: GET /api/appeals/%.*s. First say what you think of "
+                     "the case; then you see why it was decided as it was.",
+                     STR_ARG(at->appeal->key)),
+        0, err);
 }
 
 /* The case that an appeal is about, for draws: that of a grant is the request that it came from, if it came from one. */
@@ -144,10 +145,11 @@ enum status panel_to_board(struct appeal_step *at, struct error *err)
     TRY(mark_board(at, err));
     TRY(fill(at, "board", &kept, err));
     if (kept == 0)
-        return gate_tell_pool(at->tx, at->appeal->gate_id, "board", "appeal.nobody",
-                         STR("An appeal has nobody who may hear it: every administrator of this hub has touched the "
-                             "case or has a tie to it. Appoint somebody."),
-                         0, err);
+        return gate_tell_pool(
+            at->tx, at->appeal->gate_id, "board", "appeal.nobody",
+            STR("An appeal has nobody who may hear it: every administrator of this hub has touched the "
+                "case or has a tie to it. Appoint somebody."),
+            0, err);
     return kept == 2 ? make_odd(at, err) : OK;
 }
 
@@ -156,15 +158,12 @@ enum status panel_to_board(struct appeal_step *at, struct error *err)
 static const struct {
     const char *vote;
     enum appeal_state outcome;
-} votes[] = {{"uphold", APPEAL_UPHELD},
-             {"vary", APPEAL_VARIED},
-             {"dismiss", APPEAL_DISMISSED},
-             {"remand", APPEAL_REMANDED}};
+} votes[] = {
+    {"uphold", APPEAL_UPHELD}, {"vary", APPEAL_VARIED}, {"dismiss", APPEAL_DISMISSED}, {"remand", APPEAL_REMANDED}};
 #define VOTES (sizeof votes / sizeof *votes)
 
 /* What those of the majority answered, under their aliases, is what the appellant gets; of a remand all of it. */
-static void collect(struct appeal_step *at, const struct seat *seats, size_t count, const char *vote,
-                    struct str *text)
+static void collect(struct appeal_step *at, const struct seat *seats, size_t count, const char *vote, struct str *text)
 {
     auto_buf struct buf answers = {0}, words = {0};
     struct json_writer w = jw_to(&answers);

@@ -93,8 +93,8 @@ static enum status nudge(struct db_conn *tx, const struct access_request *reques
     TRY(stmt_end(row, err));
     if (count == 0)
         return gate_tell_pool(tx, request->gate_id, "owner", "review.nudge",
-                         STR("Half of the time for a request for access is over, and nobody has decided it yet."),
-                         due_us, err);
+                              STR("Half of the time for a request for access is over, and nobody has decided it yet."),
+                              due_us, err);
     for (size_t i = 0; i < count; i++)
         TRY(gate_tell(tx, ids[i], request->gate_id, "review.nudge", text, due_us, err));
     return OK;
@@ -137,18 +137,19 @@ static enum status climb(struct db_conn *tx, struct arena *arena, struct clock *
     case NUDGE:
         return nudge(tx, request, due, err);
     case LEAD:
-        return gate_tell_pool(tx, request->gate_id, "lead", "review.slow",
-                         arena_printf(arena, "Request %lld has used four fifths of its time.", (long long)request->id),
-                         due, err);
+        return gate_tell_pool(
+            tx, request->gate_id, "lead", "review.slow",
+            arena_printf(arena, "Request %lld has used four fifths of its time.", (long long)request->id), due, err);
     case REDRAW:
         return out_of_time(tx, arena, clock, silence, err);
     default:
-        return gate_tell_pool(tx, request->gate_id, "board", "review.overdue",
-                         arena_printf(arena,
-                                      "Request %lld has taken twice the time that its gate promises. Its owner and its "
-                                      "reviewers have been told, and have not acted.",
-                                      (long long)request->id),
-                         due, err);
+        return gate_tell_pool(
+            tx, request->gate_id, "board", "review.overdue",
+            arena_printf(arena,
+                         "Request %lld has taken twice the time that its gate promises. Its owner and its "
+                         "reviewers have been told, and have not acted.",
+                         (long long)request->id),
+            due, err);
     }
 }
 

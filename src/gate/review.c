@@ -437,7 +437,7 @@ enum status review_redraw(struct step *step, struct error *err)
         return OK;
     TRY(assignment_end(at->tx, held.id, TOO_LATE, err));
     TRY(gate_tell(at->tx, held.account_id, at->request->gate_id, "review.redrawn",
-             STR("A case that was drawn for you has run out of time and was given to somebody else."), 0, err));
+                  STR("A case that was drawn for you has run out of time and was given to somebody else."), 0, err));
     return assignment_make(at->tx, at->arena, at->request, at->request->cycle, slot, other, err);
 }
 

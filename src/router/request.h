@@ -38,6 +38,9 @@ struct request {
     bool admitted; /* access_decide() has said yes to the route's action */
     struct access_answer access; /* why */
     struct flight flight;
+    char refusal[24];  /* the word with which a gate has refused it; "" */
+    struct oid commit; /* of the revision that was asked for, once it was looked up */
+    bool has_commit;
 };
 
 /* For handlers. */

@@ -40,10 +40,15 @@ static enum status reply_grant(struct request *rq, bool write)
     return OK;
 }
 
-/* The revision is not looked at: rights are those of the repo, and the name may be of a branch that the commit will make. */
+/* Rights are those of the repo, and the name may be of a branch that the commit will make: a revision that is not there is no
+ * error. One that is there tells who has fetched what, as the bytes are asked for by hash alone. */
 enum status xet_read_token(struct request *rq, struct error *err)
 {
+    struct revision revision;
     (void)err;
+    rq->has_commit = revision_resolve(rq->db, rq->arena, rq->repo.id, rq->params[0], &revision, NULL) == OK;
+    if (rq->has_commit)
+        rq->commit = revision.commit;
     return reply_grant(rq, false);
 }
 
