@@ -3,6 +3,7 @@
 #include "../../../src/modules.c"
 #include "attest/internal.h"
 #include "bom/internal.h"
+#include "gate/handlers.h"
 #include "grant/internal.h"
 #include "hub/handlers.h"
 #include "lineage/internal.h"
@@ -111,6 +112,16 @@ static const struct {
     {terms_of_repo, ACT_SEE, "which texts a repo's gate asks for, and what the caller has accepted"},
     {receipts_list, ACT_SELF, "what the caller has accepted"},
     {receipt_get, ACT_SELF, "what the caller has accepted, signed"},
+    {gate_show, ACT_SEE, "what a gate asks for, and where the caller stands"},
+    {ask_get, ACT_SEE, "the same as a page"},
+    {access_requests_mine, ACT_SELF, "the caller's requests"},
+    {group_list, ACT_GOVERN, "gates of a name space that the caller governs"},
+    {group_show, ACT_GOVERN, "what such a gate asks for"},
+    {group_put, ACT_GOVERN, "the caller's own policy"},
+    {group_state_post, ACT_GOVERN, "whether such a gate is open"},
+    {group_repos, ACT_GOVERN, "names of repos behind it"},
+    {group_repo_add, ACT_GOVERN, "which repos are behind it"},
+    {group_repo_remove, ACT_GOVERN, "which repos are behind it"},
     {grants_mine, ACT_SELF, "the caller's grants"},
     {grant_surrender, ACT_SELF, "the caller's grant, which ends"},
 };
@@ -176,7 +187,8 @@ static const char *check_object(const struct route *route)
     if (route->action == ACT_CREATE)
         EXPECT(route->object_in_body, "creates in a name space that stands in the body, and does not say so");
     if (route->object_in_body)
-        EXPECT(route->method != HTTP_GET && route->action >= ACT_CREATE, "has nothing to name in a body");
+        EXPECT((route->method != HTTP_GET || route->action == ACT_GOVERN) && route->action >= ACT_CREATE,
+               "has nothing to name in a body"); /* a name space also stands in the address */
     return NULL;
 }
 
