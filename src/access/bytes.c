@@ -207,6 +207,8 @@ static enum status weigh(struct barrier *b, struct stmt *row, struct finding *ou
     } else if (epoch < b->terms_epoch) {
         TRY(terms_due(b, epoch, &out->until_us, err));
         out->outcome = out->until_us > b->now_us ? ADMITTED : TERMS;
+        if (out->until_us == INT64_MAX) /* of a text that the gate does not ask for any more */
+            out->until_us = 0;
         out->never_accepted = epoch < 0;
     }
     return OK;

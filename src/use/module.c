@@ -14,11 +14,14 @@ static const struct route routes[] = {
     {HTTP_POST, "/api/{api}/enforcement/{id}/sign", ACT_ADMINISTER, enforcement_sign},
     {HTTP_GET, "/api/enforcement", ACT_SELF, enforcement_mine},
     {HTTP_POST, "/api/enforcement/{id}/appeal", ACT_SELF, enforcement_appeal},
+    {HTTP_GET, "/api/holds", ACT_SELF, holds_get},
+    {HTTP_POST, "/api/holds/{id}", ACT_SELF, hold_post},
     {0},
 };
 
 static const struct job jobs[] = {
     {"reads", 1, reads_flush},
+    {"tensors of gated repos", 1, tensors_look},
     {"flights", FLIGHT_SECONDS, flights_check},
     {"old reads", 3600, reads_forget, .slow = true},
     {0},
@@ -33,6 +36,7 @@ static const char *const forget_sql[] = {
     "DELETE FROM recall_told WHERE account_id = ?",
     "UPDATE enforcement_step SET text = '', appeal = '' WHERE enforcement_id IN (SELECT id FROM enforcement WHERE "
     "account_id = ?)",
+    "UPDATE access_hold SET dispute = '', text = '' WHERE uploader_id = ?",
     "UPDATE access_block SET text = '' WHERE account_id = ?",
 };
 

@@ -16,11 +16,14 @@ extern const struct machine enforcement_machine;
 enum status recall_header(struct request *rq, const struct oid *commit, struct error *err);
 
 /*
- * In the write that gives a ref of repo a commit: holds the repo when large files that came with it are those of a gated
- * repo whose owner the uploader does not belong to, or may be and have not been looked at. Costs nothing to speak of while
- * no repo is gated.
+ * In the write that gives a ref of repo a commit: settles the holds that its uploads have brought about, now that it is known
+ * whose they are, and holds the repo until its tensors have been looked at, when it has some and there are gated ones. Costs
+ * nothing to speak of while no repo is gated.
  */
 enum status hold_if_gated(struct db_conn *tx, const struct repo *repo, int64_t uploader_id, const struct oid *commit,
-                          struct error *err);
+                          bool has_tensors, struct error *err);
+
+/* The store's watcher (store_watch_holds()): holds a repo that comes to hold an object of a gated one. */
+enum status hold_watch(struct db_conn *tx, int64_t repo_id, int64_t object_id, struct error *err);
 
 #endif

@@ -66,10 +66,11 @@ struct grant_fields {
 static bool token_fields(struct str token, struct grant_fields *out)
 {
     struct str version, scope, key, repo, until;
-    bool whole = str_cut(&token, '.', &version) && str_cut(&token, '.', &scope) && str_cut(&token, '.', &key) &&
-                 str_cut(&token, '.', &repo) && str_cut(&token, '.', &until);
+    if (!str_cut(&token, '.', &version) || !str_cut(&token, '.', &scope) || !str_cut(&token, '.', &key) ||
+        !str_cut(&token, '.', &repo) || !str_cut(&token, '.', &until))
+        return false;
     out->write = str_eq(scope, STR("w"));
-    return whole && str_eq(version, STR("xet1")) && scope.len == 1 && str_to_i64(key, &out->key_id) &&
+    return str_eq(version, STR("xet1")) && scope.len == 1 && str_to_i64(key, &out->key_id) &&
            str_to_i64(repo, &out->repo_id) && str_to_i64(until, &out->until_s);
 }
 
