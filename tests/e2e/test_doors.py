@@ -85,6 +85,32 @@ COMMIT = b'{"key":"header","value":{"summary":"s"}}\n{"key":"file","value":{"pat
 # What somebody has signed is looked at only when the door has said yes; here it is nobody's signature (test_attest.py has real ones).
 UNSIGNED = {"POST /api/{api}/attestations", "POST /api/{api}/deployments", "POST /api/settings/signing-keys"}
 BODIES |= dict.fromkeys(UNSIGNED, {"payload": "e30=", "payloadType": "application/vnd.in-toto+json", "signatures": []})
+# About cases and appeals that nobody has, at a gate that is not there: test_review.py and test_appeals.py have real ones. The door
+# has said yes when these words come.
+REVIEWS = {
+    "GET /api/{api}/gate/reviewers": (None, 404, "gate"),
+    "PUT /api/{api}/gate/reviewers": ({"user": "bob", "role": "lead"}, 404, "gate"),
+    "DELETE /api/{api}/gate/reviewers": ({"user": "bob", "role": "lead"}, 404, "gate"),
+    "GET /api/{api}/gate/figures": (None, 404, "gate"),
+    "POST /api/{api}/gate/cases/{request}/reopen": ({"reason": "a tie"}, 404, "gate"),
+    "POST /api/settings/conflicts": ({"about": "bob", "kind": "family"}, 200, ""),
+    "DELETE /api/settings/conflicts/{id}": (None, 404, "no such conflict"),
+    "GET /api/reviews/{assignment}": (None, 404, "yours to review"),
+    "POST /api/reviews/{assignment}": ({"outcome": "approve"}, 404, "yours to review"),
+    "POST /api/reviews/{assignment}/scores": ({"scores": {}}, 404, "yours to review"),
+    "POST /api/reviews/{assignment}/ask": ({"question": "?"}, 404, "yours to review"),
+    "POST /api/reviews/{assignment}/recuse": ({"reason": "a tie"}, 404, "yours to review"),
+    "POST /api/reviews/{assignment}/identity": ({"confirmed": True}, 404, "yours to review"),
+    "POST /api/{api}/access-request/appeal": ({"grounds": [{"code": "other", "text": "why"}]}, 404, "gate"),
+    "POST /api/grants/{grant}/appeal": ({"grounds": [{"code": "other", "text": "why"}]}, 404, "no such grant"),
+    "GET /api/appeals/{appeal}": (None, 404, "no such appeal"),
+    "POST /api/appeals/{appeal}": ({"outcome": "uphold"}, 404, "no such appeal"),
+    "POST /api/appeals/{appeal}/first-look": ({"outcome": "uphold"}, 404, "no such appeal"),
+    "POST /api/appeals/{appeal}/recuse": ({}, 404, "no such appeal"),
+    "POST /api/appeals/{appeal}/withdraw": ({}, 404, "no such appeal"),
+    "POST /api/appeals/{appeal}/board": ({"facts": "new"}, 404, "no such appeal"),
+}
+BODIES |= {name: body for name, (body, _, _) in REVIEWS.items() if body is not None}
 TENSORS = b'\x3b\0\0\0\0\0\0\0{"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}      \1\2'
 LEAVES = {}  # of the furnished repos: the index of one of their entries in the log
 NAMES = {"POST /api/{api}/branch/{name}": "new", "DELETE /api/{api}/branch/{name}": "side", "DELETE /api/{api}/tag/{name}": "v1"}
@@ -105,7 +131,8 @@ def ask(person, route, repo, organization=None):
         path += "?by=hub"
     for hole, filling in {"{api}": f"models/{repo}", "{web}": repo, "{kind}": "models", "{number}": "1",
                           "{rev}": "guarded" if "/rules/" in path else "main", "{path*}": path_of(route),
-                          "{id}": "1", "{status}": "pending", "{hash}": "0" * 64, "{name}": name_of(route, repo, organization or namespace)}.items():
+                          "{assignment}": "0" * 16, "{appeal}": "0" * 16, "{grant}": "1000000", "{request}": "1000000",
+                          "{id}": "1000000", "{status}": "pending", "{hash}": "0" * 64, "{name}": name_of(route, repo, organization or namespace)}.items():
         path = path.replace(hole, filling)
     assert "{" not in path, f"{route.name}: say here what stands in the place of the parameter"
     if path == "/log/stream":  # it has no end
@@ -115,7 +142,7 @@ def ask(person, route, repo, organization=None):
         return person.http.request(route.method, path, content=COMMIT, headers={"content-type": "application/x-ndjson"})
     if path.endswith("/proof"):
         return when_ready(lambda: person.http.request(route.method, path, params={"name": "w"}))
-    if route.method in ("GET", "DELETE") and not route.by_body:
+    if route.method in ("GET", "DELETE") and not route.by_body and route.name not in BODIES:
         return person.http.request(route.method, path)
     assert route.name in BODIES, f"{route.name}: say here what its request looks like"
     return person.http.request(route.method, path, json=fill(BODIES[route.name], words))
@@ -246,6 +273,9 @@ def assert_through(answer, route):
         assert answer.status_code == 404 and "no signing key" in answer.text
     elif "/log/old/" in route.pattern:
         assert answer.status_code == 404 and "no such log" in answer.text, "test_log_drills.py has a hub with two"
+    elif route.name in REVIEWS:
+        _, status, words = REVIEWS[route.name]
+        assert answer.status_code == status and words in answer.text, answer.text
     elif "/evidence/" in route.pattern:
         assert answer.status_code == 404 and "no such evidence" in answer.text
     elif route.name == "POST /api/{api}/oms/{rev}":
