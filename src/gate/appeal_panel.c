@@ -30,6 +30,20 @@ enum status seats_read(struct db_conn *conn, struct arena *arena, int64_t appeal
     return stmt_end(row, err);
 }
 
+enum status seat_of(struct db_conn *conn, struct arena *arena, const struct appeal *appeal, int64_t account_id,
+                    struct seat *out, struct error *err)
+{
+    struct seat seats[PANEL_SEATS];
+    size_t count;
+    TRY(seats_read(conn, arena, appeal->id, seats, &count, err));
+    for (size_t i = 0; i < count; i++)
+        if (seats[i].account_id == account_id) {
+            *out = seats[i];
+            return OK;
+        }
+    return fail(err, NOT_FOUND, "NoAppeal", "There is no such appeal that is yours or that you hear.");
+}
+
 static const char seat_sql[] =
     "INSERT INTO appeal_seat (appeal_id, account_id, alias, state, seated_us) VALUES (?, ?, ?, 1, ?)";
 
