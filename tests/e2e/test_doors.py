@@ -32,14 +32,9 @@ class Route:
         self.method, self.pattern, self.action, *rest = line.split()
         self.signed, self.by_body = "signed" in rest, "body" in rest
         self.name = f"{self.method} {self.pattern}"
-<<<<<<< HEAD
-        self.about_repo = "{api}" in self.pattern or "{web}" in self.pattern or (self.by_body and self.action not in
-                                                                                    ("create", "govern", "countersign"))
-=======
         in_space = self.action in ("create", "govern", "countersign")
         self.about_repo = "{api}" in self.pattern or "{web}" in self.pattern or (self.by_body and not in_space)
         self.of_access = bool(OF_ACCESS.search(self.pattern))
->>>>>>> use
 
 
 ROUTES = [Route(line) for line in subprocess.run([BINARY, "routes"], capture_output=True, text=True).stdout.splitlines()]
@@ -142,13 +137,8 @@ def ask(person, route, repo, organization=None):
         path += "?by=hub"
     for hole, filling in {"{api}": f"models/{repo}", "{web}": repo, "{kind}": "models", "{number}": "1",
                           "{rev}": "guarded" if "/rules/" in path else "main", "{path*}": path_of(route),
-<<<<<<< HEAD
                           "{assignment}": "0" * 16, "{appeal}": "0" * 16, "{grant}": "1000000", "{request}": "1000000",
                           "{id}": "1000000", "{status}": "pending", "{hash}": "0" * 64, "{name}": name_of(route, repo, organization or namespace)}.items():
-=======
-                          "{hash}": "0" * 64, "{status}": "pending", "{id}": "1", "{request}": "1", "{grant}": "1",
-                          "{assignment}": "1", "{appeal}": "1", "{name}": name_of(route, repo, organization or namespace)}.items():
->>>>>>> use
         path = path.replace(hole, filling)
     assert "{" not in path, f"{route.name}: say here what stands in the place of the parameter"
     if path == "/log/stream":  # it has no end
