@@ -32,6 +32,24 @@ static void an_old_hands_verdict_stands_alone(void **state)
 {
     two_old_hands(*state, "{\"mode\":\"manual\",\"risk\":2,\"secondRatePpm\":0}");
     assert_int_equal(after(*state, REFUSAL), REQUEST_REFUSED);
+    assert_int_equal(number_of(*state, "SELECT count(*) FROM event WHERE kind = 'access.decision' AND body LIKE "
+                                       "'%\"decision\":\"deny\",\"basis\":\"review\"%'"),
+                     1);
+}
+
+static void all_reviewers_may_leave_and_the_second_look_is_still_given_to_somebody(void **state)
+{
+    struct desk *desk = *state;
+    struct str key;
+    two_old_hands(desk, "{\"mode\":\"manual\",\"risk\":3}");
+    struct access_request request = asked(desk, desk->people[4], "{}");
+    GOOD(verdict(desk, request.id, APPROVAL, err));
+    run(desk, STR("DELETE FROM gate_reviewer; UPDATE review_assignment SET state = 3 WHERE state = 1"));
+    request = read_request(desk, request.id);
+    GOOD(act(desk, &request, REQUEST_RECUSE, BY_RULE, "", err));
+    assert_int_equal(holder_of(desk, request.id, &key), desk->owner);
+    GOOD(verdict(desk, request.id, APPROVAL, err));
+    assert_int_equal(state_of(desk, request.id), REQUEST_APPROVED);
 }
 
 static void a_beginners_does_not(void **state)
@@ -346,6 +364,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         at_desk(an_old_hands_verdict_stands_alone),
+        at_desk(all_reviewers_may_leave_and_the_second_look_is_still_given_to_somebody),
         at_desk(a_beginners_does_not),
         at_desk(at_risk_three_every_verdict_is_looked_at_twice),
         at_desk(a_refusal_is_where_the_gate_says_so),
