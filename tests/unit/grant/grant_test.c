@@ -429,10 +429,14 @@ static void the_door_finds_a_persons_grant_without_looking_at_others(void **stat
                     "EXPLAIN QUERY PLAN SELECT id, state, not_before_us, expires_us, terms_epoch, code, text, until_us "
                     "FROM access_grant WHERE gate_id = 1 AND account_id = 1 AND state <= 3",
                     &row, err));
-    assert_true(stmt_next(row));
-    assert_has(stmt_str(row, 3), "access_grant_live (gate_id=? AND account_id=?)");
-    assert_false(stmt_next(row));
+    struct str plan = arena_copy(house->arena, stmt_next(row) ? stmt_str(row, 3) : STR(""));
+    bool more = stmt_next(row);
     GOOD(stmt_end(row, err));
+    stmt_release(&row);
+    db_release(&conn);
+    assert_has(plan, "gate_id=?");
+    assert_has(plan, "account_id=?");
+    assert_false(more);
 }
 
 static void a_text_that_is_no_longer_asked_for_is_no_longer_due(void **state)
