@@ -224,7 +224,6 @@ static enum status open_grant(struct db_conn *tx, const struct grant_new *what, 
 /* What came true by the clock meanwhile is written first: an old grant that nobody has looked at is no live one. */
 static enum status settle_old(struct db_conn *tx, const struct grant_new *what, struct error *err)
 {
-    auto_arena struct arena arena = {0};
     auto_stmt struct stmt *row = NULL;
     auto_granting struct granting old = {0};
     TRY(db_prepare(tx,
