@@ -17,7 +17,7 @@ class Machine:
 
     def __init__(self, text):
         self.name = text.split("\n", 1)[0].strip()
-        states, moves = (re.findall(r"^\| (.*) \|$", table, re.M)[1:] for table in text.split("\n\n| ")[1:3])
+        states, moves = (re.findall(r"^\| (.*) \|$", "| " + table, re.M)[1:] for table in text.split("\n\n| ")[1:3])
         self.over = {}  # state: is it over?
         for row in states:
             state, _, clock = (cell.strip() for cell in row.split(" | "))
