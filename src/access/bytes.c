@@ -190,13 +190,12 @@ static enum status weigh(struct barrier *b, struct stmt *row, struct finding *ou
 {
     int64_t state = stmt_int(row, 1), not_before_us = stmt_int(row, 2), expires_us = stmt_int(row, 3);
     int64_t epoch = stmt_int(row, 4), until_us = stmt_int(row, 7);
+    struct str code = stmt_str(row, 5);
     *out = (struct finding){ADMITTED, .grant_id = stmt_int(row, 0)};
-    out->code = arena_copy(&b->arena, stmt_str(row, 5));
-    out->text = arena_copy(&b->arena, str_slice(stmt_str(row, 6), 0, 400));
     if (expires_us && expires_us <= b->now_us) {
         out->outcome = OVER;
         out->until_us = expires_us;
-    } else if (state == SUSPENDED && str_eq(out->code, STR("terms"))) {
+    } else if (state == SUSPENDED && str_eq(code, STR("terms"))) {
         out->outcome = TERMS;
     } else if (state == SUSPENDED && (until_us == 0 || until_us > b->now_us)) {
         out->outcome = PAUSED;
@@ -210,6 +209,10 @@ static enum status weigh(struct barrier *b, struct stmt *row, struct finding *ou
         if (out->until_us == INT64_MAX) /* of a text that the gate does not ask for any more */
             out->until_us = 0;
         out->never_accepted = epoch < 0;
+    }
+    if (out->outcome != ADMITTED) { /* words are for refusals: a yes needs no memory */
+        out->code = arena_copy(&b->arena, code);
+        out->text = arena_copy(&b->arena, str_slice(stmt_str(row, 6), 0, 400));
     }
     return OK;
 }
