@@ -7,6 +7,7 @@
 #include "identity/identity.h"
 #include "modules.h"
 #include "record/record.h"
+#include "terms/terms.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -55,7 +56,7 @@ static const char help[] =
     "      New repos are private (on) or public (off) unless whoever creates them says otherwise.\n"
     "\n"
     "Gates that exist on another hub\n"
-    "  cairn admin import-gate REPO FILE [--dry-run] [--trust-names]\n"
+    "  cairn admin import-gate REPO FILE [--terms FILE] [--dry-run] [--trust-names]\n"
     "      Takes over who may have the files of REPO (ns/name, or datasets/ns/name), who has asked, and who was "
     "refused,\n"
     "      from the report of user access that the other hub exports: CSV with a first line that names the columns, "
@@ -65,6 +66,7 @@ static const char help[] =
     "      skipped and listed: create the accounts, and run it again. What a gate asks comes with the repo's own "
     "card.\n"
     "      People accept the gate's texts anew, as nobody here has seen them do it.\n"
+    "      --terms FILE   a text that a gate which is made asks for; it is published as NS/NAME-terms\n"
     "      --dry-run      tells what would become of each row, and changes nothing\n"
     "      --trust-names  the same name is the same person, also where no address shows it\n"
     "\n"
@@ -95,6 +97,7 @@ enum flag {
     REASON,
     ORIGIN,
     DRY_RUN,
+    TERMS,
     TRUST_NAMES,
     FLAGS
 };
@@ -114,6 +117,7 @@ static const struct {
     [REASON] = {"--reason"},
     [ORIGIN] = {"--origin"},
     [DRY_RUN] = {"--dry-run", true},
+    [TERMS] = {"--terms"},
     [TRUST_NAMES] = {"--trust-names", true},
 };
 
@@ -263,7 +267,7 @@ static enum status find_named_repo(struct db *db, struct arena *arena, struct st
 static enum status import_gate(struct db *db, const struct words *given, struct error *err)
 {
     auto_arena struct arena arena = {0};
-    auto_buf struct buf file = {0};
+    auto_buf struct buf file = {0}, terms = {0};
     struct repo repo;
     struct import how = {
         .dry_run = str_given(given->flag[DRY_RUN]),
@@ -271,6 +275,10 @@ static enum status import_gate(struct db *db, const struct words *given, struct 
         .report = report_import,
     };
     TRY(file_read_all(given->word[2].data, IMPORT_FILE_LIMIT, &file, err));
+    if (str_given(given->flag[TERMS])) {
+        TRY(file_read_all(given->flag[TERMS].data, TERMS_TEXT_MOST, &terms, err));
+        how.terms = buf_view(&terms);
+    }
     TRY(find_named_repo(db, &arena, given->word[1], &repo, err));
     TRY(gate_import(db, &repo, buf_view(&file), &how, err));
     printf(
@@ -291,7 +299,7 @@ static const struct command {
     {"user", "create", "NAME", 1, 0, FLAG(ADMIN) | FLAG(EMAIL) | FLAG(FULL_NAME), user_create},
     {"user", "erase", "NAME", 1, FLAG(REASON), 0, user_erase},
     {"log", "begin-anew", "", 0, FLAG(ORIGIN), 0, log_begin_anew},
-    {"import-gate", NULL, "REPO FILE", 2, 0, FLAG(DRY_RUN) | FLAG(TRUST_NAMES), import_gate},
+    {"import-gate", NULL, "REPO FILE", 2, 0, FLAG(TERMS) | FLAG(DRY_RUN) | FLAG(TRUST_NAMES), import_gate},
     {"token", "create", "USER", 1, FLAG(NAME) | FLAG(ROLE), FLAG(VALUE), token_create},
     {"token", "revoke", "USER", 1, FLAG(NAME), 0, token_revoke},
     {"org", "create", "NAME", 1, 0, FLAG(FULL_NAME), org_create},

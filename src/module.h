@@ -70,6 +70,7 @@ struct job {
     unsigned period_seconds;
     enum status (*run)(struct hub *hub, struct error *err);
     bool slow; /* may take minutes: these have a thread of their own, and ask for hub->stopping now and then */
+    bool last; /* runs once more when no request comes any more: it keeps what would be lost */
 };
 
 struct module {

@@ -12,8 +12,8 @@
 #include "record/record.h"
 #include "router/dispatch.h"
 #include "store/store.h"
-#include "use/use.h"
 #include "terms/terms.h"
+#include "use/use.h"
 #include "witness/cosigner.h"
 #include <malloc.h>
 #include <pthread.h>
@@ -73,6 +73,15 @@ static void *run_jobs(void *context)
         }
     }
     return NULL;
+}
+
+static void run_last_jobs(struct hub *hub)
+{
+    struct error err = {0};
+    for (const struct module *const *module = modules; *module; module++)
+        for (const struct job *job = (*module)->jobs; job && job->name; job++)
+            if (job->last && job->run(hub, &err) != OK)
+                log_line("error", "job", "%s, at the end: %s", job->name, err.message);
 }
 
 static void worker_start(struct worker *worker, struct hub *hub, bool slow)
@@ -196,6 +205,7 @@ static enum status run(struct hub *hub, const char *listen, struct error *err)
     worker_stop(&slow_worker);
     worker_stop(&worker);
     http_server_free(hub->server);
+    run_last_jobs(hub);
     log_line("info", "stop", "All requests are finished");
     return OK;
 }
@@ -301,7 +311,8 @@ int serve_main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
 
-    struct hub hub = {.started_us = monotonic_us(), .public_url = str_of(public_url), .xet = xet_on, .country_header = country};
+    struct hub hub = {
+        .started_us = monotonic_us(), .public_url = str_of(public_url), .xet = xet_on, .country_header = country};
     if (str_ends(hub.public_url, STR("/")))
         hub.public_url.len--;
     auto_fd int lock = -1;

@@ -3,6 +3,7 @@
 #include "gate/import.h"
 #include "base/time.h"
 #include "gate/internal.h"
+#include "terms/terms.h"
 
 #define BATCH 50 /* people in one write, which others wait for */
 
@@ -21,11 +22,17 @@ static const char *const kinds[] = {"accepted", "pending", "draft", "rejected", 
 
 /* The gate, and a form with the questions that the file answers where nothing else asks any. */
 
-static void write_policy(const struct import_file *file, struct buf *out)
+static void write_policy(const struct import_file *file, struct str terms, struct buf *out)
 {
     struct json_writer w = jw_to(out);
     jw_object(&w);
     jw_key_str(&w, "mode", STR("manual"));
+    if (str_given(terms)) {
+        jw_key(&w, "terms");
+        jw_array(&w);
+        jw_str(&w, terms);
+        jw_end(&w);
+    }
     if (file->question_count) {
         jw_key(&w, "form");
         jw_array(&w);
@@ -45,6 +52,7 @@ static enum status find_or_make_gate(struct db_conn *tx, struct arena *arena, co
 {
     auto_buf struct buf text = {0};
     struct gate_policy policy;
+    struct str terms = {0};
     enum status found = gate_of_repo(tx, arena, in->repo->id, out, err);
     if (found == OK && str_given(out->slug))
         return fail(err, CONFLICT, "InGroup",
@@ -58,7 +66,11 @@ static enum status find_or_make_gate(struct db_conn *tx, struct arena *arena, co
         return OK;
     if (found != NOT_FOUND)
         return found;
-    write_policy(in->file, &text);
+    if (str_given(in->how->terms)) {
+        terms = arena_printf(arena, "%.*s-terms", STR_ARG(in->repo->full_name));
+        TRY(terms_publish_text(tx, arena, in->repo->owner_id, terms, STR("aup"), STR("en"), in->how->terms, err));
+    }
+    write_policy(in->file, terms, &text);
     TRY(policy_read(arena, buf_view(&text), &policy, err));
     return gate_make(tx, in->repo->owner_id, (struct str){0}, in->repo->id, &policy, 0, out, err);
 }

@@ -19,6 +19,7 @@
 struct import {
     bool dry_run;     /* find out, and change nothing */
     bool trust_names; /* without the same address, the same name will do */
+    struct str terms; /* a text that the new gate asks for, published as "ns/NAME-terms" of the repo; absent for none */
     /* What became of each row; what is "accepted", "pending", "draft", "rejected" or "skipped", why is set for the last. */
     void (*report)(void *context, struct str user, const char *what, const char *why);
     void *context;

@@ -299,3 +299,25 @@ enum status countersigning_run(struct db_conn *tx, void *countersigning, struct 
         return found;
     return publish(tx, &what->doc, &before, &what->made, what->by_id, now_us(), err);
 }
+
+enum status terms_publish_text(struct db_conn *tx, struct arena *arena, int64_t owner_id, struct str name,
+                               struct str kind, struct str lang, struct str text, struct error *err)
+{
+    struct publication what = {.arena = arena,
+                               .doc = {.owner_id = owner_id, .name = name, .slug = name, .kind = kind},
+                               .change = CHANGE_MATERIAL,
+                               .summary = STR("First version."),
+                               .grace_us = TERMS_GRACE_US,
+                               .count = 1,
+                               .now_us = now_us()};
+    struct doc there;
+    struct str ns;
+    enum status found = doc_find(tx, arena, name, &there, err);
+    if (found != NOT_FOUND)
+        return found;
+    str_cut(&what.doc.slug, '/', &ns);
+    what.texts[0].lang = lang;
+    what.bodies[0] = text;
+    publication_seal(&what);
+    return publication_run(tx, &what, err);
+}

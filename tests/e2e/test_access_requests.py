@@ -360,3 +360,23 @@ def test_a_gate_of_another_hub_is_taken_over_after_a_dry_run(hub, alice, tmp_pat
     assert [request.username for request in alice.api.list_pending_access_requests(repo)] == [b]
     report.write_text("user,mood\nx,good\n")
     assert "status" in hub.admin("import-gate", repo, report, check=False).stderr
+
+
+def test_the_terms_of_another_hub_come_along_and_are_accepted_here(hub, alice, tmp_path):
+    name = new_name("imported")
+    person = hub.person(name, "read", ("--email", f"{name}@uni.example"))
+    repo = alice.new_repo("imported")
+    alice.commit(repo, add("weights.bin", b"weights of " + repo.encode()))
+    report, terms = tmp_path / "report.csv", tmp_path / "terms.md"
+    report.write_text(f"user,email,status\n{name},{name}@uni.example,accepted\n")
+    terms.write_text("# Terms\n\nYou must be kind.\n")
+    assert "1 accepted" in hub.admin("import-gate", repo, report, "--terms", terms).stdout
+    refused = person.http.get(f"/{repo}/resolve/main/weights.bin")
+    assert (refused.status_code, refused.headers["x-access-reason"]) == (403, "terms")
+    [wanted] = person.http.get(f"/api/models/{repo}/terms").json()["terms"]
+    text = person.http.get(f"/api/terms/{repo}-terms/1", params={"lang": "en"})
+    assert text.content == terms.read_bytes() and wanted["terms"] == f"{repo}-terms"
+    accepted = person.http.post(f"/api/models/{repo}/terms/accept",
+                                json={"terms": [{"terms": wanted["terms"], "sha256": text.headers["x-terms-sha256"]}]})
+    assert accepted.status_code == 200, accepted.text
+    assert can_download(person, repo)
