@@ -8,6 +8,7 @@
 #include "module.h"
 #include "notice/notice.h"
 #include "record/record.h"
+#include "signin/signin.h"
 #include "store/store.h"
 #include "tensor/tensors.h"
 #include "witness/handlers.h"
@@ -39,6 +40,7 @@ const struct module *const modules[] = {
     &attest_module,   /* what people say of a commit, signed */
     &bom_module,      /* bills of material */
     &notice_module,   /* what people are told */
+    &signin_module,   /* keys as their holders see them, and signing in */
     &xet_module,      /* the Xet protocol: large files in chunks */
     &hub_module,      /* the Hub protocol */
     NULL,

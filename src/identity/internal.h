@@ -12,6 +12,7 @@ enum {
     EVENT_ORG_DEFAULT_PRIVATE,
     EVENT_KEY_CREATE,
     EVENT_KEY_REVOKE,
+    EVENT_KEY_ROTATE,
     EVENT_ACCOUNT_ERASE
 };
 
@@ -33,6 +34,17 @@ enum status key_revoke_in(struct db_conn *tx, struct arena *arena, struct str us
                           struct error *err);
 enum status member_end_in(struct db_conn *tx, struct arena *arena, struct str org, struct str user, int64_t by_id,
                           struct error *err);
+
+/* count digits of base 62, each as likely as any other. */
+void random_digits(char *out, size_t count);
+
+/* To the letter: clients know it by its words (hub-protocol 0.4). code may be NULL. */
+enum status fail_credentials(const char *code, struct error *err);
+
+/* The actor of a session by its id (session.c), as actor_of_key(). */
+#define SESSION_FIRST (INT64_C(1) << 52) /* ids of sessions begin there; keys count from 1 */
+enum status actor_of_session(struct db_conn *conn, struct arena *arena, int64_t id, struct actor *out,
+                             struct error *err);
 
 /* UTF-8 without control characters, at most limit bytes. */
 bool is_one_line(struct str text, size_t limit);

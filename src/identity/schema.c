@@ -38,7 +38,39 @@ static const char create_sql[] =
 
 static const char erased_sql[] = "ALTER TABLE account ADD COLUMN erased_us BIGINT;";
 
-const struct migration_set identity_migrations = {"identity", (const char *const[]){create_sql, erased_sql, NULL}};
+/*
+ * Keys end. Those of before get a year from the day on which the hub learns of it. api_key_old: secrets that a rotation
+ * has replaced, kept for ever so that they cannot be imported; each works until until_us and a day after used_us.
+ * key_scope: one of owner_id and repo_id is 0. noticed: how many notices about its end the holder was sent.
+ */
+static const char key_end_sql[] =
+    "ALTER TABLE api_key ADD COLUMN expires_us BIGINT NOT NULL DEFAULT 0;"
+    "UPDATE api_key SET expires_us = (CAST(strftime('%s', 'now') AS INTEGER) + 366 * 86400) * 1000000;"
+    "ALTER TABLE api_key ADD COLUMN days BIGINT NOT NULL DEFAULT 90;"
+    "ALTER TABLE api_key ADD COLUMN used_us BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE api_key ADD COLUMN noticed BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE api_key ADD COLUMN scoped BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE api_key ADD COLUMN addresses TEXT;"
+    "ALTER TABLE api_key ADD COLUMN bytes_per_day BIGINT NOT NULL DEFAULT 0;"
+    "CREATE INDEX api_key_end ON api_key (expires_us) WHERE revoked_us IS NULL;"
+
+    "CREATE TABLE api_key_old ("
+    "  secret_sha256 BLOB PRIMARY KEY,"
+    "  key_id BIGINT NOT NULL REFERENCES api_key (id),"
+    "  until_us BIGINT NOT NULL,"
+    "  used_us BIGINT NOT NULL);"
+    "CREATE INDEX api_key_old_key ON api_key_old (key_id);"
+
+    "CREATE TABLE key_scope ("
+    "  key_id BIGINT NOT NULL REFERENCES api_key (id),"
+    "  owner_id BIGINT NOT NULL,"
+    "  repo_id BIGINT NOT NULL,"
+    "  role BIGINT NOT NULL,"
+    "  PRIMARY KEY (key_id, owner_id, repo_id));"
+    "CREATE INDEX key_scope_repo ON key_scope (repo_id) WHERE repo_id > 0;";
+
+const struct migration_set identity_migrations = {"identity",
+                                                  (const char *const[]){create_sql, erased_sql, key_end_sql, NULL}};
 
 const struct event_kind identity_events[] = {
     [EVENT_ACCOUNT_CREATE] = {"account.create", 1},
@@ -46,6 +78,7 @@ const struct event_kind identity_events[] = {
     [EVENT_ORG_DEFAULT_PRIVATE] = {"org.default_private", 1},
     [EVENT_KEY_CREATE] = {"key.create", 1},
     [EVENT_KEY_REVOKE] = {"key.revoke", 1},
+    [EVENT_KEY_ROTATE] = {"key.rotate", 1},
     [EVENT_ACCOUNT_ERASE] = {"account.erase", 1},
     {0},
 };

@@ -137,6 +137,11 @@ static void key_revoke(const struct source *from, struct composition *out)
     key_leaf(from, out, STR("revoke"));
 }
 
+static void key_rotate(const struct source *from, struct composition *out)
+{
+    key_leaf(from, out, STR("rotate"));
+}
+
 /* Keys that people sign with: "hint" is the digest of the public key. That of the hub's own key hides nobody, and is
  * there to be compared. */
 
@@ -299,6 +304,7 @@ static const struct {
     {"evaluation", 1, evaluation},
     {"key.create", 1, key_create},
     {"key.revoke", 1, key_revoke},
+    {"key.rotate", 1, key_rotate},
     {"lineage", 1, lineage},
     {"log.epoch", 1, log_epoch},
     {"log.heads", 1, log_heads},

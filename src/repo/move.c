@@ -130,6 +130,7 @@ struct delete_call {
 static enum status delete_in_write(struct db_conn *tx, void *context, struct error *err)
 {
     static const char *const deletions[] = {
+        "DELETE FROM key_scope WHERE repo_id = ?", /* ids are used again: a key for this repo is not one for the next */
         "DELETE FROM ref_rule WHERE repo_id = ?",
         "DELETE FROM approval WHERE repo_id = ?",
         "DELETE FROM pull WHERE repo_id = ?",

@@ -12,6 +12,30 @@ struct str request_base_url(struct request *rq)
     return arena_printf(rq->arena, "%s://%.*s", https ? "https" : "http", STR_ARG(host));
 }
 
+static bool is_proxy(const struct hub *hub, struct str address)
+{
+    struct network peer;
+    bool known = network_address(address, &peer);
+    for (size_t i = 0; known && i < hub->proxy_count; i++)
+        if (network_has(&hub->proxies[i], &peer))
+            return true;
+    return false;
+}
+
+/* Each proxy adds whom it was asked by to the end; what stands before the last one that is not ours, anybody may have
+ * made up. */
+struct str request_remote(struct request *rq)
+{
+    struct str remote = rq->http->remote, chain = http_header(rq->http, "x-forwarded-for");
+    while (str_given(chain) && is_proxy(rq->hub, remote)) {
+        const char *comma = memrchr(chain.data, ',', chain.len);
+        size_t start = comma ? (size_t)(comma - chain.data) + 1 : 0;
+        remote = str_trim(str_from(chain, start));
+        chain = comma ? str_slice(chain, 0, start - 1) : (struct str){0};
+    }
+    return remote;
+}
+
 /* No client sends a tenth of them; what comes behind is not looked at, nor is what follows a bad encoding. */
 #define QUERY_PAIRS 1000
 

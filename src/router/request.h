@@ -36,6 +36,8 @@ struct request {
 
 /* The hub's address as this request's client sees it: the configured one, or from Host and X-Forwarded-Proto. */
 struct str request_base_url(struct request *rq);
+/* The client's address as text: the peer's, or where the peer is a proxy of ours (hub->proxies), what that says. */
+struct str request_remote(struct request *rq);
 /* A query parameter, decoded; absent when it is not there. index 0 is its first occurrence. */
 struct str request_query(struct request *rq, const char *name, size_t index);
 bool request_query_true(struct request *rq, const char *name);

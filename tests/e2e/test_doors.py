@@ -58,6 +58,8 @@ BODIES = {
     "PUT /api/{api}/rules/{rev}": {"approvals": 1, "role": "write"},
     "POST /api/{api}/discussions/{number}/merge": {},
     "POST /api/{api}/bom/{rev}": {},
+    "POST /api/settings/keys": {"name": "{fresh}", "role": "read"},
+    "POST /api/settings/keys/{name}/rotate": {},
 }
 COMMIT = b'{"key":"header","value":{"summary":"s"}}\n{"key":"file","value":{"path":"new.txt","content":"abc","encoding":"utf-8"}}\n'
 # What somebody has signed is looked at only when the door has said yes; here it is nobody's signature (test_attest.py has real ones).
@@ -220,6 +222,10 @@ def assert_through(answer, route):
         assert answer.status_code == 501, "the hub has no locks, and says so to those who may see the repo"
     elif route.name in UNSIGNED:
         assert answer.status_code == 400 and "signatures" in answer.text
+    elif route.name in ("GET /api/settings/keys", "POST /api/settings/keys"):
+        assert answer.status_code == 200, answer.text
+    elif "/settings/keys/" in route.pattern:
+        assert answer.status_code == 404 and "no token of that name" in answer.text
     elif route.action == "self-change":
         assert answer.status_code == 404 and "no signing key" in answer.text
     elif "/log/old/" in route.pattern:
