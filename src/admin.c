@@ -4,6 +4,8 @@
 #include "base/text.h"
 #include "erase.h"
 #include "identity/key.h"
+#include "identity/passkey.h"
+#include "identity/password.h"
 #include "modules.h"
 #include "record/record.h"
 #include "signin/key_scopes.h"
@@ -18,6 +20,12 @@ static const char help[] =
     "      --admin        the person administers the hub, when using a token of role admin\n"
     "      --email E      shown to nobody but the person\n"
     "      --full-name N  shown beside NAME\n"
+    "\n"
+    "  cairn admin user password NAME\n"
+    "      Reads a password for NAME from standard input, of 10 to 1024 bytes; NAME's sessions end.\n"
+    "\n"
+    "  cairn admin user forget-factors NAME\n"
+    "      For somebody who has lost the devices: no one-time codes and passkeys any more, and all sessions end.\n"
     "\n"
     "  cairn admin user erase NAME --reason request|law|order\n"
     "      Forgets NAME, who must own no repos any more: deletes the key on which the person's pseudonyms and names "
@@ -147,6 +155,29 @@ static enum status create_account(struct db *db, const struct words *given, enum
 static enum status user_create(struct db *db, const struct words *given, struct error *err)
 {
     return create_account(db, given, ACCOUNT_USER, err);
+}
+
+/* A line, without its end. Never from the command line, which other users of the machine can see. */
+static enum status user_password(struct db *db, const struct words *given, struct error *err)
+{
+    char line[PASSWORD_MOST + 3];
+    size_t len = fread(line, 1, sizeof line, stdin);
+    const char *end = memchr(line, '\n', len);
+    struct str password = {line, end ? (size_t)(end - line) : len};
+    if (str_ends(password, STR("\r")))
+        password.len--;
+    enum status status = password_set(db, given->word[2], password, 0, 0, err);
+    explicit_bzero(line, sizeof line);
+    TRY(status);
+    say(given->word[2], "has a new password");
+    return OK;
+}
+
+static enum status user_forget_factors(struct db *db, const struct words *given, struct error *err)
+{
+    TRY(factors_forget(db, given->word[2], 0, err));
+    say(given->word[2], "signs in by password alone now");
+    return OK;
 }
 
 static enum status org_create(struct db *db, const struct words *given, struct error *err)
@@ -279,6 +310,8 @@ static const struct command {
     enum status (*run)(struct db *db, const struct words *given, struct error *err);
 } commands[] = {
     {"user", "create", "NAME", 1, 0, FLAG(ADMIN) | FLAG(EMAIL) | FLAG(FULL_NAME), user_create},
+    {"user", "password", "NAME", 1, 0, 0, user_password},
+    {"user", "forget-factors", "NAME", 1, 0, 0, user_forget_factors},
     {"user", "erase", "NAME", 1, FLAG(REASON), 0, user_erase},
     {"log", "begin-anew", "", 0, FLAG(ORIGIN), 0, log_begin_anew},
     {"token", "create", "USER", 1, FLAG(NAME) | FLAG(ROLE),

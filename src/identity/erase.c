@@ -28,12 +28,31 @@ static enum status find_name(struct db_conn *tx, struct closing *closing, const 
     return stmt_end(find, err);
 }
 
+static const char *const signin_sql[] = {
+    "DELETE FROM session WHERE account_id = ?",       "DELETE FROM password WHERE account_id = ?",
+    "DELETE FROM totp WHERE account_id = ?",          "DELETE FROM passkey WHERE account_id = ?",
+    "DELETE FROM recovery_code WHERE account_id = ?",
+};
+
+/* So that nobody may act as the person from then on, and what is kept of how the person signed in is gone. */
+static enum status signin_forget(struct db_conn *tx, int64_t account_id, struct error *err)
+{
+    for (size_t i = 0; i < sizeof signin_sql / sizeof *signin_sql; i++) {
+        auto_stmt struct stmt *forget = NULL;
+        TRY(db_prepare(tx, signin_sql[i], &forget, err));
+        stmt_bind_int(forget, 1, account_id);
+        TRY(stmt_run(forget, err));
+    }
+    return OK;
+}
+
 static enum status close_in_write(struct db_conn *tx, void *context, struct error *err)
 {
     struct closing *closing = context;
     struct account user;
     struct str name;
     TRY(account_find_kind(tx, &closing->arena, closing->name, ACCOUNT_USER, &user, err));
+    TRY(signin_forget(tx, user.id, err));
     for (;;) {
         TRY(find_name(tx, closing, a_key_sql, user.id, &name, err));
         if (!str_given(name))

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * When keys were last used. A row written with each request would cost more than most requests do; so it is kept here,
+ * When keys and sessions were last used. A row written with each request would cost more than most requests do; so it is kept here,
  * and written once a minute for all keys that were used. What a crash loses is a minute of it.
  */
+#include "identity/internal.h"
 #include "identity/key.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -88,6 +89,8 @@ static const char old_use_sql[] =
     "UPDATE api_key_old SET used_us = ? WHERE key_id = ? AND "
     "until_us = (SELECT max(o.until_us) FROM api_key_old o WHERE o.key_id = api_key_old.key_id)";
 
+static const char session_use_sql[] = "UPDATE session SET used_us = ? WHERE id = ?";
+
 static enum status write_uses(struct db_conn *tx, void *context, struct error *err)
 {
     const struct batch *batch = context;
@@ -96,7 +99,8 @@ static enum status write_uses(struct db_conn *tx, void *context, struct error *e
         auto_stmt struct stmt *update = NULL;
         if (!use->what)
             continue;
-        TRY(db_prepare(tx, use->what % 2 ? old_use_sql : use_sql, &update, err));
+        bool session = use->what / 2 >= SESSION_FIRST;
+        TRY(db_prepare(tx, session ? session_use_sql : use->what % 2 ? old_use_sql : use_sql, &update, err));
         stmt_bind_int(update, 1, use->at_us);
         stmt_bind_int(update, 2, use->what / 2);
         TRY(stmt_run(update, err));

@@ -69,8 +69,59 @@ static const char key_end_sql[] =
     "  PRIMARY KEY (key_id, owner_id, repo_id));"
     "CREATE INDEX key_scope_repo ON key_scope (repo_id) WHERE repo_id > 0;";
 
-const struct migration_set identity_migrations = {"identity",
-                                                  (const char *const[]){create_sql, erased_sql, key_end_sql, NULL}};
+/*
+ * Signing in. Sessions are numbered from SESSION_FIRST on, at random, so that an address signed for one that has ended is
+ * never one of another. totp: secret is encrypted; last_step is the newest step of which a code was used. A challenge
+ * is kept from its use until nobody would take it any more.
+ */
+static const char signin_sql[] = "CREATE TABLE password ("
+                                 "  account_id BIGINT PRIMARY KEY REFERENCES account (id),"
+                                 "  hash TEXT NOT NULL,"
+                                 "  set_us BIGINT NOT NULL);"
+
+                                 "CREATE TABLE session ("
+                                 "  id BIGINT PRIMARY KEY,"
+                                 "  account_id BIGINT NOT NULL REFERENCES account (id),"
+                                 "  token_sha256 BLOB NOT NULL UNIQUE,"
+                                 "  level BIGINT NOT NULL,"
+                                 "  auth_us BIGINT NOT NULL,"
+                                 "  created_us BIGINT NOT NULL,"
+                                 "  used_us BIGINT NOT NULL,"
+                                 "  ends_us BIGINT NOT NULL,"
+                                 "  agent TEXT NOT NULL,"
+                                 "  remote TEXT NOT NULL);"
+                                 "CREATE INDEX session_account ON session (account_id, created_us);"
+                                 "CREATE INDEX session_end ON session (ends_us);"
+
+                                 "CREATE TABLE totp ("
+                                 "  account_id BIGINT PRIMARY KEY REFERENCES account (id),"
+                                 "  secret BLOB NOT NULL,"
+                                 "  confirmed BIGINT NOT NULL,"
+                                 "  last_step BIGINT NOT NULL);"
+
+                                 "CREATE TABLE recovery_code ("
+                                 "  account_id BIGINT NOT NULL REFERENCES account (id),"
+                                 "  code_sha256 BLOB NOT NULL,"
+                                 "  PRIMARY KEY (account_id, code_sha256));"
+
+                                 "CREATE TABLE passkey ("
+                                 "  id INTEGER PRIMARY KEY,"
+                                 "  account_id BIGINT NOT NULL REFERENCES account (id),"
+                                 "  credential_id BLOB NOT NULL UNIQUE,"
+                                 "  public_key BLOB NOT NULL,"
+                                 "  sign_count BIGINT NOT NULL,"
+                                 "  name TEXT NOT NULL,"
+                                 "  created_us BIGINT NOT NULL,"
+                                 "  used_us BIGINT NOT NULL);"
+                                 "CREATE INDEX passkey_account ON passkey (account_id);"
+
+                                 "CREATE TABLE challenge_used ("
+                                 "  challenge BLOB PRIMARY KEY,"
+                                 "  until_us BIGINT NOT NULL);"
+                                 "CREATE INDEX challenge_used_until ON challenge_used (until_us);";
+
+const struct migration_set identity_migrations = {
+    "identity", (const char *const[]){create_sql, erased_sql, key_end_sql, signin_sql, NULL}};
 
 const struct event_kind identity_events[] = {
     [EVENT_ACCOUNT_CREATE] = {"account.create", 1},
@@ -79,6 +130,15 @@ const struct event_kind identity_events[] = {
     [EVENT_KEY_CREATE] = {"key.create", 1},
     [EVENT_KEY_REVOKE] = {"key.revoke", 1},
     [EVENT_KEY_ROTATE] = {"key.rotate", 1},
+    [EVENT_PASSWORD_SET] = {"password.set", 1},
+    [EVENT_SESSION_START] = {"session.start", 1},
+    [EVENT_SESSION_RAISE] = {"session.raise", 1},
+    [EVENT_SESSION_END] = {"session.end", 1},
+    [EVENT_TOTP_SET] = {"totp.set", 1},
+    [EVENT_TOTP_CLEAR] = {"totp.clear", 1},
+    [EVENT_RECOVERY_USE] = {"recovery.use", 1},
+    [EVENT_PASSKEY_ADD] = {"passkey.add", 1},
+    [EVENT_PASSKEY_REMOVE] = {"passkey.remove", 1},
     [EVENT_ACCOUNT_ERASE] = {"account.erase", 1},
     {0},
 };

@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "router/pattern.h"
 #include "router/request.h"
+#include "router/session.h"
 #include <assert.h>
 #include <ctype.h>
 #include <stdatomic.h>
@@ -38,7 +39,7 @@ static enum status authenticate(struct request *rq, struct error *err)
 {
     struct str header = http_header(rq->http, "authorization"), token;
     if (!str_given(header))
-        return OK;
+        return request_session(rq, err);
     if (!token_of(rq->arena, header, &token))
         return fail(err, UNAUTHENTICATED, NULL, "Invalid credentials in Authorization header");
     TRY(actor_authenticate(rq->db, rq->arena, token, request_remote(rq), &rq->actor, err));

@@ -148,8 +148,11 @@ void request_reply_error(struct request *rq, const struct error *err)
     if (err->code[0])
         reply_header(rq->http, "X-Error-Code", "%s", err->code);
     reply_header(rq->http, "X-Error-Message", "%s", err->message);
-    if (err->status == UNAUTHENTICATED) /* git asks for a password only when it sees this */
-        reply_header(rq->http, "WWW-Authenticate", "Basic realm=\"Cairn\", charset=\"UTF-8\"");
+    /* git asks for a password only when it sees this; so does a browser, over the page whose script has asked. */
+    bool browser = str_given(http_header(rq->http, "sec-fetch-mode"));
+    if (err->status == UNAUTHENTICATED)
+        reply_header(rq->http, "WWW-Authenticate",
+                     browser ? "Bearer realm=\"Cairn\"" : "Basic realm=\"Cairn\", charset=\"UTF-8\"");
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
     jw_object(&w);
