@@ -84,9 +84,17 @@ static enum status run(struct work *work, struct error *err)
     return started ? OK : fail(err, UNAVAILABLE, NULL, "The hub is too busy to check a password; try again later.");
 }
 
+static pthread_once_t sodium_once = PTHREAD_ONCE_INIT;
+static void start_sodium(void)
+{
+    if (sodium_init() < 0)
+        abort();
+}
+
 enum status password_hash(struct str password, char out[PASSWORD_HASH_SIZE], struct error *err)
 {
     struct work work = {.password = password, .make = true};
+    pthread_once(&sodium_once, start_sodium);
     TRY(run(&work, err));
     if (!work.done)
         return fail(err, UNAVAILABLE, NULL, "There is not enough memory to keep a password; try again later.");
@@ -101,7 +109,8 @@ static void make_nobodys(void)
 {
     char random[32];
     random_bytes(random, sizeof random);
-    if (sodium_init() < 0 || crypto_pwhash_argon2id_str(nobodys, random, sizeof random, PASSES, MEMORY) != 0)
+    pthread_once(&sodium_once, start_sodium);
+    if (crypto_pwhash_argon2id_str(nobodys, random, sizeof random, PASSES, MEMORY) != 0)
         abort();
 }
 

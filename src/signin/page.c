@@ -53,7 +53,7 @@ static void reply_page(struct request *rq, int status, struct buf *page)
                  "form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
     reply_header(rq->http, "X-Frame-Options", "DENY");
     reply_header(rq->http, "X-Content-Type-Options", "nosniff");
-    reply_header(rq->http, "Referrer-Policy", "no-referrer");
+    reply_header(rq->http, "Referrer-Policy", "same-origin"); /* with "no-referrer" forms come from Origin "null" */
     reply_header(rq->http, "Cache-Control", "no-store");
     reply_buf(rq->http, status, STR("text/html; charset=utf-8"), page);
 }

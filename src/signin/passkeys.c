@@ -285,9 +285,9 @@ static enum status remove_in_write(struct db_conn *tx, void *context, struct err
 enum status passkey_delete(struct request *rq, struct error *err)
 {
     struct registering gone = {.account_id = rq->actor.account.id};
+    TRY(require_fresh(rq, err));
     if (!str_to_i64(rq->params[0], &gone.id))
         return fail(err, NOT_FOUND, NULL, "You have no such passkey");
-    TRY(require_fresh(rq, err));
     request_done_reading(rq);
     TRY(db_write(rq->hub->db, remove_in_write, &gone, err));
     request_reply_empty(rq);

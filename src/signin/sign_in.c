@@ -154,7 +154,7 @@ static enum status again_by_passkey(struct request *rq, const json_t *given, str
 enum status sign_in_again(struct request *rq, const struct proof *proof, struct error *err)
 {
     if (!rq->actor.is_session)
-        return fail(err, FORBIDDEN, "StepUp", "Only a session can be raised: sign in, and send its cookie");
+        return fail(err, FORBIDDEN, "StepUp", "A token cannot be raised: sign in, and send the cookie of the session");
     if (proof->passkey)
         return again_by_passkey(rq, proof->passkey, err);
     if (str_given(proof->code))

@@ -60,11 +60,26 @@ BODIES = {
     "POST /api/{api}/bom/{rev}": {},
     "POST /api/settings/keys": {"name": "{fresh}", "role": "read"},
     "POST /api/settings/keys/{name}/rotate": {},
+    "POST /api/sessions": {"user": "nobody", "password": "not the right one"},
+    "POST /api/sessions/challenge": {"purpose": "sign-in"},
+    "POST /api/sessions/step-up": {"password": "not the right one"},
+    "POST /api/settings/password": {"password": "quite a good one"},
+    "POST /api/settings/totp": {},
+    "POST /api/settings/totp/confirm": {"code": "123456"},
+    "POST /api/settings/passkeys": {"name": "mine", "passkey": {}},
+    "POST /signin": {},
+    "POST /signin/out": {},
 }
 COMMIT = b'{"key":"header","value":{"summary":"s"}}\n{"key":"file","value":{"path":"new.txt","content":"abc","encoding":"utf-8"}}\n'
 # What somebody has signed is looked at only when the door has said yes; here it is nobody's signature (test_attest.py has real ones).
 UNSIGNED = {"POST /api/{api}/attestations", "POST /api/{api}/deployments", "POST /api/settings/signing-keys"}
 BODIES |= dict.fromkeys(UNSIGNED, {"payload": "e30=", "payloadType": "application/vnd.in-toto+json", "signatures": []})
+# Who has no session is turned away behind the door (test_signin.py has sessions, and pages that are the hub's own).
+TO_SIGN_IN = {"POST /api/sessions": (401, "not right"), "POST /signin": (403, "own page"),
+              "POST /api/sessions/challenge": (403, "--public-url")}
+OF_SESSIONS = {"POST /api/sessions/step-up", "POST /api/settings/password", "POST /api/settings/totp", "DELETE /api/settings/totp",
+               "POST /api/settings/totp/confirm", "POST /api/settings/passkeys", "DELETE /api/settings/passkeys/{name}",
+               "POST /signin/out"}
 TENSORS = b'\x3b\0\0\0\0\0\0\0{"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}      \1\2'
 LEAVES = {}  # of the furnished repos: the index of one of their entries in the log
 NAMES = {"POST /api/{api}/branch/{name}": "new", "DELETE /api/{api}/branch/{name}": "side", "DELETE /api/{api}/tag/{name}": "v1"}
@@ -222,8 +237,15 @@ def assert_through(answer, route):
         assert answer.status_code == 501, "the hub has no locks, and says so to those who may see the repo"
     elif route.name in UNSIGNED:
         assert answer.status_code == 400 and "signatures" in answer.text
-    elif route.name in ("GET /api/settings/keys", "POST /api/settings/keys"):
+    elif route.name in ("GET /api/settings/keys", "POST /api/settings/keys", "GET /api/settings/passkeys") or (
+            route.pattern == "/api/sessions" and route.action != "public"):
         assert answer.status_code == 200, answer.text
+    elif route.name in TO_SIGN_IN:
+        assert answer.status_code == TO_SIGN_IN[route.name][0] and TO_SIGN_IN[route.name][1] in answer.text, answer.text
+    elif route.name in OF_SESSIONS:
+        assert answer.status_code in (400, 403) and "token" in answer.text, "test_signin.py has a session"
+    elif route.pattern == "/api/sessions/{name}":
+        assert answer.status_code == 404 and "no such session" in answer.text
     elif "/settings/keys/" in route.pattern:
         assert answer.status_code == 404 and "no token of that name" in answer.text
     elif route.action == "self-change":
@@ -243,7 +265,7 @@ def assert_through(answer, route):
 @pick(lambda route: not route.about_repo and route.action in ("self", "self-change", "create", "list"))
 def test_what_is_about_oneself_needs_a_key(alice, anyone, hidden, route):
     answer = ask(anyone, route, hidden)
-    assert answer.status_code == (200 if route.action == "list" else 401)
+    assert answer.status_code == (200 if route.action == "list" else 401) or route.name in TO_SIGN_IN
     assert f'"{hidden}"' not in answer.text
     assert_through(ask(alice, route, hidden), route)
 
