@@ -3,6 +3,8 @@
 #include "attest/attest.h"
 #include "base/file.h"
 #include "bom/bom.h"
+#include "gate/review.h"
+#include "grant/grant.h"
 #include "hub/hub.h"
 #include "lineage/lineage.h"
 #include "module.h"
@@ -11,6 +13,8 @@
 #include "signin/signin.h"
 #include "store/store.h"
 #include "tensor/tensors.h"
+#include "terms/terms.h"
+#include "use/use.h"
 #include "witness/handlers.h"
 #include "xet/xet.h"
 #include <assert.h>
@@ -40,6 +44,11 @@ const struct module *const modules[] = {
     &attest_module,   /* what people say of a commit, signed */
     &bom_module,      /* bills of material */
     &notice_module,   /* what people are told */
+    &terms_module,    /* texts that people agree to */
+    &grant_module,    /* rights with an end */
+    &gate_module,     /* who is let in: gates, requests */
+    &review_module,   /* who judges requests, and who hears appeals */
+    &use_module,      /* who has read what, recalls, broken terms, re-uploads */
     &signin_module,   /* keys as their holders see them, and signing in */
     &xet_module,      /* the Xet protocol: large files in chunks */
     &hub_module,      /* the Hub protocol */

@@ -13,6 +13,8 @@
 #include "record/record.h"
 #include "router/dispatch.h"
 #include "store/store.h"
+#include "terms/terms.h"
+#include "use/use.h"
 #include "witness/cosigner.h"
 #include <malloc.h>
 #include <pthread.h>
@@ -158,7 +160,9 @@ static enum status open_hub(const char *dir, const struct witness_files *files, 
     if ((size_t)snprintf(path, sizeof path, "%s/store", dir) >= sizeof path)
         return fail(err, INVALID, NULL, "The name of the data folder is too long");
     TRY(store_open(hub->db, path, &hub->store, err));
+    store_watch_holds(hold_watch);
     TRY(open_record(dir, files, hub, err));
+    TRY(terms_publish_templates(hub->db, err));
     return files->logs ? open_cosigner(dir, files->logs, hub, err) : OK;
 }
 
@@ -242,6 +246,7 @@ static const char help[] =
     "  cairn serve [--data DIR] [--listen HOST:PORT] [--public-url URL] [--xet on|off]\n"
     "              [--proxies ADDRESSES]\n"
     "              [--witness-policy FILE] [--witness-logs FILE] [--certificate-anchors FILE]\n"
+    "              [--country-header NAME]\n"
     "\n"
     "  --data DIR          where everything is kept; made when missing          (./data)\n"
     "  --listen HOST:PORT  only this machine can reach it unless you say else   (127.0.0.1:8080)\n"
@@ -256,10 +261,14 @@ static const char help[] =
     "  --certificate-anchors FILE\n"
     "                      certificates (PEM) that may vouch for those who sign models by certificate; without them\n"
     "                      models can be signed by registered keys only\n"
+    "  --country-header NAME\n"
+    "                      the header in which the proxy in front says from which country a request comes, in two\n"
+    "                      letters; it must take off what clients say themselves. Rules of territory need it\n"
     "\n"
     "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL, CAIRN_PROXIES, "
     "CAIRN_XET,\n"
-    "CAIRN_WITNESS_POLICY, CAIRN_WITNESS_LOGS, CAIRN_CERTIFICATE_ANCHORS.\n"
+    "CAIRN_WITNESS_POLICY, CAIRN_WITNESS_LOGS, CAIRN_CERTIFICATE_ANCHORS,\n"
+    "CAIRN_COUNTRY_HEADER.\n"
     "Stops on SIGTERM or SIGINT, after the requests in flight. Logs one JSON object a line on standard error.\n"
     "Nobody can sign in until you make a person: see cairn admin --help.\n";
 
@@ -282,7 +291,7 @@ static enum status read_anchors(const char *path, struct buf *pem, struct hub *h
 int serve_main(int argc, char **argv)
 {
     const char *data = "data", *listen = "127.0.0.1:8080", *public_url = NULL, *xet = "on", *anchors = NULL,
-               *proxies = NULL;
+               *proxies = NULL, *country = NULL;
     struct witness_files files = {0};
     const struct option_spec specs[] = {{"data", &data},
                                         {"listen", &listen},
@@ -291,7 +300,8 @@ int serve_main(int argc, char **argv)
                                         {"xet", &xet},
                                         {"witness-policy", &files.policy},
                                         {"witness-logs", &files.logs},
-                                        {"certificate-anchors", &anchors}};
+                                        {"certificate-anchors", &anchors},
+                                        {"country-header", &country}};
     struct error err = {0};
     size_t rest;
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
@@ -309,7 +319,8 @@ int serve_main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
 
-    struct hub hub = {.started_us = monotonic_us(), .public_url = str_of(public_url), .xet = xet_on};
+    struct hub hub = {
+        .started_us = monotonic_us(), .public_url = str_of(public_url), .xet = xet_on, .country_header = country};
     struct network proxy_networks[PROXIES_MOST];
     if (read_proxies(proxies, proxy_networks, &hub, &err) != OK) {
         fprintf(stderr, "cairn serve: %s (see cairn serve --help)\n", err.message);

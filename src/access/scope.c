@@ -47,7 +47,7 @@ static enum status refuse(const struct actor *actor, enum action action, const s
 enum status access_scope(struct db_conn *conn, const struct actor *actor, enum action action,
                          const struct access_object *object, struct error *err)
 {
-    static const struct actor nobody = {0};
+    const struct actor nobody = {.country = actor->country};
     if (!actor->is_scoped)
         return OK;
     if (action == ACT_SELF_CHANGE)

@@ -140,7 +140,7 @@ enum status actor_authenticate(struct db_conn *conn, struct arena *arena, struct
     sha256(token, digest);
     for (size_t i = 0; i < sizeof searches / sizeof *searches; i++) {
         auto_stmt struct stmt *find = NULL;
-        struct actor found = {0};
+        struct actor found = {.country = out->country};
         struct key_row row = {0};
         TRY(db_prepare(conn, searches[i], &find, err));
         stmt_bind_blob(find, 1, digest, sizeof digest);
@@ -159,7 +159,7 @@ enum status actor_of_key(struct db_conn *conn, struct arena *arena, int64_t key_
                          struct actor *out, struct error *err)
 {
     auto_stmt struct stmt *find = NULL;
-    struct actor found = {0};
+    struct actor found = {.country = out->country};
     struct key_row row = {0};
     if (key_id >= SESSION_FIRST)
         return actor_of_session(conn, arena, key_id, out, err);

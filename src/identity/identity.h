@@ -54,6 +54,8 @@ struct actor {
     enum auth_level level;
     int64_t auth_us;    /* when the person last showed that level */
     struct str warning; /* for the holder: the key ends soon or has a new secret; absent when there is nothing to say */
+    struct str
+        country; /* from which the request comes, two letters, as a proxy in front says; absent: nobody was asked */
 };
 
 /* How surely the actor is the person, and since when that is known: what gates and tiers may ask for. */

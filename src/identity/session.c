@@ -113,6 +113,7 @@ static enum status read_session(struct stmt *row, struct arena *arena, struct ac
                               .key_created_us = stmt_int(row, 3),
                               .key_ends_us = stmt_int(row, 5),
                               .is_session = true,
+                              .country = out->country,
                               .level = (enum auth_level)stmt_int(row, 1),
                               .auth_us = stmt_int(row, 2)};
         int64_t used_us = key_used_last(actor.key_id, false, stmt_int(row, 4));

@@ -345,6 +345,9 @@ static const struct {
     {"session.start", 1, NULL},
     {"signer.add", 1, signer_add},
     {"signer.revoke", 1, signer_revoke},
+    {"terms.accept", 1, NULL},
+    {"terms.post", 1, NULL},
+    {"terms.publish", 1, NULL},
     {"totp.clear", 1, NULL},
     {"totp.set", 1, NULL},
 };
@@ -370,6 +373,17 @@ static enum status unknown(const struct change *change, struct error *err)
         "Event %lld (%.*s, version %lld) cannot be logged: this program does not know how, so nothing is changed. "
         "Run the version of Cairn that wrote it, or a newer one.",
         (long long)change->id, STR_ARG(change->kind), (long long)change->version);
+}
+
+struct change change_read(struct stmt *row)
+{
+    return (struct change){.id = stmt_int(row, 0),
+                           .at_us = stmt_int(row, 1),
+                           .kind = stmt_str(row, 2),
+                           .version = stmt_int(row, 3),
+                           .repo_id = stmt_int(row, 4),
+                           .actor_id = stmt_int(row, 5),
+                           .body = stmt_str(row, 6)};
 }
 
 enum status compose(struct arena *arena, const struct change *change, struct composition *out, struct error *err)

@@ -36,7 +36,7 @@ static struct str find_cookie(struct request *rq)
 enum status request_session(struct request *rq, struct error *err)
 {
     struct str token = find_cookie(rq);
-    struct actor actor = {0};
+    struct actor actor = {.country = rq->actor.country};
     if (!str_given(token))
         return OK;
     enum status found = session_authenticate(rq->db, rq->arena, token, &actor, err);

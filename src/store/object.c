@@ -88,6 +88,13 @@ enum status object_size(struct db_conn *conn, int64_t object_id, int64_t *size, 
     return found ? OK : fail(err, NOT_FOUND, NULL, "The file is no longer there; its repo may have been deleted.");
 }
 
+static store_watcher *watch; /* set before the first write */
+
+void store_watch_holds(store_watcher *watcher)
+{
+    watch = watcher;
+}
+
 enum status store_hold(struct db_conn *tx, int64_t repo_id, int64_t object_id, struct error *err)
 {
     int64_t size;
@@ -97,7 +104,8 @@ enum status store_hold(struct db_conn *tx, int64_t repo_id, int64_t object_id, s
     stmt_bind_int(hold, 1, repo_id);
     stmt_bind_int(hold, 2, object_id);
     stmt_bind_int(hold, 3, now_us());
-    return stmt_run(hold, err);
+    TRY(stmt_run(hold, err));
+    return watch && db_changes(tx) ? watch(tx, repo_id, object_id, err) : OK;
 }
 
 enum status store_repo_bytes(struct db_conn *conn, int64_t repo_id, int64_t *bytes, struct error *err)

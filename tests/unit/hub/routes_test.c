@@ -3,9 +3,11 @@
 #include "../../../src/modules.c"
 #include "attest/internal.h"
 #include "bom/internal.h"
+#include "grant/internal.h"
 #include "hub/handlers.h"
 #include "lineage/internal.h"
 #include "record/internal.h"
+#include "terms/internal.h"
 #include "witness/handlers.h"
 #include "xet/handlers.h"
 #include <setjmp.h>
@@ -102,6 +104,15 @@ static const struct {
     {evidence_read, ACT_SEE, "what people have signed"},
     {lineage_get, ACT_SEE, "who says what it was made from; for shared tensors it asks for ACT_READ itself"},
     {bom_get, ACT_SEE, "names, sizes and hashes of files"},
+    {terms_list, ACT_LIST, "texts that people agree to, which are public"},
+    {terms_text_get, ACT_LIST, "one of them; those that wait ask for ACT_COUNTERSIGN themselves"},
+    {terms_post, ACT_GOVERN, "the caller's own text"},
+    {terms_countersign, ACT_COUNTERSIGN, "a text that the caller has read"},
+    {terms_of_repo, ACT_SEE, "which texts a repo's gate asks for, and what the caller has accepted"},
+    {receipts_list, ACT_SELF, "what the caller has accepted"},
+    {receipt_get, ACT_SELF, "what the caller has accepted, signed"},
+    {grants_mine, ACT_SELF, "the caller's grants"},
+    {grant_surrender, ACT_SELF, "the caller's grant, which ends"},
 };
 
 static const char *check_open(const struct route *route)
@@ -140,7 +151,7 @@ static const char *check_change(const struct route *route)
     for (size_t i = 0; i < sizeof keyless / sizeof *keyless; i++)
         listed = listed || route->handle == keyless[i].handle;
     EXPECT(listed || route->action == ACT_SELF || route->action == ACT_SELF_CHANGE || route->action == ACT_CREATE ||
-               route->action >= ACT_ATTEST,
+               route->action == ACT_GOVERN || route->action == ACT_COUNTERSIGN || route->action >= ACT_APPLY,
            "changes something for everybody. If it does not, list it here with the reason");
     return NULL;
 }
