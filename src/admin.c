@@ -4,9 +4,12 @@
 #include "base/text.h"
 #include "erase.h"
 #include "gate/import.h"
-#include "identity/identity.h"
+#include "identity/key.h"
+#include "identity/passkey.h"
+#include "identity/password.h"
 #include "modules.h"
 #include "record/record.h"
+#include "signin/key_scopes.h"
 #include "terms/terms.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +23,12 @@ static const char help[] =
     "      --email E      shown to nobody but the person\n"
     "      --full-name N  shown beside NAME\n"
     "\n"
+    "  cairn admin user password NAME\n"
+    "      Reads a password for NAME from standard input, of 10 to 1024 bytes; NAME's sessions end.\n"
+    "\n"
+    "  cairn admin user forget-factors NAME\n"
+    "      For somebody who has lost the devices: no one-time codes and passkeys any more, and all sessions end.\n"
+    "\n"
     "  cairn admin user erase NAME --reason request|law|order\n"
     "      Forgets NAME, who must own no repos any more: deletes the key on which the person's pseudonyms and names "
     "in\n"
@@ -32,15 +41,25 @@ static const char help[] =
     "      When it breaks off, run it again. Afterwards the name is free for others.\n"
     "\n"
     "Tokens: what a person signs in with, in the Authorization header or as the password of git\n"
-    "  cairn admin token create USER --name N --role read|write|admin [--value TOKEN]\n"
+    "  cairn admin token create USER --name N --role read|write|admin [--days N] [--repos LIST] [--addresses LIST]\n"
+    "                                [--bytes-per-day N] [--value TOKEN]\n"
     "      Prints the token, and nothing else, on standard output. Only its hash is kept: nobody can read it again.\n"
     "      --name N       tells USER's tokens apart\n"
+    "      --days N       how long it lasts, 1 to 366   (90)\n"
+    "      --repos LIST   may touch nothing of USER's but this, as "
+    "alice/flora:write,acme:read,datasets/alice/birds;\n"
+    "                     without read, write or admin (settings, deleting) behind it, as --role says\n"
+    "      --addresses LIST  works only from there, as 192.0.2.0/24,2001:db8::/32\n"
+    "      --bytes-per-day N downloads no more than that\n"
     "      --role read    download what USER may see\n"
     "      --role write   also create, change and delete what USER may\n"
     "      --role admin   also administer the hub, when USER does\n"
     "      --value TOKEN  takes over a token that exists elsewhere, of 1 to 4096 visible ASCII characters; short or\n"
     "                     guessable ones are as weak here as they were there. Other users of the machine can see a\n"
     "                     command line while it runs\n"
+    "  cairn admin token rotate USER --name N [--overlap DAYS]\n"
+    "      Prints a new secret for the same token, which lasts as long again. The old one works on for DAYS (0 to 7),\n"
+    "      with a warning in its answers, but not after a day without use   (7)\n"
     "  cairn admin token revoke USER --name N\n"
     "      From the next request on the token is worth nothing. Its name can be used again; its value cannot.\n"
     "\n"
@@ -96,6 +115,11 @@ enum flag {
     DEFAULT_PRIVATE,
     REASON,
     ORIGIN,
+    DAYS,
+    REPOS,
+    ADDRESSES,
+    BYTES_PER_DAY,
+    OVERLAP,
     DRY_RUN,
     TERMS,
     TRUST_NAMES,
@@ -116,6 +140,11 @@ static const struct {
     [DEFAULT_PRIVATE] = {"--default-private"},
     [REASON] = {"--reason"},
     [ORIGIN] = {"--origin"},
+    [DAYS] = {"--days"},
+    [REPOS] = {"--repos"},
+    [ADDRESSES] = {"--addresses"},
+    [BYTES_PER_DAY] = {"--bytes-per-day"},
+    [OVERLAP] = {"--overlap"},
     [DRY_RUN] = {"--dry-run", true},
     [TERMS] = {"--terms"},
     [TRUST_NAMES] = {"--trust-names", true},
@@ -129,6 +158,7 @@ struct words {
     struct str flag[FLAGS]; /* absent when not given */
     bool wants_help;
     enum role role; /* what flag[ROLE] says */
+    int64_t days, bytes_per_day, overlap;
 };
 
 /* The commands. */
@@ -157,16 +187,77 @@ static enum status user_create(struct db *db, const struct words *given, struct 
     return create_account(db, given, ACCOUNT_USER, err);
 }
 
+/* A line, without its end. Never from the command line, which other users of the machine can see. */
+static enum status user_password(struct db *db, const struct words *given, struct error *err)
+{
+    char line[PASSWORD_MOST + 3];
+    size_t len = fread(line, 1, sizeof line, stdin);
+    const char *end = memchr(line, '\n', len);
+    struct str password = {line, end ? (size_t)(end - line) : len};
+    if (str_ends(password, STR("\r")))
+        password.len--;
+    enum status status = password_set(db, given->word[2], password, 0, 0, err);
+    explicit_bzero(line, sizeof line);
+    TRY(status);
+    say(given->word[2], "has a new password");
+    return OK;
+}
+
+static enum status user_forget_factors(struct db *db, const struct words *given, struct error *err)
+{
+    TRY(factors_forget(db, given->word[2], 0, err));
+    say(given->word[2], "signs in by password alone now");
+    return OK;
+}
+
 static enum status org_create(struct db *db, const struct words *given, struct error *err)
 {
     return create_account(db, given, ACCOUNT_ORG, err);
+}
+
+static enum status read_scopes(struct db *db, struct arena *arena, const struct words *given,
+                               struct key_scope out[KEY_SCOPES_MOST], size_t *count, struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    struct str rest = given->flag[REPOS], piece;
+    TRY(db_reader(db, &conn, err));
+    while (str_given(rest) && str_cut(&rest, ',', &piece))
+        TRY(key_scope_add(conn, arena, NULL, str_trim(piece), given->role, out, count, err));
+    return OK;
 }
 
 static enum status token_create(struct db *db, const struct words *given, struct error *err)
 {
     auto_arena struct arena arena = {0};
     struct str token;
-    TRY(key_create(db, &arena, given->word[2], given->flag[NAME], given->role, given->flag[VALUE], 0, &token, err));
+    struct network addresses[KEY_ADDRESSES_MOST];
+    struct key_scope scopes[KEY_SCOPES_MOST];
+    struct key_new new = {
+        .user = given->word[2],
+        .name = given->flag[NAME],
+        .role = given->role,
+        .value = given->flag[VALUE],
+        .days = given->days,
+        .is_scoped = str_given(given->flag[REPOS]),
+        .scopes = scopes,
+        .addresses = addresses,
+        .bytes_per_day = given->bytes_per_day,
+    };
+    TRY(key_addresses_parse(given->flag[ADDRESSES], addresses, &new.address_count, err));
+    TRY(read_scopes(db, &arena, given, scopes, &new.scope_count, err));
+    TRY(key_create(db, &arena, &new, &token, err));
+    printf("%.*s\n", STR_ARG(token));
+    return OK;
+}
+
+static enum status token_rotate(struct db *db, const struct words *given, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    struct str token;
+    int64_t old_until_us;
+    const struct key_rotation rotation = {
+        .user = given->word[2], .name = given->flag[NAME], .overlap_days = given->overlap, .renew = true};
+    TRY(key_rotate(db, &arena, &rotation, &token, &old_until_us, err));
     printf("%.*s\n", STR_ARG(token));
     return OK;
 }
@@ -297,10 +388,14 @@ static const struct command {
     enum status (*run)(struct db *db, const struct words *given, struct error *err);
 } commands[] = {
     {"user", "create", "NAME", 1, 0, FLAG(ADMIN) | FLAG(EMAIL) | FLAG(FULL_NAME), user_create},
+    {"user", "password", "NAME", 1, 0, 0, user_password},
+    {"user", "forget-factors", "NAME", 1, 0, 0, user_forget_factors},
     {"user", "erase", "NAME", 1, FLAG(REASON), 0, user_erase},
     {"log", "begin-anew", "", 0, FLAG(ORIGIN), 0, log_begin_anew},
     {"import-gate", NULL, "REPO FILE", 2, 0, FLAG(TERMS) | FLAG(DRY_RUN) | FLAG(TRUST_NAMES), import_gate},
-    {"token", "create", "USER", 1, FLAG(NAME) | FLAG(ROLE), FLAG(VALUE), token_create},
+    {"token", "create", "USER", 1, FLAG(NAME) | FLAG(ROLE),
+     FLAG(VALUE) | FLAG(DAYS) | FLAG(REPOS) | FLAG(ADDRESSES) | FLAG(BYTES_PER_DAY), token_create},
+    {"token", "rotate", "USER", 1, FLAG(NAME), FLAG(OVERLAP), token_rotate},
     {"token", "revoke", "USER", 1, FLAG(NAME), 0, token_revoke},
     {"org", "create", "NAME", 1, 0, FLAG(FULL_NAME), org_create},
     {"org", "add-member", "ORG USER", 2, FLAG(ROLE), 0, org_add_member},
@@ -369,6 +464,15 @@ static enum status find_command(const struct words *given, const struct command 
     return fail(err, INVALID, NULL, "there is no such command");
 }
 
+static enum status flag_number(const struct words *given, enum flag flag, int64_t otherwise, int64_t *out,
+                               struct error *err)
+{
+    *out = otherwise;
+    if (!str_given(given->flag[flag]) || str_to_i64(given->flag[flag], out))
+        return OK;
+    return fail(err, INVALID, NULL, "%s takes a whole number", flags[flag].name);
+}
+
 static enum status check_flags(const struct command *command, struct words *given, struct error *err)
 {
     for (enum flag flag = 0; flag < FLAGS; flag++) {
@@ -383,6 +487,9 @@ static enum status check_flags(const struct command *command, struct words *give
         return fail(err, INVALID, NULL, "--role is read, write or admin");
     if (str_given(given->flag[DATA]) && given->flag[DATA].len == 0)
         return fail(err, INVALID, NULL, "--data names no folder");
+    TRY(flag_number(given, DAYS, KEY_DAYS, &given->days, err));
+    TRY(flag_number(given, BYTES_PER_DAY, 0, &given->bytes_per_day, err));
+    TRY(flag_number(given, OVERLAP, KEY_OVERLAP_DAYS_MOST, &given->overlap, err));
     struct str reason = given->flag[REASON];
     if (str_given(reason) && !str_eq(reason, STR("request")) && !str_eq(reason, STR("law")) &&
         !str_eq(reason, STR("order")))

@@ -3,6 +3,7 @@
 #define CAIRN_MODULE_H
 
 #include "access/access.h"
+#include "base/network.h"
 #include "db/db.h"
 #include "event/event.h"
 #include "machine/machine.h"
@@ -29,11 +30,13 @@ struct hub {
     struct hub_key *hub_key;
     struct str certificate_anchors; /* PEM of those who may vouch for signers; absent for none */
     struct str public_url;          /* without trailing slash; absent: taken from each request's Host */
-    uint8_t signing_secret[32];     /* of upload addresses */
-    const char *country_header;     /* in which a proxy in front says from where a request comes; NULL: none does */
-    bool xet;                       /* tell clients of Xet; its addresses are there in any case */
-    struct cosigner *cosigner;      /* this hub as a witness of other logs; NULL: it is none */
-    struct witness *witness;        /* the witnesses of this hub's log; NULL: it has none */
+    const struct network *proxies;  /* of ours, that say whom they were asked by */
+    size_t proxy_count;
+    uint8_t signing_secret[32]; /* of upload addresses */
+    const char *country_header; /* in which a proxy in front says from where a request comes; NULL: none does */
+    bool xet;                   /* tell clients of Xet; its addresses are there in any case */
+    struct cosigner *cosigner;  /* this hub as a witness of other logs; NULL: it is none */
+    struct witness *witness;    /* the witnesses of this hub's log; NULL: it has none */
     struct http_server *server;
     int64_t started_us;
     atomic_bool stopping; /* no request comes any more: slow jobs end soon, whatever they are at */

@@ -10,6 +10,7 @@
 #include "module.h"
 #include "notice/notice.h"
 #include "record/record.h"
+#include "signin/signin.h"
 #include "store/store.h"
 #include "tensor/tensors.h"
 #include "terms/terms.h"
@@ -48,6 +49,7 @@ const struct module *const modules[] = {
     &gate_module,     /* who is let in: gates, requests */
     &review_module,   /* who judges requests, and who hears appeals */
     &use_module,      /* who has read what, recalls, broken terms, re-uploads */
+    &signin_module,   /* keys as their holders see them, and signing in */
     &xet_module,      /* the Xet protocol: large files in chunks */
     &hub_module,      /* the Hub protocol */
     NULL,

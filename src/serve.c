@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "identity/key.h"
 #include "module.h"
 #include "modules.h"
 #include "oms/chain.h"
@@ -236,16 +237,31 @@ static void raise_file_limit(void)
     }
 }
 
+#define PROXIES_MOST 16
+
+static enum status read_proxies(const char *text, struct network out[PROXIES_MOST], struct hub *hub, struct error *err)
+{
+    struct str rest = str_of(text), piece;
+    for (hub->proxies = out; str_given(rest) && str_cut(&rest, ',', &piece); hub->proxy_count++)
+        if (hub->proxy_count == PROXIES_MOST || !network_parse(str_trim(piece), &out[hub->proxy_count]))
+            return fail(err, INVALID, NULL,
+                        "--proxies is at most %d addresses or ranges, as 127.0.0.1,10.1.0.0/16, not \"%s\"",
+                        PROXIES_MOST, text);
+    return OK;
+}
+
 static const char help[] =
     "cairn serve - run the hub\n"
     "\n"
     "  cairn serve [--data DIR] [--listen HOST:PORT] [--public-url URL] [--xet on|off]\n"
+    "              [--proxies ADDRESSES]\n"
     "              [--witness-policy FILE] [--witness-logs FILE] [--certificate-anchors FILE]\n"
     "              [--country-header NAME]\n"
     "\n"
     "  --data DIR          where everything is kept; made when missing          (./data)\n"
     "  --listen HOST:PORT  only this machine can reach it unless you say else   (127.0.0.1:8080)\n"
     "  --public-url URL    the address that people use, when a proxy stands in front (taken from each request)\n"
+    "  --proxies ADDRESSES proxies in front, as 127.0.0.1,10.1.0.0/16: their X-Forwarded-For is believed   (none)\n"
     "  --xet on|off        off: do not tell clients that large files can travel as Xet chunks   (on)\n"
     "                      Xet itself stays, because new clients upload by it without asking\n"
     "  --witness-policy FILE\n"
@@ -259,7 +275,8 @@ static const char help[] =
     "                      the header in which the proxy in front says from which country a request comes, in two\n"
     "                      letters; it must take off what clients say themselves. Rules of territory need it\n"
     "\n"
-    "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL, CAIRN_XET,\n"
+    "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL, CAIRN_PROXIES, "
+    "CAIRN_XET,\n"
     "CAIRN_WITNESS_POLICY, CAIRN_WITNESS_LOGS, CAIRN_CERTIFICATE_ANCHORS,\n"
     "CAIRN_COUNTRY_HEADER.\n"
     "Stops on SIGTERM or SIGINT, after the requests in flight. Logs one JSON object a line on standard error.\n"
@@ -284,11 +301,12 @@ static enum status read_anchors(const char *path, struct buf *pem, struct hub *h
 int serve_main(int argc, char **argv)
 {
     const char *data = "data", *listen = "127.0.0.1:8080", *public_url = NULL, *xet = "on", *anchors = NULL,
-               *country = NULL;
+               *proxies = NULL, *country = NULL;
     struct witness_files files = {0};
     const struct option_spec specs[] = {{"data", &data},
                                         {"listen", &listen},
                                         {"public-url", &public_url},
+                                        {"proxies", &proxies},
                                         {"xet", &xet},
                                         {"witness-policy", &files.policy},
                                         {"witness-logs", &files.logs},
@@ -313,6 +331,11 @@ int serve_main(int argc, char **argv)
 
     struct hub hub = {
         .started_us = monotonic_us(), .public_url = str_of(public_url), .xet = xet_on, .country_header = country};
+    struct network proxy_networks[PROXIES_MOST];
+    if (read_proxies(proxies, proxy_networks, &hub, &err) != OK) {
+        fprintf(stderr, "cairn serve: %s (see cairn serve --help)\n", err.message);
+        return 2;
+    }
     if (str_ends(hub.public_url, STR("/")))
         hub.public_url.len--;
     auto_fd int lock = -1;
@@ -324,6 +347,8 @@ int serve_main(int argc, char **argv)
         status = open_hub(data, &files, &hub, &lock, &err);
     if (status == OK)
         status = run(&hub, listen, &err);
+    if (status == OK)
+        status = key_uses_write(hub.db, &err);
     if (status != OK)
         fprintf(stderr, "cairn serve: %s\n", err.message);
     cosigner_close(hub.cosigner);

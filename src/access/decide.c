@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "access/internal.h"
+#include "access/scope.h"
 #include <assert.h>
 
 /* How somebody stands towards what an action is about. Ordered: each may do what those before it may. */
@@ -133,6 +134,7 @@ enum status access_explain(struct db_conn *conn, const struct actor *actor, enum
     enum standing standing;
     *answer = (struct access_answer){0};
     assert(rule->subject == NOTHING || object != NULL);
+    TRY(access_scope(conn, actor, action, object, err));
     TRY(find_standing(conn, actor, rule, object, &standing, err));
     if (is_hidden_from_strangers(rule, object) && standing < READER)
         return access_hidden(actor, err);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -120,6 +121,13 @@ void hmac_sha256(struct str key, struct str data, uint8_t digest[SHA256_SIZE])
     hasher_end(hasher, digest);
     OPENSSL_cleanse(inner, sizeof inner);
     OPENSSL_cleanse(outer, sizeof outer);
+}
+
+void hmac_sha1(struct str key, struct str data, uint8_t digest[SHA1_SIZE])
+{
+    pthread_once(&once, fetch);
+    must(HMAC(digest_sha1, key.data ? key.data : "", (int)key.len, (const unsigned char *)data.data, data.len, digest,
+              NULL) != NULL);
 }
 
 void random_bytes(void *out, size_t len)

@@ -18,6 +18,8 @@ void hasher_free(struct hasher *hasher);
 void sha256(struct str data, uint8_t digest[SHA256_SIZE]);
 void hmac_sha256(struct str key, struct str data, uint8_t digest[SHA256_SIZE]);
 
+void hmac_sha1(struct str key, struct str data, uint8_t digest[SHA1_SIZE]); /* for RFC 4226; nothing new */
+
 void random_bytes(void *out, size_t len);                    /* from the kernel; aborts when it has none */
 bool equal_secret(const void *a, const void *b, size_t len); /* in constant time */
 

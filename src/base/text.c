@@ -137,6 +137,31 @@ bool base64_decode_into(struct str text, struct buf *out)
     return true;
 }
 
+struct str base64url_encode(struct arena *arena, struct str data)
+{
+    struct str text = base64_encode(arena, data);
+    char *at = (char *)text.data;
+    while (text.len && at[text.len - 1] == '=')
+        text.len--;
+    for (size_t i = 0; i < text.len; i++)
+        at[i] = at[i] == '+' ? '-' : at[i] == '/' ? '_' : at[i];
+    return text;
+}
+
+bool base64url_decode(struct arena *arena, struct str text, struct str *out)
+{
+    char *padded = arena_alloc(arena, text.len + 3);
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        if (c == '+' || c == '/' || c == '=')
+            return false;
+        padded[i] = c == '-' ? '+' : c == '_' ? '/' : c;
+    }
+    while (text.len % 4)
+        padded[text.len++] = '=';
+    return base64_decode(arena, (struct str){padded, text.len}, out);
+}
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';

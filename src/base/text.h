@@ -15,6 +15,10 @@ bool base64_decode(struct arena *arena, struct str text,
                    struct str *out);                       /* RFC 4648, padding required, no white space */
 bool base64_decode_into(struct str text, struct buf *out); /* the same, appended; out is unchanged on failure */
 
+/* RFC 4648 section 5, without padding: what JOSE and WebAuthn write. */
+struct str base64url_encode(struct arena *arena, struct str data);
+bool base64url_decode(struct arena *arena, struct str text, struct str *out);
+
 /* RFC 3986. encode keeps unreserved characters, and '/' too when keep_slash. decode refuses a '%' without two hex
  * digits and %00. */
 struct str percent_encode(struct arena *arena, struct str s, bool keep_slash);

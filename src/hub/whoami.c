@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/time.h"
 #include "hub/handlers.h"
+#include "signin/key_scopes.h"
 
 struct org_writer {
     struct json_writer *w;
@@ -49,13 +50,13 @@ enum status whoami(struct request *rq, struct error *err)
     jw_end(&w);
     jw_key(&w, "auth");
     jw_object(&w);
-    jw_key_str(&w, "type", STR("access_token"));
-    jw_key(&w, "accessToken");
-    jw_object(&w);
-    jw_key_str(&w, "displayName", rq->actor.key_name);
-    jw_key_str(&w, "role", role_name(rq->actor.key_role));
-    jw_key_str(&w, "createdAt", time_iso(rq->arena, rq->actor.key_created_us));
-    jw_end(&w);
+    jw_key_str(&w, "type", rq->actor.is_session ? STR("session") : STR("access_token"));
+    jw_key_str(&w, "level", auth_level_name(rq->actor.level));
+    jw_key_str(&w, "levelAt", time_iso(rq->arena, rq->actor.auth_us));
+    if (!rq->actor.is_session) {
+        jw_key(&w, "accessToken");
+        TRY(key_access_token(rq->db, rq->arena, &rq->actor, &w, err));
+    }
     jw_end(&w);
     jw_end(&w);
     request_reply_json(rq, &body);

@@ -55,10 +55,10 @@ enum status account_name_check(struct str name, struct error *err)
 
 /* First segments of the hub's own addresses, today or one day. A repo may be called like that, an account may not. */
 static const char *const reserved_names[] = {
-    "api",     "assets", "buckets", "datasets", "docs",          "favicon.ico", "git",        "healthz", "join",
-    "kernels", "lfs",    "log",     "login",    "logout",        "me",          "metrics",    "models",  "new",
-    "oauth",   "spaces", "static",  "settings", "organizations", "transfer",    "robots.txt", "v1",      "witness",
-    "templates",
+    "api",       "assets", "buckets", "datasets", "docs",          "favicon.ico", "git",        "healthz", "join",
+    "kernels",   "lfs",    "log",     "login",    "logout",        "me",          "metrics",    "models",  "new",
+    "oauth",     "spaces", "static",  "settings", "organizations", "transfer",    "robots.txt", "v1",      "witness",
+    "templates", "signin",
 };
 
 static enum status check_not_reserved(struct str name, struct error *err)

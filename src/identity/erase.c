@@ -28,12 +28,31 @@ static enum status find_name(struct db_conn *tx, struct closing *closing, const 
     return stmt_end(find, err);
 }
 
+static const char *const signin_sql[] = {
+    "DELETE FROM session WHERE account_id = ?",       "DELETE FROM password WHERE account_id = ?",
+    "DELETE FROM totp WHERE account_id = ?",          "DELETE FROM passkey WHERE account_id = ?",
+    "DELETE FROM recovery_code WHERE account_id = ?",
+};
+
+/* So that nobody may act as the person from then on, and what is kept of how the person signed in is gone. */
+static enum status signin_forget(struct db_conn *tx, int64_t account_id, struct error *err)
+{
+    for (size_t i = 0; i < sizeof signin_sql / sizeof *signin_sql; i++) {
+        auto_stmt struct stmt *forget = NULL;
+        TRY(db_prepare(tx, signin_sql[i], &forget, err));
+        stmt_bind_int(forget, 1, account_id);
+        TRY(stmt_run(forget, err));
+    }
+    return OK;
+}
+
 static enum status close_in_write(struct db_conn *tx, void *context, struct error *err)
 {
     struct closing *closing = context;
     struct account user;
     struct str name;
     TRY(account_find_kind(tx, &closing->arena, closing->name, ACCOUNT_USER, &user, err));
+    TRY(signin_forget(tx, user.id, err));
     for (;;) {
         TRY(find_name(tx, closing, a_key_sql, user.id, &name, err));
         if (!str_given(name))
@@ -65,14 +84,15 @@ struct str account_erased_name(struct arena *arena, int64_t id)
 
 static const char erase_sql[] = "UPDATE account SET name = ?, name_folded = ?, full_name = NULL, email = NULL, "
                                 "is_admin = 0, erased_us = ? WHERE id = ?";
-static const char keys_sql[] = "UPDATE api_key SET name = '' WHERE account_id = ?";
+static const char keys_sql[] = "UPDATE api_key SET name = '', addresses = NULL WHERE account_id = ?";
+static const char scopes_sql[] = "DELETE FROM key_scope WHERE key_id IN (SELECT id FROM api_key WHERE account_id = ?)";
 
 enum status account_erase(struct db_conn *tx, int64_t account_id, const struct erasure *erasure, int64_t by_id,
                           struct error *err)
 {
     auto_arena struct arena arena = {0};
     auto_buf struct buf body = {0};
-    auto_stmt struct stmt *erase = NULL, *keys = NULL;
+    auto_stmt struct stmt *erase = NULL, *keys = NULL, *scopes = NULL;
     struct str name = account_erased_name(&arena, account_id);
     TRY(db_prepare(tx, erase_sql, &erase, err));
     stmt_bind_str(erase, 1, name);
@@ -83,6 +103,9 @@ enum status account_erase(struct db_conn *tx, int64_t account_id, const struct e
     TRY(db_prepare(tx, keys_sql, &keys, err));
     stmt_bind_int(keys, 1, account_id);
     TRY(stmt_run(keys, err));
+    TRY(db_prepare(tx, scopes_sql, &scopes, err));
+    stmt_bind_int(scopes, 1, account_id);
+    TRY(stmt_run(scopes, err));
     struct json_writer w = jw_to(&body);
     jw_object(&w);
     jw_key_int(&w, "account", account_id);

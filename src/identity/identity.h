@@ -29,15 +29,37 @@ enum role { ROLE_NONE = 0, ROLE_READ = 1, ROLE_WRITE = 2, ROLE_ADMIN = 3 };
 struct str role_name(enum role role);
 bool role_parse(struct str name, enum role *out);
 
-/* Who asks: an account by one of its keys, or nobody (account.id 0). */
+/* How surely it is the person. Ordered. */
+enum auth_level { AUTH_NONE = 0, AUTH_KEY = 1, AUTH_PASSWORD = 2, AUTH_TOTP = 3, AUTH_PASSKEY = 4 };
+struct str auth_level_name(enum auth_level level); /* "none", "key", "password", "totp", "passkey" */
+
+/* One thing that a limited key may touch: all repos of a name space, or one repo; the other id is 0. */
+struct key_scope {
+    int64_t owner_id, repo_id;
+    enum role role;
+};
+
+/* Who asks: an account by one of its keys or a session, or nobody (account.id 0). */
 struct actor {
     struct account account;
-    int64_t key_id;
+    int64_t key_id; /* of the key or the session: they are numbered apart */
     struct str key_name;
     enum role key_role;
-    int64_t key_created_us;
-    struct str country; /* from which the request comes, two letters, as a proxy in front says; absent: nobody was asked */
+    int64_t key_created_us, key_ends_us;
+    bool is_session;
+    bool is_scoped; /* may do with its account's repos only what scopes say */
+    const struct key_scope *scopes;
+    size_t scope_count;
+    int64_t bytes_per_day; /* most that the key may download; 0: what the account may */
+    enum auth_level level;
+    int64_t auth_us;    /* when the person last showed that level */
+    struct str warning; /* for the holder: the key ends soon or has a new secret; absent when there is nothing to say */
+    struct str
+        country; /* from which the request comes, two letters, as a proxy in front says; absent: nobody was asked */
 };
+
+/* How surely the actor is the person, and since when that is known: what gates and tiers may ask for. */
+void actor_auth(const struct actor *actor, enum auth_level *level, int64_t *at_us);
 
 /* Letters, digits, '-', '_', '.'; 1 to 96; not "." or "..", no "--" or "..", no '-' or '.' at either end (hub-protocol
  * 0.1). */
@@ -57,14 +79,16 @@ enum status account_orgs(struct db_conn *conn, struct arena *arena, int64_t acco
                          void (*each)(void *context, const struct account *org, enum role role), void *context,
                          struct error *err);
 
-/* Finds the actor of a token. UNAUTHENTICATED "Invalid credentials in Authorization header" when there is none or it
- * was revoked. */
-enum status actor_authenticate(struct db_conn *conn, struct arena *arena, struct str token, struct actor *out,
-                               struct error *err);
-/* The actor of a key by its id, for addresses that the hub signed on the key's behalf; fails when the key is revoked.
+/*
+ * Finds the actor of a token that came from remote, an address as text. UNAUTHENTICATED "Invalid credentials in
+ * Authorization header" when there is none or it was revoked; with the code TokenExpired when it has ended, and
+ * TokenReplaced when it has given way to a new secret. FORBIDDEN TokenAddress when the key is not for that address.
  */
-enum status actor_of_key(struct db_conn *conn, struct arena *arena, int64_t key_id, struct actor *out,
-                         struct error *err);
+enum status actor_authenticate(struct db_conn *conn, struct arena *arena, struct str token, struct str remote,
+                               struct actor *out, struct error *err);
+/* The actor of a key or session by its id, for addresses that the hub signed on its behalf; fails when it has ended. */
+enum status actor_of_key(struct db_conn *conn, struct arena *arena, int64_t key_id, struct str remote,
+                         struct actor *out, struct error *err);
 
 /* Changes, each one write and one event; by_id is the account that does it, 0 for the command line. */
 
@@ -97,14 +121,5 @@ enum status account_erase(struct db_conn *tx, int64_t account_id, const struct e
 struct str account_erased_name(struct arena *arena, int64_t id);
 
 enum status org_set_default_private(struct db *db, struct str org, bool on, int64_t by_id, struct error *err);
-
-/*
- * Makes a key for a person. value is the token to import, or absent to make one (hf_cairn_<id>_<secret><check>, 190
- * bits). Only the SHA-256 is stored. *token, in arena, is the only copy there will ever be. CONFLICT when the name or
- * the value is taken.
- */
-enum status key_create(struct db *db, struct arena *arena, struct str user, struct str name, enum role role,
-                       struct str value, int64_t by_id, struct str *token, struct error *err);
-enum status key_revoke(struct db *db, struct str user, struct str name, int64_t by_id, struct error *err);
 
 #endif

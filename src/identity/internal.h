@@ -12,6 +12,16 @@ enum {
     EVENT_ORG_DEFAULT_PRIVATE,
     EVENT_KEY_CREATE,
     EVENT_KEY_REVOKE,
+    EVENT_KEY_ROTATE,
+    EVENT_PASSWORD_SET,
+    EVENT_SESSION_START,
+    EVENT_SESSION_RAISE,
+    EVENT_SESSION_END,
+    EVENT_TOTP_SET,
+    EVENT_TOTP_CLEAR,
+    EVENT_RECOVERY_USE,
+    EVENT_PASSKEY_ADD,
+    EVENT_PASSKEY_REMOVE,
     EVENT_ACCOUNT_ERASE
 };
 
@@ -33,6 +43,26 @@ enum status key_revoke_in(struct db_conn *tx, struct arena *arena, struct str us
                           struct error *err);
 enum status member_end_in(struct db_conn *tx, struct arena *arena, struct str org, struct str user, int64_t by_id,
                           struct error *err);
+
+/* count digits of base 62, each as likely as any other. */
+void random_digits(char *out, size_t count);
+
+/* To the letter: clients know it by its words (hub-protocol 0.4). code may be NULL. */
+enum status fail_credentials(const char *code, struct error *err);
+
+/* An event about how a person signs in: {"user","session"?,"level"?,"passkey"?}, where given. */
+struct signin_event {
+    int kind;
+    int64_t user_id, session_id, by_id;
+    enum auth_level level;
+    const uint8_t *passkey; /* SHA-256 of the credential id */
+};
+enum status signin_event_append(struct db_conn *tx, const struct signin_event *what, struct error *err);
+
+/* The actor of a session by its id (session.c), as actor_of_key(). */
+#define SESSION_FIRST (INT64_C(1) << 52) /* ids of sessions begin there; keys count from 1 */
+enum status actor_of_session(struct db_conn *conn, struct arena *arena, int64_t id, struct actor *out,
+                             struct error *err);
 
 /* UTF-8 without control characters, at most limit bytes. */
 bool is_one_line(struct str text, size_t limit);

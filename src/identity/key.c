@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "identity/key.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/time.h"
@@ -16,7 +17,7 @@
 static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /* Bytes from 248 = 4 * 62 on are thrown away: they would make some digits likelier than others. */
-static void random_digits(char *out, size_t count)
+void random_digits(char *out, size_t count)
 {
     uint8_t random[64];
     for (size_t used = sizeof random; count > 0; used++) {
@@ -56,67 +57,26 @@ static struct str make_token(struct arena *arena, const char id[ID_LEN])
     return arena_printf(arena, "%.*s%.*s", STR_ARG(checked), CHECK_LEN, check);
 }
 
-/* Who asks. */
-
-/* To the letter: clients know it by its words (hub-protocol 0.4). */
-static enum status fail_credentials(struct error *err)
-{
-    return fail(err, UNAUTHENTICATED, NULL, "Invalid credentials in Authorization header");
-}
-
-#define ACTOR_SQL(condition)                                                                                           \
-    "SELECT k.id, k.name, k.role, k.created_us, " ACCOUNT_COLUMNS                                                      \
-    " FROM api_key k JOIN account a ON a.id = k.account_id WHERE k.revoked_us IS NULL AND " condition
-
-static const char by_secret_sql[] = ACTOR_SQL("k.secret_sha256 = ?");
-static const char by_id_sql[] = ACTOR_SQL("k.id = ?");
-
-static enum status read_actor(struct stmt *row, struct arena *arena, struct actor *out, struct error *err)
-{
-    bool found = stmt_next(row);
-    if (found) {
-        out->key_id = stmt_int(row, 0);
-        out->key_name = arena_copy(arena, stmt_str(row, 1));
-        out->key_role = (enum role)stmt_int(row, 2);
-        out->key_created_us = stmt_int(row, 3);
-        account_read(row, 4, arena, &out->account);
-    }
-    TRY(stmt_end(row, err));
-    return found ? OK : fail_credentials(err);
-}
-
-/* How long the search takes tells how near the hash of a guess is to a stored one; that helps nobody to guess. */
-enum status actor_authenticate(struct db_conn *conn, struct arena *arena, struct str token, struct actor *out,
-                               struct error *err)
-{
-    uint8_t digest[SHA256_SIZE];
-    auto_stmt struct stmt *find = NULL;
-    if (token.len == 0 || token.len > TOKEN_LIMIT)
-        return fail_credentials(err);
-    sha256(token, digest);
-    TRY(db_prepare(conn, by_secret_sql, &find, err));
-    stmt_bind_blob(find, 1, digest, sizeof digest);
-    return read_actor(find, arena, out, err);
-}
-
-enum status actor_of_key(struct db_conn *conn, struct arena *arena, int64_t key_id, struct actor *out,
-                         struct error *err)
-{
-    auto_stmt struct stmt *find = NULL;
-    TRY(db_prepare(conn, by_id_sql, &find, err));
-    stmt_bind_int(find, 1, key_id);
-    return read_actor(find, arena, out, err);
-}
-
 /* Changes. */
 
 struct key_change {
     struct str user, name;
-    enum role role;
+    int64_t by_id;
     char public_id[ID_LEN];
     uint8_t digest[SHA256_SIZE];
-    int64_t by_id;
+    const struct key_new *what; /* of a new key */
+    const struct key_rotation *rotation;
+    struct str token; /* made in a rotation */
+    int64_t ends_us, old_until_us;
     struct arena arena;
+};
+
+/* A key that is not revoked. */
+struct live {
+    int64_t id; /* 0: there is none */
+    struct str public_id;
+    int64_t expires_us, days;
+    uint8_t digest[SHA256_SIZE];
 };
 
 static enum status append_key_event(struct db_conn *tx, int kind, const struct key_change *change,
@@ -129,7 +89,11 @@ static enum status append_key_event(struct db_conn *tx, int kind, const struct k
     jw_key_str(&w, "public_id", public_id);
     jw_key_str(&w, "name", change->name);
     if (kind == EVENT_KEY_CREATE)
-        jw_key_str(&w, "role", role_name(change->role));
+        jw_key_str(&w, "role", role_name(change->what->role));
+    if (kind == EVENT_KEY_ROTATE)
+        jw_key_int(&w, "old_until", change->old_until_us);
+    if (kind != EVENT_KEY_REVOKE)
+        jw_key_int(&w, "ends", change->ends_us);
     jw_key_int(&w, "user", user->id);
     jw_key_str(&w, "user_name", user->name);
     jw_end(&w);
@@ -137,58 +101,127 @@ static enum status append_key_event(struct db_conn *tx, int kind, const struct k
     return event_append(tx, &event, err);
 }
 
-static const char live_sql[] =
-    "SELECT id, public_id FROM api_key WHERE account_id = ? AND name = ? AND revoked_us IS NULL";
+static const char live_sql[] = "SELECT id, public_id, expires_us, days, secret_sha256 FROM api_key "
+                               "WHERE account_id = ? AND name = ? AND revoked_us IS NULL";
 
-/* The live key of that name; *id is 0 when there is none. */
-static enum status find_live(struct db_conn *tx, struct key_change *change, int64_t account_id, int64_t *id,
-                             struct str *public_id, struct error *err)
+static enum status find_live(struct db_conn *tx, struct key_change *change, int64_t account_id, struct live *out,
+                             struct error *err)
 {
     auto_stmt struct stmt *live = NULL;
     TRY(db_prepare(tx, live_sql, &live, err));
     stmt_bind_int(live, 1, account_id);
     stmt_bind_str(live, 2, change->name);
-    *id = 0;
+    *out = (struct live){0};
     if (stmt_next(live)) {
-        *id = stmt_int(live, 0);
-        *public_id = arena_copy(&change->arena, stmt_str(live, 1));
+        *out = (struct live){.id = stmt_int(live, 0),
+                             .public_id = arena_copy(&change->arena, stmt_str(live, 1)),
+                             .expires_us = stmt_int(live, 2),
+                             .days = stmt_int(live, 3)};
+        struct str digest = stmt_str(live, 4);
+        assert(digest.len == sizeof out->digest);
+        memcpy(out->digest, digest.data, digest.len);
     }
     return stmt_end(live, err);
 }
 
-static const char create_sql[] = "INSERT INTO api_key (account_id, name, role, secret_sha256, public_id, created_us) "
-                                 "VALUES (?, ?, ?, ?, ?, ?)";
-
-static enum status insert_key(struct db_conn *tx, const struct key_change *new, int64_t account_id, struct error *err)
+static enum status find_needed(struct db_conn *tx, struct key_change *change, struct account *user, struct live *out,
+                               struct error *err)
 {
+    TRY(account_find_kind(tx, &change->arena, change->user, ACCOUNT_USER, user, err));
+    TRY(find_live(tx, change, user->id, out, err));
+    return out->id ? OK : fail(err, NOT_FOUND, NULL, "%.*s has no token of that name", STR_ARG(user->name));
+}
+
+/* Creating. */
+
+static const char was_sql[] = "SELECT 1 FROM api_key_old WHERE secret_sha256 = ?";
+static const char create_sql[] = "INSERT INTO api_key (account_id, name, role, secret_sha256, public_id, created_us, "
+                                 "expires_us, days, scoped, addresses, bytes_per_day) "
+                                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+static const char scope_sql[] = "INSERT INTO key_scope (key_id, owner_id, repo_id, role) VALUES (?, ?, ?, ?)";
+
+static enum status refuse_used(struct error *err)
+{
+    return fail(err, CONFLICT, NULL, "This token exists already, or did until it was revoked; choose another value");
+}
+
+static enum status check_not_replaced(struct db_conn *tx, const struct key_change *new, struct error *err)
+{
+    auto_stmt struct stmt *was = NULL;
+    TRY(db_prepare(tx, was_sql, &was, err));
+    stmt_bind_blob(was, 1, new->digest, sizeof new->digest);
+    bool found = stmt_next(was);
+    TRY(stmt_end(was, err));
+    return found ? refuse_used(err) : OK;
+}
+
+/* As actor.c reads them: one after another, with a space between. */
+static struct str addresses_text(struct arena *arena, const struct key_new *what)
+{
+    struct str all = {0};
+    char text[NETWORK_TEXT];
+    for (size_t i = 0; i < what->address_count; i++)
+        all = arena_printf(arena, "%.*s%s%.*s", STR_ARG(all), i ? " " : "",
+                           STR_ARG(network_text(&what->addresses[i], text)));
+    return all;
+}
+
+static enum status insert_key(struct db_conn *tx, struct key_change *new, int64_t account_id, struct error *err)
+{
+    const struct key_new *what = new->what;
+    int64_t now = now_us();
     auto_stmt struct stmt *create = NULL;
+    new->ends_us = now + what->days *DAY_US;
+    if (what->ends_most_us && new->ends_us > what->ends_most_us)
+        new->ends_us = what->ends_most_us;
     TRY(db_prepare(tx, create_sql, &create, err));
     stmt_bind_int(create, 1, account_id);
     stmt_bind_str(create, 2, new->name);
-    stmt_bind_int(create, 3, new->role);
+    stmt_bind_int(create, 3, what->role);
     stmt_bind_blob(create, 4, new->digest, sizeof new->digest);
     stmt_bind_str(create, 5, (struct str){new->public_id, ID_LEN});
-    stmt_bind_int(create, 6, now_us());
+    stmt_bind_int(create, 6, now);
+    stmt_bind_int(create, 7, new->ends_us);
+    stmt_bind_int(create, 8, what->days);
+    stmt_bind_int(create, 9, what->is_scoped);
+    stmt_bind_str(create, 10, addresses_text(&new->arena, what));
+    stmt_bind_int(create, 11, what->bytes_per_day);
     enum status status = stmt_run(create, err);
-    if (status == CONFLICT)
-        return fail(err, CONFLICT, NULL,
-                    "This token exists already, or did until it was revoked; choose another value");
-    return status;
+    return status == CONFLICT ? refuse_used(err) : status;
+}
+
+static enum status insert_scopes(struct db_conn *tx, const struct key_new *what, int64_t key_id, struct error *err)
+{
+    for (size_t i = 0; i < what->scope_count; i++) {
+        auto_stmt struct stmt *insert = NULL;
+        TRY(db_prepare(tx, scope_sql, &insert, err));
+        stmt_bind_int(insert, 1, key_id);
+        stmt_bind_int(insert, 2, what->scopes[i].owner_id);
+        stmt_bind_int(insert, 3, what->scopes[i].repo_id);
+        stmt_bind_int(insert, 4, what->scopes[i].role);
+        enum status status = stmt_run(insert, err);
+        if (status == CONFLICT)
+            return fail(err, INVALID, NULL, "The token names one repo or name space twice");
+        TRY(status);
+    }
+    return OK;
 }
 
 static enum status write_key(struct db_conn *tx, void *context, struct error *err)
 {
     struct key_change *new = context;
     struct account user;
-    struct str public_id = {new->public_id, ID_LEN}, other;
-    int64_t live;
+    struct live other;
     TRY(account_find_kind(tx, &new->arena, new->user, ACCOUNT_USER, &user, err));
-    TRY(find_live(tx, new, user.id, &live, &other, err));
-    if (live)
+    TRY(find_live(tx, new, user.id, &other, err));
+    if (other.id)
         return fail(err, CONFLICT, NULL, "%.*s has a token called \"%.*s\" already; revoke it or choose another name",
                     STR_ARG(user.name), STR_ARG(new->name));
+    TRY(check_not_replaced(tx, new, err));
     TRY(insert_key(tx, new, user.id, err));
-    return append_key_event(tx, EVENT_KEY_CREATE, new, &user, db_last_id(tx), public_id, err);
+    int64_t key_id = db_last_id(tx);
+    TRY(insert_scopes(tx, new->what, key_id, err));
+    return append_key_event(tx, EVENT_KEY_CREATE, new, &user, key_id, (struct str){new->public_id, ID_LEN}, err);
 }
 
 static enum status check_key_name(struct str name, struct error *err)
@@ -209,16 +242,28 @@ static enum status check_token(struct str value, struct error *err)
                 : fail(err, INVALID, NULL, "A token is 1 to %d visible ASCII characters without space", TOKEN_LIMIT);
 }
 
-enum status key_create(struct db *db, struct arena *arena, struct str user, struct str name, enum role role,
-                       struct str value, int64_t by_id, struct str *token, struct error *err)
+static enum status check_new(const struct key_new *what, struct error *err)
 {
-    struct key_change new = {.user = user, .name = name, .role = role, .by_id = by_id};
-    assert(role > ROLE_NONE);
-    TRY(check_key_name(name, err));
-    if (str_given(value))
-        TRY(check_token(value, err));
+    assert(what->role > ROLE_NONE);
+    TRY(check_key_name(what->name, err));
+    if (str_given(what->value))
+        TRY(check_token(what->value, err));
+    if (what->days < 1 || what->days > KEY_DAYS_MOST)
+        return fail(err, INVALID, NULL, "A token lasts 1 to %d days: every one has an end", KEY_DAYS_MOST);
+    if (what->scope_count > KEY_SCOPES_MOST)
+        return fail(err, INVALID, NULL, "A token can be limited to at most %d repos and name spaces", KEY_SCOPES_MOST);
+    if (what->bytes_per_day < 0)
+        return fail(err, INVALID, NULL, "The bytes a day of a token are a whole number");
+    return OK;
+}
+
+enum status key_create(struct db *db, struct arena *arena, const struct key_new *what, struct str *token,
+                       struct error *err)
+{
+    struct key_change new = {.user = what->user, .name = what->name, .by_id = what->by_id, .what = what};
+    TRY(check_new(what, err));
     random_digits(new.public_id, ID_LEN);
-    struct str made = str_given(value) ? arena_copy(arena, value) : make_token(arena, new.public_id);
+    struct str made = str_given(what->value) ? arena_copy(arena, what->value) : make_token(arena, new.public_id);
     sha256(made, new.digest);
     enum status status = db_write(db, write_key, &new, err);
     arena_free(&new.arena);
@@ -227,24 +272,91 @@ enum status key_create(struct db *db, struct arena *arena, struct str user, stru
     return status;
 }
 
+/* Rotating. */
+
+static const char end_old_sql[] = "UPDATE api_key_old SET until_us = ? WHERE key_id = ? AND until_us > ?";
+static const char keep_old_sql[] =
+    "INSERT INTO api_key_old (secret_sha256, key_id, until_us, used_us) VALUES (?, ?, ?, ?)";
+static const char rotate_sql[] = "UPDATE api_key SET secret_sha256 = ?, expires_us = ?, noticed = 0 WHERE id = ?";
+
+/* The silence of a day is counted from the rotation on: whoever has to change a token somewhere needs that long. */
+static enum status retire_secret(struct db_conn *tx, const struct key_change *change, const struct live *key,
+                                 int64_t now, struct error *err)
+{
+    auto_stmt struct stmt *end = NULL, *keep = NULL;
+    TRY(db_prepare(tx, end_old_sql, &end, err));
+    stmt_bind_int(end, 1, now);
+    stmt_bind_int(end, 2, key->id);
+    stmt_bind_int(end, 3, now);
+    TRY(stmt_run(end, err));
+    TRY(db_prepare(tx, keep_old_sql, &keep, err));
+    stmt_bind_blob(keep, 1, key->digest, sizeof key->digest);
+    stmt_bind_int(keep, 2, key->id);
+    stmt_bind_int(keep, 3, change->old_until_us);
+    stmt_bind_int(keep, 4, now);
+    return stmt_run(keep, err);
+}
+
+static enum status put_secret(struct db_conn *tx, const struct key_change *change, int64_t key_id, struct error *err)
+{
+    auto_stmt struct stmt *rotate = NULL;
+    TRY(db_prepare(tx, rotate_sql, &rotate, err));
+    stmt_bind_blob(rotate, 1, change->digest, sizeof change->digest);
+    stmt_bind_int(rotate, 2, change->ends_us);
+    stmt_bind_int(rotate, 3, key_id);
+    return stmt_run(rotate, err);
+}
+
+static enum status write_rotation(struct db_conn *tx, void *context, struct error *err)
+{
+    struct key_change *change = context;
+    struct account user;
+    struct live key;
+    int64_t now = now_us();
+    TRY(find_needed(tx, change, &user, &key, err));
+    if (key.expires_us <= now)
+        return fail(err, CONFLICT, NULL, "The token \"%.*s\" has ended: revoke it, and make a new one",
+                    STR_ARG(change->name));
+    change->token = make_token(&change->arena, key.public_id.data);
+    sha256(change->token, change->digest);
+    change->ends_us = change->rotation->renew ? now + key.days * DAY_US : key.expires_us;
+    change->old_until_us = now + change->rotation->overlap_days * DAY_US;
+    TRY(retire_secret(tx, change, &key, now, err));
+    TRY(put_secret(tx, change, key.id, err));
+    return append_key_event(tx, EVENT_KEY_ROTATE, change, &user, key.id, key.public_id, err);
+}
+
+enum status key_rotate(struct db *db, struct arena *arena, const struct key_rotation *what, struct str *token,
+                       int64_t *old_until_us, struct error *err)
+{
+    struct key_change change = {.user = what->user, .name = what->name, .by_id = what->by_id, .rotation = what};
+    if (what->overlap_days < 0 || what->overlap_days > KEY_OVERLAP_DAYS_MOST)
+        return fail(err, INVALID, NULL, "A replaced token works on for 0 to %d days", KEY_OVERLAP_DAYS_MOST);
+    enum status status = db_write(db, write_rotation, &change, err);
+    if (status == OK) {
+        *token = arena_copy(arena, change.token);
+        *old_until_us = change.old_until_us;
+    }
+    arena_free(&change.arena);
+    return status;
+}
+
+/* Revoking. */
+
 static const char revoke_sql[] = "UPDATE api_key SET revoked_us = ? WHERE id = ?";
 
 static enum status write_revocation(struct db_conn *tx, void *context, struct error *err)
 {
     struct key_change *gone = context;
     struct account user;
-    struct str public_id;
-    int64_t id;
+    struct live key;
     auto_stmt struct stmt *revoke = NULL;
-    TRY(account_find_kind(tx, &gone->arena, gone->user, ACCOUNT_USER, &user, err));
-    TRY(find_live(tx, gone, user.id, &id, &public_id, err));
-    if (!id)
-        return fail(err, NOT_FOUND, NULL, "%.*s has no token of that name", STR_ARG(user.name));
+    TRY(find_needed(tx, gone, &user, &key, err));
     TRY(db_prepare(tx, revoke_sql, &revoke, err));
     stmt_bind_int(revoke, 1, now_us());
-    stmt_bind_int(revoke, 2, id);
+    stmt_bind_int(revoke, 2, key.id);
     TRY(stmt_run(revoke, err));
-    return append_key_event(tx, EVENT_KEY_REVOKE, gone, &user, id, public_id, err);
+    return append_key_event(tx, EVENT_KEY_REVOKE, gone, &user, key.id, key.public_id, err);
 }
 
 enum status key_revoke_in(struct db_conn *tx, struct arena *arena, struct str user, struct str name, int64_t by_id,
@@ -262,4 +374,23 @@ enum status key_revoke(struct db *db, struct str user, struct str name, int64_t 
     enum status status = db_write(db, write_revocation, &gone, err);
     arena_free(&gone.arena);
     return status;
+}
+
+/* Address ranges. */
+
+enum status key_addresses_parse(struct str text, struct network out[KEY_ADDRESSES_MOST], size_t *count,
+                                struct error *err)
+{
+    struct str piece;
+    for (*count = 0; str_given(text) && str_cut(&text, ',', &piece); ++*count) {
+        if (*count == KEY_ADDRESSES_MOST)
+            return fail(err, INVALID, NULL, "A token can be limited to at most %d ranges of addresses",
+                        KEY_ADDRESSES_MOST);
+        if (!network_parse(str_trim(piece), &out[*count]))
+            return fail(err, INVALID, NULL,
+                        "Ranges of addresses read like 192.0.2.0/24 or 2001:db8::/32, with zeros behind the length; "
+                        "number %zu does not",
+                        *count + 1);
+    }
+    return OK;
 }

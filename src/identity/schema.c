@@ -38,7 +38,90 @@ static const char create_sql[] =
 
 static const char erased_sql[] = "ALTER TABLE account ADD COLUMN erased_us BIGINT;";
 
-const struct migration_set identity_migrations = {"identity", (const char *const[]){create_sql, erased_sql, NULL}};
+/*
+ * Keys end. Those of before get a year from the day on which the hub learns of it. api_key_old: secrets that a rotation
+ * has replaced, kept for ever so that they cannot be imported; each works until until_us and a day after used_us.
+ * key_scope: one of owner_id and repo_id is 0. noticed: how many notices about its end the holder was sent.
+ */
+static const char key_end_sql[] =
+    "ALTER TABLE api_key ADD COLUMN expires_us BIGINT NOT NULL DEFAULT 0;"
+    "UPDATE api_key SET expires_us = (CAST(strftime('%s', 'now') AS INTEGER) + 366 * 86400) * 1000000;"
+    "ALTER TABLE api_key ADD COLUMN days BIGINT NOT NULL DEFAULT 90;"
+    "ALTER TABLE api_key ADD COLUMN used_us BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE api_key ADD COLUMN noticed BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE api_key ADD COLUMN scoped BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE api_key ADD COLUMN addresses TEXT;"
+    "ALTER TABLE api_key ADD COLUMN bytes_per_day BIGINT NOT NULL DEFAULT 0;"
+    "CREATE INDEX api_key_end ON api_key (expires_us) WHERE revoked_us IS NULL;"
+
+    "CREATE TABLE api_key_old ("
+    "  secret_sha256 BLOB PRIMARY KEY,"
+    "  key_id BIGINT NOT NULL REFERENCES api_key (id),"
+    "  until_us BIGINT NOT NULL,"
+    "  used_us BIGINT NOT NULL);"
+    "CREATE INDEX api_key_old_key ON api_key_old (key_id);"
+
+    "CREATE TABLE key_scope ("
+    "  key_id BIGINT NOT NULL REFERENCES api_key (id),"
+    "  owner_id BIGINT NOT NULL,"
+    "  repo_id BIGINT NOT NULL,"
+    "  role BIGINT NOT NULL,"
+    "  PRIMARY KEY (key_id, owner_id, repo_id));"
+    "CREATE INDEX key_scope_repo ON key_scope (repo_id) WHERE repo_id > 0;";
+
+/*
+ * Signing in. Sessions are numbered from SESSION_FIRST on, at random, so that an address signed for one that has ended is
+ * never one of another. totp: secret is encrypted; last_step is the newest step of which a code was used. A challenge
+ * is kept from its use until nobody would take it any more.
+ */
+static const char signin_sql[] = "CREATE TABLE password ("
+                                 "  account_id BIGINT PRIMARY KEY REFERENCES account (id),"
+                                 "  hash TEXT NOT NULL,"
+                                 "  set_us BIGINT NOT NULL);"
+
+                                 "CREATE TABLE session ("
+                                 "  id BIGINT PRIMARY KEY,"
+                                 "  account_id BIGINT NOT NULL REFERENCES account (id),"
+                                 "  token_sha256 BLOB NOT NULL UNIQUE,"
+                                 "  level BIGINT NOT NULL,"
+                                 "  auth_us BIGINT NOT NULL,"
+                                 "  created_us BIGINT NOT NULL,"
+                                 "  used_us BIGINT NOT NULL,"
+                                 "  ends_us BIGINT NOT NULL,"
+                                 "  agent TEXT NOT NULL,"
+                                 "  remote TEXT NOT NULL);"
+                                 "CREATE INDEX session_account ON session (account_id, created_us);"
+                                 "CREATE INDEX session_end ON session (ends_us);"
+
+                                 "CREATE TABLE totp ("
+                                 "  account_id BIGINT PRIMARY KEY REFERENCES account (id),"
+                                 "  secret BLOB NOT NULL,"
+                                 "  confirmed BIGINT NOT NULL,"
+                                 "  last_step BIGINT NOT NULL);"
+
+                                 "CREATE TABLE recovery_code ("
+                                 "  account_id BIGINT NOT NULL REFERENCES account (id),"
+                                 "  code_sha256 BLOB NOT NULL,"
+                                 "  PRIMARY KEY (account_id, code_sha256));"
+
+                                 "CREATE TABLE passkey ("
+                                 "  id INTEGER PRIMARY KEY,"
+                                 "  account_id BIGINT NOT NULL REFERENCES account (id),"
+                                 "  credential_id BLOB NOT NULL UNIQUE,"
+                                 "  public_key BLOB NOT NULL,"
+                                 "  sign_count BIGINT NOT NULL,"
+                                 "  name TEXT NOT NULL,"
+                                 "  created_us BIGINT NOT NULL,"
+                                 "  used_us BIGINT NOT NULL);"
+                                 "CREATE INDEX passkey_account ON passkey (account_id);"
+
+                                 "CREATE TABLE challenge_used ("
+                                 "  challenge BLOB PRIMARY KEY,"
+                                 "  until_us BIGINT NOT NULL);"
+                                 "CREATE INDEX challenge_used_until ON challenge_used (until_us);";
+
+const struct migration_set identity_migrations = {
+    "identity", (const char *const[]){create_sql, erased_sql, key_end_sql, signin_sql, NULL}};
 
 const struct event_kind identity_events[] = {
     [EVENT_ACCOUNT_CREATE] = {"account.create", 1},
@@ -46,6 +129,16 @@ const struct event_kind identity_events[] = {
     [EVENT_ORG_DEFAULT_PRIVATE] = {"org.default_private", 1},
     [EVENT_KEY_CREATE] = {"key.create", 1},
     [EVENT_KEY_REVOKE] = {"key.revoke", 1},
+    [EVENT_KEY_ROTATE] = {"key.rotate", 1},
+    [EVENT_PASSWORD_SET] = {"password.set", 1},
+    [EVENT_SESSION_START] = {"session.start", 1},
+    [EVENT_SESSION_RAISE] = {"session.raise", 1},
+    [EVENT_SESSION_END] = {"session.end", 1},
+    [EVENT_TOTP_SET] = {"totp.set", 1},
+    [EVENT_TOTP_CLEAR] = {"totp.clear", 1},
+    [EVENT_RECOVERY_USE] = {"recovery.use", 1},
+    [EVENT_PASSKEY_ADD] = {"passkey.add", 1},
+    [EVENT_PASSKEY_REMOVE] = {"passkey.remove", 1},
     [EVENT_ACCOUNT_ERASE] = {"account.erase", 1},
     {0},
 };

@@ -137,6 +137,28 @@ static void key_revoke(const struct source *from, struct composition *out)
     key_leaf(from, out, STR("revoke"));
 }
 
+static void key_rotate(const struct source *from, struct composition *out)
+{
+    key_leaf(from, out, STR("rotate"));
+}
+
+/* Passkeys: keys too, that only their holder's device has. */
+static void passkey_leaf(const struct source *from, struct composition *out, struct str op)
+{
+    key_leaf(from, out, op);
+    out->token_id = text(from, "passkey");
+}
+
+static void passkey_add(const struct source *from, struct composition *out)
+{
+    passkey_leaf(from, out, STR("add"));
+}
+
+static void passkey_remove(const struct source *from, struct composition *out)
+{
+    passkey_leaf(from, out, STR("revoke"));
+}
+
 /* Keys that people sign with: "hint" is the digest of the public key. That of the hub's own key hides nobody, and is
  * there to be compared. */
 
@@ -299,12 +321,17 @@ static const struct {
     {"evaluation", 1, evaluation},
     {"key.create", 1, key_create},
     {"key.revoke", 1, key_revoke},
+    {"key.rotate", 1, key_rotate},
     {"lineage", 1, lineage},
     {"log.epoch", 1, log_epoch},
     {"log.heads", 1, log_heads},
     {"manifest", 1, manifest},
     {"member.set", 1, NULL},
     {"org.default_private", 1, NULL},
+    {"passkey.add", 1, passkey_add},
+    {"passkey.remove", 1, passkey_remove},
+    {"password.set", 1, NULL},
+    {"recovery.use", 1, NULL},
     {"ref.create", 1, ref_create},
     {"ref.delete", 1, ref_delete},
     {"release", 1, release},
@@ -313,11 +340,16 @@ static const struct {
     {"repo.move", 1, repo_move},
     {"repo.protect", 1, repo_protect},
     {"repo.settings", 1, repo_settings},
+    {"session.end", 1, NULL},
+    {"session.raise", 1, NULL},
+    {"session.start", 1, NULL},
     {"signer.add", 1, signer_add},
     {"signer.revoke", 1, signer_revoke},
     {"terms.accept", 1, NULL},
     {"terms.post", 1, NULL},
     {"terms.publish", 1, NULL},
+    {"totp.clear", 1, NULL},
+    {"totp.set", 1, NULL},
 };
 
 /* "evidence" is the SHA-256 of an envelope, and "signed" tells that the actor signed it. */

@@ -124,6 +124,7 @@ enum status repo_owned(struct db_conn *conn, int64_t owner_id, int64_t *count, s
 enum status repo_delete_in_write(struct db_conn *tx, int64_t repo_id, int64_t by_id, struct error *err)
 {
     static const char *const deletions[] = {
+        "DELETE FROM key_scope WHERE repo_id = ?", /* ids are used again: a key for this repo is not one for the next */
         "DELETE FROM ref_rule WHERE repo_id = ?",
         "DELETE FROM approval WHERE repo_id = ?",
         "DELETE FROM pull WHERE repo_id = ?",

@@ -7,6 +7,7 @@
 #include "router/flight.h"
 #include "router/pattern.h"
 #include "router/request.h"
+#include "router/session.h"
 #include <assert.h>
 #include <ctype.h>
 #include <stdatomic.h>
@@ -39,10 +40,13 @@ static enum status authenticate(struct request *rq, struct error *err)
 {
     struct str header = http_header(rq->http, "authorization"), token;
     if (!str_given(header))
-        return OK;
+        return request_session(rq, err);
     if (!token_of(rq->arena, header, &token))
         return fail(err, UNAUTHENTICATED, NULL, "Invalid credentials in Authorization header");
-    return actor_authenticate(rq->db, rq->arena, token, &rq->actor, err);
+    TRY(actor_authenticate(rq->db, rq->arena, token, request_remote(rq), &rq->actor, err));
+    if (str_given(rq->actor.warning))
+        reply_header(rq->http, "X-Token-Warning", "%.*s", STR_ARG(rq->actor.warning));
+    return OK;
 }
 
 /* Which repo. */
@@ -191,7 +195,7 @@ void dispatch(struct http_request *http, void *context)
         reply_header(http, "Access-Control-Expose-Headers",
                      "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,"
                      "Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash,X-Prov-Index,X-Prov-Sha256,X-Access-Reason,"
-                     "X-Access-Next,X-Access-Until,X-Terms-Due,X-Recall");
+                     "X-Access-Next,X-Access-Until,X-Terms-Due,X-Recall,X-Token-Warning");
 
     if (rq->hub->country_header)
         rq->actor.country = country_of(rq);
@@ -228,7 +232,7 @@ void dispatch_done(struct http_request *http, void *context)
     jw_key_int(&w, "status", http->status);
     jw_key_int(&w, "bytes", http->bytes_sent);
     jw_key_int(&w, "us", monotonic_us() - http->started_us);
-    jw_key_str(&w, "remote", http->remote);
+    jw_key_str(&w, "remote", request_remote(http->context));
     if (rq->actor.account.id)
         jw_key_str(&w, "actor", rq->actor.account.name);
     jw_end(&w);

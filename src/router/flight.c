@@ -43,16 +43,18 @@ struct look {
     enum role key_role;
     bool has_country;
     char country[2];
-    char id[96]; /* of the request, for the log */
+    char remote[48]; /* the address, as text */
+    char id[96];     /* of the request, for the log */
 };
 
-static void copy_look(const struct request *rq, struct look *out)
+static void copy_look(struct request *rq, struct look *out)
 {
     *out = (struct look){rq->flight.number, rq->actor.key_id, rq->actor.account.id, rq->repo.id, rq->actor.key_role};
     out->has_country = rq->actor.country.len == 2;
     if (out->has_country)
         memcpy(out->country, rq->actor.country.data, 2);
     snprintf(out->id, sizeof out->id, "%.*s", STR_ARG(rq->id));
+    snprintf(out->remote, sizeof out->remote, "%.*s", STR_ARG(request_remote(rq)));
 }
 
 static struct look *copy_all(size_t *out_count)
@@ -85,7 +87,7 @@ static enum status actor_now(struct db_conn *conn, struct arena *arena, const st
     if (look->has_country)
         out->country = (struct str){look->country, 2};
     if (look->key_id)
-        return actor_of_key(conn, arena, look->key_id, out, err);
+        return actor_of_key(conn, arena, look->key_id, str_of(look->remote), out, err);
     out->key_role = look->key_role;
     return look->account_id ? account_get(conn, arena, look->account_id, &out->account, err) : OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "router/flight.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "router/flight.h"
 #include <inttypes.h>
 
 struct str request_base_url(struct request *rq)
@@ -11,6 +11,30 @@ struct str request_base_url(struct request *rq)
     struct str scheme = http_header(rq->http, "x-forwarded-proto"), host = http_header(rq->http, "host");
     bool https = str_eq_nocase(scheme, STR("https"));
     return arena_printf(rq->arena, "%s://%.*s", https ? "https" : "http", STR_ARG(host));
+}
+
+static bool is_proxy(const struct hub *hub, struct str address)
+{
+    struct network peer;
+    bool known = network_address(address, &peer);
+    for (size_t i = 0; known && i < hub->proxy_count; i++)
+        if (network_has(&hub->proxies[i], &peer))
+            return true;
+    return false;
+}
+
+/* Each proxy adds whom it was asked by to the end; what stands before the last one that is not ours, anybody may have
+ * made up. */
+struct str request_remote(struct request *rq)
+{
+    struct str remote = rq->http->remote, chain = http_header(rq->http, "x-forwarded-for");
+    while (str_given(chain) && is_proxy(rq->hub, remote)) {
+        const char *comma = memrchr(chain.data, ',', chain.len);
+        size_t start = comma ? (size_t)(comma - chain.data) + 1 : 0;
+        remote = str_trim(str_from(chain, start));
+        chain = comma ? str_slice(chain, 0, start - 1) : (struct str){0};
+    }
+    return remote;
 }
 
 /* No client sends a tenth of them; what comes behind is not looked at, nor is what follows a bad encoding. */
@@ -158,8 +182,11 @@ void request_reply_error(struct request *rq, const struct error *err)
     if (err->code[0])
         reply_header(rq->http, "X-Error-Code", "%s", err->code);
     reply_header(rq->http, "X-Error-Message", "%s", err->message);
-    if (err->status == UNAUTHENTICATED) /* git asks for a password only when it sees this */
-        reply_header(rq->http, "WWW-Authenticate", "Basic realm=\"Cairn\", charset=\"UTF-8\"");
+    /* git asks for a password only when it sees this; so does a browser, over the page whose script has asked. */
+    bool browser = str_given(http_header(rq->http, "sec-fetch-mode"));
+    if (err->status == UNAUTHENTICATED)
+        reply_header(rq->http, "WWW-Authenticate",
+                     browser ? "Bearer realm=\"Cairn\"" : "Basic realm=\"Cairn\", charset=\"UTF-8\"");
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
     jw_object(&w);

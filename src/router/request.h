@@ -33,9 +33,9 @@ struct request {
     struct str params[PATTERN_PARAMS];
     struct query_pair *query; /* NULL until request_query() is asked for the first time */
     size_t query_count;
-    struct str id; /* of the request, as it stands in the log and in X-Request-Id */
-    json_t *json;  /* the parsed body, released with the request */
-    bool admitted; /* access_decide() has said yes to the route's action */
+    struct str id;               /* of the request, as it stands in the log and in X-Request-Id */
+    json_t *json;                /* the parsed body, released with the request */
+    bool admitted;               /* access_decide() has said yes to the route's action */
     struct access_answer access; /* why */
     struct flight flight;
     char refusal[24];  /* the word with which a gate has refused it; "" */
@@ -47,6 +47,8 @@ struct request {
 
 /* The hub's address as this request's client sees it: the configured one, or from Host and X-Forwarded-Proto. */
 struct str request_base_url(struct request *rq);
+/* The client's address as text: the peer's, or where the peer is a proxy of ours (hub->proxies), what that says. */
+struct str request_remote(struct request *rq);
 /* A query parameter, decoded; absent when it is not there. index 0 is its first occurrence. */
 struct str request_query(struct request *rq, const char *name, size_t index);
 bool request_query_true(struct request *rq, const char *name);

@@ -45,7 +45,7 @@ int64_t query_number(struct request *rq, const char *name)
 enum status sign_admit(struct request *rq, int64_t key_id, int64_t repo_id, struct error *err)
 {
     if (key_id > 0)
-        TRY(actor_of_key(rq->db, rq->arena, key_id, &rq->actor, err));
+        TRY(actor_of_key(rq->db, rq->arena, key_id, request_remote(rq), &rq->actor, err));
     enum status found = repo_get(rq->db, rq->arena, repo_id, &rq->repo, err);
     return found == NOT_FOUND ? access_hidden(&rq->actor, err) : found;
 }

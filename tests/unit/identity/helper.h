@@ -4,7 +4,7 @@
 
 #include "../db/helper.h"
 #include "base/arena.h"
-#include "identity/identity.h"
+#include "identity/key.h"
 
 /* A database with the tables of this part, in a folder for one test, and shorthands for what every test does with it.
  */
@@ -79,11 +79,19 @@ static inline enum role role_in(struct town *town, int64_t account_id, int64_t o
     return role;
 }
 
-/* value NULL makes a token. */
+/* value absent makes a token. */
+static inline enum status add_key_by(struct town *town, const char *user, const char *name, enum role role,
+                                     struct str value, int64_t by_id, struct str *token, struct error *err)
+{
+    const struct key_new new = {
+        .user = str_of(user), .name = str_of(name), .role = role, .value = value, .days = KEY_DAYS, .by_id = by_id};
+    return key_create(town->db, &town->arena, &new, token, err);
+}
+
 static inline enum status add_key(struct town *town, const char *user, const char *name, const char *value,
                                   struct str *token, struct error *err)
 {
-    return key_create(town->db, &town->arena, str_of(user), str_of(name), ROLE_WRITE, str_of(value), 0, token, err);
+    return add_key_by(town, user, name, ROLE_WRITE, str_of(value), 0, token, err);
 }
 
 static inline struct str new_token(struct town *town, const char *user, const char *name)
@@ -102,7 +110,7 @@ static inline enum status authenticate(struct town *town, struct str token, stru
 {
     auto_conn struct db_conn *conn = NULL;
     TRY(db_reader(town->db, &conn, err));
-    return actor_authenticate(conn, &town->arena, token, out, err);
+    return actor_authenticate(conn, &town->arena, token, STR("192.0.2.7"), out, err);
 }
 
 static inline int64_t event_count(struct town *town)

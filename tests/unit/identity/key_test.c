@@ -74,7 +74,7 @@ static void a_token_signs_its_person_in(void **state)
     struct actor actor = {0};
     struct str token;
     int64_t ada = add_user(town, "ada");
-    GOOD(key_create(town->db, &town->arena, STR("ADA"), STR("my laptop"), ROLE_READ, (struct str){0}, 0, &token, err));
+    GOOD(add_key_by(town, "ADA", "my laptop", ROLE_READ, (struct str){0}, 0, &token, err));
     GOOD(authenticate(town, token, &actor, err));
     assert_int_equal(ada, actor.account.id);
     assert_text("ada", actor.account.name);
@@ -143,7 +143,7 @@ static void tokens_from_elsewhere_work_at_any_length(void **state)
         struct str value = repeated(&town->arena, 'x', lengths[i]), token = {0};
         struct str name = arena_printf(&town->arena, "k%zu", i);
         struct actor actor = {0};
-        GOOD(key_create(town->db, &town->arena, STR("ada"), name, ROLE_WRITE, value, 0, &token, err));
+        GOOD(add_key_by(town, "ada", name.data, ROLE_WRITE, value, 0, &token, err));
         assert_true(str_eq(value, token));
         GOOD(authenticate(town, value, &actor, err));
         assert_true(str_eq(name, actor.key_name));
@@ -161,8 +161,7 @@ static void what_no_header_could_carry_is_not_imported(void **state)
     const struct str values[] = {{"", 0},     {"a b", 3},  {" a", 2},          {"a\n", 2},
                                  {"a\0b", 3}, {"\x7f", 1}, {"caf\xc3\xa9", 5}, repeated(&town->arena, 'x', 4097)};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        EXPECT(INVALID,
-               key_create(town->db, &town->arena, STR("ada"), STR("k"), ROLE_WRITE, values[i], 0, &token, err));
+        EXPECT(INVALID, add_key_by(town, "ada", "k", ROLE_WRITE, values[i], 0, &token, err));
     assert_int_equal(1, event_count(town));
 }
 
@@ -273,13 +272,13 @@ static void a_signed_address_speaks_for_its_key_until_that_is_revoked(void **sta
     int64_t ada = add_user(town, "ada");
     GOOD(authenticate(town, new_token(town, "ada", "laptop"), &actor, err));
     GOOD(db_reader(town->db, &conn, err));
-    GOOD(actor_of_key(conn, &town->arena, actor.key_id, &again, err));
+    GOOD(actor_of_key(conn, &town->arena, actor.key_id, STR("192.0.2.7"), &again, err));
     assert_int_equal(ada, again.account.id);
     assert_int_equal(actor.key_id, again.key_id);
     assert_int_equal(ROLE_WRITE, again.key_role);
-    EXPECT(UNAUTHENTICATED, actor_of_key(conn, &town->arena, actor.key_id + 1, &again, err));
+    EXPECT(UNAUTHENTICATED, actor_of_key(conn, &town->arena, actor.key_id + 1, STR("192.0.2.7"), &again, err));
     GOOD(revoke_key(town, "ada", "laptop", err));
-    EXPECT(UNAUTHENTICATED, actor_of_key(conn, &town->arena, actor.key_id, &again, err));
+    EXPECT(UNAUTHENTICATED, actor_of_key(conn, &town->arena, actor.key_id, STR("192.0.2.7"), &again, err));
 }
 
 /* Secrets. */
@@ -324,7 +323,7 @@ static void every_change_appends_one_event_without_the_token(void **state)
     struct str token;
     add_user(town, "ada");
     int64_t before = event_count(town);
-    GOOD(key_create(town->db, &town->arena, STR("ada"), STR("laptop"), ROLE_READ, (struct str){0}, 1, &token, err));
+    GOOD(add_key_by(town, "ada", "laptop", ROLE_READ, (struct str){0}, 1, &token, err));
     struct str created = last_event(town);
     GOOD(revoke_key(town, "ada", "laptop", err));
     struct str revoked = last_event(town);
@@ -332,9 +331,9 @@ static void every_change_appends_one_event_without_the_token(void **state)
     struct str id = str_slice(token, 9, 10);
     struct str want =
         arena_printf(&town->arena,
-                     "key.create {\"key\":1,\"public_id\":\"%.*s\",\"name\":\"laptop\",\"role\":\"read\",\"user\":1,"
-                     "\"user_name\":\"ada\"}",
-                     STR_ARG(id));
+                     "key.create {\"key\":1,\"public_id\":\"%.*s\",\"name\":\"laptop\",\"role\":\"read\",\"ends\":%lld,"
+                     "\"user\":1,\"user_name\":\"ada\"}",
+                     STR_ARG(id), (long long)number(town->db, "SELECT expires_us FROM api_key"));
     assert_text(want.data, created);
     want = arena_printf(
         &town->arena,

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "base/network.h"
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#define V4_BITS 96 /* of ::ffff:0:0/96 */
+
+static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+static bool is_v4(const struct network *network)
+{
+    return network->bits >= V4_BITS && memcmp(network->bytes, v4_prefix, sizeof v4_prefix) == 0;
+}
+
+bool network_address(struct str text, struct network *out)
+{
+    char copy[INET6_ADDRSTRLEN];
+    *out = (struct network){.bits = 128};
+    if (text.len == 0 || text.len >= sizeof copy || memchr(text.data, 0, text.len))
+        return false;
+    memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+    if (inet_pton(AF_INET6, copy, out->bytes) == 1)
+        return true;
+    memcpy(out->bytes, v4_prefix, sizeof v4_prefix);
+    return inet_pton(AF_INET, copy, out->bytes + sizeof v4_prefix) == 1;
+}
+
+static struct network cut(const struct network *network, unsigned bits)
+{
+    struct network out = {.bits = bits};
+    memcpy(out.bytes, network->bytes, bits / 8);
+    if (bits % 8)
+        out.bytes[bits / 8] = network->bytes[bits / 8] & (uint8_t)(0xff << (8 - bits % 8));
+    return out;
+}
+
+bool network_parse(struct str text, struct network *out)
+{
+    struct str length = text, address;
+    int64_t bits;
+    str_cut(&length, '/', &address);
+    if (!network_address(address, out))
+        return false;
+    if (!str_given(length))
+        return true;
+    bool v4 = !memchr(address.data, ':', address.len);
+    if (length.len > 3 || !str_to_i64(length, &bits) || bits > (v4 ? 32 : 128))
+        return false;
+    struct network range = cut(out, (unsigned)bits + (v4 ? V4_BITS : 0));
+    bool exact = memcmp(range.bytes, out->bytes, sizeof range.bytes) == 0;
+    *out = range;
+    return exact;
+}
+
+bool network_has(const struct network *range, const struct network *address)
+{
+    struct network around = cut(address, range->bits);
+    return address->bits >= range->bits && memcmp(around.bytes, range->bytes, sizeof around.bytes) == 0;
+}
+
+struct network network_around(const struct network *address)
+{
+    return cut(address, is_v4(address) ? V4_BITS + 24 : 56);
+}
+
+struct str network_text(const struct network *network, char out[NETWORK_TEXT])
+{
+    bool v4 = is_v4(network);
+    inet_ntop(v4 ? AF_INET : AF_INET6, network->bytes + (v4 ? sizeof v4_prefix : 0), out, NETWORK_TEXT);
+    size_t used = strlen(out);
+    if (network->bits < 128)
+        snprintf(out + used, NETWORK_TEXT - used, "/%u", network->bits - (v4 ? V4_BITS : 0));
+    return str_of(out);
+}

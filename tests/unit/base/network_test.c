@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "base/network.h"
+#include "check.h"
+
+static struct network net(const char *text)
+{
+    struct network network;
+    if (!network_parse(str_of(text), &network))
+        broken("%s is refused", text);
+    return network;
+}
+
+static bool has(const char *range, const char *address)
+{
+    struct network r = net(range), a = net(address);
+    return network_has(&r, &a);
+}
+
+static void addresses_are_in_the_ranges_that_hold_them(void **state)
+{
+    (void)state;
+    assert_true(has("192.0.2.0/24", "192.0.2.255"));
+    assert_false(has("192.0.2.0/24", "192.0.3.0"));
+    assert_true(has("192.0.2.8/29", "192.0.2.15"));
+    assert_false(has("192.0.2.8/29", "192.0.2.16"));
+    assert_true(has("0.0.0.0/0", "203.0.113.9"));
+    assert_false(has("0.0.0.0/0", "2001:db8::1"));
+    assert_true(has("::/0", "2001:db8::1"));
+    assert_true(has("2001:db8::/33", "2001:db8:7fff::"));
+    assert_false(has("2001:db8::/33", "2001:db8:8000::"));
+    assert_true(has("192.0.2.1", "192.0.2.1"));
+    assert_false(has("192.0.2.1", "192.0.2.2"));
+    assert_false(has("192.0.2.1", "192.0.2.0/24")); /* no range fits into a smaller one */
+}
+
+static void a_dual_stack_socket_sees_the_same_client(void **state)
+{
+    (void)state;
+    assert_true(has("192.0.2.0/24", "::ffff:192.0.2.9"));
+    assert_true(has("::ffff:192.0.2.0/120", "192.0.2.9"));
+    assert_false(has("192.0.2.0/24", "::192.0.2.9"));
+}
+
+static void what_is_no_address_or_range_is_refused(void **state)
+{
+    (void)state;
+    static const struct str texts[] = {
+        {NULL, 0},
+        {"", 0},
+        {"/8", 2},
+        {"192.0.2", 7},
+        {"192.0.2.1/33", 12},
+        {"10.0.0.1/8", 10},
+        {"10.0.0.0/", 9},
+        {"10.0.0.0/ 8", 11},
+        {"10.0.0.0/+8", 11},
+        {"10.0.0.0/8/8", 12},
+        {"10.0.0.0\0", 9},
+        {"::1/129", 7},
+        {"fe80::1%eth0", 12},
+        {"[::1]", 5},
+        {"10.0.0.0/0008", 13},
+        {"example.org", 11},
+        {" 10.0.0.1", 9},
+        {"010.0.0.1", 9},
+    };
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct network ignored;
+        struct str copy = exact(texts[i]);
+        if (network_parse(copy, &ignored))
+            broken("number %zu is accepted", i);
+        done(copy);
+    }
+}
+
+static void the_text_of_a_range_reads_back_as_the_same(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"10.0.0.0/8", "192.0.2.1", "0.0.0.0/0", "2001:db8::/32", "::1", "::/0"};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        char text[NETWORK_TEXT];
+        struct network network = net(texts[i]);
+        assert_str(network_text(&network, text), texts[i]);
+    }
+    char text[NETWORK_TEXT];
+    struct network longest = net("2001:1db8:1111:1111:1111:1111:1111:1110/127");
+    assert_int_equal(43, network_text(&longest, text).len);
+}
+
+static void neighbours_share_what_is_around_them(void **state)
+{
+    (void)state;
+    char text[NETWORK_TEXT];
+    struct network v4 = net("192.0.2.77"), v6 = net("2001:db8:1:2ff:1::9");
+    v4 = network_around(&v4);
+    v6 = network_around(&v6);
+    assert_str(network_text(&v4, text), "192.0.2.0/24");
+    assert_str(network_text(&v6, text), "2001:db8:1:200::/56");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_are_in_the_ranges_that_hold_them),
+        cmocka_unit_test(a_dual_stack_socket_sees_the_same_client),
+        cmocka_unit_test(what_is_no_address_or_range_is_refused),
+        cmocka_unit_test(the_text_of_a_range_reads_back_as_the_same),
+        cmocka_unit_test(neighbours_share_what_is_around_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
