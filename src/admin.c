@@ -6,6 +6,7 @@
 #include "identity/identity.h"
 #include "modules.h"
 #include "record/record.h"
+#include "tier/tier.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -52,6 +53,14 @@ static const char help[] =
     "  cairn admin org remove-member ORG USER\n"
     "  cairn admin org set ORG --default-private on|off\n"
     "      New repos are private (on) or public (off) unless whoever creates them says otherwise.\n"
+    "\n"
+    "Tiers: how much of the hub everybody may use\n"
+    "  cairn admin tier set FILE\n"
+    "      Publishes a version of a tier, for everybody to read at /api/tiers; FILE is JSON as docs/tiers.md has it.\n"
+    "      In force within seconds. \"anon\" is the tier of those who are not signed in, \"basic\" that of everybody "
+    "else.\n"
+    "  cairn admin tier give NAME SLUG\n"
+    "      Gives a person or organisation a tier, without an application.\n"
     "\n"
     "The log, when it cannot go on because its key is lost or only old copies of it are left\n"
     "  cairn admin log begin-anew --origin NAME\n"
@@ -200,6 +209,25 @@ static enum status log_begin_anew(struct db *db, const struct words *given, stru
     return OK;
 }
 
+#define TIER_FILE_LIMIT (1 << 20)
+
+static enum status tier_set(struct db *db, const struct words *given, struct error *err)
+{
+    auto_buf struct buf text = {0};
+    int64_t seq;
+    TRY(file_read_all(given->word[2].data, TIER_FILE_LIMIT, &text, err));
+    TRY(tier_publish(db, buf_view(&text), 0, &seq, err));
+    printf("version %lld of the tier is published\n", (long long)seq);
+    return OK;
+}
+
+static enum status give_tier(struct db *db, const struct words *given, struct error *err)
+{
+    TRY(tier_give(db, given->word[2], given->word[3], 0, err));
+    say(given->word[2], "has the tier now");
+    return OK;
+}
+
 #define FLAG(flag) (1u << (flag))
 
 static const struct command {
@@ -213,6 +241,8 @@ static const struct command {
     {"log", "begin-anew", "", 0, FLAG(ORIGIN), 0, log_begin_anew},
     {"token", "create", "USER", 1, FLAG(NAME) | FLAG(ROLE), FLAG(VALUE), token_create},
     {"token", "revoke", "USER", 1, FLAG(NAME), 0, token_revoke},
+    {"tier", "set", "FILE", 1, 0, 0, tier_set},
+    {"tier", "give", "NAME SLUG", 2, 0, 0, give_tier},
     {"org", "create", "NAME", 1, 0, FLAG(FULL_NAME), org_create},
     {"org", "add-member", "ORG USER", 2, FLAG(ROLE), 0, org_add_member},
     {"org", "remove-member", "ORG USER", 2, 0, 0, org_remove_member},

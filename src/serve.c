@@ -9,6 +9,7 @@
 #include "modules.h"
 #include "oms/chain.h"
 #include "options.h"
+#include "quota/limiter.h"
 #include "record/record.h"
 #include "router/dispatch.h"
 #include "store/store.h"
@@ -157,6 +158,7 @@ static enum status open_hub(const char *dir, const struct witness_files *files, 
     if ((size_t)snprintf(path, sizeof path, "%s/store", dir) >= sizeof path)
         return fail(err, INVALID, NULL, "The name of the data folder is too long");
     TRY(store_open(hub->db, path, &hub->store, err));
+    hub->limiter = limiter_new(hub->db);
     TRY(open_record(dir, files, hub, err));
     return files->logs ? open_cosigner(dir, files->logs, hub, err) : OK;
 }
@@ -307,6 +309,7 @@ int serve_main(int argc, char **argv)
     cosigner_close(hub.cosigner);
     hub_key_close(hub.hub_key);
     record_stop(hub.record);
+    limiter_free(hub.limiter);
     if (hub.store)
         store_close(hub.store);
     if (hub.db)

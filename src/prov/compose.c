@@ -253,6 +253,11 @@ static void release(const struct source *from, struct composition *out)
     statement_leaf(from, out, "release");
 }
 
+static void tier(const struct source *from, struct composition *out)
+{
+    statement_leaf(from, out, "tier");
+}
+
 /* A rule for a ref: so many approvals before it moves. */
 static void repo_protect(const struct source *from, struct composition *out)
 {
@@ -305,6 +310,8 @@ static const struct {
     {"manifest", 1, manifest},
     {"member.set", 1, NULL},
     {"org.default_private", 1, NULL},
+    {"payment.receive", 1, tier},
+    {"pool.step", 1, tier},
     {"ref.create", 1, ref_create},
     {"ref.delete", 1, ref_delete},
     {"release", 1, release},
@@ -315,6 +322,8 @@ static const struct {
     {"repo.settings", 1, repo_settings},
     {"signer.add", 1, signer_add},
     {"signer.revoke", 1, signer_revoke},
+    {"tier.publish", 1, tier},
+    {"tier.step", 1, tier},
 };
 
 /* "evidence" is the SHA-256 of an envelope, and "signed" tells that the actor signed it. */

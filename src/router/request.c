@@ -12,6 +12,25 @@ struct str request_base_url(struct request *rq)
     return arena_printf(rq->arena, "%s://%.*s", https ? "https" : "http", STR_ARG(host));
 }
 
+static bool on_this_machine(struct str address)
+{
+    return str_starts(address, STR("127.")) || str_eq(address, STR("::1")) ||
+           str_starts(address, STR("::ffff:127."));
+}
+
+/* The last address of the list is the one that our proxy has seen; those before it are what clients claim. */
+struct str request_client(const struct request *rq, bool *local)
+{
+    struct str client = rq->http->remote, rest = http_header(rq->http, "x-forwarded-for"), piece;
+    *local = on_this_machine(client);
+    if (!*local || !str_given(rest))
+        return client;
+    while (str_cut(&rest, ',', &piece))
+        client = str_trim(piece);
+    *local = on_this_machine(client);
+    return client;
+}
+
 /* No client sends a tenth of them; what comes behind is not looked at, nor is what follows a bad encoding. */
 #define QUERY_PAIRS 1000
 

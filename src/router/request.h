@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "module.h"
+#include "quota/limiter.h"
 #include "repo/ref.h"
 #include "router/pattern.h"
 #include "store/store.h"
@@ -30,12 +31,18 @@ struct request {
     struct str id; /* of the request, as it stands in the log and in X-Request-Id */
     json_t *json;  /* the parsed body, released with the request */
     bool admitted; /* access_decide() has said yes to the route's action */
+    struct visit visit; /* what it counts as */
 };
 
 /* For handlers. */
 
 /* The hub's address as this request's client sees it: the configured one, or from Host and X-Forwarded-Proto. */
 struct str request_base_url(struct request *rq);
+/*
+ * The address of who asks, as text; where a proxy on this machine stands between, what it says, X-Forwarded-For. *local: who asks is
+ * on this machine.
+ */
+struct str request_client(const struct request *rq, bool *local);
 /* A query parameter, decoded; absent when it is not there. index 0 is its first occurrence. */
 struct str request_query(struct request *rq, const char *name, size_t index);
 bool request_query_true(struct request *rq, const char *name);

@@ -151,7 +151,8 @@ void incoming_remove(struct store *store, const char *name)
 
 enum status disk_explain(enum status status, struct error *err)
 {
-    if (status != NO_SPACE)
+    /* A quota that is full says so itself. */
+    if (status != NO_SPACE || (err && err->code[0]))
         return status;
     return fail(
         err, NO_SPACE, NULL,

@@ -6,6 +6,7 @@
 #include "hub/handlers.h"
 #include "lineage/internal.h"
 #include "record/internal.h"
+#include "tier/api.h"
 #include "witness/handlers.h"
 #include "xet/handlers.h"
 #include <setjmp.h>
@@ -72,6 +73,8 @@ static const struct {
     {head_get, ACT_SEE, "a hash"},
     {proof_get, ACT_SEE, "names, sizes and hashes of files"},
     {leaf_proof_get, ACT_SEE, "a leaf about the repo, and its names"},
+    {tiers_get, ACT_LIST, "what everybody may use, which is public"},
+    {tier_get, ACT_LIST, "the same"},
     {validate_yaml, ACT_PUBLIC, "the caller's own text"},
     {whoami, ACT_SELF, "the caller"},
     {pseudonyms_get, ACT_SELF, "which entries of the log are the caller's own"},
