@@ -104,6 +104,18 @@ static enum status change_limited(struct db_conn *tx, int64_t account_id, enum u
     return room ? OK : refuse(tx, account_id, unit, used + reserved, limits, hard, err);
 }
 
+enum status quota_room(struct db_conn *conn, int64_t account_id, enum unit unit, int64_t amount, struct error *err)
+{
+    const struct limits *limits;
+    struct quota_use use;
+    int64_t hard;
+    TRY(hard_of(conn, account_id, unit, &limits, &hard, err));
+    TRY(quota_used(conn, account_id, unit, 0, &use, err));
+    return amount <= hard && use.used + use.reserved <= hard - amount
+               ? OK
+               : refuse(conn, account_id, unit, amount, limits, hard, err);
+}
+
 enum status quota_take(struct db_conn *tx, int64_t account_id, enum unit unit, int64_t amount, struct error *err)
 {
     return change_limited(tx, account_id, unit, amount, 0, err);
@@ -206,17 +218,28 @@ enum status quota_release(struct db_conn *tx, struct str key, struct error *err)
     return change_limited(tx, promised.account_id, promised.unit, 0, -promised.amount, err);
 }
 
-static const char renew_sql[] = "UPDATE quota_reservation SET expires_us = ? WHERE key = ? AND expires_us < ?";
+static const char renew_sql[] = "UPDATE quota_reservation SET expires_us = ? WHERE repo_id = ? AND expires_us < ?";
+static const char due_sql[] = "SELECT 1 FROM quota_reservation WHERE repo_id = ? AND expires_us < ? LIMIT 1";
 
-enum status quota_renew(struct db_conn *tx, struct str key, int64_t until_us, struct error *err)
+enum status quota_renew(struct db_conn *tx, int64_t repo_id, int64_t until_us, struct error *err)
 {
     auto_stmt struct stmt *stmt = NULL;
     TRY(db_prepare(tx, renew_sql, &stmt, err));
     stmt_bind_int(stmt, 1, until_us);
-    stmt_bind_str(stmt, 2, key);
+    stmt_bind_int(stmt, 2, repo_id);
     stmt_bind_int(stmt, 3, until_us);
     TRY(stmt_run(stmt, err));
     return db_changes(tx) ? set_timer(tx, until_us, err) : OK;
+}
+
+enum status quota_renewal_due(struct db_conn *conn, int64_t repo_id, int64_t before_us, bool *due, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(conn, due_sql, &row, err));
+    stmt_bind_int(row, 1, repo_id);
+    stmt_bind_int(row, 2, before_us);
+    *due = stmt_next(row);
+    return stmt_end(row, err);
 }
 
 /* Sums by account first, so that a thousand uploads given up cost few updates. */

@@ -29,6 +29,9 @@ enum status quota_add(struct db_conn *tx, int64_t account_id, enum unit unit, in
  * used, and how to move up. */
 enum status quota_take(struct db_conn *tx, int64_t account_id, enum unit unit, int64_t amount, struct error *err);
 
+/* Is there room for amount more? The refusal of quota_take(), without taking. */
+enum status quota_room(struct db_conn *conn, int64_t account_id, enum unit unit, int64_t amount, struct error *err);
+
 /* Reservations, each in a write. */
 
 #define QUOTA_LEASE_US (INT64_C(86400) * 1000000)
@@ -46,8 +49,10 @@ enum status quota_reserve(struct db_conn *tx, const struct quota_ask *ask, struc
 enum status quota_commit(struct db_conn *tx, const struct quota_ask *ask, struct error *err);
 /* Nothing when there is none. */
 enum status quota_release(struct db_conn *tx, struct str key, struct error *err);
-/* The lease of what is under way goes on; nothing when there is none. */
-enum status quota_renew(struct db_conn *tx, struct str key, int64_t until_us, struct error *err);
+/* The leases of what is on its way to a repo go on: something has come. */
+enum status quota_renew(struct db_conn *tx, int64_t repo_id, int64_t until_us, struct error *err);
+/* Does one of them end before that time? */
+enum status quota_renewal_due(struct db_conn *conn, int64_t repo_id, int64_t before_us, bool *due, struct error *err);
 /* Gives back what has run out, at most 1,000; *more: there are others. */
 enum status quota_expire(struct db_conn *tx, int64_t now_us, bool *more, struct error *err);
 extern const struct timer_kind quota_timers[];
