@@ -61,6 +61,8 @@ static const char help[] =
     "else.\n"
     "  cairn admin tier give NAME SLUG\n"
     "      Gives a person or organisation a tier, without an application.\n"
+    "  cairn admin payment source NAME FILE\n"
+    "      Believes what a payment provider sends to /api/payments/NAME when it is signed with the secret in FILE.\n"
     "\n"
     "The log, when it cannot go on because its key is lost or only old copies of it are left\n"
     "  cairn admin log begin-anew --origin NAME\n"
@@ -221,6 +223,15 @@ static enum status tier_set(struct db *db, const struct words *given, struct err
     return OK;
 }
 
+static enum status payment_source(struct db *db, const struct words *given, struct error *err)
+{
+    auto_buf struct buf secret = {0};
+    TRY(file_read_all(given->word[3].data, 4096, &secret, err));
+    TRY(payment_source_set(db, given->word[2], buf_view(&secret), err));
+    say(given->word[2], "is believed now");
+    return OK;
+}
+
 static enum status give_tier(struct db *db, const struct words *given, struct error *err)
 {
     TRY(tier_give(db, given->word[2], given->word[3], 0, err));
@@ -243,6 +254,7 @@ static const struct command {
     {"token", "revoke", "USER", 1, FLAG(NAME), 0, token_revoke},
     {"tier", "set", "FILE", 1, 0, 0, tier_set},
     {"tier", "give", "NAME SLUG", 2, 0, 0, give_tier},
+    {"payment", "source", "NAME FILE", 2, 0, 0, payment_source},
     {"org", "create", "NAME", 1, 0, FLAG(FULL_NAME), org_create},
     {"org", "add-member", "ORG USER", 2, FLAG(ROLE), 0, org_add_member},
     {"org", "remove-member", "ORG USER", 2, 0, 0, org_remove_member},

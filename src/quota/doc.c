@@ -57,6 +57,9 @@ static enum status take_slug(const json_t *object, struct tier_doc *out, struct 
     for (size_t i = 0; i < out->slug.len; i++)
         if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-", out->slug.data[i]))
             return fail(err, INVALID, NULL, "\"slug\" of a tier is made of a to z, 0 to 9 and '-'");
+    if (str_eq(out->slug, STR("applications")) || str_eq(out->slug, STR("holders")))
+        return fail(err, INVALID, NULL, "\"slug\" of a tier cannot be %.*s, which is an address of its own",
+                    STR_ARG(out->slug));
     memcpy(out->limits.slug, out->slug.data, out->slug.len);
     return OK;
 }

@@ -23,6 +23,7 @@ struct known_account {
     int64_t read_ns;
     const struct limits *limits;
     int64_t sent, span; /* bytes.egress of the current span, as far as it was limited when read */
+    int64_t shares;     /* of it, from sponsors */
 };
 struct present {
     uint64_t subject;
@@ -121,7 +122,7 @@ static enum status read_account(struct limiter *limiter, struct db_conn *conn, i
     out->span = quota_span(egress->per_s, now_us());
     TRY(quota_used(conn, account_id, UNIT_EGRESS, out->span, &use, err));
     out->sent = use.used + sent_so_far(limiter, account_id);
-    return OK;
+    return egress->over == OVER_SPONSOR ? quota_shares(conn, account_id, UNIT_EGRESS, &out->shares, err) : OK;
 }
 
 static enum status account_now(struct limiter *limiter, struct db_conn *conn, int64_t account_id, int64_t now,
@@ -258,7 +259,7 @@ static enum status enter_egress(const struct known_account *account, struct visi
         account->span != quota_span(limit->per_s, now))
         return OK;
     int64_t most = limit->over == OVER_SLOW ? limit->soft : limit->hard;
-    if (account->sent < most)
+    if (account->sent < most || account->sent - most < account->shares)
         return OK;
     int64_t again = (account->span + 1) * limit->per_s * SECOND_US - now;
     visit->answer = (struct rate_answer){.wait_ns = again * 1000};

@@ -83,9 +83,9 @@ enum status tier_in_force(struct db_conn *conn, struct arena *arena, struct str 
     return OK;
 }
 
-/* A suspended account has what "restricted" gives, where there is such a tier. */
+/* Grace ends by the clock, whenever somebody writes it down. A suspended account has what "restricted" gives, where there is such a tier. */
 static const char slug_sql[] = "SELECT t.slug, a.state FROM tier_assign a JOIN tier t ON t.id = a.tier_id "
-                               "WHERE a.account_id = ? AND a.state IN (3, 4, 5)";
+                               "WHERE a.account_id = ? AND (a.state IN (3, 5) OR (a.state = 4 AND a.until_us > ?))";
 #define STATE_SUSPENDED 5
 
 static enum status slug_of(struct db_conn *conn, struct arena *arena, int64_t account_id, struct str *out,
@@ -97,6 +97,7 @@ static enum status slug_of(struct db_conn *conn, struct arena *arena, int64_t ac
         return OK;
     TRY(db_prepare(conn, slug_sql, &row, err));
     stmt_bind_int(row, 1, account_id);
+    stmt_bind_int(row, 2, now_us());
     if (stmt_next(row))
         *out = stmt_int(row, 1) == STATE_SUSPENDED ? STR("restricted") : arena_copy(arena, stmt_str(row, 0));
     return stmt_end(row, err);

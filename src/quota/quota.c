@@ -63,12 +63,30 @@ enum status quota_add(struct db_conn *tx, int64_t account_id, enum unit unit, in
     return change(tx, account_id, unit, span, amount, 0, INT64_MAX, &room, err);
 }
 
+static const char share_sql[] = "SELECT COALESCE(SUM(s.amount), 0) FROM pool_share s JOIN pool p ON p.id = s.pool_id "
+                                "WHERE s.account_id = ? AND p.unit = ? AND s.period = ? / p.per_s AND p.closed_us = 0";
+
+enum status quota_shares(struct db_conn *conn, int64_t account_id, enum unit unit, int64_t *amount, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(conn, share_sql, &row, err));
+    stmt_bind_int(row, 1, account_id);
+    stmt_bind_int(row, 2, unit);
+    stmt_bind_int(row, 3, now_us() / SECOND_US);
+    *amount = stmt_next(row) ? stmt_int(row, 0) : 0;
+    return stmt_end(row, err);
+}
+
 static enum status hard_of(struct db_conn *tx, int64_t account_id, enum unit unit, const struct limits **limits,
                            int64_t *hard, struct error *err)
 {
     TRY(limits_of(tx, account_id, limits, err));
     const struct limit *limit = &(*limits)->of[SCOPE_PERSON][unit];
+    int64_t shares = 0;
     *hard = limit->given ? limit->hard : INT64_MAX;
+    if (limit->given && limit->over == OVER_SPONSOR)
+        TRY(quota_shares(tx, account_id, unit, &shares, err));
+    *hard += shares < INT64_MAX - *hard ? shares : 0;
     return OK;
 }
 
@@ -80,7 +98,8 @@ static enum status refuse(struct db_conn *tx, int64_t account_id, enum unit unit
     struct account account;
     TRY(quota_used(tx, account_id, unit, 0, &use, err));
     bool known = account_get(tx, &arena, account_id, &account, NULL) == OK;
-    return fail(err, NO_SPACE, "QuotaExceeded",
+    /* 413, because the Xet client takes any 5xx for a hub in trouble, and tries for minutes. */
+    return fail(err, TOO_LARGE, "QuotaExceeded",
                 "There is no room for %lld more %s of %.*s: the tier %s allows %lld, of which %lld are used and %lld are "
                 "reserved for what is on its way. Delete what is not needed, or move up: GET /api/usage says how.",
                 (long long)amount, unit_specs[unit].what, STR_ARG(known ? account.name : STR("this account")),

@@ -25,10 +25,12 @@ enum status quota_used(struct db_conn *conn, int64_t account_id, enum unit unit,
 /* In a write: whatever the limit is; amount may be negative. */
 enum status quota_add(struct db_conn *tx, int64_t account_id, enum unit unit, int64_t span, int64_t amount,
                       struct error *err);
-/* In a write: adds to what is used when there is room; NO_SPACE "QuotaExceeded" otherwise, with what is full, how much is
+/* In a write: adds to what is used when there is room; TOO_LARGE "QuotaExceeded" otherwise, with what is full, how much is
  * used, and how to move up. */
 enum status quota_take(struct db_conn *tx, int64_t account_id, enum unit unit, int64_t amount, struct error *err);
 
+/* What sponsors add to what the tier of an account allows, now. */
+enum status quota_shares(struct db_conn *conn, int64_t account_id, enum unit unit, int64_t *amount, struct error *err);
 /* Is there room for amount more? The refusal of quota_take(), without taking. */
 enum status quota_room(struct db_conn *conn, int64_t account_id, enum unit unit, int64_t amount, struct error *err);
 

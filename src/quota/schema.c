@@ -10,6 +10,8 @@
  * - quota_reservation: what has been promised and has not come yet. key is unique, so that a client that asks again does not
  *   reserve twice.
  * - quota_repo: what a repo counts for, and against whom: what has been added is taken off the same again.
+ * - pool: what a sponsor gives, a budget of one unit for each period. pool_share: what somebody was given of it for a period, which
+ *   is added to what the tier allows where that says "sponsor". used: of it, as last looked at; idle_us: when that last grew.
  * - quota_line: the ledger of what is spent or given once: bytes sent, what a pool pays for, payments.
  */
 static const char create_sql[] = "CREATE TABLE tier (id INTEGER PRIMARY KEY, slug TEXT NOT NULL UNIQUE);"
@@ -79,6 +81,29 @@ static const char create_sql[] = "CREATE TABLE tier (id INTEGER PRIMARY KEY, slu
                                  "  key TEXT NOT NULL UNIQUE,"
                                  "  pool_id BIGINT NOT NULL DEFAULT 0);"
                                  "CREATE INDEX quota_line_pool ON quota_line (pool_id, id) WHERE pool_id <> 0;"
-                                 "CREATE INDEX quota_line_account ON quota_line (account_id, id);";
+                                 "CREATE INDEX quota_line_account ON quota_line (account_id, id);"
+
+                                 "CREATE TABLE pool ("
+                                 "  id INTEGER PRIMARY KEY,"
+                                 "  sponsor_id BIGINT NOT NULL,"
+                                 "  name TEXT NOT NULL,"
+                                 "  unit BIGINT NOT NULL,"
+                                 "  budget BIGINT NOT NULL,"
+                                 "  least BIGINT NOT NULL,"  /* the floor of a share */
+                                 "  per_s BIGINT NOT NULL,"
+                                 "  rules TEXT NOT NULL,"    /* JSON: who may have one, and bands */
+                                 "  sha256 BLOB NOT NULL,"   /* of the pool as it was published */
+                                 "  created_us BIGINT NOT NULL,"
+                                 "  closed_us BIGINT NOT NULL DEFAULT 0);"
+
+                                 "CREATE TABLE pool_share ("
+                                 "  pool_id BIGINT NOT NULL REFERENCES pool (id),"
+                                 "  period BIGINT NOT NULL,"
+                                 "  account_id BIGINT NOT NULL,"
+                                 "  amount BIGINT NOT NULL,"
+                                 "  used BIGINT NOT NULL DEFAULT 0,"
+                                 "  idle_us BIGINT NOT NULL,"
+                                 "  PRIMARY KEY (pool_id, period, account_id)) WITHOUT ROWID;"
+                                 "CREATE INDEX pool_share_account ON pool_share (account_id);";
 
 const struct migration_set quota_migrations = {"quota", (const char *const[]){create_sql, NULL}};

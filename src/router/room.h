@@ -10,7 +10,7 @@ struct room {
     uint8_t sha256[SHA256_SIZE];
     int64_t size;
 };
-/* For all of them or none, in one write; asking again renews. NO_SPACE "QuotaExceeded" when there is no room: that is said before
+/* For all of them or none, in one write; asking again renews. TOO_LARGE "QuotaExceeded" when there is no room: that is said before
  * anybody sends a byte. The reader is given back. */
 enum status request_reserve(struct request *rq, const struct room *rooms, size_t count, struct error *err);
 /* The same answer when there is no room at all; nothing is reserved. For who does not know yet what will come. */

@@ -151,8 +151,7 @@ void incoming_remove(struct store *store, const char *name)
 
 enum status disk_explain(enum status status, struct error *err)
 {
-    /* A quota that is full says so itself. */
-    if (status != NO_SPACE || (err && err->code[0]))
+    if (status != NO_SPACE)
         return status;
     return fail(
         err, NO_SPACE, NULL,

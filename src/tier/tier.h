@@ -21,4 +21,7 @@ enum status tier_publish(struct db *db, struct str text, int64_t by_id, int64_t 
 /* Gives an account a tier, for who decides so without an application: the operator, on the command line. */
 enum status tier_give(struct db *db, struct str account, struct str slug, int64_t by_id, struct error *err);
 
+/* From now on what that payment provider says is believed when it is signed with the secret. */
+enum status payment_source_set(struct db *db, struct str name, struct str secret, struct error *err);
+
 #endif

@@ -10,14 +10,14 @@ static void what_is_reserved_is_there_when_it_comes_and_no_more(void **state)
     GOOD(reserve(town, "a", 60, err));
     USES(0, 60);
     GOOD(reserve(town, "b", 40, err));
-    EXPECT(NO_SPACE, reserve(town, "c", 1, err));
+    EXPECT(TOO_LARGE, reserve(town, "c", 1, err));
     GOOD(commit(town, "a", 60, err));
     USES(60, 40);
-    EXPECT(NO_SPACE, reserve(town, "c", 1, err));
+    EXPECT(TOO_LARGE, reserve(town, "c", 1, err));
     GOOD(ask(town, "b", 0, release_of, err));
     USES(60, 0);
     GOOD(reserve(town, "c", 40, err));
-    EXPECT(NO_SPACE, commit(town, "nobody reserved this", 1, err));
+    EXPECT(TOO_LARGE, commit(town, "nobody reserved this", 1, err));
 }
 
 static void the_refusal_says_what_is_full_how_much_and_how_to_move_up(void **state)
@@ -27,7 +27,7 @@ static void the_refusal_says_what_is_full_how_much_and_how_to_move_up(void **sta
     limit(town, PUBLIC(100));
     GOOD(commit(town, "a", 70, err));
     GOOD(reserve(town, "b", 20, err));
-    assert_int_equal(reserve(town, "c", 11, &said), NO_SPACE);
+    assert_int_equal(reserve(town, "c", 11, &said), TOO_LARGE);
     assert_string_equal(said.code, "QuotaExceeded");
     static const char *const words[] = {"11 more bytes kept in public repos of ada", "tier basic allows 100",
                                         "70 are used", "20 are reserved", "/api/usage"};
@@ -44,7 +44,7 @@ static void asking_again_with_the_same_key_does_not_reserve_twice(void **state)
     USES(0, 60);
     GOOD(reserve(town, "a", 90, err));
     USES(0, 90);
-    EXPECT(NO_SPACE, reserve(town, "a", 101, err));
+    EXPECT(TOO_LARGE, reserve(town, "a", 101, err));
     GOOD(reserve(town, "a", 10, err));
     USES(0, 10);
     GOOD(commit(town, "a", 10, err));
@@ -56,7 +56,7 @@ static void what_comes_larger_than_it_was_reserved_needs_room_for_the_rest(void 
     struct town *town = *state;
     limit(town, PUBLIC(100));
     GOOD(reserve(town, "a", 60, err));
-    EXPECT(NO_SPACE, commit(town, "a", 101, err));
+    EXPECT(TOO_LARGE, commit(town, "a", 101, err));
     USES(0, 60); /* the write is undone as a whole */
     GOOD(commit(town, "a", 100, err));
     USES(100, 0);
@@ -69,7 +69,7 @@ static void a_limit_that_came_down_lets_nobody_grow_but_takes_nothing_away(void 
     GOOD(commit(town, "a", 80, err));
     GOOD(reserve(town, "b", 20, err));
     limit(town, PUBLIC(50));
-    EXPECT(NO_SPACE, reserve(town, "c", 1, err));
+    EXPECT(TOO_LARGE, reserve(town, "c", 1, err));
     GOOD(commit(town, "b", 20, err)); /* promised is promised */
     USES(100, 0);
 }
@@ -183,7 +183,7 @@ static void a_repo_that_does_not_fit_is_not_made_private(void **state)
     enum visibility private = VISIBILITY_PRIVATE;
     limit(town, "{'unit':'bytes.store.private','scope':'person','hard':10}");
     new_repo(town, "flora", VISIBILITY_PUBLIC, &repo);
-    EXPECT(NO_SPACE, repo_set(town->db, &repo, &(struct repo_settings){.visibility = &private}, town->ada, err));
+    EXPECT(TOO_LARGE, repo_set(town->db, &repo, &(struct repo_settings){.visibility = &private}, town->ada, err));
     assert_int_equal(use_of(town, town->ada, UNIT_STORE_PRIVATE).used, 0);
     assert_int_equal(number(town->db, "SELECT visibility FROM repo"), VISIBILITY_PUBLIC);
 }
@@ -317,7 +317,7 @@ static void sixty_four_writers_never_get_a_byte_too_much_and_none_is_lost_by_kil
         GOOD(timers_run(town->db, err));
     struct quota_use use = use_of(town, town->ada, UNIT_STORE_PUBLIC);
     assert_int_equal(use.reserved, 0);
-    EXPECT(NO_SPACE, reserve(town, "more", HARD - use.used + 1, err));
+    EXPECT(TOO_LARGE, reserve(town, "more", HARD - use.used + 1, err));
     GOOD(reserve(town, "rest", HARD - use.used, err));
 }
 
