@@ -10,13 +10,29 @@ static const char pools_sql[] =
     " (SELECT COUNT(*) FROM pool_wish w WHERE w.pool_id = p.id),"
     " COALESCE((SELECT SUM(s.amount) FROM pool_share s WHERE s.pool_id = p.id AND s.period = ? / p.per_s), 0),"
     " COALESCE((SELECT SUM(s.used) FROM pool_share s WHERE s.pool_id = p.id AND s.period = ? / p.per_s), 0),"
-    " (SELECT COUNT(*) FROM pool_share s WHERE s.pool_id = p.id AND s.period = ? / p.per_s),"
-    " COALESCE((SELECT s.amount FROM pool_share s WHERE s.pool_id = p.id AND s.period = ? / p.per_s ORDER BY s.amount"
-    "  LIMIT 1 OFFSET (SELECT COUNT(*) / 2 FROM pool_share t WHERE t.pool_id = p.id AND t.period = ? / p.per_s)), 0) "
+    " (SELECT COUNT(*) FROM pool_share s WHERE s.pool_id = p.id AND s.period = ? / p.per_s) "
     "FROM pool p JOIN account a ON a.id = p.sponsor_id WHERE p.id > ? AND (? = 0 OR p.id = ?) ORDER BY p.id LIMIT ?";
 
-static void write_pool(struct request *rq, struct json_writer *w, struct stmt *row)
+static const char median_sql[] =
+    "SELECT amount FROM pool_share WHERE pool_id = ? AND period = ? ORDER BY amount LIMIT 1 OFFSET ?";
+
+static enum status median(struct db_conn *conn, int64_t pool_id, int64_t per_s, int64_t shares, int64_t *out,
+                          struct error *err)
 {
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(conn, median_sql, &row, err));
+    stmt_bind_int(row, 1, pool_id);
+    stmt_bind_int(row, 2, now_us() / SECOND_US / per_s);
+    stmt_bind_int(row, 3, shares / 2);
+    *out = stmt_next(row) ? stmt_int(row, 0) : 0;
+    return stmt_end(row, err);
+}
+
+/* The object stays open. */
+static enum status write_pool(struct request *rq, struct json_writer *w, struct stmt *row, struct error *err)
+{
+    int64_t middle;
+    TRY(median(rq->db, stmt_int(row, 0), stmt_int(row, 6), stmt_int(row, 12), &middle, err));
     jw_object(w);
     jw_key_int(w, "id", stmt_int(row, 0));
     jw_key_str(w, "name", stmt_str(row, 1));
@@ -32,19 +48,20 @@ static void write_pool(struct request *rq, struct json_writer *w, struct stmt *r
     jw_key_int(w, "given", stmt_int(row, 10));
     jw_key_int(w, "used", stmt_int(row, 11));
     jw_key_int(w, "shares", stmt_int(row, 12));
-    jw_key_int(w, "medianShare", stmt_int(row, 13));
+    jw_key_int(w, "medianShare", middle);
+    return OK;
 }
 
 static enum status prepare_pools(struct request *rq, int64_t after, int64_t only, struct stmt **row, struct error *err)
 {
     int64_t seconds = now_us() / SECOND_US;
     TRY(db_prepare(rq->db, pools_sql, row, err));
-    for (int i = 1; i <= 5; i++)
+    for (int i = 1; i <= 3; i++)
         stmt_bind_int(*row, i, seconds);
-    stmt_bind_int(*row, 6, after);
-    stmt_bind_int(*row, 7, only);
-    stmt_bind_int(*row, 8, only);
-    stmt_bind_int(*row, 9, PAGE);
+    stmt_bind_int(*row, 4, after);
+    stmt_bind_int(*row, 5, only);
+    stmt_bind_int(*row, 6, only);
+    stmt_bind_int(*row, 7, PAGE);
     return OK;
 }
 
@@ -62,7 +79,7 @@ enum status pools_get(struct request *rq, struct error *err)
     jw_array(&w);
     for (; stmt_next(row); count++) {
         last = stmt_int(row, 0);
-        write_pool(rq, &w, row);
+        TRY(write_pool(rq, &w, row, err));
         jw_end(&w);
     }
     TRY(stmt_end(row, err));
@@ -113,7 +130,7 @@ enum status pool_get(struct request *rq, struct error *err)
     TRY(prepare_pools(rq, 0, id, &row, err));
     bool found = stmt_next(row);
     if (found)
-        write_pool(rq, &w, row);
+        TRY(write_pool(rq, &w, row, err));
     TRY(stmt_end(row, err));
     if (!found)
         return fail(err, NOT_FOUND, NULL, "There is no such pool.");
