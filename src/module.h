@@ -31,6 +31,7 @@ struct hub {
     struct str certificate_anchors; /* PEM of those who may vouch for signers; absent for none */
     struct str public_url;          /* without trailing slash; absent: taken from each request's Host */
     uint8_t signing_secret[32];     /* of upload addresses */
+    const char *country_header;     /* in which a proxy in front says from where a request comes; NULL: none does */
     bool xet;                       /* tell clients of Xet; its addresses are there in any case */
     struct cosigner *cosigner;      /* this hub as a witness of other logs; NULL: it is none */
     struct witness *witness;        /* the witnesses of this hub's log; NULL: it has none */
@@ -81,6 +82,8 @@ struct module {
     const struct job *jobs;                /* ends with a NULL name */
     const struct timer_kind *timers;       /* ends with a NULL name */
     const struct machine *const *machines; /* ends with NULL; what `cairn machines` prints */
+    /* In the write in which a person has accepted some texts (terms/terms.h): what that sets right. */
+    enum status (*accepted)(struct db_conn *tx, int64_t account_id, struct error *err);
     /* In the write that erases an account: forgets what the part keeps of the person. */
     enum status (*erase)(struct db_conn *tx, int64_t account_id, struct error *err);
 };

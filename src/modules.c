@@ -3,6 +3,8 @@
 #include "attest/attest.h"
 #include "base/file.h"
 #include "bom/bom.h"
+#include "gate/review.h"
+#include "grant/grant.h"
 #include "hub/hub.h"
 #include "lineage/lineage.h"
 #include "module.h"
@@ -11,6 +13,7 @@
 #include "record/record.h"
 #include "store/store.h"
 #include "tensor/tensors.h"
+#include "terms/terms.h"
 #include "tier/tier.h"
 #include "witness/handlers.h"
 #include "xet/xet.h"
@@ -42,6 +45,10 @@ const struct module *const modules[] = {
     &attest_module,   /* what people say of a commit, signed */
     &bom_module,      /* bills of material */
     &notice_module,   /* what people are told */
+    &terms_module,    /* texts that people agree to */
+    &grant_module,    /* rights with an end */
+    &gate_module,     /* who is let in: gates, requests */
+    &review_module,   /* who judges requests, and who hears appeals */
     &xet_module,      /* the Xet protocol: large files in chunks */
     &tier_module,     /* tiers: who may use how much of the hub */
     &hub_module,      /* the Hub protocol */

@@ -13,6 +13,7 @@
 #include "record/record.h"
 #include "router/dispatch.h"
 #include "store/store.h"
+#include "terms/terms.h"
 #include "witness/cosigner.h"
 #include <malloc.h>
 #include <pthread.h>
@@ -160,6 +161,7 @@ static enum status open_hub(const char *dir, const struct witness_files *files, 
     TRY(store_open(hub->db, path, &hub->store, err));
     hub->limiter = limiter_new(hub->db);
     TRY(open_record(dir, files, hub, err));
+    TRY(terms_publish_templates(hub->db, err));
     return files->logs ? open_cosigner(dir, files->logs, hub, err) : OK;
 }
 
@@ -229,6 +231,7 @@ static const char help[] =
     "\n"
     "  cairn serve [--data DIR] [--listen HOST:PORT] [--public-url URL] [--xet on|off]\n"
     "              [--witness-policy FILE] [--witness-logs FILE] [--certificate-anchors FILE]\n"
+    "              [--country-header NAME]\n"
     "\n"
     "  --data DIR          where everything is kept; made when missing          (./data)\n"
     "  --listen HOST:PORT  only this machine can reach it unless you say else   (127.0.0.1:8080)\n"
@@ -242,9 +245,13 @@ static const char help[] =
     "  --certificate-anchors FILE\n"
     "                      certificates (PEM) that may vouch for those who sign models by certificate; without them\n"
     "                      models can be signed by registered keys only\n"
+    "  --country-header NAME\n"
+    "                      the header in which the proxy in front says from which country a request comes, in two\n"
+    "                      letters; it must take off what clients say themselves. Rules of territory need it\n"
     "\n"
     "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL, CAIRN_XET,\n"
-    "CAIRN_WITNESS_POLICY, CAIRN_WITNESS_LOGS, CAIRN_CERTIFICATE_ANCHORS.\n"
+    "CAIRN_WITNESS_POLICY, CAIRN_WITNESS_LOGS, CAIRN_CERTIFICATE_ANCHORS,\n"
+    "CAIRN_COUNTRY_HEADER.\n"
     "Stops on SIGTERM or SIGINT, after the requests in flight. Logs one JSON object a line on standard error.\n"
     "Nobody can sign in until you make a person: see cairn admin --help.\n";
 
@@ -266,7 +273,8 @@ static enum status read_anchors(const char *path, struct buf *pem, struct hub *h
 
 int serve_main(int argc, char **argv)
 {
-    const char *data = "data", *listen = "127.0.0.1:8080", *public_url = NULL, *xet = "on", *anchors = NULL;
+    const char *data = "data", *listen = "127.0.0.1:8080", *public_url = NULL, *xet = "on", *anchors = NULL,
+               *country = NULL;
     struct witness_files files = {0};
     const struct option_spec specs[] = {{"data", &data},
                                         {"listen", &listen},
@@ -274,7 +282,8 @@ int serve_main(int argc, char **argv)
                                         {"xet", &xet},
                                         {"witness-policy", &files.policy},
                                         {"witness-logs", &files.logs},
-                                        {"certificate-anchors", &anchors}};
+                                        {"certificate-anchors", &anchors},
+                                        {"country-header", &country}};
     struct error err = {0};
     size_t rest;
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
@@ -292,7 +301,7 @@ int serve_main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
 
-    struct hub hub = {.started_us = monotonic_us(), .public_url = str_of(public_url), .xet = xet_on};
+    struct hub hub = {.started_us = monotonic_us(), .public_url = str_of(public_url), .xet = xet_on, .country_header = country};
     if (str_ends(hub.public_url, STR("/")))
         hub.public_url.len--;
     auto_fd int lock = -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "access/access.h"
+#include "access/internal.h"
 #include <assert.h>
 
 /* How somebody stands towards what an action is about. Ordered: each may do what those before it may. */
@@ -31,8 +31,11 @@ static const struct rule {
     [ACT_SELF] = {"self", "", NOTHING, SIGNED_IN, SIGNED_IN, ROLE_READ},
     [ACT_SELF_CHANGE] = {"self-change", "", NOTHING, SIGNED_IN, SIGNED_IN, ROLE_WRITE},
     [ACT_CREATE] = {"create", "create repos in", NAME_SPACE, WRITER, WRITER, ROLE_WRITE},
+    [ACT_GOVERN] = {"govern", "set the rules of", NAME_SPACE, OWNER, OWNER, ROLE_WRITE},
+    [ACT_COUNTERSIGN] = {"countersign", "countersign the rules of", NAME_SPACE, OWNER, OWNER, ROLE_WRITE},
     [ACT_SEE] = {"see", "see", REPO, ANYBODY, HUB_ADMIN, ROLE_NONE},
     [ACT_READ] = {"read", "read", REPO, ANYBODY, NOBODY, ROLE_NONE},
+    [ACT_APPLY] = {"apply", "ask for access to", REPO, SIGNED_IN, NOBODY, ROLE_READ},
     [ACT_ATTEST] = {"attest", "sign statements about", REPO, SIGNED_IN, NOBODY, ROLE_READ},
     [ACT_PROPOSE] = {"propose", "propose changes to", REPO, SIGNED_IN, NOBODY, ROLE_WRITE},
     [ACT_WRITE] = {"write", "write to", REPO, WRITER, NOBODY, ROLE_WRITE},
@@ -51,9 +54,9 @@ static bool is_hidden_from_strangers(const struct rule *rule, const struct acces
     return rule->subject == REPO && object->visibility != VISIBILITY_PUBLIC;
 }
 
-static bool is_gated(const struct rule *rule, const struct access_object *object)
+static bool is_about_bytes(const struct rule *rule)
 {
-    return (rule == &rules[ACT_READ] || rule == &rules[ACT_ATTEST]) && object->gated;
+    return rule == &rules[ACT_READ] || rule == &rules[ACT_ATTEST];
 }
 
 static enum status find_standing(struct db_conn *conn, const struct actor *actor, const struct rule *rule,
@@ -67,12 +70,13 @@ static enum status find_standing(struct db_conn *conn, const struct actor *actor
         return OK;
     /* Their other keys are those of an ordinary person, so that a key that leaks from a build does not open the whole
      * hub. What is new in a name space is made by its owner alone: it speaks in that name. */
-    if (rule->subject == REPO && actor->account.is_admin && actor->key_role == ROLE_ADMIN) {
+    bool holds_office = rule->subject == REPO || rule == &rules[ACT_COUNTERSIGN];
+    if (holds_office && actor->account.is_admin && actor->key_role == ROLE_ADMIN) {
         *out = HUB_ADMIN;
         return OK;
     }
     /* Lists ask for each repo; most are public, and the answer needs no more. */
-    if (rule->standing <= SIGNED_IN && !is_hidden_from_strangers(rule, object) && !is_gated(rule, object))
+    if (rule->standing <= SIGNED_IN && !is_hidden_from_strangers(rule, object))
         return OK;
     TRY(account_role_in(conn, actor->account.id, object->owner_id, &role, err));
     *out = of_role[role];
@@ -90,14 +94,6 @@ enum status access_hidden(const struct actor *actor, struct error *err)
 static enum status refuse_disabled(struct error *err)
 {
     return fail(err, FORBIDDEN, NULL, "Access to this resource is disabled.");
-}
-
-/* Clients show it as GatedRepoError, and know it by these words (hub-protocol 0.4). */
-static enum status refuse_gated(const struct actor *actor, const struct access_object *object, struct error *err)
-{
-    return fail(err, actor->account.id ? FORBIDDEN : UNAUTHENTICATED, "GatedRepo",
-                "Access to %.*s %.*s is restricted and you are not in the authorized list. Ask its owner for access.",
-                STR_ARG(object->kind_name), STR_ARG(object->full_name));
 }
 
 static enum status refuse_stranger(struct error *err)
@@ -129,23 +125,31 @@ static enum status refuse_key(enum role has, enum role needs, struct error *err)
 
 /* The door. */
 
-enum status access_decide(struct db_conn *conn, const struct actor *actor, enum action action,
-                          const struct access_object *object, struct error *err)
+enum status access_explain(struct db_conn *conn, const struct actor *actor, enum action action,
+                           const struct access_object *object, struct access_answer *answer, struct error *err)
 {
     assert((unsigned)action < ACTIONS);
     const struct rule *rule = &rules[action];
     enum standing standing;
+    *answer = (struct access_answer){0};
     assert(rule->subject == NOTHING || object != NULL);
     TRY(find_standing(conn, actor, rule, object, &standing, err));
     if (is_hidden_from_strangers(rule, object) && standing < READER)
         return access_hidden(actor, err);
     if (rule->subject == REPO && object->disabled)
         return standing >= rule->when_disabled ? OK : refuse_disabled(err);
-    if (is_gated(rule, object) && standing < READER)
-        return refuse_gated(actor, object, err);
+    if (is_about_bytes(rule))
+        TRY(access_bytes(conn, actor, object, standing == HUB_ADMIN, answer, err));
     if (standing == ANYBODY && rule->standing > ANYBODY)
         return refuse_stranger(err);
     if (standing < rule->standing)
         return refuse_standing(rule, object, err);
     return actor->key_role >= rule->key ? OK : refuse_key(actor->key_role, rule->key, err);
+}
+
+enum status access_decide(struct db_conn *conn, const struct actor *actor, enum action action,
+                          const struct access_object *object, struct error *err)
+{
+    struct access_answer answer;
+    return access_explain(conn, actor, action, object, &answer, err);
 }

@@ -3,9 +3,12 @@
 #include "base/json.h"
 #include "base/time.h"
 
-enum { POLICY, DECISION, BATCH };
-const struct event_kind access_events[] = {
-    [POLICY] = {"access.policy", 1}, [DECISION] = {"access.decision", 1}, [BATCH] = {"access.batch", 1}, {0}};
+enum { POLICY, DECISION, BATCH, STEP };
+const struct event_kind access_events[] = {[POLICY] = {"access.policy", 1},
+                                           [DECISION] = {"access.decision", 1},
+                                           [BATCH] = {"access.batch", 1},
+                                           [STEP] = {"access.step", 1},
+                                           {0}};
 
 enum status access_log_policy(struct db_conn *tx, const struct policy_change *change, struct error *err)
 {
@@ -65,4 +68,19 @@ enum status access_log_batch(struct db_conn *tx, struct batch_made *made, struct
     TRY(event_append(tx, &event, err));
     made->event_id = db_last_id(tx);
     return OK;
+}
+
+enum status access_log_step(struct db_conn *tx, const struct step_made *made, struct error *err)
+{
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    jw_object(&w);
+    jw_key_str(&w, "machine", str_of(made->machine));
+    jw_key_int(&w, "id", made->id);
+    jw_key_str(&w, "event", str_of(made->event));
+    jw_key_str(&w, "from", str_of(made->from));
+    jw_key_str(&w, "to", str_of(made->to));
+    jw_end(&w);
+    const struct event event = {&access_events[STEP], made->repo_id, made->actor_id, buf_view(&body)};
+    return event_append(tx, &event, err);
 }

@@ -44,4 +44,11 @@ struct batch_made {
 };
 enum status access_log_batch(struct db_conn *tx, struct batch_made *made, struct error *err);
 
+/* One step of a machine that decides nothing about anybody's access: no leaf, and ids only. */
+struct step_made {
+    int64_t repo_id, actor_id, id; /* id: of the request, grant... */
+    const char *machine, *event, *from, *to;
+};
+enum status access_log_step(struct db_conn *tx, const struct step_made *made, struct error *err);
+
 #endif

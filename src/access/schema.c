@@ -5,12 +5,16 @@
  * What the door reads; the parts above write it.
  * - gate: of one repo (slug is NULL) or of a group in a name space. state: 1 open, 2 paused (nobody may ask), 3 closed.
  *   opens_us: nobody gets bytes before (embargo); closes_us: nobody may ask after. binds_members: also the owner's own
- *   members need a grant. terms_epoch counts the changes of its texts that everybody has to accept anew.
- * - gate_epoch: until when those who have accepted only what was before an epoch are still let in.
+ *   members need a grant. terms_epoch counts the changes of its texts that everybody has to accept anew. territory:
+ *   "" for none, or "+" (only these) or "-" (all but these) and countries of two capital letters, each behind a space.
+ * - gate_epoch: until when those who have accepted only what was before an epoch are still let in, and since when they
+ *   know. Nobody has to any more when due_us is INT64_MAX: the gate has stopped to ask for that text.
  * - access_grant: state is that of the grant machine (grant/grant.h); what has come true by the clock alone may not be
- *   written there yet, so the door compares the times itself. terms_epoch: of the gate, when all its texts had been
- *   accepted last.
+ *   written there yet, so the door compares the times itself. terms_epoch: the last one of the gate of which all
+ *   texts are accepted; -1 when some text was never accepted, as when an owner adds a person.
  * - access_block: owner_id 0 is the whole hub.
+ * - access_hold: bytes that only the repo's own name space and the board get, because they look like those of a gated
+ *   repo, or nobody has looked yet. state: 1 open, 2 released, 3 confirmed.
  */
 static const char create_sql[] = "CREATE TABLE gate ("
                                  "  id INTEGER PRIMARY KEY,"
@@ -23,6 +27,7 @@ static const char create_sql[] = "CREATE TABLE gate ("
                                  "  closes_us BIGINT NOT NULL DEFAULT 0,"
                                  "  binds_members BIGINT NOT NULL DEFAULT 0,"
                                  "  terms_epoch BIGINT NOT NULL DEFAULT 0,"
+                                 "  territory TEXT NOT NULL DEFAULT '',"
                                  "  created_us BIGINT NOT NULL,"
                                  "  UNIQUE (owner_id, slug));"
 
@@ -35,6 +40,7 @@ static const char create_sql[] = "CREATE TABLE gate ("
                                  "  gate_id BIGINT NOT NULL REFERENCES gate (id),"
                                  "  epoch BIGINT NOT NULL,"
                                  "  terms_version_id BIGINT NOT NULL,"
+                                 "  at_us BIGINT NOT NULL,"
                                  "  due_us BIGINT NOT NULL,"
                                  "  PRIMARY KEY (gate_id, epoch));"
 
@@ -60,6 +66,8 @@ static const char create_sql[] = "CREATE TABLE gate ("
                                  "WHERE state <= 3;"
                                  "CREATE INDEX access_grant_account ON access_grant (account_id, gate_id);"
                                  "CREATE INDEX access_grant_changed ON access_grant (gate_id, changed_us);"
+                                 "CREATE INDEX access_grant_state ON access_grant (gate_id, state, id);"
+                                 "CREATE INDEX access_grant_walk ON access_grant (gate_id, id) WHERE state <= 3;"
 
                                  "CREATE TABLE access_block ("
                                  "  id INTEGER PRIMARY KEY,"
@@ -71,6 +79,24 @@ static const char create_sql[] = "CREATE TABLE gate ("
                                  "  text TEXT NOT NULL,"
                                  "  by_id BIGINT NOT NULL,"
                                  "  lifted_us BIGINT NOT NULL DEFAULT 0);"
-                                 "CREATE INDEX access_block_account ON access_block (account_id, owner_id);";
+                                 "CREATE INDEX access_block_account ON access_block (account_id, owner_id);"
+
+                                 "CREATE TABLE access_hold ("
+                                 "  id INTEGER PRIMARY KEY,"
+                                 "  repo_id BIGINT NOT NULL REFERENCES repo (id) ON DELETE CASCADE,"
+                                 "  gate_id BIGINT NOT NULL," /* whose bytes they look like; 0: pending */
+                                 "  kind TEXT NOT NULL,"      /* object, chunks, tensors; pending: not looked at yet */
+                                 "  state BIGINT NOT NULL,"
+                                 "  share_ppm BIGINT NOT NULL," /* how much of it, in parts of a million */
+                                 "  commit_id BLOB NOT NULL,"
+                                 "  path TEXT NOT NULL,"
+                                 "  uploader_id BIGINT NOT NULL,"
+                                 "  dispute TEXT NOT NULL DEFAULT '',"
+                                 "  by_id BIGINT NOT NULL DEFAULT 0," /* who has settled it */
+                                 "  text TEXT NOT NULL DEFAULT '',"
+                                 "  created_us BIGINT NOT NULL,"
+                                 "  changed_us BIGINT NOT NULL);"
+                                 "CREATE INDEX access_hold_repo ON access_hold (repo_id) WHERE state <> 2;"
+                                 "CREATE INDEX access_hold_gate ON access_hold (gate_id, id);";
 
 const struct migration_set access_migrations = {"access", (const char *const[]){create_sql, NULL}};

@@ -54,6 +54,20 @@ enum status fail(struct error *err, enum status status, const char *code, const 
     return status;
 }
 
+void error_explain(struct error *err, const char *reason, int64_t until_us, const char *next_format, ...)
+{
+    if (!err)
+        return;
+    snprintf(err->reason, sizeof err->reason, "%s", reason);
+    err->until_us = until_us;
+    if (!next_format)
+        return;
+    va_list args;
+    va_start(args, next_format);
+    vsnprintf(err->next, sizeof err->next, next_format, args);
+    va_end(args);
+}
+
 enum status fail_errno(struct error *err, const char *what)
 {
     int number = errno;

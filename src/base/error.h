@@ -2,6 +2,8 @@
 #ifndef CAIRN_BASE_ERROR_H
 #define CAIRN_BASE_ERROR_H
 
+#include <stdint.h>
+
 /*
  * One error type for the whole program. A function that can fail returns an enum status and fills a struct error;
  * callers pass both up with TRY. Only the dispatcher (HTTP) and main (exit status) print them.
@@ -32,6 +34,11 @@ struct error {
     enum status status;
     char code[48];      /* for machines: "RevisionNotFound"; "" where the protocol has none */
     char message[1024]; /* for people: what happened, why, what to do next; UTF-8, no secret in it */
+
+    /* Of a refusal by a gate, besides: a word for machines, where to go on (a path of the hub), and until when it holds,
+     * in microseconds since 1970. "" and 0 where there is none; fail() empties them. */
+    char reason[24], next[256];
+    int64_t until_us;
 };
 
 /*
@@ -39,6 +46,10 @@ struct error {
  * code may be NULL. A message that is too long is cut. err may be NULL where the caller does not care.
  */
 enum status fail(struct error *err, enum status status, const char *code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* After fail(): fills reason, until_us and, by the format, next; a NULL format is for a refusal that no step ends. */
+void error_explain(struct error *err, const char *reason, int64_t until_us, const char *next_format, ...)
     __attribute__((format(printf, 4, 5)));
 
 /* fail() for a failed system call: turns errno into a status (ENOSPC, EDQUOT and EFBIG: NO_SPACE, ENOENT: NOT_FOUND, …). */

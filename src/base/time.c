@@ -58,6 +58,48 @@ struct str time_iso(struct arena *arena, int64_t us)
                         tm.tm_hour, tm.tm_min, tm.tm_sec, fraction / 1000);
 }
 
+/* `pattern` with digits for its zeros. */
+static bool has_form(struct str text, struct str pattern)
+{
+    if (text.len != pattern.len)
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (pattern.data[i] == '0' ? text.data[i] < '0' || text.data[i] > '9' : text.data[i] != pattern.data[i])
+            return false;
+    return true;
+}
+
+static int digits_at(struct str text, size_t at, size_t len)
+{
+    int number = 0;
+    for (size_t i = at; i < at + len; i++)
+        number = number * 10 + text.data[i] - '0';
+    return number;
+}
+
+bool time_read(struct str text, int64_t *us)
+{
+    bool is_day = has_form(text, STR("0000-00-00"));
+    struct str fraction = str_slice(text, 19, text.len > 20 ? text.len - 20 : 0);
+    bool is_time = has_form(str_slice(text, 0, 19), STR("0000-00-00T00:00:00")) && str_ends(text, STR("Z")) &&
+                   (fraction.len == 0 || (fraction.len >= 2 && fraction.len <= 10 &&
+                                          has_form(fraction, str_slice(STR(".000000000"), 0, fraction.len))));
+    if (!is_day && !is_time)
+        return false;
+    struct tm tm = {
+        .tm_year = digits_at(text, 0, 4) - 1900, .tm_mon = digits_at(text, 5, 2) - 1, .tm_mday = digits_at(text, 8, 2)};
+    if (is_time) {
+        tm.tm_hour = digits_at(text, 11, 2);
+        tm.tm_min = digits_at(text, 14, 2);
+        tm.tm_sec = digits_at(text, 17, 2);
+    }
+    struct tm given = tm;
+    time_t seconds = timegm(&tm);
+    *us = (int64_t)seconds * SECOND_US;
+    return tm.tm_year >= 70 && tm.tm_mon == given.tm_mon && tm.tm_mday == given.tm_mday &&
+           tm.tm_hour == given.tm_hour && tm.tm_min == given.tm_min && tm.tm_sec == given.tm_sec;
+}
+
 void time_http(int64_t us, char out[30])
 {
     /* Not strftime(), which would speak the language of the locale. */

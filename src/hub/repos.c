@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Repo life cycle and settings (hub-protocol 1.2). */
 #include "base/time.h"
+#include "gate/gate.h"
 #include "hub/first_files.h"
 #include "hub/handlers.h"
 #include <stdio.h>
@@ -138,7 +139,7 @@ enum status repos_delete(struct request *rq, struct error *err)
         ns = rq->actor.account.name;
     struct str full = str_has(name, STR("/")) ? name : arena_printf(rq->arena, "%.*s/%.*s", STR_ARG(ns), STR_ARG(name));
     TRY(request_admit_repo(rq, kind, full, err));
-    TRY(repo_delete(rq->hub->db, &rq->repo, rq->actor.account.id, err));
+    TRY(gate_repo_delete(rq->hub->db, &rq->repo, rq->actor.account.id, err));
     reply_bytes(rq->http, 200, STR("text/plain"), STR("OK"));
     return OK;
 }
@@ -157,7 +158,7 @@ enum status repos_move(struct request *rq, struct error *err)
         return fail(err, INVALID, NULL, "\"toRepo\" must be a name space and a name: ns/name");
     TRY(request_admit_owner(rq, ns, &owner, err));
     TRY(repo_name_check(name, err));
-    TRY(repo_move(rq->hub->db, &rq->repo, owner.id, owner.name, name, rq->actor.account.id, err));
+    TRY(gate_repo_move(rq->hub->db, &rq->repo, owner.id, owner.name, name, rq->actor.account.id, err));
     request_reply_empty(rq);
     return OK;
 }
@@ -186,7 +187,7 @@ enum status repos_settings(struct request *rq, struct error *err)
         return fail(err, INVALID, NULL, "\"xetEnabled\" must be true or false");
     if (xet)
         settings.xet_enabled = &xet_enabled;
-    TRY(repo_set(rq->hub->db, &rq->repo, &settings, rq->actor.account.id, err));
+    TRY(gate_repo_set(rq->hub->db, &rq->repo, &settings, rq->actor.account.id, err));
     request_reply_empty(rq);
     return OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "hub/summary.h"
 #include "base/file.h"
+#include "gate/gate.h"
 #include "scan/card.h"
 #include "scan/worker.h"
 
@@ -77,6 +78,7 @@ enum status summary_store(struct db_conn *tx, void *context, struct error *err)
         stmt_bind_str(tag, 2, plan->tags[i]);
         TRY(stmt_run(tag, err));
     }
+    TRY(gate_card_set(tx, plan->repo_id, plan->summary.card, err));
     return lineage_declare(tx, plan->repo_id, &plan->lineage, err);
 }
 

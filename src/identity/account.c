@@ -58,6 +58,7 @@ static const char *const reserved_names[] = {
     "api",     "assets", "buckets", "datasets", "docs",          "favicon.ico", "git",        "healthz", "join",
     "kernels", "lfs",    "log",     "login",    "logout",        "me",          "metrics",    "models",  "new",
     "oauth",   "spaces", "static",  "settings", "organizations", "transfer",    "robots.txt", "v1",      "witness",
+    "templates",
 };
 
 static enum status check_not_reserved(struct str name, struct error *err)

@@ -36,6 +36,7 @@ struct actor {
     struct str key_name;
     enum role key_role;
     int64_t key_created_us;
+    struct str country; /* from which the request comes, two letters, as a proxy in front says; absent: nobody was asked */
 };
 
 /* Letters, digits, '-', '_', '.'; 1 to 96; not "." or "..", no "--" or "..", no '-' or '.' at either end (hub-protocol

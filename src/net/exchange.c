@@ -2,6 +2,7 @@
 #include "base/time.h"
 #include "net/internal.h"
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #define KEEP_CAPACITY (64 << 10) /* a buffer that one odd request made larger is not kept */
 
@@ -136,4 +137,14 @@ bool exchange_may_wait(struct exchange *x)
 bool http_must_end(struct http_request *rq)
 {
     return atomic_load(&exchange_of(rq)->connection->server->cut);
+}
+
+/* Whoever owns the connection finds it broken when it sends on, and epoll says so at once where it waits. Until done() has
+ * returned, nobody closes the socket. Without lingering, the close that follows throws away what the kernel holds still. */
+void http_cut(struct http_request *rq)
+{
+    const struct linger none = {.l_onoff = 1, .l_linger = 0};
+    int fd = exchange_of(rq)->connection->fd;
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    shutdown(fd, SHUT_RDWR);
 }

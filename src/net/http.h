@@ -133,6 +133,13 @@ enum status reply_topic(struct http_request *rq, struct http_topic *topic, struc
  * then, and ends with UNAVAILABLE. */
 bool http_must_end(struct http_request *rq);
 
+/*
+ * Ends the connection of a request whose reply must not go on: what has not left this machine yet never does, and the client
+ * sees that the reply is short. From any thread, but only after its handler has been called and before done() has returned for
+ * it; the caller sees to that.
+ */
+void http_cut(struct http_request *rq);
+
 /* The server. */
 
 struct http_config {

@@ -322,6 +322,9 @@ static const struct {
     {"repo.settings", 1, repo_settings},
     {"signer.add", 1, signer_add},
     {"signer.revoke", 1, signer_revoke},
+    {"terms.accept", 1, NULL},
+    {"terms.post", 1, NULL},
+    {"terms.publish", 1, NULL},
     {"tier.publish", 1, tier},
     {"tier.step", 1, tier},
 };

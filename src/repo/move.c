@@ -14,15 +14,9 @@ static enum status run_for_repo(struct db_conn *tx, const char *sql, int64_t rep
 
 /* Moving. */
 
-struct move_call {
-    const struct repo *repo;
-    int64_t new_owner_id, by_id;
-    struct str ns, name;
-};
-
 static const char target_sql[] = "SELECT id FROM repo WHERE kind = ? AND ns_key = ? AND name_key = ? AND id <> ?";
 
-static enum status check_target(struct db_conn *tx, struct arena *arena, const struct move_call *call,
+static enum status check_target(struct db_conn *tx, struct arena *arena, const struct repo_move_to *call,
                                 struct error *err)
 {
     auto_stmt struct stmt *find = NULL;
@@ -58,7 +52,7 @@ static enum status set_alias(struct db_conn *tx, struct arena *arena, const char
 static const char rename_sql[] =
     "UPDATE repo SET owner_id = ?, ns = ?, name = ?, ns_key = ?, name_key = ? WHERE id = ?";
 
-static enum status rename_repo(struct db_conn *tx, struct arena *arena, const struct move_call *call, struct error *err)
+static enum status rename_repo(struct db_conn *tx, struct arena *arena, const struct repo_move_to *call, struct error *err)
 {
     auto_stmt struct stmt *rename = NULL;
     TRY(db_prepare(tx, rename_sql, &rename, err));
@@ -71,12 +65,12 @@ static enum status rename_repo(struct db_conn *tx, struct arena *arena, const st
     return stmt_run(rename, err);
 }
 
-static enum status move_in_write(struct db_conn *tx, void *context, struct error *err)
+enum status repo_move_in_write(struct db_conn *tx, const struct repo_move_to *call, struct error *err)
 {
-    const struct move_call *call = context;
     auto_arena struct arena arena = {0};
     auto_buf struct buf body = {0};
     struct repo old; /* the name that the caller read may be out of date */
+    TRY(repo_name_check(call->name, err));
     TRY(repo_get(tx, &arena, call->repo->id, &old, err));
     TRY(check_target(tx, &arena, call, err));
     TRY(set_alias(tx, &arena, free_alias_sql, &old, call->ns, call->name, err));
@@ -95,11 +89,15 @@ static enum status move_in_write(struct db_conn *tx, void *context, struct error
     return repo_event_append(tx, EVENT_MOVE, old.id, call->by_id, &body, err);
 }
 
+static enum status move_in_write(struct db_conn *tx, void *call, struct error *err)
+{
+    return repo_move_in_write(tx, call, err);
+}
+
 enum status repo_move(struct db *db, const struct repo *repo, int64_t new_owner_id, struct str ns, struct str name,
                       int64_t by_id, struct error *err)
 {
-    struct move_call call = {.repo = repo, .new_owner_id = new_owner_id, .by_id = by_id, .ns = ns, .name = name};
-    TRY(repo_name_check(name, err));
+    struct repo_move_to call = {.repo = repo, .new_owner_id = new_owner_id, .by_id = by_id, .ns = ns, .name = name};
     return db_write(db, move_in_write, &call, err);
 }
 
@@ -123,11 +121,7 @@ enum status repo_owned(struct db_conn *conn, int64_t owner_id, int64_t *count, s
 
 /* Deleting. */
 
-struct delete_call {
-    int64_t repo_id, by_id;
-};
-
-static enum status delete_in_write(struct db_conn *tx, void *context, struct error *err)
+enum status repo_delete_in_write(struct db_conn *tx, int64_t repo_id, int64_t by_id, struct error *err)
 {
     static const char *const deletions[] = {
         "DELETE FROM ref_rule WHERE repo_id = ?",
@@ -140,11 +134,10 @@ static enum status delete_in_write(struct db_conn *tx, void *context, struct err
         "DELETE FROM repo_alias WHERE repo_id = ?",
         "DELETE FROM repo WHERE id = ?",
     };
-    const struct delete_call *call = context;
     auto_arena struct arena arena = {0};
     auto_buf struct buf body = {0};
     struct repo repo;
-    TRY(repo_get(tx, &arena, call->repo_id, &repo, err));
+    TRY(repo_get(tx, &arena, repo_id, &repo, err));
     TRY(store_release_repo(tx, repo.id, err));
     for (size_t i = 0; i < sizeof deletions / sizeof *deletions; i++)
         TRY(run_for_repo(tx, deletions[i], repo.id, err));
@@ -155,7 +148,17 @@ static enum status delete_in_write(struct db_conn *tx, void *context, struct err
     jw_key_str(&w, "name", repo.full_name);
     jw_key_str(&w, "public_id", repo.public_id);
     jw_end(&w);
-    return repo_event_append(tx, EVENT_DELETE, repo.id, call->by_id, &body, err);
+    return repo_event_append(tx, EVENT_DELETE, repo.id, by_id, &body, err);
+}
+
+struct delete_call {
+    int64_t repo_id, by_id;
+};
+
+static enum status delete_in_write(struct db_conn *tx, void *context, struct error *err)
+{
+    const struct delete_call *call = context;
+    return repo_delete_in_write(tx, call->repo_id, call->by_id, err);
 }
 
 enum status repo_delete(struct db *db, const struct repo *repo, int64_t by_id, struct error *err)

@@ -173,19 +173,12 @@ enum status repo_event_append(struct db_conn *tx, enum repo_event kind, int64_t 
 
 /* Settings. */
 
-struct set_call {
-    const struct repo *repo;
-    const struct repo_settings *settings;
-    int64_t by_id;
-};
-
 static const char set_sql[] = "UPDATE repo SET visibility = coalesce(?, visibility), gated = coalesce(?, gated), "
                               "xet_enabled = coalesce(?, xet_enabled) WHERE id = ?";
 
-static enum status set_in_write(struct db_conn *tx, void *context, struct error *err)
+enum status repo_set_in_write(struct db_conn *tx, int64_t repo_id, const struct repo_settings *settings, int64_t by_id,
+                              struct error *err)
 {
-    const struct set_call *call = context;
-    const struct repo_settings *settings = call->settings;
     auto_stmt struct stmt *set = NULL;
     TRY(db_prepare(tx, set_sql, &set, err));
     if (settings->visibility)
@@ -197,7 +190,7 @@ static enum status set_in_write(struct db_conn *tx, void *context, struct error 
         stmt_bind_int(set, 3, *settings->xet_enabled);
     else
         stmt_bind_null(set, 3);
-    stmt_bind_int(set, 4, call->repo->id);
+    stmt_bind_int(set, 4, repo_id);
     TRY(stmt_run(set, err));
     if (!db_changes(tx))
         return no_repo(err);
@@ -212,7 +205,19 @@ static enum status set_in_write(struct db_conn *tx, void *context, struct error 
     if (settings->xet_enabled)
         jw_key_bool(&w, "xetEnabled", *settings->xet_enabled);
     jw_end(&w);
-    return repo_event_append(tx, EVENT_SETTINGS, call->repo->id, call->by_id, &body, err);
+    return repo_event_append(tx, EVENT_SETTINGS, repo_id, by_id, &body, err);
+}
+
+struct set_call {
+    const struct repo *repo;
+    const struct repo_settings *settings;
+    int64_t by_id;
+};
+
+static enum status set_in_write(struct db_conn *tx, void *context, struct error *err)
+{
+    const struct set_call *call = context;
+    return repo_set_in_write(tx, call->repo->id, call->settings, call->by_id, err);
 }
 
 struct str repo_visibility_name(enum visibility visibility)

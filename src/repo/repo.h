@@ -82,6 +82,17 @@ struct repo_settings {
 enum status repo_set(struct db *db, const struct repo *repo, const struct repo_settings *settings, int64_t by_id,
                      struct error *err);
 
+/* The same three, within a write that does more: what stands behind a repo has to go along with it. */
+struct repo_move_to {
+    const struct repo *repo;
+    int64_t new_owner_id, by_id;
+    struct str ns, name;
+};
+enum status repo_set_in_write(struct db_conn *tx, int64_t repo_id, const struct repo_settings *settings, int64_t by_id,
+                              struct error *err);
+enum status repo_delete_in_write(struct db_conn *tx, int64_t repo_id, int64_t by_id, struct error *err);
+enum status repo_move_in_write(struct db_conn *tx, const struct repo_move_to *to, struct error *err);
+
 /*
  * Checks every git object's id, every ref's target, that all trees and blobs of every reachable commit are there, and
  * that every LFS pointer names an object that the repo holds. Calls report for each finding and goes on.

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "router/flight.h"
 #include "router/limit.h"
 #include "router/pattern.h"
 #include "router/request.h"
@@ -97,12 +98,7 @@ static enum status admit(struct request *rq, const struct pattern_match *m, bool
         TRY(find_repo(rq, m, moved, err));
     if (rq->route->object_in_body)
         return OK;
-    struct access_object object = {0};
-    if (rq->repo.id)
-        object = repo_access(&rq->repo);
-    TRY(access_decide(rq->db, &rq->actor, rq->route->action, rq->repo.id ? &object : NULL, err));
-    rq->admitted = true;
-    return OK;
+    return request_admit(rq, err);
 }
 
 static enum status run(struct request *rq, const struct pattern_match *m, struct error *err)
@@ -180,8 +176,19 @@ static struct str request_id(struct request *rq)
 static void reply_failure(struct request *rq, const struct error *err)
 {
     request_reply_error(rq, err);
-    if (status_http(err->status) >= 500 && err->status != UNSUPPORTED) /* whoever runs the hub must learn of it */
+    if (status_http(err->status) >= 500 && err->status != UNSUPPORTED &&
+        !err->reason[0]) /* whoever runs the hub must learn of it */
         log_line("error", "request", "%.*s: %s", STR_ARG(rq->id), err->message);
+}
+
+/* Two letters as a proxy says them; what it does not say is "XX", as with proxies that do not know. */
+static struct str country_of(struct request *rq)
+{
+    struct str said = str_trim(http_header(rq->http, rq->hub->country_header));
+    if (said.len != 2 || !isalpha((unsigned char)said.data[0]) || !isalpha((unsigned char)said.data[1]))
+        return STR("XX");
+    char letters[2] = {(char)toupper((unsigned char)said.data[0]), (char)toupper((unsigned char)said.data[1])};
+    return arena_copy(rq->arena, (struct str){letters, 2});
 }
 
 void dispatch(struct http_request *http, void *context)
@@ -194,8 +201,11 @@ void dispatch(struct http_request *http, void *context)
     if (str_given(http_header(http, "origin")))
         reply_header(http, "Access-Control-Expose-Headers",
                      "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,"
-                     "Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash,X-Prov-Index,X-Prov-Sha256");
+                     "Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash,X-Prov-Index,X-Prov-Sha256,X-Access-Reason,"
+                     "X-Access-Next,X-Access-Until,X-Terms-Due,X-Recall");
 
+    if (rq->hub->country_header)
+        rq->actor.country = country_of(rq);
     struct error err = {0};
     struct pattern_match m = {0};
     rq->route = find_route(rq, http->method == HTTP_HEAD ? HTTP_GET : http->method, &m);
@@ -214,6 +224,7 @@ void dispatch_done(struct http_request *http, void *context)
     (void)context;
     struct request *rq = http->context;
     request_limit_done(rq);
+    flight_end(rq);
     answered[http->status / 100 % 6]++;
     auto_buf struct buf line = {0};
     struct json_writer w = jw_to(&line);

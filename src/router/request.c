@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "router/request.h"
+#include "router/flight.h"
 #include "base/text.h"
+#include "base/time.h"
 #include <inttypes.h>
 
 struct str request_base_url(struct request *rq)
@@ -86,6 +87,21 @@ enum status request_json(struct request *rq, size_t limit, json_t **out, struct 
     return OK;
 }
 
+enum status request_admit(struct request *rq, struct error *err)
+{
+    struct access_object object = {0};
+    if (rq->repo.id)
+        object = repo_access(&rq->repo);
+    TRY(access_explain(rq->db, &rq->actor, rq->route->action, rq->repo.id ? &object : NULL, &rq->access, err));
+    rq->admitted = true;
+    flight_begin(rq);
+    if (rq->access.terms_due_us)
+        reply_header(rq->http, "X-Terms-Due", "%.*s; <%.*s/api/%.*s/%.*s/access>",
+                     STR_ARG(time_iso(rq->arena, rq->access.terms_due_us)), STR_ARG(request_base_url(rq)),
+                     STR_ARG(repo_kind_plural(rq->repo.kind)), STR_ARG(rq->repo.full_name));
+    return OK;
+}
+
 enum status request_admit_repo(struct request *rq, enum repo_kind kind, struct str full_name, struct error *err)
 {
     struct str ns, name = full_name;
@@ -95,10 +111,7 @@ enum status request_admit_repo(struct request *rq, enum repo_kind kind, struct s
     enum status found = repo_find(rq->db, rq->arena, kind, ns, name, &rq->repo, &moved, err);
     if (found != OK)
         return found == NOT_FOUND ? access_hidden(&rq->actor, err) : found;
-    struct access_object object = repo_access(&rq->repo);
-    TRY(access_decide(rq->db, &rq->actor, rq->route->action, &object, err));
-    rq->admitted = true;
-    return OK;
+    return request_admit(rq, err);
 }
 
 enum status request_admit_owner(struct request *rq, struct str name, struct account *owner, struct error *err)
@@ -108,7 +121,8 @@ enum status request_admit_owner(struct request *rq, struct str name, struct acco
         return found;
     /* Account 0 owns nothing, so nobody may create there: an unknown name space reads like somebody else's. */
     struct access_object object = {.owner_id = found == OK ? owner->id : 0, .full_name = name};
-    TRY(access_decide(rq->db, &rq->actor, ACT_CREATE, &object, err));
+    bool governs = rq->route->action == ACT_GOVERN || rq->route->action == ACT_COUNTERSIGN;
+    TRY(access_decide(rq->db, &rq->actor, governs ? rq->route->action : ACT_CREATE, &object, err));
     rq->admitted = true;
     return OK;
 }
@@ -138,6 +152,26 @@ void request_reply_empty(struct request *rq)
     reply_bytes(rq->http, 200, STR("application/json; charset=utf-8"), STR("{}"));
 }
 
+/* What a refusal of access says besides the sentence: as headers, for clients that read only those, and in the body. */
+static void explain(struct request *rq, const struct error *err, struct json_writer *w)
+{
+    jw_key(w, "access");
+    jw_object(w);
+    jw_key_str(w, "reason", str_of(err->reason));
+    reply_header(rq->http, "X-Access-Reason", "%s", err->reason);
+    if (err->next[0]) {
+        struct str next = arena_printf(rq->arena, "%.*s%s", STR_ARG(request_base_url(rq)), err->next);
+        jw_key_str(w, "next", next);
+        reply_header(rq->http, "X-Access-Next", "%.*s", STR_ARG(next));
+    }
+    if (err->until_us) {
+        struct str until = time_iso(rq->arena, err->until_us);
+        jw_key_str(w, "until", until);
+        reply_header(rq->http, "X-Access-Until", "%.*s", STR_ARG(until));
+    }
+    jw_end(w);
+}
+
 void request_reply_error(struct request *rq, const struct error *err)
 {
     if (err->code[0])
@@ -149,6 +183,8 @@ void request_reply_error(struct request *rq, const struct error *err)
     struct json_writer w = jw_to(&body);
     jw_object(&w);
     jw_key_str(&w, "error", str_of(err->message));
+    if (err->reason[0])
+        explain(rq, err, &w);
     jw_end(&w);
     reply_buf(rq->http, status_http(err->status), STR("application/json; charset=utf-8"), &body);
 }

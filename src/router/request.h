@@ -9,6 +9,12 @@
 #include "router/pattern.h"
 #include "store/store.h"
 
+/* A reply on its way (flight.h). */
+struct flight {
+    struct flight *before, *after;
+    int64_t number; /* 0: it is none */
+};
+
 struct query_pair {
     struct str name, value; /* decoded */
 };
@@ -32,6 +38,8 @@ struct request {
     json_t *json;  /* the parsed body, released with the request */
     bool admitted; /* access_decide() has said yes to the route's action */
     struct visit visit; /* what it counts as */
+    struct access_answer access; /* why */
+    struct flight flight;
 };
 
 /* For handlers. */
@@ -50,10 +58,12 @@ bool request_query_true(struct request *rq, const char *name);
 enum status request_body(struct request *rq, size_t limit, struct str *out, struct error *err);
 /* The body as a JSON object; released with the request. An empty body counts as {}. */
 enum status request_json(struct request *rq, size_t limit, json_t **out, struct error *err);
+/* Asks the door for the route's action on rq->repo, if there is one: what the dispatcher does before the handler. */
+enum status request_admit(struct request *rq, struct error *err);
 /* For routes with object_in_body: find the object, ask the door, and fill rq->repo. full_name is "ns/name". */
 enum status request_admit_repo(struct request *rq, enum repo_kind kind, struct str full_name, struct error *err);
-/* The same for ACT_CREATE (or a move) in a name space; owner is filled. An unknown one is refused like a foreign one.
- */
+/* The same for a name space: ACT_GOVERN and ACT_COUNTERSIGN where the route asks for one of them, else ACT_CREATE (also
+ * for where a repo is moved to). owner is filled. An unknown one is refused like a foreign one. */
 enum status request_admit_owner(struct request *rq, struct str name, struct account *owner, struct error *err);
 
 /*

@@ -221,7 +221,8 @@ static inline void site_start(struct site *site)
         site->config.listen = "127.0.0.1:0";
     if (!site->config.handle)
         site->config.handle = site_handle;
-    site->config.done = site_done;
+    if (!site->config.done)
+        site->config.done = site_done;
     site->config.context = site;
     pthread_mutex_init(&site->lock, NULL);
     pthread_cond_init(&site->changed, NULL);

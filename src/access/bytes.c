@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "access/internal.h"
+#include "base/time.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Those of the grant machine (grant/grant.h) that say something here. A live one is whatever is up to SUSPENDED. */
+enum { SUSPENDED = 3, EXPIRED = 4, REVOKED = 6 };
+
+/* What stands before the bytes. Nothing of it is kept from one question to the next: what has been taken back holds from
+ * the write on that says so. */
+struct barrier {
+    struct db_conn *conn;
+    const struct actor *actor;
+    const struct access_object *object;
+    int64_t now_us;
+    bool held, pending;
+    int64_t gate_id, opens_us, terms_epoch; /* gate 0: none */
+    bool binds_members;
+    char territory[1024];
+    struct arena arena; /* of the words of a refusal */
+};
+
+static void free_words(struct barrier *b)
+{
+    arena_free(&b->arena);
+}
+
+static const char barrier_sql[] =
+    "SELECT (SELECT kind FROM access_hold WHERE repo_id = ? AND state <> 2 ORDER BY kind = 'pending' LIMIT 1), "
+    "g.id, g.opens_us, g.terms_epoch, g.binds_members, g.territory "
+    "FROM (SELECT 1) AS one LEFT JOIN gate_repo r ON r.repo_id = ? LEFT JOIN gate g ON g.id = r.gate_id";
+
+static enum status read_barrier(struct barrier *b, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(b->conn, barrier_sql, &row, err));
+    stmt_bind_int(row, 1, b->object->repo_id);
+    stmt_bind_int(row, 2, b->object->repo_id);
+    if (!stmt_next(row))
+        return stmt_end(row, err);
+    b->held = !stmt_is_null(row, 0);
+    b->pending = b->held && str_eq(stmt_str(row, 0), STR("pending")); /* it comes last, so there is no other hold */
+    b->gate_id = stmt_int(row, 1);
+    b->opens_us = stmt_int(row, 2);
+    b->terms_epoch = stmt_int(row, 3);
+    b->binds_members = stmt_int(row, 4) != 0;
+    struct str territory = stmt_str(row, 5);
+    snprintf(b->territory, sizeof b->territory, "%.*s", STR_ARG(territory));
+    return stmt_end(row, err);
+}
+
+/* Refusals. All that a gate says has the code and the words by which stock clients know a gated repo (hub-protocol 0.4);
+ * what is particular follows them. */
+
+static const char *day_of(struct barrier *b, int64_t us)
+{
+    return str_slice(time_iso(&b->arena, us), 0, 10).data;
+}
+
+static const char *prefix_of(const struct access_object *object)
+{
+    return str_eq(object->kind_name, STR("dataset")) ? "datasets/"
+           : str_eq(object->kind_name, STR("space")) ? "spaces/"
+                                                     : "";
+}
+
+static enum status refuse(struct barrier *b, const char *reason, int64_t until_us, struct error *err,
+                          const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+static enum status refuse(struct barrier *b, const char *reason, int64_t until_us, struct error *err,
+                          const char *format, ...)
+{
+    char text[768];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    enum status status = fail(err, b->actor->account.id ? FORBIDDEN : UNAUTHENTICATED, "GatedRepo",
+                              "Access to %.*s %.*s is restricted and you are not in the authorized list. %s",
+                              STR_ARG(b->object->kind_name), STR_ARG(b->object->full_name), text);
+    error_explain(err, reason, until_us, "/api/%.*ss/%.*s/access", STR_ARG(b->object->kind_name),
+                  STR_ARG(b->object->full_name));
+    return status;
+}
+
+/* Who has none yet, or no more, may ask. */
+static enum status refuse_and_invite(struct barrier *b, const char *reason, struct error *err, const char *text)
+{
+    enum status status = refuse(b, reason, 0, err, "%s", text);
+    if (b->gate_id)
+        error_explain(err, reason, 0, "/%s%.*s/ask-access", prefix_of(b->object), STR_ARG(b->object->full_name));
+    return status;
+}
+
+static enum status refuse_held(struct barrier *b, struct error *err)
+{
+    enum status status;
+    if (b->pending)
+        status = fail(err, UNAVAILABLE, "PendingCheck",
+                      "The files of %.*s are held until the hub has looked at what was committed last. Ask again in a "
+                      "minute.",
+                      STR_ARG(b->object->full_name));
+    else
+        status =
+            fail(err, FORBIDDEN, "HeldReupload",
+                 "The files of %.*s are held: some of them are those of a gated repo, and its owner or the board of "
+                 "this hub has not said yet that they may be here.",
+                 STR_ARG(b->object->full_name));
+    error_explain(err, b->pending ? "pending-check" : "held-reupload", 0, "/api/%.*ss/%.*s/access",
+                  STR_ARG(b->object->kind_name), STR_ARG(b->object->full_name));
+    return status;
+}
+
+/* Blocks. */
+
+static const char block_sql[] =
+    "SELECT owner_id, until_us, code, text FROM access_block WHERE account_id = ? AND "
+    "owner_id IN (0, ?) AND lifted_us = 0 AND from_us <= ? AND (until_us = 0 OR until_us > ?) "
+    "ORDER BY until_us LIMIT 1";
+
+static enum status check_block(struct barrier *b, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    if (b->actor->account.id == 0)
+        return OK;
+    TRY(db_prepare(b->conn, block_sql, &row, err));
+    stmt_bind_int(row, 1, b->actor->account.id);
+    stmt_bind_int(row, 2, b->object->owner_id);
+    stmt_bind_int(row, 3, b->now_us);
+    stmt_bind_int(row, 4, b->now_us);
+    if (!stmt_next(row))
+        return stmt_end(row, err);
+    int64_t until_us = stmt_int(row, 1);
+    struct str code = stmt_str(row, 2), text = stmt_str(row, 3);
+    return refuse(b, "blocked", until_us, err, "You are blocked from %s%s%.10s (%.*s): %.*s",
+                  stmt_int(row, 0) ? "the gated repos of its owner" : "all gated repos of this hub",
+                  until_us ? " until " : "", until_us ? day_of(b, until_us) : "", STR_ARG(code), STR_ARG(text));
+}
+
+/* Territory. Only where the operator has a proxy in front that says where requests come from. */
+
+static enum status check_territory(struct barrier *b, struct error *err)
+{
+    struct str country = b->actor->country;
+    if (!b->territory[0] || !str_given(country))
+        return OK;
+    char wanted[8];
+    snprintf(wanted, sizeof wanted, " %.*s", (int)(country.len < 6 ? country.len : 6), country.data);
+    bool known = country.len == 2 && !str_eq(country, STR("XX")), listed = strstr(b->territory, wanted) != NULL;
+    if (known && listed == (b->territory[0] == '+'))
+        return OK;
+    if (!known) /* where it matters from which, a request from nowhere is one from where it must not come */
+        return refuse(b, "territory", 0, err,
+                      "Its owner gives access by country, and this hub cannot tell from which you ask.");
+    return refuse(b, "territory", 0, err, "Its owner does not give access to requests from %.2s.", country.data);
+}
+
+/* Grants. The better outcome comes first: somebody with several, for several purposes, is told of the one that lacks least. */
+enum outcome { ADMITTED, TERMS, NOT_YET, PAUSED, OVER, NONE };
+
+struct finding {
+    enum outcome outcome;
+    int64_t grant_id, until_us;
+    bool never_accepted;
+    struct str code, text; /* in the barrier's arena */
+};
+
+static const char due_sql[] = "SELECT min(due_us) FROM gate_epoch WHERE gate_id = ? AND epoch > ?";
+
+/* By when the first of the texts that a grant lacks must be accepted; 0 where that is not written: at once. */
+static enum status terms_due(struct barrier *b, int64_t epoch, int64_t *due_us, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    *due_us = 0;
+    if (epoch < 0)
+        return OK;
+    TRY(db_prepare(b->conn, due_sql, &row, err));
+    stmt_bind_int(row, 1, b->gate_id);
+    stmt_bind_int(row, 2, epoch);
+    if (stmt_next(row))
+        *due_us = stmt_int(row, 0);
+    return stmt_end(row, err);
+}
+
+#define GRANT_COLUMNS "id, state, not_before_us, expires_us, terms_epoch, code, text, until_us"
+
+/* By the clock, whatever the timers have written down by now. */
+static enum status weigh(struct barrier *b, struct stmt *row, struct finding *out, struct error *err)
+{
+    int64_t state = stmt_int(row, 1), not_before_us = stmt_int(row, 2), expires_us = stmt_int(row, 3);
+    int64_t epoch = stmt_int(row, 4), until_us = stmt_int(row, 7);
+    *out = (struct finding){ADMITTED, .grant_id = stmt_int(row, 0)};
+    out->code = arena_copy(&b->arena, stmt_str(row, 5));
+    out->text = arena_copy(&b->arena, str_slice(stmt_str(row, 6), 0, 400));
+    if (expires_us && expires_us <= b->now_us) {
+        out->outcome = OVER;
+        out->until_us = expires_us;
+    } else if (state == SUSPENDED && str_eq(out->code, STR("terms"))) {
+        out->outcome = TERMS;
+    } else if (state == SUSPENDED && (until_us == 0 || until_us > b->now_us)) {
+        out->outcome = PAUSED;
+        out->until_us = until_us;
+    } else if (not_before_us > b->now_us) {
+        out->outcome = NOT_YET;
+        out->until_us = not_before_us;
+    } else if (epoch < b->terms_epoch) {
+        TRY(terms_due(b, epoch, &out->until_us, err));
+        out->outcome = out->until_us > b->now_us ? ADMITTED : TERMS;
+        out->never_accepted = epoch < 0;
+    }
+    return OK;
+}
+
+static const char live_sql[] =
+    "SELECT " GRANT_COLUMNS " FROM access_grant WHERE gate_id = ? AND account_id = ? AND state <= 3";
+
+static enum status weigh_live(struct barrier *b, struct finding *best, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(b->conn, live_sql, &row, err));
+    stmt_bind_int(row, 1, b->gate_id);
+    stmt_bind_int(row, 2, b->actor->account.id);
+    while (stmt_next(row)) {
+        struct finding one;
+        TRY(weigh(b, row, &one, err));
+        /* Of two that admit, the one for which nothing is missing. */
+        if (one.outcome < best->outcome || (one.outcome == ADMITTED && one.until_us == 0))
+            *best = one;
+    }
+    return stmt_end(row, err);
+}
+
+static const char last_sql[] = "SELECT state, expires_us, code, text FROM access_grant WHERE account_id = ? AND "
+                               "gate_id = ? ORDER BY id DESC LIMIT 1";
+
+/* No live one: what became of the last. */
+static enum status refuse_ended(struct barrier *b, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(b->conn, last_sql, &row, err));
+    stmt_bind_int(row, 1, b->actor->account.id);
+    stmt_bind_int(row, 2, b->gate_id);
+    bool found = stmt_next(row);
+    int64_t state = found ? stmt_int(row, 0) : 0;
+    struct str code = found ? stmt_str(row, 2) : STR(""), text = found ? stmt_str(row, 3) : STR("");
+    if (state == REVOKED)
+        return refuse(b, "revoked", 0, err, "Your access was revoked (%.*s): %.*s", STR_ARG(code), STR_ARG(text));
+    if (state == EXPIRED)
+        return refuse_and_invite(b, "expired", err, "Your access has expired: ask for it to be renewed.");
+    TRY(stmt_end(row, err));
+    return refuse_and_invite(b, "no-grant", err, "Ask for access.");
+}
+
+static enum status refuse_finding(struct barrier *b, const struct finding *found, struct error *err)
+{
+    switch (found->outcome) {
+    case TERMS:
+        return refuse(b, "terms", 0, err,
+                      found->never_accepted ? "Read and accept its terms first."
+                                            : "Its terms have changed: read and accept those that are in force now.");
+    case NOT_YET:
+        return refuse(b, "not-yet", found->until_us, err, "Your access begins on %.10s.", day_of(b, found->until_us));
+    case PAUSED:
+        return refuse(b, "suspended", found->until_us, err, "Your access is suspended%s%.10s (%.*s): %.*s",
+                      found->until_us ? " until " : "", found->until_us ? day_of(b, found->until_us) : "",
+                      STR_ARG(found->code), STR_ARG(found->text));
+    case OVER:
+        return refuse_and_invite(b, "expired", err, "Your access has expired: ask for it to be renewed.");
+    default:
+        return refuse_ended(b, err);
+    }
+}
+
+static enum status check_grants(struct barrier *b, struct access_answer *answer, struct error *err)
+{
+    struct finding best = {.outcome = NONE};
+    if (b->actor->account.id == 0)
+        return refuse_and_invite(b, "sign-in", err, "Sign in, and ask for access.");
+    TRY(weigh_live(b, &best, err));
+    if (best.outcome != ADMITTED)
+        return refuse_finding(b, &best, err);
+    answer->grant_id = best.grant_id;
+    answer->terms_due_us = best.until_us;
+    return OK;
+}
+
+/* The gate. */
+
+static enum status check_gate(struct barrier *b, struct access_answer *answer, struct error *err)
+{
+    if (!b->gate_id)
+        return refuse_and_invite(b, "no-grant", err, "Ask its owner for access.");
+    TRY(check_block(b, err));
+    if (b->opens_us > b->now_us)
+        return refuse(b, "embargo", b->opens_us, err, "Nobody is let in before %.10s.", day_of(b, b->opens_us));
+    TRY(check_territory(b, err));
+    return check_grants(b, answer, err);
+}
+
+enum status access_bytes(struct db_conn *conn, const struct actor *actor, const struct access_object *object,
+                         bool is_board, struct access_answer *answer, struct error *err)
+{
+    __attribute__((cleanup(free_words))) struct barrier b = {
+        .conn = conn, .actor = actor, .object = object, .now_us = now_us()};
+    enum role role = ROLE_NONE;
+    TRY(read_barrier(&b, err));
+    bool gated = b.gate_id || object->gated;
+    if (!gated && !b.held)
+        return OK;
+    TRY(account_role_in(conn, actor->account.id, object->owner_id, &role, err));
+    bool is_member = role >= ROLE_READ;
+    if (b.held && !is_member && !is_board)
+        return refuse_held(&b, err);
+    if (!gated)
+        return OK;
+    answer->gate_id = b.gate_id;
+    return is_member && !b.binds_members ? OK : check_gate(&b, answer, err);
+}

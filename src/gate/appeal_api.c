@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "gate/appeal.h"
+#include "gate/clock.h"
+#include "gate/review_internal.h"
+#include "grant/grant.h"
+
+/* How people appeal, and how a panel hears them. */
+
+#define GROUNDS_MOST 8
+#define TEXT_MOST 20000
+#define BODY_MOST (256 * 1024)
+#define DAYS_MOST 3650
+#define PAGE 100
+
+/* Grounds are words that can be counted, each with what the appellant has to say about it. */
+static const char *const ground_codes[] = {"facts-wrong",  "reasons-missing", "criteria-misapplied", "procedure",
+                                           "conflict",     "unequal",         "disproportionate",    "other"};
+
+static enum status check_code(struct str code, struct error *err)
+{
+    for (size_t i = 0; i < sizeof ground_codes / sizeof *ground_codes; i++)
+        if (str_eq(code, str_of(ground_codes[i])))
+            return OK;
+    return fail(err, INVALID, "BadGrounds",
+                "A ground's \"code\" should be facts-wrong, reasons-missing, criteria-misapplied, procedure, conflict, "
+                "unequal, disproportionate or other.");
+}
+
+static enum status read_grounds(struct arena *arena, const json_t *list, struct str *out, struct error *err)
+{
+    auto_buf struct buf text = {0};
+    struct json_writer w = jw_to(&text);
+    if (json_array_size(list) < 1 || json_array_size(list) > GROUNDS_MOST)
+        return fail(err, INVALID, "BadGrounds", "\"grounds\" should be a list of 1 to %d {\"code\", \"text\"}.",
+                    GROUNDS_MOST);
+    jw_array(&w);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        struct str code, words;
+        if (!json_is_object(item))
+            return fail(err, INVALID, "BadGrounds", "Each ground should be {\"code\", \"text\"}.");
+        TRY(body_only(item, "code text", err));
+        TRY(body_text(item, "code", 64, true, &code, err));
+        TRY(body_text(item, "text", TEXT_MOST, true, &words, err));
+        TRY(check_code(code, err));
+        jw_object(&w);
+        jw_key_str(&w, "code", code);
+        jw_key_str(&w, "text", words);
+        jw_end(&w);
+    }
+    jw_end(&w);
+    *out = arena_copy(arena, buf_view(&text));
+    return OK;
+}
+
+/* Filing. */
+
+struct filing {
+    struct arena *arena;
+    struct appeal appeal;
+    int64_t actor_id;
+};
+
+static enum status file_write(struct db_conn *tx, void *context, struct error *err)
+{
+    struct filing *filing = context;
+    TRY(appeal_add(tx, filing->arena, &filing->appeal, err));
+    return appeal_do(tx, filing->arena, &filing->appeal, APPEAL_FILE, BY_HOLDER, filing->actor_id, (struct str){0}, err);
+}
+
+static enum status reply_filed(struct request *rq, const struct appeal *appeal)
+{
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    jw_object(&w);
+    jw_key_str(&w, "id", appeal->key);
+    jw_key_str(&w, "state", str_of(appeal_machine.states[appeal->state].name));
+    jw_key_str(&w, "due", time_iso(rq->arena, clock_due(appeal->opened_us, APPEAL_LIMIT_US)));
+    jw_end(&w);
+    request_reply_json(rq, &body);
+    return OK;
+}
+
+static enum status file(struct request *rq, struct filing *filing, struct error *err)
+{
+    filing->arena = rq->arena;
+    filing->actor_id = filing->appeal.appellant_id = rq->actor.account.id;
+    filing->appeal.level = 1;
+    request_done_reading(rq);
+    TRY(db_write(rq->hub->db, file_write, filing, err));
+    return reply_filed(rq, &filing->appeal);
+}
+
+static enum status read_body(struct request *rq, struct filing *out, struct error *err)
+{
+    json_t *body;
+    TRY(request_json(rq, BODY_MOST, &body, err));
+    TRY(body_only(body, "grounds", err));
+    TRY(read_grounds(rq->arena, json_object_get(body, "grounds"), &out->appeal.grounds, err));
+    return request_read(rq, err);
+}
+
+static enum status about_grant(const struct grant *grant, struct filing *out, struct error *err)
+{
+    if (grant->state != GRANT_REVOKED && grant->state != GRANT_SUSPENDED)
+        return fail(err, CONFLICT, "NothingToAppeal", "Nothing was decided against this grant.");
+    if (grant->state == GRANT_SUSPENDED && str_eq(grant->code, STR("terms")))
+        return fail(err, CONFLICT, "NothingToAppeal", "This grant waits for you: accept the terms that are in force.");
+    out->appeal.gate_id = grant->gate_id;
+    out->appeal.subject = APPEAL_OF_GRANT;
+    out->appeal.subject_id = grant->id;
+    out->appeal.cycle = grant->version;
+    out->appeal.old_code = grant->code;
+    out->appeal.old_text = grant->text;
+    return OK;
+}
+
+static const char last_grant_sql[] = "SELECT max(id) FROM access_grant WHERE gate_id = ? AND account_id = ?";
+
+/* POST /api/{api}/access-request/appeal {"grounds": [{"code", "text"}]}: against the refusal of the actor's request, or
+ * else against what was done to the actor's grant. */
+enum status appeal_post(struct request *rq, struct error *err)
+{
+    struct filing filing = {0};
+    struct gate gate;
+    struct access_request request;
+    struct grant grant;
+    auto_stmt struct stmt *row = NULL;
+    TRY(read_body(rq, &filing, err));
+    TRY(gate_of_repo(rq->db, rq->arena, rq->repo.id, &gate, err));
+    enum status found =
+        request_find(rq->db, rq->arena, gate.id, rq->actor.account.id, (struct str){0}, &request, err);
+    if (found != OK && found != NOT_FOUND)
+        return found;
+    if (found == OK && request.state == REQUEST_REFUSED) {
+        filing.appeal.gate_id = gate.id;
+        filing.appeal.subject = APPEAL_OF_REQUEST;
+        filing.appeal.subject_id = request.id;
+        filing.appeal.cycle = request.cycle;
+        return file(rq, &filing, err);
+    }
+    TRY(db_prepare(rq->db, last_grant_sql, &row, err));
+    stmt_bind_int(row, 1, gate.id);
+    stmt_bind_int(row, 2, rq->actor.account.id);
+    int64_t id = stmt_next(row) ? stmt_int(row, 0) : 0;
+    TRY(stmt_end(row, err));
+    if (!id)
+        return fail(err, CONFLICT, "NothingToAppeal", "Nothing was decided against you here.");
+    TRY(grant_get(rq->db, rq->arena, id, &grant, err));
+    TRY(about_grant(&grant, &filing, err));
+    return file(rq, &filing, err);
+}
+
+/* POST /api/grants/{grant}/appeal {"grounds"}: against the revocation or suspension of one's own grant. */
+enum status grant_appeal_post(struct request *rq, struct error *err)
+{
+    struct filing filing = {0};
+    struct grant grant;
+    int64_t id;
+    TRY(read_body(rq, &filing, err));
+    enum status found = str_to_i64(rq->params[0], &id) ? grant_get(rq->db, rq->arena, id, &grant, err) : NOT_FOUND;
+    if (found == NOT_FOUND || (found == OK && grant.account_id != rq->actor.account.id))
+        return fail(err, NOT_FOUND, NULL, "You have no such grant. GET /api/grants lists yours.");
+    TRY(found);
+    TRY(about_grant(&grant, &filing, err));
+    return file(rq, &filing, err);
+}
+
+/* The further look. */
+
+struct further {
+    struct filing filing;
+    struct str key;
+};
+
+static enum status further_write(struct db_conn *tx, void *context, struct error *err)
+{
+    struct further *further = context;
+    struct filing *filing = &further->filing;
+    struct appeal first;
+    TRY(appeal_find(tx, filing->arena, further->key, &first, err));
+    if (first.appellant_id != filing->actor_id)
+        return fail(err, NOT_FOUND, "NoAppeal", "There is no such appeal that is yours or that you hear.");
+    if (first.level > 1 || (first.state != APPEAL_DISMISSED && first.state != APPEAL_VARIED))
+        return fail(err, CONFLICT, "NoFurtherLook",
+                    "The board looks once more at appeals that were dismissed, or upheld in part, and only once.");
+    struct str facts = filing->appeal.facts;
+    filing->appeal = first;
+    filing->appeal.facts = facts;
+    filing->appeal.level = 2;
+    filing->appeal.held = filing->appeal.board = false;
+    return file_write(tx, filing, err);
+}
+
+/* POST /api/appeals/{appeal}/board {"facts"}: one further look by the board, for new facts alone. */
+enum status appeal_board_post(struct request *rq, struct error *err)
+{
+    struct further further = {.key = rq->params[0]};
+    json_t *body;
+    TRY(request_json(rq, BODY_MOST, &body, err));
+    TRY(body_only(body, "facts", err));
+    TRY(body_text(body, "facts", TEXT_MOST, true, &further.filing.appeal.facts, err));
+    further.filing.arena = rq->arena;
+    further.filing.actor_id = rq->actor.account.id;
+    request_done_reading(rq);
+    TRY(db_write(rq->hub->db, further_write, &further, err));
+    return reply_filed(rq, &further.filing.appeal);
+}
+
+/* Withdrawing. */
+
+static enum status withdraw_write(struct db_conn *tx, void *context, struct error *err)
+{
+    struct further *which = context;
+    struct appeal appeal;
+    TRY(appeal_find(tx, which->filing.arena, which->key, &appeal, err));
+    if (appeal.appellant_id != which->filing.actor_id)
+        return fail(err, NOT_FOUND, "NoAppeal", "There is no such appeal that is yours or that you hear.");
+    return appeal_do(tx, which->filing.arena, &appeal, APPEAL_WITHDRAW, BY_HOLDER, which->filing.actor_id,
+                     (struct str){0}, err);
+}
+
+/* POST /api/appeals/{appeal}/withdraw */
+enum status appeal_withdraw_post(struct request *rq, struct error *err)
+{
+    struct further which = {.key = rq->params[0],
+                            .filing = {.arena = rq->arena, .actor_id = rq->actor.account.id}};
+    request_done_reading(rq);
+    TRY(db_write(rq->hub->db, withdraw_write, &which, err));
+    request_reply_empty(rq);
+    return OK;
+}
+
+/* Looking. */
+
+static enum status find_seat(struct db_conn *conn, struct arena *arena, const struct appeal *appeal,
+                             int64_t account_id, struct seat *out, struct error *err)
+{
+    struct seat seats[PANEL_SEATS];
+    size_t count;
+    TRY(seats_read(conn, arena, appeal->id, seats, &count, err));
+    for (size_t i = 0; i < count; i++)
+        if (seats[i].account_id == account_id) {
+            *out = seats[i];
+            return OK;
+        }
+    return fail(err, NOT_FOUND, "NoAppeal", "There is no such appeal that is yours or that you hear.");
+}
+
+static enum status request_of(struct db_conn *conn, struct arena *arena, const struct appeal *appeal,
+                              struct access_request *out, struct error *err)
+{
+    struct grant grant;
+    int64_t id = appeal->subject_id;
+    if (appeal->subject == APPEAL_OF_GRANT) {
+        TRY(grant_get(conn, arena, appeal->subject_id, &grant, err));
+        id = grant.request_id;
+    }
+    if (!id)
+        return fail(err, NOT_FOUND, NULL, "This grant came from no request.");
+    TRY(request_get(conn, arena, id, out, err));
+    if (appeal->subject == APPEAL_OF_REQUEST)
+        out->cycle = appeal->cycle;
+    return OK;
+}
+
+static const char reasons_sql[] =
+    "SELECT a.alias, v.scores, v.outcome, v.codes, v.note, v.note_to_applicant FROM review_verdict v JOIN "
+    "review_assignment a ON a.id = v.assignment_id WHERE v.request_id = ? AND v.cycle = ? AND v.slot <= 3 ORDER BY "
+    "v.assignment_id";
+static const char reason_text_sql[] = "SELECT coalesce(body, '') FROM access_request_text WHERE request_id = ? AND "
+                                      "cycle = ? AND kind = 'reason' ORDER BY id";
+
+static enum status write_reasons(struct request *rq, const struct appeal *appeal, const struct access_request *request,
+                                 struct json_writer *w, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL, *text = NULL;
+    jw_object(w);
+    if (appeal->subject == APPEAL_OF_GRANT) {
+        jw_key_str(w, "code", appeal->old_code);
+        jw_key_str(w, "text", appeal->old_text);
+        jw_end(w);
+        return OK;
+    }
+    jw_key(w, "verdicts");
+    jw_array(w);
+    TRY(db_prepare(rq->db, reasons_sql, &row, err));
+    stmt_bind_int(row, 1, request->id);
+    stmt_bind_int(row, 2, request->cycle);
+    while (stmt_next(row)) {
+        jw_object(w);
+        jw_key_str(w, "reviewer", stmt_str(row, 0));
+        jw_key(w, "scores");
+        jw_raw(w, stmt_str(row, 1));
+        jw_key_str(w, "outcome", str_of(outcome_name((enum outcome)stmt_int(row, 2))));
+        jw_key(w, "reasonCodes");
+        jw_raw(w, stmt_str(row, 3));
+        jw_key_str(w, "note", stmt_str(row, 4));
+        jw_key_str(w, "noteToApplicant", stmt_str(row, 5));
+        jw_end(w);
+    }
+    TRY(stmt_end(row, err));
+    jw_end(w);
+    jw_key(w, "told");
+    jw_array(w);
+    TRY(db_prepare(rq->db, reason_text_sql, &text, err));
+    stmt_bind_int(text, 1, request->id);
+    stmt_bind_int(text, 2, request->cycle);
+    while (stmt_next(text))
+        jw_str(w, stmt_str(text, 0));
+    TRY(stmt_end(text, err));
+    jw_end(w);
+    jw_end(w);
+    return OK;
+}
+
+static void write_head(struct request *rq, const struct appeal *appeal, struct json_writer *w)
+{
+    const struct machine_state *state = &appeal_machine.states[appeal->state];
+    jw_key_str(w, "id", appeal->key);
+    jw_key_str(w, "about", appeal->subject == APPEAL_OF_REQUEST ? STR("refusal") : STR("grant"));
+    jw_key_int(w, "level", appeal->level);
+    jw_key_bool(w, "board", appeal->board);
+    jw_key_str(w, "state", str_of(state->name));
+    jw_key_str(w, "shown", str_of(state->shown));
+    jw_key_str(w, "opened", time_iso(rq->arena, appeal->opened_us));
+    jw_key_str(w, "due", time_iso(rq->arena, clock_due(appeal->opened_us, APPEAL_LIMIT_US)));
+    jw_key_bool(w, "late", appeal->late);
+    if (appeal->decided_us)
+        jw_key_str(w, "decided", time_iso(rq->arena, appeal->decided_us));
+}
+
+/* The panel's page: the case first, masked as for reviewers; why it was decided as it was only after a first look. */
+static enum status write_for_panel(struct request *rq, const struct appeal *appeal, const struct seat *seat,
+                                   struct json_writer *w, struct error *err)
+{
+    struct access_request request;
+    enum status found = request_of(rq->db, rq->arena, appeal, &request, err);
+    struct str grounds = appeal->grounds, facts = appeal->facts;
+    if (found != OK && found != NOT_FOUND)
+        return found;
+    if (found == OK) {
+        TRY(case_mask(rq->db, rq->arena, &request, grounds, &grounds, err));
+        TRY(case_mask(rq->db, rq->arena, &request, facts, &facts, err));
+    }
+    jw_key_str(w, "you", seat->alias);
+    jw_key(w, "case");
+    if (found == OK)
+        TRY(case_write(rq->db, rq->arena, &request, false, w, err));
+    else
+        jw_null(w);
+    jw_key(w, "grounds");
+    jw_raw(w, grounds);
+    jw_key_str(w, "newFacts", facts);
+    jw_key(w, "reasons");
+    if (seat->looked)
+        TRY(write_reasons(rq, appeal, &request, w, err));
+    else
+        jw_null(w);
+    jw_key_bool(w, "voted", seat->state == VOTED);
+    return OK;
+}
+
+static void write_for_appellant(const struct appeal *appeal, struct json_writer *w)
+{
+    jw_key(w, "grounds");
+    jw_raw(w, appeal->grounds);
+    if (!appeal->decided_us)
+        return;
+    jw_key(w, "answers");
+    jw_raw(w, appeal->answer.len ? appeal->answer : STR("[]"));
+    jw_key_str(w, "text", appeal->text);
+    if (appeal->level == 1 && (appeal->state == APPEAL_DISMISSED || appeal->state == APPEAL_VARIED))
+        jw_key_str(w, "next", STR("For facts that are new there is one further look by the board: POST .../board"));
+}
+
+/* GET /api/appeals/{appeal}: for who appealed, and for who hears it. */
+enum status appeal_get(struct request *rq, struct error *err)
+{
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    struct appeal appeal;
+    struct seat seat;
+    TRY(appeal_find(rq->db, rq->arena, rq->params[0], &appeal, err));
+    bool mine = appeal.appellant_id == rq->actor.account.id;
+    if (!mine)
+        TRY(find_seat(rq->db, rq->arena, &appeal, rq->actor.account.id, &seat, err));
+    jw_object(&w);
+    write_head(rq, &appeal, &w);
+    if (mine)
+        write_for_appellant(&appeal, &w);
+    else
+        TRY(write_for_panel(rq, &appeal, &seat, &w, err));
+    jw_end(&w);
+    request_reply_json(rq, &body);
+    return OK;
+}
+
+static const char list_sql[] =
+    "SELECT l.id, l.key, l.state, l.opened_us, l.appellant_id = k.me FROM (SELECT ? AS me) k JOIN appeal l ON "
+    "(l.appellant_id = k.me OR l.id IN (SELECT appeal_id FROM appeal_seat s WHERE s.account_id = k.me AND s.state <= "
+    "2)) WHERE l.id < ? ORDER BY l.id DESC LIMIT ?";
+
+/* GET /api/appeals: one's own, and those that one hears; the newest first. */
+enum status appeals_get(struct request *rq, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    int64_t before, last = 0;
+    size_t count = 0;
+    if (!str_to_i64(request_query(rq, "cursor", 0), &before))
+        before = INT64_MAX;
+    TRY(db_prepare(rq->db, list_sql, &row, err));
+    stmt_bind_int(row, 1, rq->actor.account.id);
+    stmt_bind_int(row, 2, before);
+    stmt_bind_int(row, 3, PAGE);
+    jw_array(&w);
+    for (; stmt_next(row); count++) {
+        last = stmt_int(row, 0);
+        jw_object(&w);
+        jw_key_str(&w, "id", stmt_str(row, 1));
+        jw_key_str(&w, "state", str_of(appeal_machine.states[stmt_int(row, 2)].name));
+        jw_key_str(&w, "opened", time_iso(rq->arena, stmt_int(row, 3)));
+        jw_key_str(&w, "as", stmt_int(row, 4) ? STR("appellant") : STR("panel"));
+        jw_end(&w);
+    }
+    TRY(stmt_end(row, err));
+    jw_end(&w);
+    if (count == PAGE)
+        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
+    request_reply_json(rq, &body);
+    return OK;
+}
+
+/* Hearing. */
+
+struct hearing {
+    struct arena *arena;
+    struct str key;
+    int64_t actor_id;
+    const json_t *body;
+    struct appeal appeal;
+    struct seat seat;
+};
+
+static enum status find_hearing(struct db_conn *tx, struct hearing *hearing, struct error *err)
+{
+    TRY(appeal_find(tx, hearing->arena, hearing->key, &hearing->appeal, err));
+    TRY(find_seat(tx, hearing->arena, &hearing->appeal, hearing->actor_id, &hearing->seat, err));
+    if (hearing->appeal.state != APPEAL_PANEL || hearing->seat.state != SEATED)
+        return fail(err, CONFLICT, "AlreadyVoted", "You have voted, or this appeal is decided.");
+    return OK;
+}
+
+static enum status read_vote(const json_t *body, struct str *out, struct error *err)
+{
+    TRY(body_text(body, "outcome", 16, true, out, err));
+    if (str_eq(*out, STR("uphold")) || str_eq(*out, STR("vary")) || str_eq(*out, STR("dismiss")) ||
+        str_eq(*out, STR("remand")))
+        return OK;
+    return fail(err, INVALID, "BadOutcome", "\"outcome\" should be uphold, vary, dismiss or remand.");
+}
+
+static const char look_sql[] =
+    "UPDATE appeal_seat SET first = ?, first_note = ? WHERE appeal_id = ? AND account_id = ? AND first = ''";
+
+static enum status look_write(struct db_conn *tx, void *context, struct error *err)
+{
+    struct hearing *hearing = context;
+    auto_stmt struct stmt *set = NULL;
+    struct str outcome, note;
+    TRY(find_hearing(tx, hearing, err));
+    TRY(read_vote(hearing->body, &outcome, err));
+    TRY(body_text(hearing->body, "note", TEXT_MOST, false, &note, err));
+    TRY(db_prepare(tx, look_sql, &set, err));
+    stmt_bind_str(set, 1, outcome);
+    stmt_bind_str(set, 2, str_given(note) ? note : STR(""));
+    stmt_bind_int(set, 3, hearing->appeal.id);
+    stmt_bind_int(set, 4, hearing->actor_id);
+    TRY(stmt_run(set, err));
+    return db_changes(tx) ? OK : fail(err, CONFLICT, "AlreadyLooked", "You have filed your first look already.");
+}
+
+static enum status hear(struct request *rq, const char *members, db_write_fn *write, struct error *err)
+{
+    struct hearing hearing = {.arena = rq->arena, .key = rq->params[0], .actor_id = rq->actor.account.id};
+    json_t *body;
+    TRY(request_json(rq, BODY_MOST, &body, err));
+    TRY(body_only(body, members, err));
+    hearing.body = body;
+    request_done_reading(rq);
+    TRY(db_write(rq->hub->db, write, &hearing, err));
+    request_reply_empty(rq);
+    return OK;
+}
+
+/* POST /api/appeals/{appeal}/first-look {"outcome", "note"?}: what one thinks of the case before seeing the reasons. */
+enum status appeal_look_post(struct request *rq, struct error *err)
+{
+    return hear(rq, "outcome note", look_write, err);
+}
+
+/* An answer to each ground, no more and no fewer. */
+static enum status read_answers(struct hearing *hearing, struct str *out, struct error *err)
+{
+    const json_t *list = json_object_get(hearing->body, "answers");
+    auto_json json_t *grounds = NULL;
+    bool seen[GROUNDS_MOST] = {false};
+    auto_buf struct buf text = {0};
+    struct json_writer w = jw_to(&text);
+    TRY(json_read(hearing->appeal.grounds, BODY_MOST, &grounds, err));
+    if (!json_is_array(list) || json_array_size(list) != json_array_size(grounds))
+        return fail(err, INVALID, "AnswerEachGround", "\"answers\" should answer each of the %zu grounds.",
+                    json_array_size(grounds));
+    jw_array(&w);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        int64_t ground = json_get_int(item, "ground", -1);
+        struct str words;
+        if (ground < 0 || ground >= (int64_t)json_array_size(grounds) || seen[ground])
+            return fail(err, INVALID, "AnswerEachGround",
+                        "Each answer's \"ground\" should be the number of a ground, from 0, once.");
+        seen[ground] = true;
+        TRY(body_only(item, "ground text", err));
+        TRY(body_text(item, "text", TEXT_MOST, true, &words, err));
+        jw_object(&w);
+        jw_key_int(&w, "ground", ground);
+        jw_key_str(&w, "text", words);
+        jw_end(&w);
+    }
+    jw_end(&w);
+    *out = arena_copy(hearing->arena, buf_view(&text));
+    return OK;
+}
+
+static const char vote_sql[] = "UPDATE appeal_seat SET state = 2, vote = ?, days = ?, answers = ?, text = ?, voted_us = "
+                               "? WHERE appeal_id = ? AND account_id = ? AND state = 1";
+
+static enum status add_vote(struct db_conn *tx, struct hearing *hearing, struct error *err)
+{
+    auto_stmt struct stmt *set = NULL;
+    struct str outcome, answers, text;
+    int64_t days = json_get_int(hearing->body, "days", 0);
+    TRY(read_vote(hearing->body, &outcome, err));
+    TRY(read_answers(hearing, &answers, err));
+    TRY(body_text(hearing->body, "text", TEXT_MOST, true, &text, err));
+    bool vary = str_eq(outcome, STR("vary"));
+    if (vary ? days < 1 || days > DAYS_MOST : json_object_get(hearing->body, "days") != NULL)
+        return fail(err, INVALID, "BadDays", "\"days\" goes with \"vary\": from 1 to %d.", DAYS_MOST);
+    TRY(db_prepare(tx, vote_sql, &set, err));
+    stmt_bind_str(set, 1, outcome);
+    stmt_bind_int(set, 2, days);
+    stmt_bind_str(set, 3, answers);
+    stmt_bind_str(set, 4, text);
+    stmt_bind_int(set, 5, now_us());
+    stmt_bind_int(set, 6, hearing->appeal.id);
+    stmt_bind_int(set, 7, hearing->actor_id);
+    return stmt_run(set, err);
+}
+
+static enum status vote_write(struct db_conn *tx, void *context, struct error *err)
+{
+    struct hearing *hearing = context;
+    struct appeal *appeal = &hearing->appeal;
+    struct appeal_step at = {.tx = tx, .arena = hearing->arena, .appeal = appeal};
+    struct str text;
+    bool decided;
+    TRY(find_hearing(tx, hearing, err));
+    if (!hearing->seat.looked)
+        return fail(err, CONFLICT, "FirstLook",
+                    "First say what you think of the case: POST /api/appeals/%.*s/first-look. Then you see the reasons "
+                    "of the decision, and vote.",
+                    STR_ARG(hearing->key));
+    TRY(add_vote(tx, hearing, err));
+    TRY(panel_count(&at, &decided, &text, err));
+    return decided ? appeal_do(tx, hearing->arena, appeal, APPEAL_DECIDE, appeal->board ? BY_BOARD : BY_REVIEWER,
+                               hearing->actor_id, text, err)
+                   : OK;
+}
+
+static const char leave_sql[] = "UPDATE appeal_seat SET state = 3 WHERE appeal_id = ? AND account_id = ?";
+
+static enum status step_out_write(struct db_conn *tx, void *context, struct error *err)
+{
+    struct hearing *hearing = context;
+    auto_stmt struct stmt *set = NULL;
+    TRY(find_hearing(tx, hearing, err));
+    TRY(db_prepare(tx, leave_sql, &set, err));
+    stmt_bind_int(set, 1, hearing->appeal.id);
+    stmt_bind_int(set, 2, hearing->actor_id);
+    TRY(stmt_run(set, err));
+    return appeal_do(tx, hearing->arena, &hearing->appeal, APPEAL_STEP_OUT,
+                     hearing->appeal.board ? BY_BOARD : BY_REVIEWER, hearing->actor_id, (struct str){0}, err);
+}
+
+/* POST /api/appeals/{appeal} {"outcome", "answers": [{"ground", "text"}], "text", "days"?} */
+enum status appeal_vote_post(struct request *rq, struct error *err)
+{
+    return hear(rq, "outcome answers text days", vote_write, err);
+}
+
+/* POST /api/appeals/{appeal}/recuse {}: somebody else is drawn. */
+enum status appeal_recuse_post(struct request *rq, struct error *err)
+{
+    return hear(rq, "", step_out_write, err);
+}
