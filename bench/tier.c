@@ -63,7 +63,8 @@ static void *check_rates(void *context)
     long long done = 0;
     for (; !stop; done++) {
         uint64_t who = (uint64_t)rand_r(&seed) % (uint64_t)subjects;
-        struct rate_ask asks[2] = {{rate_subject(table, 0, 1, 0, who), wide}, {rate_subject(table, 1, 1, 0, who), narrow}};
+        struct rate_ask asks[2] = {{rate_subject(table, 0, 1, 0, who), wide},
+                                   {rate_subject(table, 1, 1, 0, who), narrow}};
         rate_take(table, asks, 2, RATE_WHOLE, rate_now_ns());
     }
     count += done;

@@ -77,13 +77,14 @@ static enum status check_all(const char *data, struct db *db, struct store *stor
 
 int fsck_main(int argc, char **argv)
 {
-    static const char help[] = "cairn fsck - check everything that is kept\n\n"
-                               "  cairn fsck [--data DIR]\n\n"
-                               "Reads every database page, entry of the log, git object, ref and stored byte, and "
-                               "prints each damage on a line.\n"
-                               "The hub may go on working. Changes nothing, but counters of quotas that are wrong, when all else is "
-                               "well. Exit status 0: all is well; 1: damage was "
-                               "found; 2: it could not look.\n";
+    static const char help[] =
+        "cairn fsck - check everything that is kept\n\n"
+        "  cairn fsck [--data DIR]\n\n"
+        "Reads every database page, entry of the log, git object, ref and stored byte, and "
+        "prints each damage on a line.\n"
+        "The hub may go on working. Changes nothing, but counters of quotas that are wrong, when all else is "
+        "well. Exit status 0: all is well; 1: damage was "
+        "found; 2: it could not look.\n";
     const char *data = "data";
     const struct option_spec specs[] = {{"data", &data}};
     struct error err = {0};

@@ -45,7 +45,7 @@ static enum status find_move(struct step *step, const struct move **out, struct 
 enum status machine_do(struct step *step, struct error *err)
 {
     const struct machine *machine = step->machine;
-    const struct move *move;
+    const struct move *move = NULL;
     assert(step->from >= 0 && (size_t)step->from < machine->state_count);
     assert(step->event >= 0 && (size_t)step->event < machine->event_count);
     TRY(find_move(step, &move, err));

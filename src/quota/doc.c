@@ -26,7 +26,7 @@ const char *const builtin_tiers[] = {
     NULL,
 };
 
-enum status json_only(const json_t *object, const char *where, const char *const *names, struct error *err)
+enum status doc_only(const json_t *object, const char *where, const char *const *names, struct error *err)
 {
     const char *key;
     json_t *value;
@@ -112,19 +112,22 @@ static enum status take_amounts(const json_t *object, const struct unit_spec *un
 static enum status take_limit(const json_t *object, struct limits *limits, struct error *err)
 {
     static const char *const members[] = {"unit", "scope", "rate", "per", "burst", "soft", "hard", "over", NULL};
-    TRY(json_only(object, "A limit", members, err));
+    TRY(doc_only(object, "A limit", members, err));
     enum unit unit = unit_named(json_get_str(object, "unit"));
     int scope = find_word(json_get_str(object, "scope"), scope_names, SCOPES);
     struct str over = json_get_str(object, "over");
     int over_is = str_given(over) ? find_word(over, over_names, 4) : OVER_REFUSE;
     if (unit == UNIT_NONE)
-        return fail(err, INVALID, NULL, "\"unit\" of a limit is req.api, req.resolve, req.page, req.write, "
-                                        "bytes.egress, bytes.store.public, bytes.store.private, bytes.store.gated, "
-                                        "repo.count or conn.parallel");
+        return fail(err, INVALID, NULL,
+                    "\"unit\" of a limit is req.api, req.resolve, req.page, req.write, "
+                    "bytes.egress, bytes.store.public, bytes.store.private, bytes.store.gated, "
+                    "repo.count or conn.parallel");
     const struct unit_spec *spec = &unit_specs[unit];
     if (scope < 0 || over_is < 0)
-        return fail(err, INVALID, NULL, "The limit of %s needs \"scope\" key, person or network, and \"over\" is "
-                                        "refuse, slow, charge or sponsor", spec->name);
+        return fail(err, INVALID, NULL,
+                    "The limit of %s needs \"scope\" key, person or network, and \"over\" is "
+                    "refuse, slow, charge or sponsor",
+                    spec->name);
     if (scope != SCOPE_PERSON && (spec->measure == MEASURE_HELD || spec->measure == MEASURE_SPAN))
         return fail(err, INVALID, NULL, "%s can be limited for a person only", spec->name);
     struct limit *out = &limits->of[scope][unit];
@@ -137,8 +140,7 @@ static enum status take_limit(const json_t *object, struct limits *limits, struc
                                          : take_amounts(object, spec, out, err);
 }
 
-static enum status take_array(const json_t *object, const char *key, size_t most, const json_t **out,
-                              struct error *err)
+static enum status take_array(const json_t *object, const char *key, size_t most, const json_t **out, struct error *err)
 {
     *out = json_object_get(object, key);
     if (*out && (!json_is_array(*out) || json_array_size(*out) > most))
@@ -151,7 +153,7 @@ static enum status take_doc(const json_t *json, struct tier_doc *out, struct err
     static const char *const members[] = {"slug",   "name",  "purpose",   "order",   "local",
                                           "limits", "rules", "questions", "decides", NULL};
     const json_t *limits;
-    TRY(json_only(json, "A tier", members, err));
+    TRY(doc_only(json, "A tier", members, err));
     TRY(take_slug(json, out, err));
     TRY(take_text(json, "name", 128, &out->name, err));
     TRY(take_text(json, "purpose", 1000, &out->purpose, err));

@@ -56,7 +56,7 @@ struct tier_doc {
 enum status tier_doc_read(struct str text, json_t **json, struct tier_doc *out, struct error *err);
 
 /* Refuses members of an object that are not among names (ends with NULL), naming the first. */
-enum status json_only(const json_t *object, const char *where, const char *const *names, struct error *err);
+enum status doc_only(const json_t *object, const char *where, const char *const *names, struct error *err);
 
 /* What holds as long as the operator has published nothing else of these slugs. */
 extern const char *const builtin_tiers[]; /* ends with NULL */

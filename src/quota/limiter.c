@@ -7,8 +7,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define RATE_SLOTS (1 << 17)    /* 2 MiB */
-#define ACCOUNT_BUCKETS 4096    /* with WAYS: 16,384 accounts that are active at once */
+#define RATE_SLOTS (1 << 17) /* 2 MiB */
+#define ACCOUNT_BUCKETS 4096 /* with WAYS: 16,384 accounts that are active at once */
 #define PARALLEL_BUCKETS 4096
 #define SENT_BUCKETS 1024
 #define WAYS 4
@@ -207,8 +207,7 @@ static void network_of(struct str address, uint64_t *high, uint64_t *low)
     }
 }
 
-static uint64_t subject_of(const struct limiter *limiter, const struct caller *caller, enum scope scope,
-                           enum unit unit)
+static uint64_t subject_of(const struct limiter *limiter, const struct caller *caller, enum scope scope, enum unit unit)
 {
     uint64_t high = 0, low = 0;
     if (scope == SCOPE_NETWORK)
@@ -222,7 +221,9 @@ static bool holds(const struct caller *caller, const struct limits *limits, enum
 {
     if (!limits->of[scope][unit].given || (limits->local_free && caller->local))
         return false;
-    return scope == SCOPE_NETWORK ? !caller->account_id : scope == SCOPE_KEY ? caller->key_id != 0 : caller->account_id != 0;
+    return scope == SCOPE_NETWORK ? !caller->account_id
+           : scope == SCOPE_KEY   ? caller->key_id != 0
+                                  : caller->account_id != 0;
 }
 
 /* Coming in. */
@@ -284,8 +285,8 @@ static enum status enter_rates(struct limiter *limiter, const struct caller *cal
 {
     for (enum scope scope = 0; scope < SCOPES; scope++)
         if (holds(caller, limits, scope, visit->unit))
-            visit->asks[visit->ask_count++] = (struct rate_ask){subject_of(limiter, caller, scope, visit->unit),
-                                                                limits->of[scope][visit->unit].rate};
+            visit->asks[visit->ask_count++] =
+                (struct rate_ask){subject_of(limiter, caller, scope, visit->unit), limits->of[scope][visit->unit].rate};
     visit->answer = rate_take(limiter->rates, visit->asks, visit->ask_count, visit->tenths, now);
     if (visit->answer.allowed)
         return OK;
@@ -293,8 +294,8 @@ static enum status enter_rates(struct limiter *limiter, const struct caller *cal
     return fail(err, TOO_MANY, "RateLimited",
                 "The tier %s allows %lld %s in %lld seconds, and these are used up. Wait %lld seconds, then go on; "
                 "/api/usage says how to be allowed more.",
-                limits->slug, (long long)rate->most, unit_specs[visit->unit].what,
-                (long long)seconds(rate->burst_ns), (long long)seconds(visit->answer.wait_ns));
+                limits->slug, (long long)rate->most, unit_specs[visit->unit].what, (long long)seconds(rate->burst_ns),
+                (long long)seconds(visit->answer.wait_ns));
 }
 
 enum status limiter_enter(struct limiter *limiter, struct db_conn *conn, const struct caller *caller, enum unit unit,
@@ -302,8 +303,8 @@ enum status limiter_enter(struct limiter *limiter, struct db_conn *conn, const s
 {
     struct known_account account;
     int64_t now = rate_now_ns();
-    *visit = (struct visit){
-        .unit = unit, .account_id = caller->account_id, .tenths = little ? RATE_LITTLE : RATE_WHOLE};
+    *visit =
+        (struct visit){.unit = unit, .account_id = caller->account_id, .tenths = little ? RATE_LITTLE : RATE_WHOLE};
     TRY(account_now(limiter, conn, caller->account_id, now, &account, err));
     TRY(enter_parallel(limiter, caller, account.limits, visit, err));
     TRY(enter_egress(&account, visit, err));

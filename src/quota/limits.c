@@ -25,8 +25,7 @@ static const struct limits *find_known(const uint8_t hash[SHA256_SIZE])
 }
 
 /* Two threads may come with the same: both stay, and the newer is found. */
-static enum status learn(struct str body, const uint8_t hash[SHA256_SIZE], const struct limits **out,
-                         struct error *err)
+static enum status learn(struct str body, const uint8_t hash[SHA256_SIZE], const struct limits **out, struct error *err)
 {
     auto_json json_t *json = NULL;
     struct tier_doc doc;

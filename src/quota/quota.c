@@ -99,11 +99,12 @@ static enum status refuse(struct db_conn *tx, int64_t account_id, enum unit unit
     TRY(quota_used(tx, account_id, unit, 0, &use, err));
     bool known = account_get(tx, &arena, account_id, &account, NULL) == OK;
     /* 413, because the Xet client takes any 5xx for a hub in trouble, and tries for minutes. */
-    return fail(err, TOO_LARGE, "QuotaExceeded",
-                "There is no room for %lld more %s of %.*s: the tier %s allows %lld, of which %lld are used and %lld are "
-                "reserved for what is on its way. Delete what is not needed, or move up: GET /api/usage says how.",
-                (long long)amount, unit_specs[unit].what, STR_ARG(known ? account.name : STR("this account")),
-                limits->slug, (long long)hard, (long long)use.used, (long long)use.reserved);
+    return fail(
+        err, TOO_LARGE, "QuotaExceeded",
+        "There is no room for %lld more %s of %.*s: the tier %s allows %lld, of which %lld are used and %lld are "
+        "reserved for what is on its way. Delete what is not needed, or move up: GET /api/usage says how.",
+        (long long)amount, unit_specs[unit].what, STR_ARG(known ? account.name : STR("this account")), limits->slug,
+        (long long)hard, (long long)use.used, (long long)use.reserved);
 }
 
 static enum status change_limited(struct db_conn *tx, int64_t account_id, enum unit unit, int64_t used,

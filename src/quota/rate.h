@@ -19,9 +19,9 @@ struct rate_table *rate_table_new(size_t slots); /* rounded up to a power of two
 void rate_table_free(struct rate_table *table);
 
 struct rate {
-    int64_t each_ns;   /* T; 0: no limit */
-    int64_t burst_ns;  /* tau */
-    int64_t most;      /* requests at once, as headers and answers show it: tau / T */
+    int64_t each_ns;  /* T; 0: no limit */
+    int64_t burst_ns; /* tau */
+    int64_t most;     /* requests at once, as headers and answers show it: tau / T */
 };
 /* rate requests per per_s seconds, and burst at once. */
 struct rate rate_of(int64_t rate, int64_t per_s, int64_t burst);

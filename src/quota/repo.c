@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What repos take, counted as they change. */
+#include "repo/repo.h"
 #include "base/text.h"
 #include "quota/quota.h"
-#include "repo/repo.h"
 #include <stdio.h>
 
 static const char repo_sql[] =
@@ -17,10 +17,10 @@ enum status quota_of_repo(struct db_conn *conn, int64_t repo_id, int64_t *accoun
     stmt_bind_int(row, 1, repo_id);
     bool found = stmt_next(row);
     *account_id = found ? stmt_int(row, 0) : 0;
-    *unit = !found                                         ? UNIT_NONE
-            : stmt_int(row, 1) != VISIBILITY_PUBLIC        ? UNIT_STORE_PRIVATE
-            : stmt_int(row, 2)                             ? UNIT_STORE_GATED
-                                                           : UNIT_STORE_PUBLIC;
+    *unit = !found                                  ? UNIT_NONE
+            : stmt_int(row, 1) != VISIBILITY_PUBLIC ? UNIT_STORE_PRIVATE
+            : stmt_int(row, 2)                      ? UNIT_STORE_GATED
+                                                    : UNIT_STORE_PUBLIC;
     TRY(stmt_end(row, err));
     return found ? OK : fail(err, NOT_FOUND, NULL, "The repo is no longer there.");
 }
@@ -39,8 +39,7 @@ struct counted {
 
 static const char counted_sql[] = "SELECT account_id, unit, bytes FROM quota_repo WHERE repo_id = ?";
 
-static enum status counted_get(struct db_conn *tx, int64_t repo_id, struct counted *out, bool *found,
-                               struct error *err)
+static enum status counted_get(struct db_conn *tx, int64_t repo_id, struct counted *out, bool *found, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
     *out = (struct counted){0};
@@ -76,8 +75,7 @@ static enum status run_for_repo(struct db_conn *tx, const char *sql, int64_t rep
 }
 
 /* Told by the store: a repo is larger. */
-static enum status on_gain(struct db_conn *tx, int64_t repo_id, const uint8_t *sha256, int64_t bytes,
-                           struct error *err)
+static enum status on_gain(struct db_conn *tx, int64_t repo_id, const uint8_t *sha256, int64_t bytes, struct error *err)
 {
     auto_arena struct arena arena = {0};
     struct counted was, is;
@@ -117,12 +115,11 @@ static enum status moved(struct db_conn *tx, int64_t repo_id, struct error *err)
     return counted_set(tx, repo_id, &is, err);
 }
 
-static const char give_sql[] =
-    "UPDATE quota_counter SET reserved = reserved - "
-    "(SELECT sum(r.amount) FROM quota_reservation r WHERE r.repo_id = ?"
-    " AND r.account_id = quota_counter.account_id AND r.unit = quota_counter.unit) "
-    "WHERE span = 0 AND EXISTS (SELECT 1 FROM quota_reservation r WHERE r.repo_id = ?"
-    " AND r.account_id = quota_counter.account_id AND r.unit = quota_counter.unit)";
+static const char give_sql[] = "UPDATE quota_counter SET reserved = reserved - "
+                               "(SELECT sum(r.amount) FROM quota_reservation r WHERE r.repo_id = ?"
+                               " AND r.account_id = quota_counter.account_id AND r.unit = quota_counter.unit) "
+                               "WHERE span = 0 AND EXISTS (SELECT 1 FROM quota_reservation r WHERE r.repo_id = ?"
+                               " AND r.account_id = quota_counter.account_id AND r.unit = quota_counter.unit)";
 
 static enum status give_reserved(struct db_conn *tx, int64_t repo_id, struct error *err)
 {
@@ -206,8 +203,7 @@ static enum status compare(struct db_conn *conn, struct recount *recount, struct
     TRY(quota_of_repo(conn, recount->repo_id, &is->account_id, &is->unit, err));
     TRY(bytes_of(conn, recount->repo_id, &is->bytes, err));
     TRY(counted_get(conn, recount->repo_id, &was, &found, err));
-    recount->differs =
-        !found || was.account_id != is->account_id || was.unit != is->unit || was.bytes != is->bytes;
+    recount->differs = !found || was.account_id != is->account_id || was.unit != is->unit || was.bytes != is->bytes;
     return OK;
 }
 

@@ -89,10 +89,10 @@ static const char create_sql[] = "CREATE TABLE tier (id INTEGER PRIMARY KEY, slu
                                  "  name TEXT NOT NULL,"
                                  "  unit BIGINT NOT NULL,"
                                  "  budget BIGINT NOT NULL,"
-                                 "  least BIGINT NOT NULL,"  /* the floor of a share */
+                                 "  least BIGINT NOT NULL," /* the floor of a share */
                                  "  per_s BIGINT NOT NULL,"
-                                 "  rules TEXT NOT NULL,"    /* JSON: who may have one, and bands */
-                                 "  sha256 BLOB NOT NULL,"   /* of the pool as it was published */
+                                 "  rules TEXT NOT NULL,"  /* JSON: who may have one, and bands */
+                                 "  sha256 BLOB NOT NULL," /* of the pool as it was published */
                                  "  created_us BIGINT NOT NULL,"
                                  "  closed_us BIGINT NOT NULL DEFAULT 0);"
 

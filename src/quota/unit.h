@@ -31,15 +31,16 @@ enum measure {
 };
 
 struct unit_spec {
-    const char *name;  /* "req.api" */
-    const char *word;  /* "api": in RateLimit headers, where clients take letters only */
-    const char *what;  /* for people: "requests to the API" */
+    const char *name; /* "req.api" */
+    const char *word; /* "api": in RateLimit headers, where clients take letters only */
+    const char *what; /* for people: "requests to the API" */
     enum measure measure;
 };
 extern const struct unit_spec unit_specs[UNITS];
 
 enum unit unit_named(struct str name); /* UNIT_NONE when there is none */
-/* The kind of requests that a route's action makes. */
-enum unit unit_of_action(enum action action);
+/* The kind of requests that a route's action makes; asks: by GET or HEAD. */
+enum unit unit_of_action(enum action action, bool asks);
+bool unit_knows_action(enum action action); /* for the test that asks for what somebody forgot */
 
 #endif

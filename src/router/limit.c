@@ -32,7 +32,8 @@ enum status request_limit(struct request *rq, struct error *err)
         return OK;
     struct caller caller = {.key_id = rq->actor.key_id, .account_id = rq->actor.account.id};
     caller.address = request_client(rq, &caller.local);
-    enum status status = limiter_enter(rq->hub->limiter, rq->db, &caller, unit_of_action(rq->route->action),
+    enum status status = limiter_enter(rq->hub->limiter, rq->db, &caller,
+                                       unit_of_action(rq->route->action, rq->route->method == HTTP_GET),
                                        rq->http->method == HTTP_HEAD, &rq->visit, err);
     add_headers(rq);
     return status;

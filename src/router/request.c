@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "router/flight.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "router/flight.h"
 #include <inttypes.h>
 
 struct str request_base_url(struct request *rq)
@@ -15,8 +15,7 @@ struct str request_base_url(struct request *rq)
 
 static bool on_this_machine(struct str address)
 {
-    return str_starts(address, STR("127.")) || str_eq(address, STR("::1")) ||
-           str_starts(address, STR("::ffff:127."));
+    return str_starts(address, STR("127.")) || str_eq(address, STR("::1")) || str_starts(address, STR("::ffff:127."));
 }
 
 /* The last address of the list is the one that our proxy has seen; those before it are what clients claim. */

@@ -34,10 +34,10 @@ struct request {
     struct str params[PATTERN_PARAMS];
     struct query_pair *query; /* NULL until request_query() is asked for the first time */
     size_t query_count;
-    struct str id; /* of the request, as it stands in the log and in X-Request-Id */
-    json_t *json;  /* the parsed body, released with the request */
-    bool admitted; /* access_decide() has said yes to the route's action */
-    struct visit visit; /* what it counts as */
+    struct str id;               /* of the request, as it stands in the log and in X-Request-Id */
+    json_t *json;                /* the parsed body, released with the request */
+    bool admitted;               /* access_decide() has said yes to the route's action */
+    struct visit visit;          /* what it counts as */
     struct access_answer access; /* why */
     struct flight flight;
 };

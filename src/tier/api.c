@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What everybody may know of tiers. */
-#include "base/time.h"
 #include "tier/api.h"
+#include "base/time.h"
 
 static void write_tier(struct request *rq, struct json_writer *w, const struct tier *tier)
 {

@@ -52,7 +52,7 @@ static enum status read_answers(struct request *rq, const json_t *body, struct a
     const json_t *answers = json_object_get(body, "answers");
     struct str evidence = json_get_str(body, "evidenceSha256");
     auto_buf struct buf text = {0};
-    TRY(json_only(body, "An application", members, err));
+    TRY(doc_only(body, "An application", members, err));
     if (answers && (!json_is_array(answers) || json_array_size(answers) > TIER_QUESTIONS_MOST))
         return fail(err, INVALID, NULL, "\"answers\" must be a list of at most %d texts", TIER_QUESTIONS_MOST);
     for (size_t i = 0; i < json_array_size(answers); i++)
@@ -119,9 +119,8 @@ static enum status unmet(struct db_conn *tx, struct arena *arena, const json_t *
 static enum status decide_by_rule(struct db_conn *tx, struct application *what, const struct tier *tier,
                                   struct error *err)
 {
-    const struct rule_facts facts = {.account = what->account,
-                                     .now_us = now_us(),
-                                     .answered = is_answered(&tier->doc, what) && what->has_evidence};
+    const struct rule_facts facts = {
+        .account = what->account, .now_us = now_us(), .answered = is_answered(&tier->doc, what) && what->has_evidence};
     TRY(unmet(tx, what->arena, tier->doc.rules, &facts, &what->reason, err));
     const struct assign_step step = {.event = str_given(what->reason) ? ASSIGN_REFUSE : ASSIGN_ACTIVATE,
                                      .by = BY_RULE,
@@ -293,7 +292,7 @@ enum status application_decide(struct request *rq, struct error *err)
     json_t *body;
     TRY(tier_admit_board(rq, err));
     TRY(request_json(rq, BODY_LIMIT, &body, err));
-    TRY(json_only(body, "A decision", members, err));
+    TRY(doc_only(body, "A decision", members, err));
     struct str decision = json_get_str(body, "decision"), text = json_get_str(body, "text");
     bool accept = str_eq(decision, STR("accept")), refuse = str_eq(decision, STR("refuse"));
     if (!accept && !refuse && !str_eq(decision, STR("verify")))
@@ -315,11 +314,9 @@ enum status application_decide(struct request *rq, struct error *err)
 /* DELETE /api/tiers/applications/{id}: withdrawn. */
 enum status application_withdraw(struct request *rq, struct error *err)
 {
-    struct decision what = {.arena = rq->arena,
-                            .step = {.event = ASSIGN_WITHDRAW,
-                                     .by = BY_HOLDER,
-                                     .actor_id = rq->actor.account.id,
-                                     .basis = "holder"}};
+    struct decision what = {
+        .arena = rq->arena,
+        .step = {.event = ASSIGN_WITHDRAW, .by = BY_HOLDER, .actor_id = rq->actor.account.id, .basis = "holder"}};
     return decide(rq, &what, err);
 }
 
@@ -348,7 +345,7 @@ enum status holder_post(struct request *rq, struct error *err)
     json_t *body;
     TRY(tier_admit_board(rq, err));
     TRY(request_json(rq, BODY_LIMIT, &body, err));
-    TRY(json_only(body, "An event", members, err));
+    TRY(doc_only(body, "An event", members, err));
     struct str text = json_get_str(body, "text"), code = json_get_str(body, "code");
     int event = machine_event_named(&assign_machine, json_get_str(body, "event"));
     if (event < ASSIGN_WARN)

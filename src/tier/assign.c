@@ -107,8 +107,9 @@ static enum status save(struct step *step, struct error *err)
     stmt_bind_int(update, 8, assign->version);
     enum status status = stmt_run(update, err);
     if (status == CONFLICT)
-        return fail(err, CONFLICT, "AlreadyThere", "There is one already: this account has applied for the tier, or has "
-                                                   "another one at the same time. Look at it again.");
+        return fail(err, CONFLICT, "AlreadyThere",
+                    "There is one already: this account has applied for the tier, or has "
+                    "another one at the same time. Look at it again.");
     TRY(status);
     if (db_changes(walk->tx) != 1)
         return fail(err, STALE, NULL, "Somebody else has changed it meanwhile. Look at it again.");
@@ -124,7 +125,8 @@ static enum answer suspended_now(struct step *step, struct error *err)
     struct assign now;
     enum status found = assign_find(walk->tx, &arena, walk->assign->account_id, &now, NULL);
     if (found == OK && now.state == ASSIGN_SUSPENDED && now.id != walk->assign->id) {
-        fail(err, CONFLICT, "Suspended", "The account's tier is suspended; nothing else can be had until that is lifted.");
+        fail(err, CONFLICT, "Suspended",
+             "The account's tier is suspended; nothing else can be had until that is lifted.");
         return REFUSED;
     }
     return YES;
@@ -176,11 +178,11 @@ static const char *const events[ASSIGN_EVENTS] = {"apply", "verify",    "activat
 static const struct move moves[] = {
     {ASSIGN_APPLY, ASSIGN_NONE, ASSIGN_APPLIED, BY_HOLDER, NULL, NULL, "", ""},
     {ASSIGN_VERIFY, ASSIGN_APPLIED, ASSIGN_VERIFYING, BY_BOARD, NULL, NULL, "", ""},
-    {ASSIGN_ACTIVATE, ASSIGN_NONE, ASSIGN_ACTIVE, BY_RULE, calm, NULL, "the rules are met, and nothing moved for 30 days",
-     ""},
+    {ASSIGN_ACTIVATE, ASSIGN_NONE, ASSIGN_ACTIVE, BY_RULE, calm, NULL,
+     "the rules are met, and nothing moved for 30 days", ""},
     {ASSIGN_ACTIVATE, ASSIGN_NONE, ASSIGN_ACTIVE, BY_BOARD, suspended_now, NULL, "", ""},
-    {ASSIGN_ACTIVATE, ASSIGN_APPLIED, ASSIGN_ACTIVE, BY_RULE, calm, NULL, "the rules are met, and nothing moved for 30 days",
-     ""},
+    {ASSIGN_ACTIVATE, ASSIGN_APPLIED, ASSIGN_ACTIVE, BY_RULE, calm, NULL,
+     "the rules are met, and nothing moved for 30 days", ""},
     {ASSIGN_ACTIVATE, ASSIGN_APPLIED, ASSIGN_ACTIVE, BY_BOARD, suspended_now, NULL, "", ""},
     {ASSIGN_ACTIVATE, ASSIGN_VERIFYING, ASSIGN_ACTIVE, BY_BOARD, suspended_now, NULL, "", ""},
     {ASSIGN_ACTIVATE, ASSIGN_GRACE, ASSIGN_ACTIVE, BY_BOARD | BY_RULE, NULL, NULL, "the rules are met again", ""},
@@ -241,9 +243,10 @@ static enum status tell(struct db_conn *tx, struct arena *arena, const struct as
     static const char *const sentences[ASSIGN_EVENTS] = {
         [ASSIGN_ACTIVATE] = "You have the tier %.*s now.",
         [ASSIGN_REFUSE] = "You do not get the tier %.*s. You may apply again when the reason is gone.",
-        [ASSIGN_WARN] = "What the tier %.*s asks for is not met any more. You keep it until the date given; GET /api/usage "
-                        "says what is not met and what to do. Nothing of yours is deleted at the end: you can read all "
-                        "of it, but write no more than the lower tier allows.",
+        [ASSIGN_WARN] =
+            "What the tier %.*s asks for is not met any more. You keep it until the date given; GET /api/usage "
+            "says what is not met and what to do. Nothing of yours is deleted at the end: you can read all "
+            "of it, but write no more than the lower tier allows.",
         [ASSIGN_DOWNGRADE] = "You do not have the tier %.*s any more. Nothing of yours was deleted.",
         [ASSIGN_SUSPEND] = "Your tier %.*s is suspended. You may appeal to the administrators of the hub.",
         [ASSIGN_LIFT] = "Your tier %.*s is yours again.",

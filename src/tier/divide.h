@@ -11,9 +11,9 @@
  */
 struct wish {
     int64_t account_id, wants;
-    uint32_t band;                 /* 0 comes first */
-    int64_t given;                 /* filled in */
-    uint8_t lot[SHA256_SIZE];      /* filled in */
+    uint32_t band;            /* 0 comes first */
+    int64_t given;            /* filled in */
+    uint8_t lot[SHA256_SIZE]; /* filled in */
 };
 /* Sorts wishes into the order in which they were served; returns what was given in all. */
 int64_t pool_divide(struct wish *wishes, size_t count, int64_t budget, int64_t least, const uint8_t seed[SHA256_SIZE]);

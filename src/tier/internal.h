@@ -30,8 +30,9 @@ enum status tier_make_id(struct db_conn *tx, struct str slug, int64_t *id, struc
 /* NOT_FOUND when there is no such tier. Release tier->json. */
 enum status tier_load(struct db_conn *conn, struct arena *arena, struct str slug, struct tier *out, struct error *err);
 /* Calls each for every tier, in their order. It may not keep what it is given. */
-enum status tier_each(struct db_conn *conn, enum status (*each)(void *context, const struct tier *tier, struct error *err),
-                      void *context, struct error *err);
+enum status tier_each(struct db_conn *conn,
+                      enum status (*each)(void *context, const struct tier *tier, struct error *err), void *context,
+                      struct error *err);
 struct str tier_slug(struct db_conn *conn, struct arena *arena, int64_t id, struct error *err);
 
 #endif

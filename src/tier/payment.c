@@ -101,7 +101,8 @@ static enum status unpaid(struct db_conn *tx, const struct payment *what, int64_
                                      .text = STR("The payment for the tier did not come.")};
     struct assign assign;
     enum status found = assign_find(tx, what->arena, account_id, &assign, err);
-    if (found == NOT_FOUND || (found == OK && (!str_eq(assign.source, STR("payment")) || assign.state != ASSIGN_ACTIVE)))
+    if (found == NOT_FOUND ||
+        (found == OK && (!str_eq(assign.source, STR("payment")) || assign.state != ASSIGN_ACTIVE)))
         return OK;
     TRY(found);
     return assign_do(tx, &assign, &step, err);
@@ -169,7 +170,8 @@ enum status payment_post(struct request *rq, struct error *err)
     struct str secret = secret_of(rq, err);
     if (!signature_matches(signature, body, str_given(secret) ? secret : STR("none"), now_us() / SECOND_US) ||
         !str_given(secret))
-        return fail(err, FORBIDDEN, NULL, "The message is not signed as this hub expects of that source, or is too old.");
+        return fail(err, FORBIDDEN, NULL,
+                    "The message is not signed as this hub expects of that source, or is too old.");
     TRY(read_payment(rq, body, &payment, err));
     request_done_reading(rq);
     TRY(db_write(rq->hub->db, receive_in_write, &payment, err));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Sponsor pools: what somebody gives so that others may use more, divided by rules that are public (specs/access.md C12). */
+#include "tier/pool.h"
 #include "base/time.h"
 #include "tier/api.h"
 #include "tier/divide.h"
-#include "tier/pool.h"
 #include "tier/rule.h"
 #include <stdlib.h>
 
@@ -36,7 +36,7 @@ static enum status read_pool(struct request *rq, const json_t *body, struct new_
 {
     static const char *const members[] = {"name", "unit", "budget", "least", "per", "rules", "bands", "account", NULL};
     auto_buf struct buf text = {0};
-    TRY(json_only(body, "A pool", members, err));
+    TRY(doc_only(body, "A pool", members, err));
     TRY(check_rules(body, err));
     out->name = json_get_str(body, "name");
     out->unit = unit_named(json_get_str(body, "unit"));
@@ -47,12 +47,14 @@ static enum status read_pool(struct request *rq, const json_t *body, struct new_
         return fail(err, INVALID, NULL, "\"name\" of a pool must be a text of 1 to 128 bytes");
     enum measure measure = unit_specs[out->unit].measure;
     if (measure != MEASURE_SPAN && measure != MEASURE_HELD)
-        return fail(err, INVALID, NULL, "\"unit\" of a pool is bytes.egress, bytes.store.public, bytes.store.private, "
-                                        "bytes.store.gated or repo.count");
+        return fail(err, INVALID, NULL,
+                    "\"unit\" of a pool is bytes.egress, bytes.store.public, bytes.store.private, "
+                    "bytes.store.gated or repo.count");
     if (out->budget < 1 || out->budget > INT64_C(1) << 60 || out->least < 1 || out->least > out->budget ||
         out->per_s < 1 || out->per_s > PERIOD_MOST)
         return fail(err, INVALID, NULL,
-                    "A pool needs \"budget\", \"least\" of it for a share, and \"per\" of 1 to %d seconds", PERIOD_MOST);
+                    "A pool needs \"budget\", \"least\" of it for a share, and \"per\" of 1 to %d seconds",
+                    PERIOD_MOST);
     json_dump(body, &text);
     out->rules = arena_copy(rq->arena, buf_view(&text));
     sha256(out->rules, out->sha256);
@@ -153,7 +155,7 @@ enum status pool_wish(struct request *rq, struct error *err)
     struct wishing wish = {.account_id = rq->actor.account.id};
     json_t *body;
     TRY(request_json(rq, BODY_LIMIT, &body, err));
-    TRY(json_only(body, "A wish", members, err));
+    TRY(doc_only(body, "A wish", members, err));
     wish.wants = json_get_int(body, "wants", 0);
     if (wish.wants < 1 || wish.wants > INT64_C(1) << 60)
         return fail(err, INVALID, NULL, "\"wants\" is how much you would use in a period of the pool");
@@ -267,14 +269,13 @@ static enum status give_share(struct db_conn *tx, const struct pool_row *pool, i
     stmt_bind_int(insert, 4, wish->given);
     stmt_bind_int(insert, 5, now_us());
     TRY(stmt_run(insert, err));
-    const struct quota_line line = {
-        .account_id = wish->account_id,
-        .amount = wish->given,
-        .pool_id = pool->id,
-        .unit = pool->unit,
-        .cause = "share",
-        .key = arena_printf(&arena, "share:%lld:%lld:%lld", (long long)pool->id, (long long)period,
-                            (long long)wish->account_id)};
+    const struct quota_line line = {.account_id = wish->account_id,
+                                    .amount = wish->given,
+                                    .pool_id = pool->id,
+                                    .unit = pool->unit,
+                                    .cause = "share",
+                                    .key = arena_printf(&arena, "share:%lld:%lld:%lld", (long long)pool->id,
+                                                        (long long)period, (long long)wish->account_id)};
     return quota_line_add(tx, &line, &again, err);
 }
 
@@ -331,7 +332,8 @@ static enum status divide_in_write(struct db_conn *tx, void *context, struct err
 static const char idle_sql[] = "UPDATE pool_share SET amount = used WHERE idle_us <= ? AND amount > used";
 /* Above what the tier gives, as far as the share goes. What is drawn from several shares counts in each: none returns too early. */
 static const char shares_sql[] =
-    "SELECT s.pool_id, s.period, s.account_id, s.amount, s.used, p.unit FROM pool_share s JOIN pool p ON p.id = s.pool_id "
+    "SELECT s.pool_id, s.period, s.account_id, s.amount, s.used, p.unit FROM pool_share s JOIN pool p ON p.id = "
+    "s.pool_id "
     "WHERE s.period = ? / p.per_s AND (s.pool_id > ? OR (s.pool_id = ? AND s.account_id > ?)) "
     "ORDER BY s.pool_id, s.account_id LIMIT 1";
 
@@ -351,8 +353,13 @@ static enum status next_share(struct db_conn *conn, struct share *share, struct 
     stmt_bind_int(row, 4, share->account_id);
     share->found = stmt_next(row);
     if (share->found)
-        *share = (struct share){stmt_int(row, 0), stmt_int(row, 1), stmt_int(row, 2), stmt_int(row, 3),
-                                stmt_int(row, 4), (enum unit)stmt_int(row, 5), true};
+        *share = (struct share){stmt_int(row, 0),
+                                stmt_int(row, 1),
+                                stmt_int(row, 2),
+                                stmt_int(row, 3),
+                                stmt_int(row, 4),
+                                (enum unit)stmt_int(row, 5),
+                                true};
     return stmt_end(row, err);
 }
 
@@ -362,7 +369,8 @@ static enum status used_of(struct db_conn *conn, const struct share *share, int6
     struct quota_use use;
     TRY(limits_of(conn, share->account_id, &limits, err));
     const struct limit *limit = &limits->of[SCOPE_PERSON][share->unit];
-    int64_t span = unit_specs[share->unit].measure == MEASURE_SPAN && limit->given ? quota_span(limit->per_s, now_us()) : 0;
+    int64_t span =
+        unit_specs[share->unit].measure == MEASURE_SPAN && limit->given ? quota_span(limit->per_s, now_us()) : 0;
     TRY(quota_used(conn, share->account_id, share->unit, span, &use, err));
     int64_t above = limit->given && limit->hard < use.used ? use.used - limit->hard : 0;
     *used = above < share->amount ? above : share->amount;
@@ -389,22 +397,33 @@ static enum status settle(struct db_conn *tx, const struct share *share, struct 
     stmt_bind_int(update, 5, share->account_id);
     stmt_bind_int(update, 6, used);
     TRY(stmt_run(update, err));
-    const struct quota_line line = {
-        .account_id = share->account_id,
-        .amount = used - share->used,
-        .pool_id = share->pool_id,
-        .unit = share->unit,
-        .cause = "used",
-        .key = arena_printf(&arena, "used:%lld:%lld:%lld:%lld", (long long)share->pool_id, (long long)share->period,
-                            (long long)share->account_id, (long long)used)};
+    const struct quota_line line = {.account_id = share->account_id,
+                                    .amount = used - share->used,
+                                    .pool_id = share->pool_id,
+                                    .unit = share->unit,
+                                    .cause = "used",
+                                    .key = arena_printf(&arena, "used:%lld:%lld:%lld:%lld", (long long)share->pool_id,
+                                                        (long long)share->period, (long long)share->account_id,
+                                                        (long long)used)};
     return quota_line_add(tx, &line, &again, err);
 }
 
 static enum status settle_in_write(struct db_conn *tx, void *context, struct error *err)
 {
-    struct share *share = context;
-    TRY(next_share(tx, share, err));
-    return share->found ? settle(tx, share, err) : OK;
+    return settle(tx, context, err);
+}
+
+/* The next share; a write only where more of it has been used. */
+static enum status settle_next(struct db *db, struct share *share, struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    int64_t used = 0;
+    TRY(db_reader(db, &conn, err));
+    TRY(next_share(conn, share, err));
+    if (share->found)
+        TRY(used_of(conn, share, &used, err));
+    db_release(&conn);
+    return used > share->used ? db_write(db, settle_in_write, share, err) : OK;
 }
 
 static enum status return_idle(struct db_conn *tx, void *context, struct error *err)
@@ -421,7 +440,7 @@ enum status pools_run(struct db *db, struct error *err)
     struct share share = {0};
     bool due;
     do
-        TRY(db_write(db, settle_in_write, &share, err));
+        TRY(settle_next(db, &share, err));
     while (share.found);
     TRY(db_write(db, return_idle, NULL, err));
     do

@@ -179,10 +179,11 @@ enum status pool_ledger(struct request *rq, struct error *err)
 enum status pool_write_shares(struct request *rq, int64_t account_id, struct json_writer *w, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
-    TRY(db_prepare(rq->db,
-                   "SELECT s.pool_id, p.name, p.unit, s.amount, s.used FROM pool_share s JOIN pool p ON p.id = s.pool_id "
-                   "WHERE s.account_id = ? AND s.period = ? / p.per_s ORDER BY s.pool_id LIMIT 100",
-                   &row, err));
+    TRY(db_prepare(
+        rq->db,
+        "SELECT s.pool_id, p.name, p.unit, s.amount, s.used FROM pool_share s JOIN pool p ON p.id = s.pool_id "
+        "WHERE s.account_id = ? AND s.period = ? / p.per_s ORDER BY s.pool_id LIMIT 100",
+        &row, err));
     stmt_bind_int(row, 1, account_id);
     stmt_bind_int(row, 2, now_us() / SECOND_US);
     jw_array(w);

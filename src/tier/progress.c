@@ -42,65 +42,91 @@ static enum status order_of(struct db_conn *tx, struct arena *arena, const struc
     return OK;
 }
 
-/* What stands against a move is no failure: it is tried again another day. */
-static enum status step(struct db_conn *tx, struct assign *assign, enum assign_event event, struct error *err)
-{
-    const struct assign_step what = {.event = event, .by = BY_RULE, .basis = "rule"};
-    return assign_do(tx, assign, &what, err);
-}
+/* What the rules want for an account now. Asked of a reader first, as nothing is to be done for nearly all of them. */
+struct wanted {
+    bool any;
+    enum assign_event event;
+    struct assign assign; /* that the event is for; a new one to candidate where there is one */
+    const struct candidate *candidate;
+};
 
-static enum status go_up(struct db_conn *tx, const struct progress *progress, const struct rule_facts *facts,
-                         int64_t order, struct error *err)
+/* The highest tier above order whose rules are met; moves are 30 days apart. */
+static enum status look_up(struct db_conn *conn, const struct progress *progress, const struct rule_facts *facts,
+                           int64_t order, struct wanted *out, struct error *err)
 {
-    for (size_t i = 0; i < progress->count && progress->candidates[i].order > order; i++) {
-        const struct candidate *candidate = &progress->candidates[i];
-        struct assign assign;
-        int64_t tier_id, moved;
-        bool met;
-        TRY(rules_met(tx, candidate->rules, facts, &met, err));
-        TRY(assign_moved(tx, facts->account.id, &moved, err));
-        if (!met || (moved && facts->now_us < moved + ASSIGN_CALM_US))
-            continue;
-        TRY(tier_make_id(tx, str_of(candidate->slug), &tier_id, err));
-        TRY(assign_new(tx, facts->account.id, tier_id, STR("rule"), &assign, err));
-        return step(tx, &assign, ASSIGN_ACTIVATE, err);
+    int64_t moved;
+    TRY(assign_moved(conn, facts->account.id, &moved, err));
+    if (moved && facts->now_us < moved + ASSIGN_CALM_US)
+        return OK;
+    for (size_t i = 0; i < progress->count && progress->candidates[i].order > order && !out->any; i++) {
+        TRY(rules_met(conn, progress->candidates[i].rules, facts, &out->any, err));
+        out->event = ASSIGN_ACTIVATE;
+        out->candidate = &progress->candidates[i];
     }
     return OK;
 }
 
 /* Who came by rule stays by rule. Grace begins when the rules are not met, and ends when they are again. */
-static enum status keep_or_warn(struct db_conn *tx, struct arena *arena, struct assign *assign,
-                                const struct rule_facts *facts, bool *keeps, struct error *err)
+static enum status look_down(struct db_conn *conn, struct arena *arena, const struct rule_facts *facts,
+                             struct wanted *out, struct error *err)
 {
     struct tier tier;
-    TRY(tier_load(tx, arena, tier_slug(tx, arena, assign->tier_id, err), &tier, err));
-    enum status status = rules_met(tx, tier.doc.rules, facts, keeps, err);
+    bool keeps;
+    TRY(tier_load(conn, arena, tier_slug(conn, arena, out->assign.tier_id, err), &tier, err));
+    enum status status = rules_met(conn, tier.doc.rules, facts, &keeps, err);
     json_release(&tier.json);
     TRY(status);
-    if (!*keeps && assign->state == ASSIGN_ACTIVE)
-        return step(tx, assign, ASSIGN_WARN, err);
-    return *keeps && assign->state == ASSIGN_GRACE ? step(tx, assign, ASSIGN_ACTIVATE, err) : OK;
+    out->any = keeps ? out->assign.state == ASSIGN_GRACE : out->assign.state == ASSIGN_ACTIVE;
+    out->event = keeps ? ASSIGN_ACTIVATE : ASSIGN_WARN;
+    return OK;
+}
+
+static enum status look(struct db_conn *conn, struct arena *arena, const struct progress *progress, struct wanted *out,
+                        struct error *err)
+{
+    struct rule_facts facts = {.now_us = now_us()};
+    int64_t order = -1;
+    *out = (struct wanted){0};
+    TRY(account_get(conn, arena, progress->account_id, &facts.account, err));
+    enum status found = assign_find(conn, arena, progress->account_id, &out->assign, err);
+    if (found != OK && found != NOT_FOUND)
+        return found;
+    if (facts.account.erased || (found == OK && out->assign.state == ASSIGN_SUSPENDED))
+        return OK;
+    if (found == OK)
+        TRY(order_of(conn, arena, &out->assign, &order, err));
+    TRY(look_up(conn, progress, &facts, order, out, err));
+    return !out->any && found == OK && str_eq(out->assign.source, STR("rule"))
+               ? look_down(conn, arena, &facts, out, err)
+               : OK;
 }
 
 static enum status progress_in_write(struct db_conn *tx, void *context, struct error *err)
 {
     const struct progress *progress = context;
     auto_arena struct arena arena = {0};
-    struct rule_facts facts = {.now_us = now_us()};
-    struct assign assign;
-    int64_t order = -1;
-    bool keeps = true;
-    TRY(account_get(tx, &arena, progress->account_id, &facts.account, err));
-    enum status found = assign_find(tx, &arena, progress->account_id, &assign, err);
-    if (found != OK && found != NOT_FOUND)
-        return found;
-    if (facts.account.erased || (found == OK && assign.state == ASSIGN_SUSPENDED))
+    struct wanted wanted;
+    int64_t tier_id;
+    TRY(look(tx, &arena, progress, &wanted, err));
+    if (!wanted.any)
         return OK;
-    if (found == OK && str_eq(assign.source, STR("rule")))
-        TRY(keep_or_warn(tx, &arena, &assign, &facts, &keeps, err));
-    if (found == OK)
-        TRY(order_of(tx, &arena, &assign, &order, err));
-    return go_up(tx, progress, &facts, order, err);
+    const struct assign_step step = {.event = wanted.event, .by = BY_RULE, .basis = "rule"};
+    if (wanted.candidate) {
+        TRY(tier_make_id(tx, str_of(wanted.candidate->slug), &tier_id, err));
+        TRY(assign_new(tx, progress->account_id, tier_id, STR("rule"), &wanted.assign, err));
+    }
+    return assign_do(tx, &wanted.assign, &step, err);
+}
+
+static enum status progress_one(struct db *db, struct progress *progress, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    auto_conn struct db_conn *conn = NULL;
+    struct wanted wanted;
+    TRY(db_reader(db, &conn, err));
+    TRY(look(conn, &arena, progress, &wanted, err));
+    db_release(&conn);
+    return wanted.any ? db_write(db, progress_in_write, progress, err) : OK;
 }
 
 static enum status next_account(struct db *db, int64_t *id, bool *found, struct error *err)
@@ -130,7 +156,7 @@ static enum status go_through(struct db *db, struct progress *progress, struct e
         TRY(next_account(db, &progress->account_id, &found, err));
         if (!found)
             return OK;
-        if (db_write(db, progress_in_write, progress, &why) != OK)
+        if (progress_one(db, progress, &why) != OK)
             log_line("error", "tier", "The tier of account %lld: %s", (long long)progress->account_id, why.message);
     }
 }

@@ -59,11 +59,12 @@ static enum status ask_used(struct db_conn *conn, struct arena *arena, const jso
     int64_t percent = json_get_int(rule, "percent", 0);
     TRY(limits_of(conn, facts->account.id, &limits, err));
     const struct limit *limit = &limits->of[SCOPE_PERSON][unit];
-    int64_t span = unit_specs[unit].measure == MEASURE_SPAN ? quota_span(limit->per_s ? limit->per_s : 86400, facts->now_us) : 0;
+    int64_t span =
+        unit_specs[unit].measure == MEASURE_SPAN ? quota_span(limit->per_s ? limit->per_s : 86400, facts->now_us) : 0;
     TRY(quota_used(conn, facts->account.id, unit, span, &use, err));
     out->met = limit->given && limit->soft < INT64_MAX && use.used >= limit->soft / 100 * percent;
-    out->what = arena_printf(arena, "you use %lld %% of the %s that you have now", (long long)percent,
-                             unit_specs[unit].what);
+    out->what =
+        arena_printf(arena, "you use %lld %% of the %s that you have now", (long long)percent, unit_specs[unit].what);
     out->how = STR("There is more for those who need it: use what you have first.");
     return OK;
 }
@@ -91,12 +92,9 @@ static const struct rule_kind {
     rule_fn *ask;
     const char *members[4];
 } rule_kinds[] = {
-    {"address", ask_address, {"rule", "pattern"}},
-    {"age", ask_age, {"rule", "days"}},
-    {"answered", ask_answered, {"rule"}},
-    {"board", ask_board, {"rule"}},
-    {"clean", ask_clean, {"rule", "days"}},
-    {"used", ask_used, {"rule", "unit", "percent"}},
+    {"address", ask_address, {"rule", "pattern"}}, {"age", ask_age, {"rule", "days"}},
+    {"answered", ask_answered, {"rule"}},          {"board", ask_board, {"rule"}},
+    {"clean", ask_clean, {"rule", "days"}},        {"used", ask_used, {"rule", "unit", "percent"}},
 };
 
 static const struct rule_kind *kind_of(const json_t *rule)
@@ -113,12 +111,13 @@ static enum status check(const json_t *rule, struct error *err)
     const struct rule_kind *kind = kind_of(rule);
     if (!kind)
         return fail(err, INVALID, NULL, "\"rule\" of a tier is address, age, answered, board, clean or used");
-    TRY(json_only(rule, "A rule", kind->members, err));
+    TRY(doc_only(rule, "A rule", kind->members, err));
     int64_t days = json_get_int(rule, "days", 0), percent = json_get_int(rule, "percent", 0);
     if (days < 0 || days > 36600 || percent < 0 || percent > 100)
         return fail(err, INVALID, NULL, "The rule %s needs \"days\" of 0 to 36600, or \"percent\" of 0 to 100",
                     kind->name);
-    if (kind->ask == ask_address && (!str_given(json_get_str(rule, "pattern")) || json_get_str(rule, "pattern").len > 200))
+    if (kind->ask == ask_address &&
+        (!str_given(json_get_str(rule, "pattern")) || json_get_str(rule, "pattern").len > 200))
         return fail(err, INVALID, NULL, "The rule address needs a \"pattern\" of at most 200 bytes");
     if (kind->ask == ask_used && unit_named(json_get_str(rule, "unit")) == UNIT_NONE)
         return fail(err, INVALID, NULL, "The rule used needs a \"unit\"");

@@ -17,7 +17,8 @@ bool signature_matches(struct str header, struct str body, struct str secret, in
     for (int i = 0; i < PARTS_MOST && str_cut(&rest, ',', &part); i++)
         if (str_cut(&part, '=', &name) && str_eq(str_trim(name), STR("t")))
             time = str_trim(part);
-    if (!str_given(time) || time.len > 15 || !str_to_i64(time, &at) || at < now_s - TOLERANCE_S || at > now_s + TOLERANCE_S)
+    if (!str_given(time) || time.len > 15 || !str_to_i64(time, &at) || at < now_s - TOLERANCE_S ||
+        at > now_s + TOLERANCE_S)
         return false;
     buf_str(&text, time);
     buf_byte(&text, '.');

@@ -86,8 +86,9 @@ static enum status all_slugs(struct db_conn *conn, struct arena *arena, struct s
     return stmt_end(row, err);
 }
 
-enum status tier_each(struct db_conn *conn, enum status (*each)(void *context, const struct tier *tier, struct error *err),
-                      void *context, struct error *err)
+enum status tier_each(struct db_conn *conn,
+                      enum status (*each)(void *context, const struct tier *tier, struct error *err), void *context,
+                      struct error *err)
 {
     auto_arena struct arena arena = {0};
     struct slugs slugs = {0};
@@ -119,8 +120,8 @@ struct publication {
     int64_t by_id, seq;
 };
 
-static const char version_sql[] =
-    "INSERT INTO tier_version (tier_id, seq, body, sha256, effective_us, by_id, created_us) VALUES (?, ?, ?, ?, ?, ?, ?)";
+static const char version_sql[] = "INSERT INTO tier_version (tier_id, seq, body, sha256, effective_us, by_id, "
+                                  "created_us) VALUES (?, ?, ?, ?, ?, ?, ?)";
 
 static enum status insert_version(struct db_conn *tx, const struct publication *what, int64_t tier_id,
                                   struct error *err)

@@ -16,11 +16,11 @@ static void a_tier_is_read_as_it_is_written(void **state)
     struct tier_doc doc;
     struct error err = {0};
     (void)state;
-    assert_int_equal(
-        read_doc(DOC("{\"unit\":\"req.api\",\"scope\":\"key\",\"rate\":600,\"per\":60,\"burst\":30},"
-                     "{\"unit\":\"bytes.egress\",\"scope\":\"person\",\"per\":86400,\"soft\":5,\"hard\":10,\"over\":\"slow\"}"),
-                 &doc, &err),
-        OK);
+    assert_int_equal(read_doc(DOC("{\"unit\":\"req.api\",\"scope\":\"key\",\"rate\":600,\"per\":60,\"burst\":30},"
+                                  "{\"unit\":\"bytes.egress\",\"scope\":\"person\",\"per\":86400,\"soft\":5,\"hard\":"
+                                  "10,\"over\":\"slow\"}"),
+                              &doc, &err),
+                     OK);
     const struct limit *api = &doc.limits.of[SCOPE_KEY][UNIT_API];
     assert_true(api->given);
     assert_int_equal(api->rate.each_ns, 100000000);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Who has which tier, over months: applications, rules, grace, hysteresis, notices. */
-#include "tier/assign.h"
 #include "../db/helper.h"
 #include "base/time.h"
 #include "notice/notice.h"
+#include "tier/assign.h"
 #include "tier/pool.h"
 #include "tier/rule.h"
 
@@ -21,9 +21,9 @@ struct town {
 static int setup(void **state)
 {
     struct town *town = calloc(1, sizeof *town);
-    const struct migration_set sets[] = {event_migrations, identity_migrations, timer_migrations, store_migrations,
-                                         repo_migrations,  access_migrations,   quota_migrations, tier_migrations,
-                                         *notice_module.migrations};
+    const struct migration_set sets[] = {event_migrations, identity_migrations, timer_migrations,
+                                         store_migrations, repo_migrations,     access_migrations,
+                                         quota_migrations, tier_migrations,     *notice_module.migrations};
     *state = town;
     if (folder_setup((void **)&town->folder) != 0)
         return -1;
@@ -268,11 +268,12 @@ static void pools_are_divided_used_and_what_lies_idle_goes_back(void **state)
     struct town *town = *state;
     publish(town, "{'slug':'basic','name':'Basic','purpose':'All.','order':1,'limits':[{'unit':'bytes.store.public',"
                   "'scope':'person','hard':100,'over':'sponsor'}]}");
-    GOOD(script(town->db,
-                "INSERT INTO pool (sponsor_id, name, unit, budget, least, per_s, rules, sha256, created_us) VALUES "
-                "(1, 'p', 6, 500, 50, 31622400, '{\"rules\":[{\"rule\":\"address\",\"pattern\":\"*.edu\"}]}', zeroblob(32), 0);"
-                "INSERT INTO pool_wish VALUES (1, 1, 300, 0)",
-                err));
+    GOOD(script(
+        town->db,
+        "INSERT INTO pool (sponsor_id, name, unit, budget, least, per_s, rules, sha256, created_us) VALUES "
+        "(1, 'p', 6, 500, 50, 31622400, '{\"rules\":[{\"rule\":\"address\",\"pattern\":\"*.edu\"}]}', zeroblob(32), 0);"
+        "INSERT INTO pool_wish VALUES (1, 1, 300, 0)",
+        err));
     /* The first day of a period of 366 days, so that the walk below stays in it. */
     int64_t now = now_us(), period = INT64_C(31622400) * SECOND_US;
     int64_t begin = (now / period + 1) * period - now;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "tier/signature.h"
 #include "base/hash.h"
+#include "tier/signature.h"
 
 #include "../base/check.h"
 #include <stdio.h>
