@@ -41,10 +41,11 @@ static const struct machine *const machines[] = {&assign_machine, NULL};
 /* Answers and evidence go, and so does what hangs on them; counters keep a number that is nobody's any more. */
 static enum status erase(struct db_conn *tx, int64_t account_id, struct error *err)
 {
+    static const char end_sql[] = "UPDATE tier_assign SET state = 6, version = version + 1, code = '' "
+                                  "WHERE account_id = ? AND state IN (1, 2, 3, 4, 5)";
     static const char *const forget[] = {
         "DELETE FROM tier_application WHERE account_id = ?",
-        "UPDATE tier_assign SET state = 6, version = version + 1, code = '' WHERE account_id = ? AND state IN (1, 2, "
-        "3, 4, 5)",
+        end_sql,
         "DELETE FROM pool_wish WHERE account_id = ?",
         "DELETE FROM pool_share WHERE account_id = ?",
         "UPDATE payment SET account_id = 0 WHERE account_id = ?",
