@@ -11,6 +11,7 @@ import pytest
 
 from support import sha256, until
 from tiers import held, publish, rate
+from tlog import Log
 
 QUESTIONS = ["What do you work on?", "Who vouches for you?"]
 
@@ -172,6 +173,27 @@ def test_a_tier_that_rules_decide_on_answers_at_once_with_what_is_not_met(own_hu
     assert tier_of(ben) == "basic"
     assert apply(ada).json()["state"] == "active"
     assert tier_of(ada) == "academic"
+
+
+def test_every_step_is_an_entry_of_the_log_that_names_nobody(own_hub, ada, board):
+    academic(own_hub)
+    number = apply(ada).json()["id"]
+    board.http.post(f"/api/tiers/applications/{number}", json={"decision": "accept"})
+    board.http.post("/api/tiers/holders/ada", json={"event": "suspend", "text": "Keys were shared."})
+    board.http.post("/api/pools", json={"name": "p", "unit": "bytes.egress", "budget": 10, "least": 1, "per": 60})
+
+    def leaves():
+        log = Log(own_hub.anyone().http)
+        return [json.loads(entry) for entry in log.entries(log.checkpoint().size) if b'"tier"' in entry]
+
+    until(lambda: len(leaves()) == 5)
+    found = leaves()
+    assert [leaf["b"]["op"] for leaf in found] == ["publish", "apply", "activate", "suspend", "fund"]
+    assert found[0]["b"]["digest"] == own_hub.anyone().http.get("/api/tiers/academic").json()["sha256"] == found[1]["b"]["digest"]
+    assert "ada" not in json.dumps(found) and "Keys were shared" not in json.dumps(found)
+    own_hub.stop()
+    assert "all is well" in own_hub.cairn("fsck", "--data", own_hub.data).stdout
+    own_hub.start()
 
 
 def test_what_somebody_answered_goes_with_the_person(own_hub, ada):
