@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "erase.h"
+#include "gate/import.h"
 #include "identity/identity.h"
 #include "modules.h"
 #include "record/record.h"
@@ -64,6 +65,20 @@ static const char help[] =
     "  cairn admin payment source NAME FILE\n"
     "      Believes what a payment provider sends to /api/payments/NAME when it is signed with the secret in FILE.\n"
     "\n"
+    "Gates that exist on another hub\n"
+    "  cairn admin import-gate REPO FILE [--dry-run] [--trust-names]\n"
+    "      Takes over who may have the files of REPO (ns/name, or datasets/ns/name), who has asked, and who was "
+    "refused,\n"
+    "      from the report of user access that the other hub exports: CSV with a first line that names the columns, "
+    "or\n"
+    "      JSON. Columns: user, fullname, email, status (accepted, pending, rejected), timestamp; others are answers.\n"
+    "      The gate is made when REPO has none, and each row that is taken over is logged. Who has no account here is\n"
+    "      skipped and listed: create the accounts, and run it again. What a gate asks comes with the repo's own "
+    "card.\n"
+    "      People accept the gate's texts anew, as nobody here has seen them do it.\n"
+    "      --dry-run      tells what would become of each row, and changes nothing\n"
+    "      --trust-names  the same name is the same person, also where no address shows it\n"
+    "\n"
     "The log, when it cannot go on because its key is lost or only old copies of it are left\n"
     "  cairn admin log begin-anew --origin NAME\n"
     "      Keeps the old log as log.N, where the hub still shows it, and begins another one under a new name such as\n"
@@ -79,17 +94,38 @@ static const char help[] =
     "Names take 1 to 96 letters, digits, '-', '_' and '.', and are matched without case.\n"
     "Exit status 0: done; 1: it could not be done; 2: the command was not understood.\n";
 
-enum flag { DATA, ADMIN, EMAIL, FULL_NAME, NAME, ROLE, VALUE, DEFAULT_PRIVATE, REASON, ORIGIN, FLAGS };
+enum flag {
+    DATA,
+    ADMIN,
+    EMAIL,
+    FULL_NAME,
+    NAME,
+    ROLE,
+    VALUE,
+    DEFAULT_PRIVATE,
+    REASON,
+    ORIGIN,
+    DRY_RUN,
+    TRUST_NAMES,
+    FLAGS
+};
 
 static const struct {
     const char *name;
     bool alone; /* takes no value */
 } flags[FLAGS] = {
-    [DATA] = {"--data"},     [ADMIN] = {"--admin", true},
-    [EMAIL] = {"--email"},   [FULL_NAME] = {"--full-name"},
-    [NAME] = {"--name"},     [ROLE] = {"--role"},
-    [VALUE] = {"--value"},   [DEFAULT_PRIVATE] = {"--default-private"},
-    [REASON] = {"--reason"}, [ORIGIN] = {"--origin"},
+    [DATA] = {"--data"},
+    [ADMIN] = {"--admin", true},
+    [EMAIL] = {"--email"},
+    [FULL_NAME] = {"--full-name"},
+    [NAME] = {"--name"},
+    [ROLE] = {"--role"},
+    [VALUE] = {"--value"},
+    [DEFAULT_PRIVATE] = {"--default-private"},
+    [REASON] = {"--reason"},
+    [ORIGIN] = {"--origin"},
+    [DRY_RUN] = {"--dry-run", true},
+    [TRUST_NAMES] = {"--trust-names", true},
 };
 
 #define WORDS_MOST 4 /* two of the command, two names */
@@ -239,10 +275,54 @@ static enum status give_tier(struct db *db, const struct words *given, struct er
     return OK;
 }
 
+static void report_import(void *dry_run, struct str user, const char *what, const char *why)
+{
+    (void)dry_run;
+    printf("%-9s %.*s%s%s\n", what, STR_ARG(user), why ? ": " : "", why ? why : "");
+}
+
+static enum status find_named_repo(struct db *db, struct arena *arena, struct str name, struct repo *out,
+                                   struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    enum repo_kind kind = KIND_MODEL;
+    struct str rest = name, first = STR(""), ns;
+    bool moved;
+    if (str_cut(&rest, '/', &first) && str_has(rest, STR("/"))) {
+        if (!repo_kind_parse(first, &kind))
+            return fail(err, INVALID, NULL, "say the repo as ns/name, datasets/ns/name or spaces/ns/name");
+        name = rest;
+    }
+    if (!str_cut(&name, '/', &ns) || !str_given(name))
+        return fail(err, INVALID, NULL, "say the repo as ns/name, datasets/ns/name or spaces/ns/name");
+    TRY(db_reader(db, &conn, err));
+    return repo_find(conn, arena, kind, ns, name, out, &moved, err);
+}
+
+static enum status import_gate(struct db *db, const struct words *given, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    auto_buf struct buf file = {0};
+    struct repo repo;
+    struct import how = {
+        .dry_run = str_given(given->flag[DRY_RUN]),
+        .trust_names = str_given(given->flag[TRUST_NAMES]),
+        .report = report_import,
+    };
+    TRY(file_read_all(given->word[2].data, IMPORT_FILE_LIMIT, &file, err));
+    TRY(find_named_repo(db, &arena, given->word[1], &repo, err));
+    TRY(gate_import(db, &repo, buf_view(&file), &how, err));
+    printf(
+        "%s%lld accepted, %lld pending, %lld drafts (a text has to be accepted first), %lld rejected, %lld skipped\n",
+        how.dry_run ? "dry run, nothing is changed: " : "", (long long)how.accepted, (long long)how.pending,
+        (long long)how.drafts, (long long)how.rejected, (long long)how.skipped);
+    return OK;
+}
+
 #define FLAG(flag) (1u << (flag))
 
 static const struct command {
-    const char *noun, *verb, *names;
+    const char *noun, *verb, *names; /* verb NULL: the command is one word */
     size_t name_count;
     unsigned needs, takes; /* sets of flags; takes are those beyond needs */
     enum status (*run)(struct db *db, const struct words *given, struct error *err);
@@ -250,6 +330,7 @@ static const struct command {
     {"user", "create", "NAME", 1, 0, FLAG(ADMIN) | FLAG(EMAIL) | FLAG(FULL_NAME), user_create},
     {"user", "erase", "NAME", 1, FLAG(REASON), 0, user_erase},
     {"log", "begin-anew", "", 0, FLAG(ORIGIN), 0, log_begin_anew},
+    {"import-gate", NULL, "REPO FILE", 2, 0, FLAG(DRY_RUN) | FLAG(TRUST_NAMES), import_gate},
     {"token", "create", "USER", 1, FLAG(NAME) | FLAG(ROLE), FLAG(VALUE), token_create},
     {"token", "revoke", "USER", 1, FLAG(NAME), 0, token_revoke},
     {"tier", "set", "FILE", 1, 0, 0, tier_set},
@@ -309,13 +390,15 @@ static enum status find_command(const struct words *given, const struct command 
 {
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         const struct command *command = &commands[i];
-        if (given->count < 2 || !str_eq(given->word[0], str_of(command->noun)) ||
-            !str_eq(given->word[1], str_of(command->verb)))
+        size_t words = command->verb ? 2 : 1;
+        if (given->count < words || !str_eq(given->word[0], str_of(command->noun)) ||
+            (command->verb && !str_eq(given->word[1], str_of(command->verb))))
             continue;
         *out = command;
-        if (given->count == 2 + command->name_count)
+        if (given->count == words + command->name_count)
             return OK;
-        return fail(err, INVALID, NULL, "say: cairn admin %s %s %s", command->noun, command->verb, command->names);
+        return fail(err, INVALID, NULL, "say: cairn admin %s%s%s %s", command->noun, command->verb ? " " : "",
+                    command->verb ? command->verb : "", command->names);
     }
     return fail(err, INVALID, NULL, "there is no such command");
 }
@@ -325,8 +408,8 @@ static enum status check_flags(const struct command *command, struct words *give
     for (enum flag flag = 0; flag < FLAGS; flag++) {
         bool there = str_given(given->flag[flag]);
         if (there && !((command->needs | command->takes | FLAG(DATA)) & FLAG(flag)))
-            return fail(err, INVALID, NULL, "%s is not a flag of %s %s", flags[flag].name, command->noun,
-                        command->verb);
+            return fail(err, INVALID, NULL, "%s is not a flag of %s%s%s", flags[flag].name, command->noun,
+                        command->verb ? " " : "", command->verb ? command->verb : "");
         if (!there && command->needs & FLAG(flag))
             return fail(err, INVALID, NULL, "%s %s needs %s", command->noun, command->verb, flags[flag].name);
     }

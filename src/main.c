@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "access_main.h"
 #include "admin.h"
 #include "attest_main.h"
 #include "care.h"
@@ -27,6 +28,7 @@ static const char help[] = "cairn " CAIRN_VERSION " - a self-hosted hub for open
                            "  cairn du       how much room a repo takes\n"
                            "  cairn attest   sign approvals, releases and deployments\n"
                            "  cairn usage    what you have at a hub, and what you use of it\n"
+                           "  cairn access   ask for access to a gated repo\n"
                            "  cairn routes   list what the hub answers to\n"
                            "  cairn machines the rules by which requests and grants change their state\n"
                            "\n"
@@ -36,13 +38,12 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"serve", serve_main},   {"admin", admin_main},
-    {"fsck", fsck_main},     {"backup", backup_main},
-    {"gc", gc_main},         {"du", du_main},
-    {"routes", routes_main}, {"machines", machines_main},
+    {"serve", serve_main},   {"admin", admin_main},   {"fsck", fsck_main},     {"backup", backup_main},
+    {"gc", gc_main},         {"du", du_main},         {"routes", routes_main}, {"machines", machines_main},
     {"worker", worker_main}, /* started by the server, in a sandbox */
-    {"sign", sign_main},     {"verify", verify_main},
-    {"usage", usage_main},   {"attest", attest_main}, {"signer", signer_main}, /* started by the server; it alone has the key of the log */
+    {"sign", sign_main},     {"verify", verify_main}, {"attest", attest_main}, {"access", access_main},
+    {"usage", usage_main},
+    {"signer", signer_main}, /* started by the server; it alone has the key of the log */
 };
 
 int main(int argc, char **argv)

@@ -84,6 +84,8 @@ struct module {
     const struct machine *const *machines; /* ends with NULL; what `cairn machines` prints */
     /* In the write in which a person has accepted some texts (terms/terms.h): what that sets right. */
     enum status (*accepted)(struct db_conn *tx, int64_t account_id, struct error *err);
+    /* After a reply is out, or its client gone: rq->http says what became of it. On a thread that others wait for. */
+    void (*served)(struct request *rq);
     /* In the write that erases an account: forgets what the part keeps of the person. */
     enum status (*erase)(struct db_conn *tx, int64_t account_id, struct error *err);
 };

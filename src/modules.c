@@ -15,6 +15,7 @@
 #include "tensor/tensors.h"
 #include "terms/terms.h"
 #include "tier/tier.h"
+#include "use/use.h"
 #include "witness/handlers.h"
 #include "xet/xet.h"
 #include <assert.h>
@@ -49,6 +50,7 @@ const struct module *const modules[] = {
     &grant_module,    /* rights with an end */
     &gate_module,     /* who is let in: gates, requests */
     &review_module,   /* who judges requests, and who hears appeals */
+    &use_module,      /* who has read what, recalls, broken terms, re-uploads */
     &xet_module,      /* the Xet protocol: large files in chunks */
     &tier_module,     /* tiers: who may use how much of the hub */
     &hub_module,      /* the Hub protocol */

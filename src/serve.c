@@ -13,6 +13,7 @@
 #include "record/record.h"
 #include "router/dispatch.h"
 #include "store/store.h"
+#include "use/use.h"
 #include "terms/terms.h"
 #include "witness/cosigner.h"
 #include <malloc.h>
@@ -160,6 +161,7 @@ static enum status open_hub(const char *dir, const struct witness_files *files, 
         return fail(err, INVALID, NULL, "The name of the data folder is too long");
     TRY(store_open(hub->db, path, &hub->store, err));
     hub->limiter = limiter_new(hub->db);
+    store_watch_holds(hold_watch);
     TRY(open_record(dir, files, hub, err));
     TRY(terms_publish_templates(hub->db, err));
     return files->logs ? open_cosigner(dir, files->logs, hub, err) : OK;

@@ -63,11 +63,11 @@ static enum status tell_appellant(const struct appeal_step *at, const char *kind
 static enum status too_late(struct step *step, struct error *err)
 {
     const struct appeal_step *at = subject(step);
-    return tell_appellant(
-        at, "appeal.out_of_time",
-        arena_printf(at->arena, "Your appeal came after the %lld days in which this gate hears appeals.",
-                     (long long)(at->policy.appeal_us / DAY_US)),
-        err);
+    return tell_appellant(at, "appeal.out_of_time",
+                          arena_printf(at->arena,
+                                       "Your appeal came after the %lld days in which this gate hears appeals.",
+                                       (long long)(at->policy.appeal_us / DAY_US)),
+                          err);
 }
 
 static const char held_sql[] = "UPDATE appeal SET held = ? WHERE id = ?";
@@ -164,10 +164,9 @@ static enum status let_in(const struct appeal_step *at, int64_t days, struct str
 static enum status end_of_appeal(const struct appeal_step *at, const char *result, struct str text, struct error *err)
 {
     TRY(timer_clear(at->tx, "appeal.clock", at->appeal->id, err));
-    return tell_appellant(at, "appeal.decided",
-                          arena_printf(at->arena, "Your appeal was decided: %s. %.*s", result,
-                                       STR_ARG(str_slice(text, 0, 4000))),
-                          err);
+    return tell_appellant(
+        at, "appeal.decided",
+        arena_printf(at->arena, "Your appeal was decided: %s. %.*s", result, STR_ARG(str_slice(text, 0, 4000))), err);
 }
 
 /* The cause that was appealed against goes; others that stand, stay. */
@@ -203,8 +202,8 @@ static enum status varied(struct step *step, struct error *err)
         TRY(grant_get(at->tx, at->arena, appeal->subject_id, &grant, err));
         if (grant.state == GRANT_SUSPENDED)
             TRY(grant_do(at->tx, grant.id, GRANT_SUSPEND, BY_BOARD, 0, STR("appeal-varied"),
-                         STR("An appeal has made it a suspension for some days."),
-                         step->now_us + appeal->days * DAY_US, err));
+                         STR("An appeal has made it a suspension for some days."), step->now_us + appeal->days * DAY_US,
+                         err));
         TRY(restore(at, err));
     }
     return end_of_appeal(at, "you were right in part", step->text, err);
@@ -252,12 +251,13 @@ static enum status remanded(struct step *step, struct error *err)
         TRY(request_do(at->tx, at->arena, &request, REQUEST_REOPEN, BY_RULE, 0, STR("appeal"), step->text, err));
         TRY(request_write(at->tx, &request, "remand", 0, step->text, err));
     } else
-        TRY(gate_tell_pool(at->tx, appeal->gate_id, "owner", "appeal.remanded",
-                      arena_printf(at->arena,
-                                   "An appeal has sent back the decision about grant %lld: decide it again, and answer "
-                                   "these questions when you do. %.*s",
-                                   (long long)appeal->subject_id, STR_ARG(str_slice(step->text, 0, 4000))),
-                      0, err));
+        TRY(gate_tell_pool(
+            at->tx, appeal->gate_id, "owner", "appeal.remanded",
+            arena_printf(at->arena,
+                         "An appeal has sent back the decision about grant %lld: decide it again, and answer "
+                         "these questions when you do. %.*s",
+                         (long long)appeal->subject_id, STR_ARG(str_slice(step->text, 0, 4000))),
+            0, err));
     return end_of_appeal(at, "it is to be decided again", step->text, err);
 }
 
@@ -541,8 +541,8 @@ static enum status nudge(struct db_conn *tx, struct arena *arena, const struct a
     for (size_t i = 0; i < count; i++)
         if (seats[i].state == SEATED)
             TRY(gate_tell(tx, seats[i].account_id, appeal->gate_id, "appeal.nudge",
-                     STR("Half of the time for an appeal that you hear is over. GET /api/appeals shows it."),
-                     due_us(appeal), err));
+                          STR("Half of the time for an appeal that you hear is over. GET /api/appeals shows it."),
+                          due_us(appeal), err));
     return OK;
 }
 
@@ -554,11 +554,11 @@ static enum status climb(struct db_conn *tx, struct arena *arena, struct appeal 
         return nudge(tx, arena, appeal, err);
     case LEAD:
         return gate_tell_pool(tx, appeal->gate_id, "lead", "appeal.slow",
-                         STR("An appeal at this gate has used four fifths of its time."), due_us(appeal), err);
+                              STR("An appeal at this gate has used four fifths of its time."), due_us(appeal), err);
     case LATE:
         return gate_tell_pool(tx, appeal->gate_id, "board", "appeal.late",
-                         STR("An appeal was not decided in the time that is promised, and is listed as late."),
-                         due_us(appeal), err);
+                              STR("An appeal was not decided in the time that is promised, and is listed as late."),
+                              due_us(appeal), err);
     default:
         return appeal_do(tx, arena, appeal, APPEAL_OVERDUE, BY_RULE, 0, (struct str){0}, err);
     }

@@ -2,6 +2,7 @@
 #ifndef CAIRN_GATE_APPEAL_H
 #define CAIRN_GATE_APPEAL_H
 
+#include "base/json.h"
 #include "gate/review.h"
 
 /*
@@ -80,6 +81,7 @@ enum status appeal_do(struct db_conn *tx, struct arena *arena, struct appeal *ap
 /* The panel (appeal_panel.c). */
 
 #define PANEL_SEATS 3
+#define GROUNDS_MOST 8
 enum seat_state { SEATED = 1, VOTED = 2, LEFT = 3 };
 
 struct seat {
@@ -94,6 +96,9 @@ struct seat {
 /* Those who have not left; out has room for PANEL_SEATS. */
 enum status seats_read(struct db_conn *conn, struct arena *arena, int64_t appeal_id, struct seat *out, size_t *count,
                        struct error *err);
+/* That of one person; NOT_FOUND in the words for an appeal that is somebody else's. */
+enum status seat_of(struct db_conn *conn, struct arena *arena, const struct appeal *appeal, int64_t account_id,
+                    struct seat *out, struct error *err);
 /* Fills the panel up to PANEL_SEATS, an odd number in any case; from the gate's pool "appeal", or from the board when
  * nobody of it can sit. */
 enum status panel_draw(struct appeal_step *at, struct error *err);
@@ -102,5 +107,20 @@ enum status panel_to_board(struct appeal_step *at, struct error *err);
 /* Counts: *decided when some outcome has more than half of the seats, or all have voted; then appeal->outcome, days,
  * answer and *text are filled. Without a majority it is remanded. */
 enum status panel_count(struct appeal_step *at, bool *decided, struct str *text, struct error *err);
+
+/* What a member of the panel sends. */
+struct appeal_hearing {
+    struct arena *arena;
+    struct str key;
+    int64_t actor_id;
+    const json_t *body;
+    /* read in the write */
+    struct appeal appeal;
+    struct seat seat;
+};
+/* In a write: what one thinks before seeing the reasons; the vote, which may decide; leaving. */
+enum status appeal_look(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err);
+enum status appeal_vote(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err);
+enum status appeal_step_out(struct db_conn *tx, struct appeal_hearing *hearing, struct error *err);
 
 #endif

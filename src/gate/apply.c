@@ -10,10 +10,13 @@
 
 enum status application_read(struct arena *arena, const json_t *body, struct application *out, struct error *err)
 {
-    static const char *const members[] = {"purpose", "answers", "terms",   "members", "draft",
-                                          "form",    "renew",   "changed", "attest",  NULL};
-    *out = (struct application){.method = "api"};
+    static const char *const members[] = {"purpose", "answers", "terms",  "members", "draft", "form",
+                                          "renew",   "changed", "attest", "method",  NULL};
+    struct str method = json_get_str(body, "method");
+    *out = (struct application){.method = str_eq(method, STR("cli")) ? "cli" : "api"};
     TRY(json_only(body, "A request for access", members, err));
+    if (json_object_get(body, "method") && !str_eq(method, STR("cli")) && !str_eq(method, STR("api")))
+        return fail(err, INVALID, NULL, "\"method\", how the texts were shown, must be api or cli");
     TRY(json_text(body, "purpose", 128, &out->purpose, err));
     TRY(json_text(body, "changed", TEXT_LIMIT, &out->changed, err));
     TRY(json_text(body, "form", 2 * SHA256_SIZE, &out->form_sha256, err));

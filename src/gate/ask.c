@@ -110,7 +110,7 @@ static void page_how(struct request *rq, struct buf *out)
     html(out, base);
     buf_printf(out,
                " %.*s/%.*s</pre>\n<p>shows the texts, asks the questions and sends your request, with your token in "
-               "CAIRN_TOKEN. Or, with any HTTP client:</p>\n<pre>curl -H \"Authorization: Bearer $TOKEN\" \\\n  -d "
+               "HF_TOKEN. Or, with any HTTP client:</p>\n<pre>curl -H \"Authorization: Bearer $TOKEN\" \\\n  -d "
                "'{\"answers\": {}, \"terms\": [{\"terms\": \"NAME\", \"sha256\": \"HASH\"}]}' \\\n  ",
                STR_ARG(api), STR_ARG(name));
     html(out, base);

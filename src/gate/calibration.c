@@ -6,8 +6,6 @@
  * other. What they say of it is compared with what was decided, shown to them and to the lead, and decides nothing.
  */
 
-#define CALIBRATION_PPM INT64_C(30000)
-
 /* Decided cases of the gate, the newest 200, which this person has never had. */
 #define DECIDED                                                                                                        \
     "FROM (SELECT q.id, q.cycle FROM access_request q WHERE q.gate_id = ? AND q.state IN (7, 8) AND q.applicant_id "   \
@@ -48,8 +46,11 @@ enum status calibration_perhaps(struct db_conn *tx, struct arena *arena, const s
 {
     struct access_request decided;
     int64_t id, cycle;
+    struct gate gate;
+    struct gate_policy policy;
+    TRY(policy_of_request(tx, arena, request, &gate, &policy, err));
     /* The rate is of all that are handed out, and this one comes on top of an ordinary one: p / (1 - p). */
-    int64_t ppm = CALIBRATION_PPM, extra = ppm * 1000000 / (1000000 - ppm);
+    int64_t ppm = policy.calibration_ppm, extra = ppm * 1000000 / (1000000 - ppm);
     if ((int64_t)(((unsigned __int128)draw_random() * 1000000) >> 64) >= extra)
         return OK;
     TRY(find(tx, request, account_id, &id, &cycle, err));

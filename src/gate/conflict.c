@@ -102,17 +102,19 @@ static enum status mark(struct db_conn *tx, struct arena *arena, int64_t request
     if (!db_changes(tx))
         return OK;
     TRY(request_get(tx, arena, request_id, &request, err));
-    return gate_tell_pool(tx, request.gate_id, "lead", "review.conflict",
-                     arena_printf(arena,
-                                  "A tie between a reviewer and request %lld has come to light after they judged it. "
-                                  "When it matters, POST .../gate/cases/%lld/reopen.",
-                                  (long long)request_id, (long long)request_id),
-                     0, err);
+    return gate_tell_pool(
+        tx, request.gate_id, "lead", "review.conflict",
+        arena_printf(arena,
+                     "A tie between a reviewer and request %lld has come to light after they judged it. "
+                     "When it matters, POST .../gate/cases/%lld/reopen.",
+                     (long long)request_id, (long long)request_id),
+        0, err);
 }
 
-static const char add_sql[] = "INSERT INTO review_conflict (account_id, scope, scope_id, kind, found, declared_us) "
-                              "VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT (account_id, scope, scope_id) DO UPDATE SET kind = "
-                              "excluded.kind";
+static const char add_sql[] =
+    "INSERT INTO review_conflict (account_id, scope, scope_id, kind, found, declared_us) "
+    "VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT (account_id, scope, scope_id) DO UPDATE SET kind = "
+    "excluded.kind";
 
 static enum status declare(struct db_conn *tx, void *context, struct error *err)
 {
@@ -181,7 +183,8 @@ enum status conflicts_delete(struct request *rq, struct error *err)
 
 /* Ties that the hub sees: who judged a case in the last 90 days and its applicant are now in one organisation. */
 static const char shared_sql[] =
-    "SELECT DISTINCT v.request_id FROM review_verdict v JOIN review_case c ON c.request_id = v.request_id AND c.cycle = "
+    "SELECT DISTINCT v.request_id FROM review_verdict v JOIN review_case c ON c.request_id = v.request_id AND c.cycle "
+    "= "
     "v.cycle AND c.conflict_us = 0 JOIN access_request q ON q.id = v.request_id JOIN gate g ON g.id = v.gate_id JOIN "
     "member a ON a.user_id = v.account_id JOIN member b ON b.user_id = q.applicant_id AND b.org_id = a.org_id WHERE "
     "v.slot <= 3 AND v.filed_us >= ? AND a.org_id <> g.owner_id LIMIT 100";

@@ -69,8 +69,8 @@ static enum status read_judged(struct db_conn *conn, struct arena *arena, int64_
         auto_json json_t *json = NULL;
         out->rows = array_room(arena, out->rows, out->count, &out->capacity, sizeof *out->rows);
         struct judgement *one = &out->rows[out->count++];
-        *one = (struct judgement){stmt_int(row, 0), stmt_int(row, 1), stmt_int(row, 2), (enum outcome)stmt_int(row, 3),
-                                  {0}};
+        *one = (struct judgement){
+            stmt_int(row, 0), stmt_int(row, 1), stmt_int(row, 2), (enum outcome)stmt_int(row, 3), {0}};
         memset(one->scores, SCORE_NA, sizeof one->scores);
         if (json_read(stmt_str(row, 4), 10000, &json, NULL) == OK)
             rubric_scores_stored(rubric, json, one->scores);
@@ -433,12 +433,13 @@ static enum status tell_of(struct db_conn *tx, struct arena *arena, int64_t gate
 {
     for (size_t i = 0; i < all->count; i++)
         if (all->rows[i].name.len && stands_out(all, &all->rows[i]))
-            TRY(gate_tell_pool(tx, gate_id, "lead", "review.figures",
-                          arena_printf(arena,
-                                       "The approval rate of the %s \"%.*s\" stands out from the gate's: look at GET "
-                                       ".../gate/figures and at the cases behind it.",
-                                       what, STR_ARG(all->rows[i].name)),
-                          0, err));
+            TRY(gate_tell_pool(
+                tx, gate_id, "lead", "review.figures",
+                arena_printf(arena,
+                             "The approval rate of the %s \"%.*s\" stands out from the gate's: look at GET "
+                             ".../gate/figures and at the cases behind it.",
+                             what, STR_ARG(all->rows[i].name)),
+                0, err));
     return OK;
 }
 

@@ -57,6 +57,8 @@ static void write_field(struct json_writer *w, const struct form_field *field)
     }
     if (field->max)
         jw_key_int(w, "max", field->max);
+    if (field->personal)
+        jw_key_bool(w, "personal", field->personal == 1);
     jw_end(w);
 }
 
@@ -103,7 +105,7 @@ static enum status read_options(struct arena *arena, const json_t *options, stru
 
 static enum status read_field(struct arena *arena, const json_t *field, struct form_field *out, struct error *err)
 {
-    static const char *const members[] = {"name", "type", "label", "required", "options", "max", NULL};
+    static const char *const members[] = {"name", "type", "label", "required", "options", "max", "personal", NULL};
     struct str label = json_get_str(field, "label"), type = json_get_str(field, "type");
     const json_t *required = json_object_get(field, "required"), *max = json_object_get(field, "max");
     TRY(json_only(field, "A field of the form", members, err));
@@ -122,6 +124,10 @@ static enum status read_field(struct arena *arena, const json_t *field, struct f
     if (required && !json_is_boolean(required))
         return fail(err, INVALID, NULL, "\"required\" of the field \"%.*s\" must be true or false", STR_ARG(out->name));
     out->required = json_is_true(required);
+    const json_t *personal = json_object_get(field, "personal");
+    if (personal && !json_is_boolean(personal))
+        return fail(err, INVALID, NULL, "\"personal\" of the field \"%.*s\" must be true or false", STR_ARG(out->name));
+    out->personal = !personal ? 0 : json_is_true(personal) ? 1 : -1;
     if (max && (!json_is_integer(max) || json_integer_value(max) < 1 || json_integer_value(max) > MAX_LIMIT))
         return fail(err, INVALID, NULL, "\"max\" of the field \"%.*s\" must be a whole number above 0",
                     STR_ARG(out->name));

@@ -224,8 +224,10 @@ static enum status read_second(struct reading *r, struct error *err)
 {
     struct gate_policy *out = r->out;
     out->second_rate_ppm = out->mode == MODE_CLICK ? 0 : 100000;
+    out->calibration_ppm = 30000;
     out->reapply_most = 3;
     TRY(json_whole(r->json, "secondRatePpm", 0, 1000000, &out->second_rate_ppm, err));
+    TRY(json_whole(r->json, "calibrationPpm", 20000, 50000, &out->calibration_ppm, err));
     TRY(json_whole(r->json, "reapplyMost", 0, 100, &out->reapply_most, err));
     TRY(json_flag(r->json, "secondOnRefuse", &out->second_on_refuse, err));
     TRY(json_flag(r->json, "silenceApproves", &out->silence_approves, err));
@@ -241,7 +243,8 @@ static enum status read_all(struct reading *r, struct error *err)
                                           "rules",         "rubric",         "grantDays",  "renewDays",
                                           "secondRatePpm", "secondOnRefuse", "territory",  "checks",
                                           "reapplyDays",   "reapplyMost",    "appealDays", "silenceApproves",
-                                          "bindsMembers",  "opens",          "closes",     NULL};
+                                          "bindsMembers",  "opens",          "closes",     "calibrationPpm",
+                                          NULL};
     TRY(json_only(r->json, "The policy of a gate", members, err));
     TRY(read_mode(r, err));
     TRY(read_terms(r, err));

@@ -52,6 +52,7 @@ struct gate_policy {
     int64_t renew_us;        /* "renewDays" before its end, and after it, that a grant can be renewed; 30 */
     int64_t second_rate_ppm; /* "secondRatePpm": cases in a million that get a second look; 100,000, of a click 0 */
     bool second_on_refuse;   /* "secondOnRefuse" */
+    int64_t calibration_ppm; /* "calibrationPpm": of what reviewers get, cases that are decided; 30,000 */
     bool has_territory, territory_allow; /* "territory": {"allow": [...]} or {"deny": [...]} */
     struct str *countries;
     size_t country_count;

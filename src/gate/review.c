@@ -268,8 +268,9 @@ enum status review_open(struct db_conn *tx, struct arena *arena, const struct ac
     int64_t account_id;
     bool has;
     TRY(gate_has_reviewers(tx, request->gate_id, &has, err));
-    if (!has)
-        return OK;
+    /* A second look that has begun is given to somebody, even when all reviewers have left since. */
+    if (!has && slot != SLOT_SECOND && slot != SLOT_ADJUDICATOR)
+        return set_waiting(tx, request->id, 0, err);
     TRY(draw_for(tx, request, slot, &account_id, err));
     if (!account_id)
         return slot == SLOT_SCREEN ? OK : set_waiting(tx, request->id, slot, err);
@@ -437,7 +438,7 @@ enum status review_redraw(struct step *step, struct error *err)
         return OK;
     TRY(assignment_end(at->tx, held.id, TOO_LATE, err));
     TRY(gate_tell(at->tx, held.account_id, at->request->gate_id, "review.redrawn",
-             STR("A case that was drawn for you has run out of time and was given to somebody else."), 0, err));
+                  STR("A case that was drawn for you has run out of time and was given to somebody else."), 0, err));
     return assignment_make(at->tx, at->arena, at->request, at->request->cycle, slot, other, err);
 }
 

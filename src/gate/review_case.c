@@ -15,7 +15,7 @@ struct mask {
     size_t count;
 };
 
-/* A field that says by its type or its name that it identifies; any other single line may, too, unless its name says
+/* The form may say so itself ("personal"). Otherwise: a field that says by its type or its name that it identifies; any other single line may, too, unless its name says
  * that it is about the purpose. */
 bool field_is_personal(const struct form_field *field)
 {
@@ -25,6 +25,8 @@ bool field_is_personal(const struct form_field *field)
                                       "birth",  "gender",  "age",      "title",   NULL};
     static const char *const what[] = {"purpose", "use", "using",    "project", "safeguard", "goal",  "plan",
                                        "why",     "how", "research", "data",    "abstract",  "model", NULL};
+    if (field->personal)
+        return field->personal == 1;
     if (field->type == FIELD_LONGTEXT || field->type == FIELD_CHECKBOX)
         return false;
     if (field->type == FIELD_EMAIL || field->type == FIELD_URL || field->type == FIELD_COUNTRY ||
@@ -202,8 +204,7 @@ enum status case_write(struct db_conn *conn, struct arena *arena, const struct a
         return status;
     const struct mask *hides = identity ? NULL : &mask;
     jw_object(w);
-    jw_key_str(w, "repo",
-               status == OK ? repo.full_name : (struct str){0});
+    jw_key_str(w, "repo", status == OK ? repo.full_name : (struct str){0});
     jw_key_str(w, "purpose", request->purpose);
     jw_key_int(w, "risk", policy.risk);
     jw_key(w, "answers");

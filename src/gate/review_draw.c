@@ -23,7 +23,8 @@ static const char candidates_sql[] =
     "WITH k (request_id, cycle, gate_id, applicant_id, pool, panel) AS (SELECT ?, ?, ?, ?, ?, ?), "
     "owners (id) AS ("
     "  SELECT a.id FROM k JOIN gate g ON g.id = k.gate_id JOIN account a ON a.id = g.owner_id AND a.kind = 1 "
-    "  UNION SELECT m.user_id FROM k JOIN gate g ON g.id = k.gate_id JOIN member m ON m.org_id = g.owner_id AND m.role = "
+    "  UNION SELECT m.user_id FROM k JOIN gate g ON g.id = k.gate_id JOIN member m ON m.org_id = g.owner_id AND m.role "
+    "= "
     "3), "
     "pool (account_id, cap) AS ("
     "  SELECT r.account_id, r.cap FROM k JOIN gate_reviewer r ON r.gate_id = k.gate_id AND r.role = k.pool "
@@ -35,11 +36,14 @@ static const char candidates_sql[] =
     "  WHERE v.account_id = p.account_id AND q.applicant_id = k.applicant_id) "
     "FROM k JOIN gate g ON g.id = k.gate_id JOIN pool p JOIN account c ON c.id = p.account_id "
     "WHERE c.erased_us IS NULL AND p.account_id <> k.applicant_id "
-    "AND NOT EXISTS (SELECT 1 FROM review_assignment a WHERE a.request_id = k.request_id AND a.account_id = p.account_id "
+    "AND NOT EXISTS (SELECT 1 FROM review_assignment a WHERE a.request_id = k.request_id AND a.account_id = "
+    "p.account_id "
     "  AND (k.panel = 1 OR a.cycle = k.cycle)) "
     "AND (k.panel = 0 OR (p.account_id NOT IN (SELECT id FROM owners) "
-    "  AND NOT EXISTS (SELECT 1 FROM access_request_text t WHERE t.request_id = k.request_id AND t.by_id = p.account_id) "
-    "  AND NOT EXISTS (SELECT 1 FROM appeal_seat s JOIN appeal l ON l.id = s.appeal_id WHERE s.account_id = p.account_id "
+    "  AND NOT EXISTS (SELECT 1 FROM access_request_text t WHERE t.request_id = k.request_id AND t.by_id = "
+    "p.account_id) "
+    "  AND NOT EXISTS (SELECT 1 FROM appeal_seat s JOIN appeal l ON l.id = s.appeal_id WHERE s.account_id = "
+    "p.account_id "
     "    AND l.gate_id = k.gate_id AND l.appellant_id = k.applicant_id))) "
     "AND NOT EXISTS (SELECT 1 FROM review_conflict f WHERE f.account_id = p.account_id AND "
     "  ((f.scope = 'account' AND (f.scope_id IN (k.applicant_id, g.owner_id) OR f.scope_id IN "
@@ -116,12 +120,12 @@ enum status gate_has_reviewers(struct db_conn *conn, int64_t gate_id, bool *out,
 static const char assign_sql[] = "INSERT INTO review_assignment (key, gate_id, request_id, cycle, slot, account_id, "
                                  "alias, state, assigned_us) VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)";
 
-static const char assigned_text[] =
-    "A case has been drawn for you: GET /api/reviews/%.*s. Look at it within two working days. When you have any tie to "
-    "what it is about, or cannot judge it, POST /api/reviews/%.*s/recuse.";
+static const char assigned_text[] = "A case has been drawn for you: GET /api/reviews/%.*s. Look at it within two "
+                                    "working days. When you have any tie to "
+                                    "what it is about, or cannot judge it, POST /api/reviews/%.*s/recuse.";
 
-enum status assignment_make(struct db_conn *tx, struct arena *arena, const struct access_request *request, int64_t cycle,
-                   enum slot slot, int64_t account_id, struct error *err)
+enum status assignment_make(struct db_conn *tx, struct arena *arena, const struct access_request *request,
+                            int64_t cycle, enum slot slot, int64_t account_id, struct error *err)
 {
     auto_stmt struct stmt *add = NULL;
     uint8_t random[10];
@@ -138,7 +142,7 @@ enum status assignment_make(struct db_conn *tx, struct arena *arena, const struc
     stmt_bind_int(add, 8, now_us());
     TRY(stmt_run(add, err));
     return gate_tell(tx, account_id, request->gate_id, "review.assigned",
-                arena_printf(arena, assigned_text, STR_ARG(key), STR_ARG(key)), 0, err);
+                     arena_printf(arena, assigned_text, STR_ARG(key), STR_ARG(key)), 0, err);
 }
 
 #define ASSIGNMENT_COLUMNS                                                                                             \
@@ -164,8 +168,7 @@ static void read_assignment(struct stmt *row, struct arena *arena, struct assign
         out->scores = arena_copy(arena, stmt_str(row, 9));
 }
 
-static const char find_sql[] =
-    "SELECT " ASSIGNMENT_COLUMNS " FROM review_assignment WHERE key = ? AND account_id = ?";
+static const char find_sql[] = "SELECT " ASSIGNMENT_COLUMNS " FROM review_assignment WHERE key = ? AND account_id = ?";
 
 enum status assignment_find(struct db_conn *conn, struct arena *arena, struct str key, int64_t account_id,
                             struct assignment *out, struct error *err)
@@ -220,7 +223,7 @@ enum status assignment_end(struct db_conn *tx, int64_t id, enum assignment_state
 static const char any_repo_sql[] = "SELECT repo_id FROM gate_repo WHERE gate_id = ? ORDER BY repo_id LIMIT 1";
 
 enum status gate_tell(struct db_conn *tx, int64_t account_id, int64_t gate_id, const char *kind, struct str text,
-                 int64_t due_us, struct error *err)
+                      int64_t due_us, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
     TRY(db_prepare(tx, any_repo_sql, &row, err));
@@ -243,7 +246,7 @@ static const char pool_sql[] =
     "NULL LIMIT 100";
 
 enum status gate_tell_pool(struct db_conn *tx, int64_t gate_id, const char *pool, const char *kind, struct str text,
-                      int64_t due_us, struct error *err)
+                           int64_t due_us, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
     int64_t ids[100];

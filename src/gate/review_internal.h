@@ -58,11 +58,26 @@ enum status draw_exists(struct db_conn *conn, const struct access_request *reque
                         struct error *err);
 uint64_t draw_random(void);
 /* Assigns a case of the gate to a person under a fresh alias. */
-enum status assignment_make(struct db_conn *tx, struct arena *arena, const struct access_request *request, int64_t cycle,
-                   enum slot slot, int64_t account_id, struct error *err);
+enum status assignment_make(struct db_conn *tx, struct arena *arena, const struct access_request *request,
+                            int64_t cycle, enum slot slot, int64_t account_id, struct error *err);
 /* Those who wait for somebody with room get one. */
 enum status review_fill(struct db_conn *tx, struct arena *arena, int64_t gate_id, struct error *err);
 enum status gate_has_reviewers(struct db_conn *conn, int64_t gate_id, bool *out, struct error *err);
+
+/* What somebody files about a case that was drawn for them: who, which, and the body that was sent. */
+struct review_filing {
+    struct arena *arena;
+    struct str key;
+    int64_t account_id;
+    const json_t *body;
+    /* read in the write */
+    struct assignment assignment;
+    struct access_request request;
+    struct gate gate;
+    struct gate_policy policy;
+};
+/* In a write: a verdict, with the scores, and what follows from it. */
+enum status review_file(struct db_conn *tx, struct review_filing *filing, struct error *err);
 
 /* Seeds of the second look. */
 struct str seed_month(struct arena *arena, int64_t us); /* "2026-11" */
@@ -81,9 +96,9 @@ enum status calibration_perhaps(struct db_conn *tx, struct arena *arena, const s
 
 /* People who are told: the leads of a gate (its owners when it has none), or the hub's administrators. */
 enum status gate_tell(struct db_conn *tx, int64_t account_id, int64_t gate_id, const char *kind, struct str text,
-                 int64_t due_us, struct error *err);
-enum status gate_tell_pool(struct db_conn *tx, int64_t gate_id, const char *pool, const char *kind, struct str text,
                       int64_t due_us, struct error *err);
+enum status gate_tell_pool(struct db_conn *tx, int64_t gate_id, const char *pool, const char *kind, struct str text,
+                           int64_t due_us, struct error *err);
 
 /* What a reviewer sees of a case (review_case.c). identity: also what is masked. */
 enum status case_write(struct db_conn *conn, struct arena *arena, const struct access_request *request, bool identity,
@@ -117,7 +132,7 @@ enum status appeal_clock_fire(struct db_conn *tx, int64_t ref, int64_t due_us, s
 route_handler reviewers_get, reviewers_put, reviewers_delete, conflicts_get, conflicts_post, conflicts_delete,
     reviews_get, review_get, review_scores_post, review_verdict_post, review_ask_post, review_recuse_post,
     review_identity_post, figures_get, seeds_get, case_reopen_post;
-route_handler appeal_post, grant_appeal_post, appeals_get, appeal_get, appeal_look_post, appeal_vote_post, appeal_withdraw_post,
-    appeal_board_post, appeal_recuse_post;
+route_handler appeal_post, grant_appeal_post, appeals_get, appeal_get, appeal_look_post, appeal_vote_post,
+    appeal_withdraw_post, appeal_board_post, appeal_recuse_post;
 
 #endif

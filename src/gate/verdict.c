@@ -9,29 +9,17 @@
 #define CODES_MOST 8
 #define BODY_MOST (128 * 1024)
 
-struct filing {
-    struct arena *arena;
-    struct str key;
-    int64_t account_id;
-    const json_t *body;
-    /* read in the write */
-    struct assignment assignment;
-    struct access_request request;
-    struct gate gate;
-    struct gate_policy policy;
-};
-
-static enum status read_filing(struct request *rq, size_t limit, struct filing *out, struct error *err)
+static enum status read_filing(struct request *rq, size_t limit, struct review_filing *out, struct error *err)
 {
     json_t *body;
     TRY(request_json(rq, limit, &body, err));
-    *out = (struct filing){
+    *out = (struct review_filing){
         .arena = rq->arena, .key = rq->params[0], .account_id = rq->actor.account.id, .body = body};
     request_done_reading(rq);
     return OK;
 }
 
-static enum status find_open(struct db_conn *tx, struct filing *filing, struct error *err)
+static enum status find_open(struct db_conn *tx, struct review_filing *filing, struct error *err)
 {
     TRY(assignment_find(tx, filing->arena, filing->key, filing->account_id, &filing->assignment, err));
     if (filing->assignment.state != ASSIGNED)
@@ -42,7 +30,7 @@ static enum status find_open(struct db_conn *tx, struct filing *filing, struct e
 }
 
 /* A member that must be a review of the case; the identity is a step of its own. */
-static enum status find_review(struct db_conn *tx, struct filing *filing, struct error *err)
+static enum status find_review(struct db_conn *tx, struct review_filing *filing, struct error *err)
 {
     TRY(find_open(tx, filing, err));
     return filing->assignment.slot == SLOT_SCREEN
@@ -56,7 +44,7 @@ static enum status find_review(struct db_conn *tx, struct filing *filing, struct
 
 static const char fix_sql[] = "UPDATE review_assignment SET scores = ? WHERE id = ? AND scores IS NULL";
 
-static enum status fix_scores(struct db_conn *tx, struct filing *filing, const int8_t *scores, struct error *err)
+static enum status fix_scores(struct db_conn *tx, struct review_filing *filing, const int8_t *scores, struct error *err)
 {
     auto_stmt struct stmt *fix = NULL;
     struct buf text = {0};
@@ -71,7 +59,7 @@ static enum status fix_scores(struct db_conn *tx, struct filing *filing, const i
 }
 
 /* Once fixed they stay: the identity may have been seen since. */
-static enum status take_scores(struct db_conn *tx, struct filing *filing, int8_t *scores, struct error *err)
+static enum status take_scores(struct db_conn *tx, struct review_filing *filing, int8_t *scores, struct error *err)
 {
     const json_t *given = json_object_get(filing->body, "scores");
     int8_t fixed[RUBRIC_CRITERIA];
@@ -93,7 +81,7 @@ static enum status take_scores(struct db_conn *tx, struct filing *filing, int8_t
 
 static enum status scores_write(struct db_conn *tx, void *context, struct error *err)
 {
-    struct filing *filing = context;
+    struct review_filing *filing = context;
     int8_t scores[RUBRIC_CRITERIA];
     TRY(find_review(tx, filing, err));
     return take_scores(tx, filing, scores, err);
@@ -102,7 +90,7 @@ static enum status scores_write(struct db_conn *tx, void *context, struct error 
 /* POST /api/reviews/{assignment}/scores {"scores"}: fixes them, before the verdict; who applies may show after that. */
 enum status review_scores_post(struct request *rq, struct error *err)
 {
-    struct filing filing;
+    struct review_filing filing;
     TRY(read_filing(rq, BODY_MOST, &filing, err));
     TRY(body_only(filing.body, "scores", err));
     if (!json_object_get(filing.body, "scores"))
@@ -143,7 +131,7 @@ static enum status read_codes(const struct rubric *rubric, const json_t *list, s
     return OK;
 }
 
-static enum status read_opinion(const struct filing *filing, const int8_t *scores, struct opinion *out,
+static enum status read_opinion(const struct review_filing *filing, const int8_t *scores, struct opinion *out,
                                 struct error *err)
 {
     const json_t *body = filing->body;
@@ -168,7 +156,7 @@ static const char add_sql[] =
     "outcome, codes, note, note_to_applicant, override_reason, filed_us, agreed) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-static enum status add_verdict(struct db_conn *tx, const struct filing *filing, const struct opinion *opinion,
+static enum status add_verdict(struct db_conn *tx, const struct review_filing *filing, const struct opinion *opinion,
                                struct error *err)
 {
     const struct assignment *mine = &filing->assignment;
@@ -223,7 +211,7 @@ static const char settle_sql[] =
     "(SELECT 1 FROM review_verdict s WHERE s.request_id = review_verdict.request_id AND s.cycle = review_verdict.cycle "
     "AND s.slot = 2)";
 
-static enum status settle(struct db_conn *tx, const struct filing *filing, struct error *err)
+static enum status settle(struct db_conn *tx, const struct review_filing *filing, struct error *err)
 {
     auto_stmt struct stmt *set = NULL;
     if (filing->request.state != REQUEST_APPROVED && filing->request.state != REQUEST_REFUSED)
@@ -235,9 +223,8 @@ static enum status settle(struct db_conn *tx, const struct filing *filing, struc
     return stmt_run(set, err);
 }
 
-static enum status verdict_write(struct db_conn *tx, void *context, struct error *err)
+enum status review_file(struct db_conn *tx, struct review_filing *filing, struct error *err)
 {
-    struct filing *filing = context;
     struct opinion opinion;
     int8_t scores[RUBRIC_CRITERIA];
     TRY(find_review(tx, filing, err));
@@ -255,10 +242,15 @@ static enum status verdict_write(struct db_conn *tx, void *context, struct error
     return review_fill(tx, filing->arena, filing->gate.id, err);
 }
 
+static enum status verdict_write(struct db_conn *tx, void *context, struct error *err)
+{
+    return review_file(tx, context, err);
+}
+
 /* POST /api/reviews/{assignment} */
 enum status review_verdict_post(struct request *rq, struct error *err)
 {
-    struct filing filing;
+    struct review_filing filing;
     TRY(read_filing(rq, BODY_MOST, &filing, err));
     TRY(body_only(filing.body, "scores outcome reasonCodes note noteToApplicant override", err));
     TRY(db_write(rq->hub->db, verdict_write, &filing, err));
@@ -270,21 +262,21 @@ enum status review_verdict_post(struct request *rq, struct error *err)
 
 static enum status ask_write(struct db_conn *tx, void *context, struct error *err)
 {
-    struct filing *filing = context;
+    struct review_filing *filing = context;
     struct str question;
     TRY(find_review(tx, filing, err));
     TRY(body_text(filing->body, "question", NOTE_MOST, true, &question, err));
     /* Nobody answers for a case that is decided: asking is what the reviewer would have done, and all we can learn. */
     if (filing->assignment.slot == SLOT_CALIBRATION)
         return assignment_end(tx, filing->assignment.id, ENDED, err);
-    return request_do(tx, filing->arena, &filing->request, REQUEST_ASK, BY_REVIEWER, filing->account_id, (struct str){0},
-                      question, err);
+    return request_do(tx, filing->arena, &filing->request, REQUEST_ASK, BY_REVIEWER, filing->account_id,
+                      (struct str){0}, question, err);
 }
 
 /* POST /api/reviews/{assignment}/ask {"question"}: R7; the clock stands still until the applicant has answered. */
 enum status review_ask_post(struct request *rq, struct error *err)
 {
-    struct filing filing;
+    struct review_filing filing;
     TRY(read_filing(rq, BODY_MOST, &filing, err));
     TRY(body_only(filing.body, "question", err));
     TRY(db_write(rq->hub->db, ask_write, &filing, err));
@@ -297,7 +289,7 @@ enum status review_ask_post(struct request *rq, struct error *err)
 static const char tie_sql[] = "INSERT INTO review_conflict (account_id, scope, scope_id, kind, found, declared_us) "
                               "VALUES (?, 'account', ?, 'recused', 0, ?) ON CONFLICT DO NOTHING";
 
-static enum status declare_tie(struct db_conn *tx, const struct filing *filing, struct error *err)
+static enum status declare_tie(struct db_conn *tx, const struct review_filing *filing, struct error *err)
 {
     auto_stmt struct stmt *add = NULL;
     TRY(db_prepare(tx, tie_sql, &add, err));
@@ -311,7 +303,7 @@ static const char why_sql[] = "UPDATE review_assignment SET reason = ? WHERE id 
 
 static enum status recuse_write(struct db_conn *tx, void *context, struct error *err)
 {
-    struct filing *filing = context;
+    struct review_filing *filing = context;
     auto_stmt struct stmt *why = NULL;
     struct str reason;
     TRY(find_open(tx, filing, err));
@@ -333,7 +325,7 @@ static enum status recuse_write(struct db_conn *tx, void *context, struct error 
  * them again. */
 enum status review_recuse_post(struct request *rq, struct error *err)
 {
-    struct filing filing;
+    struct review_filing filing;
     TRY(read_filing(rq, BODY_MOST, &filing, err));
     TRY(body_only(filing.body, "reason conflict", err));
     TRY(db_write(rq->hub->db, recuse_write, &filing, err));
@@ -348,7 +340,7 @@ static const char identity_sql[] = "UPDATE review_case SET identity_us = ?, iden
 
 static enum status identity_write(struct db_conn *tx, void *context, struct error *err)
 {
-    struct filing *filing = context;
+    struct review_filing *filing = context;
     auto_stmt struct stmt *set = NULL;
     struct str note;
     const json_t *confirmed = json_object_get(filing->body, "confirmed");
@@ -371,7 +363,7 @@ static enum status identity_write(struct db_conn *tx, void *context, struct erro
 /* POST /api/reviews/{assignment}/identity {"confirmed", "note"?}: by the screener; the reviewers then see who it is. */
 enum status review_identity_post(struct request *rq, struct error *err)
 {
-    struct filing filing;
+    struct review_filing filing;
     TRY(read_filing(rq, BODY_MOST, &filing, err));
     TRY(body_only(filing.body, "confirmed note", err));
     TRY(db_write(rq->hub->db, identity_write, &filing, err));

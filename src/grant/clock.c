@@ -115,14 +115,15 @@ static enum status remind(struct granting *g, int64_t due_us, int64_t at_us, str
     bool works = g->grant.state == GRANT_ACTIVE || g->grant.state == GRANT_REACCEPT_DUE;
     if (works && g->grant.expires_us && has_passed_days(g->grant.expires_us, expiry_days, 3, due_us, at_us))
         TRY(tell_holder(g, "grant.expiring", g->grant.expires_us, err,
-                 "Your access to %.*s ends on %s. You can ask for it to be renewed.", STR_ARG(g->gate_name),
-                 day_of(g, g->grant.expires_us)));
+                        "Your access to %.*s ends on %s. You can ask for it to be renewed.", STR_ARG(g->gate_name),
+                        day_of(g, g->grant.expires_us)));
     if (g->grant.state == GRANT_REACCEPT_DUE && g->terms.due_us < INT64_MAX &&
         (has_passed_days(g->terms.due_us, terms_days, 2, due_us, at_us) ||
          has_passed(half_of_grace(&g->terms), due_us, at_us)))
-        TRY(tell_holder(g, "terms.due", g->terms.due_us, err,
-                 "Reminder: read and accept the new terms of %.*s by %s, or your access is suspended until you do.",
-                 STR_ARG(g->gate_name), day_of(g, g->terms.due_us)));
+        TRY(tell_holder(
+            g, "terms.due", g->terms.due_us, err,
+            "Reminder: read and accept the new terms of %.*s by %s, or your access is suspended until you do.",
+            STR_ARG(g->gate_name), day_of(g, g->terms.due_us)));
     return OK;
 }
 
@@ -174,10 +175,11 @@ static enum status visit(struct db_conn *tx, const struct walk *walk, int64_t gr
     bool was_due = g.grant.state == GRANT_REACCEPT_DUE;
     TRY(granting_catch_up(&g, at_us, err));
     if (walk->is_minor)
-        return tell_holder(&g, "terms.changed", 0, err,
-                    "The terms of %.*s have changed a little: they allow more than before. There is nothing that you "
-                    "have to do.",
-                    STR_ARG(g.gate_name));
+        return tell_holder(
+            &g, "terms.changed", 0, err,
+            "The terms of %.*s have changed a little: they allow more than before. There is nothing that you "
+            "have to do.",
+            STR_ARG(g.gate_name));
     if (was_due && g.grant.state == GRANT_REACCEPT_DUE && walk->version_id)
         return granting_step(&g, &(struct grant_deed){GRANT_TERMS_MOVED, BY_RULE, 0, at_us}, err);
     return granting_wind(&g, at_us, err);

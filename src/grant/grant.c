@@ -224,7 +224,6 @@ static enum status open_grant(struct db_conn *tx, const struct grant_new *what, 
 /* What came true by the clock meanwhile is written first: an old grant that nobody has looked at is no live one. */
 static enum status settle_old(struct db_conn *tx, const struct grant_new *what, struct error *err)
 {
-    auto_arena struct arena arena = {0};
     auto_stmt struct stmt *row = NULL;
     auto_granting struct granting old = {0};
     TRY(db_prepare(tx,
@@ -273,5 +272,6 @@ enum status grant_do(struct db_conn *tx, int64_t id, enum grant_event event, enu
     TRY(granting_load(tx, id, &g, err));
     TRY(granting_catch_up(&g, at_us, err));
     g.until_us = until_us;
-    return granting_step(&g, &(struct grant_deed){event, by, actor_id, at_us, code, text}, err);
+    TRY(granting_step(&g, &(struct grant_deed){event, by, actor_id, at_us, code, text}, err));
+    return granting_catch_up(&g, at_us, err); /* as when the cause that is gone had held up the end */
 }

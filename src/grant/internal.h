@@ -65,8 +65,8 @@ bool is_terms_only(const struct granting *g); /* no other cause stands */
 bool cause_ended(const struct cause *cause, int64_t now_us);
 
 /* notice.c */
-enum status tell_holder(struct granting *g, const char *kind, int64_t due_us, struct error *err, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+enum status tell_holder(struct granting *g, const char *kind, int64_t due_us, struct error *err, const char *format,
+                        ...) __attribute__((format(printf, 5, 6)));
 const char *day_of(struct granting *g, int64_t us);
 
 /* clock.c */

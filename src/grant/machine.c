@@ -106,8 +106,7 @@ static enum answer has_reason(struct step *step, struct error *err)
         char c = step->code.data[i];
         is_word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
     }
-    bool is_text = step->text.len > 0 && step->text.len <= TEXT_MOST && str_is_utf8(step->text) &&
-                   !memchr(step->text.data, '\0', step->text.len);
+    bool is_text = step->text.len > 0 && step->text.len <= TEXT_MOST && str_is_utf8(step->text);
     if (is_word && is_text && !str_eq(step->code, STR(CAUSE_TERMS)) &&
         (g->until_us == 0 || g->until_us > step->now_us) && g->cause_count < CAUSES_MOST)
         return YES;
@@ -211,17 +210,18 @@ static enum status opened(struct step *step, struct error *err)
     if (g->terms.reached >= 0)
         return OK;
     return tell_holder(g, "grant.accept", 0, err,
-                "You were given access to %.*s. Before you get its files, read and accept its terms.",
-                STR_ARG(g->gate_name));
+                       "You were given access to %.*s. Before you get its files, read and accept its terms.",
+                       STR_ARG(g->gate_name));
 }
 
 static enum status terms_moved(struct step *step, struct error *err)
 {
     struct granting *g = subject(step);
-    return tell_holder(g, "terms.due", g->terms.due_us, err,
-                "The terms of %.*s have changed. Read and accept them by %s: after that your access is suspended "
-                "until you do.",
-                STR_ARG(g->gate_name), day_of(g, g->terms.due_us));
+    return tell_holder(
+        g, "terms.due", g->terms.due_us, err,
+        "The terms of %.*s have changed. Read and accept them by %s: after that your access is suspended "
+        "until you do.",
+        STR_ARG(g->gate_name), day_of(g, g->terms.due_us));
 }
 
 static enum status grace_over(struct step *step, struct error *err)
@@ -229,10 +229,11 @@ static enum status grace_over(struct step *step, struct error *err)
     struct granting *g = subject(step);
     TRY(add_cause(g, STR(CAUSE_TERMS), STR("Its terms have changed, and you have not accepted them yet."), BY_RULE, 0,
                   err));
-    return tell_holder(g, "grant.suspended", 0, err,
-                "Your access to %.*s is suspended (terms): its terms have changed. It is back as soon as you have "
-                "accepted those that are in force now.",
-                STR_ARG(g->gate_name));
+    return tell_holder(
+        g, "grant.suspended", 0, err,
+        "Your access to %.*s is suspended (terms): its terms have changed. It is back as soon as you have "
+        "accepted those that are in force now.",
+        STR_ARG(g->gate_name));
 }
 
 static enum status accepted(struct step *step, struct error *err)
@@ -248,10 +249,11 @@ static enum status suspended(struct step *step, struct error *err)
 {
     struct granting *g = subject(step);
     TRY(add_cause(g, step->code, step->text, step->by, g->until_us, err));
-    return tell_holder(g, "grant.suspended", g->until_us, err,
-                "Your access to %.*s is suspended%s%s (%.*s): %.*s\nYou can appeal: see /api/grants/%lld/appeal.",
-                STR_ARG(g->gate_name), g->until_us ? " until " : "", g->until_us ? day_of(g, g->until_us) : "",
-                STR_ARG(step->code), STR_ARG(step->text), (long long)g->grant.id);
+    return tell_holder(
+        g, "grant.suspended", g->until_us, err,
+        "Your access to %.*s is suspended%s%s (%.*s): %.*s\nYou can appeal: see /api/grants/%lld/appeal.",
+        STR_ARG(g->gate_name), g->until_us ? " until " : "", g->until_us ? day_of(g, g->until_us) : "",
+        STR_ARG(step->code), STR_ARG(step->text), (long long)g->grant.id);
 }
 
 static enum status cause_removed(struct step *step, struct error *err)
@@ -266,7 +268,8 @@ static enum status cause_removed(struct step *step, struct error *err)
     TRY(show_cause(g, err));
     if (step->to != GRANT_ACTIVE && step->to != GRANT_REACCEPT_DUE)
         return OK;
-    return tell_holder(g, "grant.restored", 0, err, "Your access to %.*s is no longer suspended.", STR_ARG(g->gate_name));
+    return tell_holder(g, "grant.restored", 0, err, "Your access to %.*s is no longer suspended.",
+                       STR_ARG(g->gate_name));
 }
 
 /* The causes go with it: what is over is not suspended. */
@@ -283,7 +286,7 @@ static enum status expired(struct step *step, struct error *err)
     struct granting *g = subject(step);
     TRY(end_causes(g, err));
     return tell_holder(g, "grant.expired", 0, err, "Your access to %.*s has expired. You can ask for it to be renewed.",
-                STR_ARG(g->gate_name));
+                       STR_ARG(g->gate_name));
 }
 
 static enum status revoked(struct step *step, struct error *err)
@@ -291,8 +294,8 @@ static enum status revoked(struct step *step, struct error *err)
     struct granting *g = subject(step);
     TRY(end_causes(g, err));
     return tell_holder(g, "grant.revoked", 0, err,
-                "Your access to %.*s was revoked (%.*s): %.*s\nYou can appeal: see /api/grants/%lld/appeal.",
-                STR_ARG(g->gate_name), STR_ARG(step->code), STR_ARG(step->text), (long long)g->grant.id);
+                       "Your access to %.*s was revoked (%.*s): %.*s\nYou can appeal: see /api/grants/%lld/appeal.",
+                       STR_ARG(g->gate_name), STR_ARG(step->code), STR_ARG(step->text), (long long)g->grant.id);
 }
 
 static enum status surrendered(struct step *step, struct error *err)

@@ -11,7 +11,8 @@ const char *day_of(struct granting *g, int64_t us)
 }
 
 /* A notice for the holder. Texts are cut where a person would have stopped to read. */
-enum status tell_holder(struct granting *g, const char *kind, int64_t due_us, struct error *err, const char *format, ...)
+enum status tell_holder(struct granting *g, const char *kind, int64_t due_us, struct error *err, const char *format,
+                        ...)
 {
     auto_buf struct buf text = {0};
     char *made;

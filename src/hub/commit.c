@@ -3,8 +3,10 @@
 #include "hub/commit_line.h"
 #include "hub/handlers.h"
 #include "hub/summary.h"
+#include "leaf/tensor.h"
 #include "repo/pull.h"
 #include "scan/attributes.h"
+#include "use/use.h"
 #include <stdlib.h>
 
 #define OPERATIONS_LIMIT 250000
@@ -22,6 +24,8 @@ struct commit_job {
     bool has_header;
     struct commit_line header;
     int64_t operations;
+    bool has_tensors, is_main;
+    struct oid commit;
     struct str *large; /* paths of large files, which .gitattributes must name */
     size_t large_count, large_capacity;
     struct buf own_attributes;               /* .gitattributes as this very commit sets it, where it does */
@@ -75,6 +79,7 @@ static enum status put_file(struct commit_job *job, struct commit_line *line, st
 {
     struct object object;
     own_attributes(job, line->path, content);
+    job->has_tensors = job->has_tensors || tensor_file_name(line->path);
     /* A pointer written by hand would otherwise name bytes that nobody proved to have (rule 3). */
     if (pointer_parse(content, line->sha256, &line->size)) {
         TRY(held_check(job, line, &object, err));
@@ -90,6 +95,7 @@ static enum status put_large(struct commit_job *job, struct commit_line *line, s
         return fail(err, INVALID, NULL, "%s must be a plain file: git reads its rules from there", attributes_path);
     TRY(held_check(job, line, &object, err));
     remember_large(job, line->path);
+    job->has_tensors = job->has_tensors || tensor_file_name(line->path);
     return draft_put_pointer(job->draft, line->path, line->sha256, object.size, err);
 }
 
@@ -207,6 +213,14 @@ static enum status parent_check(struct commit_job *job, const struct oid *head, 
     return fail(err, STALE, NULL, "The branch was updated since you opened this page. Please refresh and try again.");
 }
 
+/* What else changes with the commit. */
+static enum status also(struct db_conn *tx, void *context, struct error *err)
+{
+    struct commit_job *job = context;
+    TRY(hold_if_gated(tx, &job->rq->repo, job->rq->actor.account.id, &job->commit, job->has_tensors, err));
+    return job->is_main ? summary_store(tx, &job->summary, err) : OK;
+}
+
 static enum status build_once(struct commit_job *job, struct str ref, const struct oid *head, struct oid *commit,
                               struct error *err)
 {
@@ -228,8 +242,9 @@ static enum status build_once(struct commit_job *job, struct str ref, const stru
     bool is_main = str_eq(ref, STR("refs/heads/main"));
     if (is_main)
         TRY(summary_plan(&job->summary, rq, job->draft, err));
-    return draft_apply(job->draft, &rq->repo, ref, job->create_pr ? NULL : head, rq->actor.account.id,
-                       is_main ? summary_store : NULL, &job->summary, err);
+    job->is_main = is_main;
+    job->commit = *commit;
+    return draft_apply(job->draft, &rq->repo, ref, job->create_pr ? NULL : head, rq->actor.account.id, also, job, err);
 }
 
 static enum status build_and_apply(struct commit_job *job, struct str ref, struct oid *commit, struct error *err)

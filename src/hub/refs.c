@@ -16,7 +16,10 @@ static enum status named_revision(struct request *rq, struct str name, struct re
 
 enum status request_revision(struct request *rq, size_t index, struct revision *out, struct error *err)
 {
-    return named_revision(rq, rq->params[index], out, err);
+    TRY(named_revision(rq, rq->params[index], out, err));
+    rq->commit = out->commit;
+    rq->has_commit = true;
+    return OK;
 }
 
 static void write_refs(struct json_writer *w, struct arena *arena, const char *key, struct str prefix,

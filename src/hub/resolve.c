@@ -6,6 +6,7 @@
 #include "net/range.h"
 #include "record/record.h"
 #include "router/reply.h"
+#include "use/use.h"
 
 static struct str file_name_of(struct str path)
 {
@@ -100,6 +101,7 @@ static enum status find_file(struct request *rq, struct entry *entry, struct str
     struct revision revision;
     TRY(request_revision(rq, 0, &revision, err));
     TRY(reply_provenance(rq, &revision.commit, err));
+    TRY(recall_header(rq, &revision.commit, err));
     *commit = oid_hex(rq->arena, &revision.commit);
     /* Also on the 404 below: without it clients cannot remember that the file is not there. */
     reply_header(rq->http, "X-Repo-Commit", "%.*s", STR_ARG(*commit));

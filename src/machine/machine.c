@@ -46,6 +46,9 @@ enum status machine_do(struct step *step, struct error *err)
 {
     const struct machine *machine = step->machine;
     const struct move *move = NULL;
+    struct error unread = {0}; /* timers do not care why; guards say REFUSED, and leave the status in it */
+    if (!err)
+        err = &unread;
     assert(step->from >= 0 && (size_t)step->from < machine->state_count);
     assert(step->event >= 0 && (size_t)step->event < machine->event_count);
     TRY(find_move(step, &move, err));

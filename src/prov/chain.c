@@ -113,21 +113,15 @@ struct batch {
     int64_t last_id; /* of the newest of them */
 };
 
-static const char events_sql[] = "SELECT id, at_us, kind, version, repo_id, actor_id, body FROM event "
-                                 "WHERE id > (SELECT event_id FROM leaf_cursor) ORDER BY id LIMIT 128";
+static const char events_sql[] = "SELECT " CHANGE_COLUMNS " FROM event e "
+                                 "WHERE e.id > (SELECT event_id FROM leaf_cursor) ORDER BY e.id LIMIT 128";
 
 static enum status read_batch(struct db_conn *tx, struct batch *batch, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
     TRY(db_prepare(tx, events_sql, &row, err));
     for (batch->count = 0; batch->count < BATCH && stmt_next(row); batch->count++) {
-        struct change change = {.id = stmt_int(row, 0),
-                                .at_us = stmt_int(row, 1),
-                                .kind = stmt_str(row, 2),
-                                .version = stmt_int(row, 3),
-                                .repo_id = stmt_int(row, 4),
-                                .actor_id = stmt_int(row, 5),
-                                .body = stmt_str(row, 6)};
+        struct change change = change_read(row);
         TRY(compose(&batch->arena, &change, &batch->items[batch->count], err));
         batch->last_id = change.id;
     }

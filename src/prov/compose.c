@@ -352,6 +352,17 @@ static enum status unknown(const struct change *change, struct error *err)
         (long long)change->id, STR_ARG(change->kind), (long long)change->version);
 }
 
+struct change change_read(struct stmt *row)
+{
+    return (struct change){.id = stmt_int(row, 0),
+                           .at_us = stmt_int(row, 1),
+                           .kind = stmt_str(row, 2),
+                           .version = stmt_int(row, 3),
+                           .repo_id = stmt_int(row, 4),
+                           .actor_id = stmt_int(row, 5),
+                           .body = stmt_str(row, 6)};
+}
+
 enum status compose(struct arena *arena, const struct change *change, struct composition *out, struct error *err)
 {
     const size_t count = sizeof kinds / sizeof *kinds;

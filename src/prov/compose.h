@@ -2,6 +2,7 @@
 #ifndef CAIRN_PROV_COMPOSE_H
 #define CAIRN_PROV_COMPOSE_H
 
+#include "db/db.h"
 #include "prov/private.h"
 
 /* From an event to its leaf. */
@@ -10,6 +11,10 @@ struct change { /* an event, as its row has it */
     int64_t id, at_us, version, repo_id, actor_id;
     struct str kind, body;
 };
+
+/* What a SELECT from "event e" begins with whose rows change_read() takes; the texts last as long as the row. */
+#define CHANGE_COLUMNS "e.id, e.at_us, e.kind, e.version, e.repo_id, e.actor_id, e.body"
+struct change change_read(struct stmt *row);
 
 struct composition {
     bool wanted; /* kinds of events that are about neither a repo nor a key get no leaf */

@@ -8,9 +8,8 @@
 
 /* Leaves. */
 
-static const char logged_sql[] =
-    "SELECT e.id, e.at_us, e.kind, e.version, e.repo_id, e.actor_id, e.body, l.idx FROM leaf l JOIN event e "
-    "ON e.id = l.event_id WHERE l.event_id > ? ORDER BY l.event_id";
+static const char logged_sql[] = "SELECT " CHANGE_COLUMNS ", l.idx FROM leaf l JOIN event e "
+                                 "ON e.id = l.event_id WHERE l.event_id > ? ORDER BY l.event_id";
 
 enum status prov_person_leaves(struct db_conn *conn, struct person_leaves *leaves, struct error *err)
 {
@@ -20,13 +19,7 @@ enum status prov_person_leaves(struct db_conn *conn, struct person_leaves *leave
     stmt_bind_int(row, 1, leaves->looked);
     while (stmt_next(row)) {
         struct composition composed;
-        struct change change = {.id = stmt_int(row, 0),
-                                .at_us = stmt_int(row, 1),
-                                .kind = stmt_str(row, 2),
-                                .version = stmt_int(row, 3),
-                                .repo_id = stmt_int(row, 4),
-                                .actor_id = stmt_int(row, 5),
-                                .body = stmt_str(row, 6)};
+        struct change change = change_read(row);
         arena_reset(&arena);
         TRY(compose(&arena, &change, &composed, err));
         leaves->looked = change.id;

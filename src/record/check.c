@@ -145,7 +145,7 @@ static enum status check_leaves(struct check *check, uint64_t size, struct error
 /* Every event that was looked at and has something to say must have its leaf, in this log or an earlier one. */
 
 static const char silent_sql[] =
-    "SELECT e.id, e.at_us, e.kind, e.version, e.repo_id, e.actor_id, e.body FROM event e "
+    "SELECT " CHANGE_COLUMNS " FROM event e "
     "WHERE e.id <= (SELECT event_id FROM leaf_cursor) AND NOT EXISTS (SELECT 1 FROM leaf l WHERE l.event_id = e.id) "
     "AND NOT EXISTS (SELECT 1 FROM old_leaf o WHERE o.event_id = e.id)";
 
@@ -156,13 +156,7 @@ static enum status check_events(struct check *check, struct error *err)
     while (stmt_next(row)) {
         auto_arena struct arena arena = {0};
         struct composition composed;
-        struct change change = {.id = stmt_int(row, 0),
-                                .at_us = stmt_int(row, 1),
-                                .kind = stmt_str(row, 2),
-                                .version = stmt_int(row, 3),
-                                .repo_id = stmt_int(row, 4),
-                                .actor_id = stmt_int(row, 5),
-                                .body = stmt_str(row, 6)};
+        struct change change = change_read(row);
         if (compose(&arena, &change, &composed, NULL) != OK || composed.wanted)
             found(check, "event %lld (%.*s) is not in the log", (long long)change.id,
                   STR_ARG(str_slice(change.kind, 0, 100)));

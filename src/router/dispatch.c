@@ -175,6 +175,7 @@ static struct str request_id(struct request *rq)
 
 static void reply_failure(struct request *rq, const struct error *err)
 {
+    memcpy(rq->refusal, err->reason, sizeof rq->refusal);
     request_reply_error(rq, err);
     if (status_http(err->status) >= 500 && err->status != UNSUPPORTED &&
         !err->reason[0]) /* whoever runs the hub must learn of it */
@@ -225,6 +226,9 @@ void dispatch_done(struct http_request *http, void *context)
     struct request *rq = http->context;
     request_limit_done(rq);
     flight_end(rq);
+    for (const struct module *const *module = modules; *module; module++)
+        if ((*module)->served)
+            (*module)->served(rq);
     answered[http->status / 100 % 6]++;
     auto_buf struct buf line = {0};
     struct json_writer w = jw_to(&line);

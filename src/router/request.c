@@ -95,7 +95,7 @@ enum status request_admit(struct request *rq, struct error *err)
     rq->admitted = true;
     flight_begin(rq);
     if (rq->access.terms_due_us)
-        reply_header(rq->http, "X-Terms-Due", "%.*s; <%.*s/api/%.*s/%.*s/access>",
+        reply_header(rq->http, "X-Terms-Due", "%.*s; <%.*s/api/%.*s/%.*s/terms>",
                      STR_ARG(time_iso(rq->arena, rq->access.terms_due_us)), STR_ARG(request_base_url(rq)),
                      STR_ARG(repo_kind_plural(rq->repo.kind)), STR_ARG(rq->repo.full_name));
     return OK;

@@ -40,6 +40,9 @@ struct request {
     struct visit visit;          /* what it counts as */
     struct access_answer access; /* why */
     struct flight flight;
+    char refusal[24];  /* the word with which a gate has refused it; "" */
+    struct oid commit; /* of the revision that was asked for, once it was looked up */
+    bool has_commit;
 };
 
 /* For handlers. */

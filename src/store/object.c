@@ -114,6 +114,13 @@ enum status store_gain(struct db_conn *tx, int64_t repo_id, const uint8_t *sha25
     return on_gain ? on_gain(tx, repo_id, sha256, bytes, err) : OK;
 }
 
+static store_watcher *watch; /* set before the first write */
+
+void store_watch_holds(store_watcher *watcher)
+{
+    watch = watcher;
+}
+
 enum status store_hold(struct db_conn *tx, int64_t repo_id, int64_t object_id, struct error *err)
 {
     struct object object;
@@ -124,7 +131,10 @@ enum status store_hold(struct db_conn *tx, int64_t repo_id, int64_t object_id, s
     stmt_bind_int(hold, 2, object_id);
     stmt_bind_int(hold, 3, now_us());
     TRY(stmt_run(hold, err));
-    return db_changes(tx) ? store_gain(tx, repo_id, object.sha256, object.size, err) : OK;
+    if (!db_changes(tx))
+        return OK;
+    TRY(store_gain(tx, repo_id, object.sha256, object.size, err));
+    return watch ? watch(tx, repo_id, object_id, err) : OK;
 }
 
 enum status store_repo_bytes(struct db_conn *conn, int64_t repo_id, int64_t *bytes, struct error *err)

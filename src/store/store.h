@@ -105,6 +105,10 @@ enum status store_lookup(struct db_conn *conn, int64_t repo_id, const uint8_t sh
 /* Gives another repo the hold on an object, in a write; the caller has checked that the actor may read it where it is.
  */
 enum status store_hold(struct db_conn *tx, int64_t repo_id, int64_t object_id, struct error *err);
+/* From now on called in each write in which a repo comes to hold an object, for who has to know before anybody can have it there. One
+ * for the program. */
+typedef enum status store_watcher(struct db_conn *tx, int64_t repo_id, int64_t object_id, struct error *err);
+void store_watch_holds(store_watcher *watcher);
 /* The bytes of all objects that a repo holds, each counted whole. Costs grow with their number. */
 enum status store_repo_bytes(struct db_conn *conn, int64_t repo_id, int64_t *bytes, struct error *err);
 /*

@@ -66,6 +66,14 @@ static void split_words(struct str text, struct words *out)
     }
 }
 
+static bool has_digit(struct str word)
+{
+    for (size_t i = 0; i < word.len; i++)
+        if (word.data[i] >= '0' && word.data[i] <= '9')
+            return true;
+    return false;
+}
+
 /* Whether one letter more, less or other makes one word of the other. */
 static bool is_typing_error(struct str a, struct str b)
 {
@@ -73,9 +81,8 @@ static bool is_typing_error(struct str a, struct str b)
     size_t same = 0;
     if (shorter.len < 5 || longer.len - shorter.len > 1 || a.data[0] != b.data[0])
         return false;
-    for (size_t i = 0; i < longer.len; i++)
-        if (longer.data[i] >= '0' && longer.data[i] <= '9')
-            return false;
+    if (has_digit(a) || has_digit(b))
+        return false;
     while (same < shorter.len && shorter.data[same] == longer.data[same])
         same++;
     return str_eq(str_from(longer, same + 1), str_from(shorter, same + (longer.len == shorter.len)));

@@ -57,7 +57,7 @@ static enum status add_text(struct publication *what, struct str lang, const jso
     struct str text = {json_string_value(value), json_string_length(value)};
     if (!is_language(lang))
         return fail(err, INVALID, NULL, "\"%.40s\" is no language tag: they look like en, de or pt-BR.", lang.data);
-    if (!json_is_string(value) || text.len == 0 || text.len > TERMS_TEXT_MOST || memchr(text.data, '\0', text.len))
+    if (!json_is_string(value) || text.len == 0 || text.len > TERMS_TEXT_MOST)
         return fail(err, INVALID, NULL, "Each text has 1 to %d bytes of UTF-8.", TERMS_TEXT_MOST);
     for (size_t i = 0; i < what->count; i++)
         if (str_eq_nocase(what->texts[i].lang, lang))

@@ -248,8 +248,9 @@ static void fill(struct publication *what, const struct version_row *before)
     made->proposed = what->proposed;
     made->basis_seq = starts ? made->seq : before->basis_seq;
     made->summary = what->summary;
-    made->effective_us = what->effective_us ? what->effective_us : what->now_us;
-    made->grace_us = what->change == CHANGE_EMERGENCY ? 0 : what->grace_us;
+    bool at_once = what->change == CHANGE_EMERGENCY;
+    made->effective_us = what->effective_us && !at_once ? what->effective_us : what->now_us;
+    made->grace_us = at_once ? 0 : what->grace_us;
     made->by_id = what->by_id;
     made->posted_us = what->now_us;
 }

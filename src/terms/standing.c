@@ -38,6 +38,8 @@ enum status epoch_begin(struct db_conn *tx, int64_t gate_id, int64_t version_id,
     stmt_bind_int(which, 1, gate_id);
     *epoch = stmt_next(which) ? stmt_int(which, 0) : 0;
     TRY(stmt_end(which, err));
+    /* Those who have asked and wait are told too, by the part that knows requests (access C3 R17). */
+    TRY(timer_set(tx, "request.terms", gate_id, now_us(), err));
     return walk_begin(tx, gate_id, version_id, err);
 }
 

@@ -52,9 +52,18 @@ bool fresh_check(struct run *run, const struct policy_verdict *verdict);
 /* A proof file's bytes: signatures, quorum, inclusion, and what goes with the leaf. Fills run->proven. */
 bool proof_check(struct run *run, struct str bytes);
 
-bool files_check(struct run *run);     /* the folder's files are those of the leaf */
-bool tensors_check(struct run *run);   /* its tensors too; after files_check() */
-bool tensor_check(struct run *run);    /* "tensor", in place of files_check() */
+bool files_check(struct run *run);   /* the folder's files are those of the leaf */
+bool tensors_check(struct run *run); /* its tensors too; after files_check() */
+bool tensor_check(struct run *run);  /* "tensor", in place of files_check() */
+
+/* What a hub says of one tensor: the bytes that stand for it in the tree, and where. INVALID for anything else. */
+struct tensor_proof {
+    struct str entry, name; /* the name is a part of the entry */
+    uint64_t index, size;
+    struct tlog_path path;
+};
+enum status tensor_proof_read(struct arena *arena, struct str text, struct tensor_proof *out, struct error *err);
+
 bool signature_check(struct run *run); /* "bundle" */
 bool hub_check(struct run *run);       /* fetches the proof, then proof_check(), and compares with what is remembered */
 bool log_check(struct run *run);       /* "log" */

@@ -11,13 +11,6 @@
 
 #define TENSOR_PROOF_MOST (1024 * 1024)
 
-struct tensor_proof {
-    struct str entry; /* the bytes in the tree */
-    struct str name;  /* within entry */
-    uint64_t index, size;
-    struct tlog_path path;
-};
-
 static bool read_path(const json_t *list, struct tlog_path *out)
 {
     out->count = json_array_size(list);
@@ -42,23 +35,28 @@ static bool read_entry(struct arena *arena, struct str hex, struct tensor_proof 
     return out->name.len == len;
 }
 
-static bool proof_read(struct run *run, struct tensor_proof *out)
+enum status tensor_proof_read(struct arena *arena, struct str text, struct tensor_proof *out, struct error *err)
 {
-    struct report *report = &run->report;
-    auto_buf struct buf text = {0};
     auto_json json_t *json = NULL;
-    struct error err;
-    if (file_read_all(run->settings.tensor, TENSOR_PROOF_MOST, &text, &err) != OK)
-        return found(report, UNABLE, "tensor", "The proof of the tensor cannot be read: %s", err.message);
-    if (json_read(buf_view(&text), TENSOR_PROOF_MOST, &json, &err) != OK)
-        return found(report, FAILED, "tensor", "%s is not the proof of a tensor: %s", run->settings.tensor,
-                     err.message);
+    TRY(json_read(text, TENSOR_PROOF_MOST, &json, err));
     int64_t index = json_get_int(json, "index", -1), size = json_get_int(json, "size", -1);
     out->index = (uint64_t)index;
     out->size = (uint64_t)size;
-    return (index >= 0 && size >= 0 && read_path(json_object_get(json, "path"), &out->path) &&
-            read_entry(&report->arena, json_get_str(json, "entry"), out)) ||
-           found(report, FAILED, "tensor", "%s is not the proof of a tensor.", run->settings.tensor);
+    if (index < 0 || size < 0 || !read_path(json_object_get(json, "path"), &out->path) ||
+        !read_entry(arena, json_get_str(json, "entry"), out))
+        return fail(err, INVALID, NULL, "It lacks a member of one, or has one of another form.");
+    return OK;
+}
+
+static bool load_proof(struct run *run, struct tensor_proof *out)
+{
+    struct report *report = &run->report;
+    auto_buf struct buf text = {0};
+    struct error err;
+    if (file_read_all(run->settings.tensor, TENSOR_PROOF_MOST, &text, &err) != OK)
+        return found(report, UNABLE, "tensor", "The proof of the tensor cannot be read: %s", err.message);
+    return tensor_proof_read(&report->arena, buf_view(&text), out, &err) == OK ||
+           found(report, FAILED, "tensor", "%s is not the proof of a tensor: %s", run->settings.tensor, err.message);
 }
 
 static bool is_proven(struct run *run, const struct tensor_proof *proof)
@@ -108,7 +106,7 @@ static bool compare(struct run *run, const struct tensor_proof *proof)
 bool tensor_check(struct run *run)
 {
     struct tensor_proof proof = {0};
-    if (!proof_read(run, &proof) || !is_proven(run, &proof) ||
+    if (!load_proof(run, &proof) || !is_proven(run, &proof) ||
         !folder_hash(&run->folder, (struct folder_choice){.tensors = true}, &run->progress, &run->report))
         return false;
     found(&run->report, NOTED, "files", "Only this tensor was checked, not the files.");

@@ -41,10 +41,15 @@ static enum status reply_grant(struct request *rq, bool write)
     return OK;
 }
 
-/* The revision is not looked at: rights are those of the repo, and the name may be of a branch that the commit will make. */
+/* Rights are those of the repo, and the name may be of a branch that the commit will make: a revision that is not there is no
+ * error. One that is there tells who has fetched what, as the bytes are asked for by hash alone. */
 enum status xet_read_token(struct request *rq, struct error *err)
 {
+    struct revision revision;
     (void)err;
+    rq->has_commit = revision_resolve(rq->db, rq->arena, rq->repo.id, rq->params[0], &revision, NULL) == OK;
+    if (rq->has_commit)
+        rq->commit = revision.commit;
     return reply_grant(rq, false);
 }
 
@@ -63,10 +68,11 @@ struct grant_fields {
 static bool token_fields(struct str token, struct grant_fields *out)
 {
     struct str version, scope, key, repo, until;
-    bool whole = str_cut(&token, '.', &version) && str_cut(&token, '.', &scope) && str_cut(&token, '.', &key) &&
-                 str_cut(&token, '.', &repo) && str_cut(&token, '.', &until);
+    if (!str_cut(&token, '.', &version) || !str_cut(&token, '.', &scope) || !str_cut(&token, '.', &key) ||
+        !str_cut(&token, '.', &repo) || !str_cut(&token, '.', &until))
+        return false;
     out->write = str_eq(scope, STR("w"));
-    return whole && str_eq(version, STR("xet1")) && scope.len == 1 && str_to_i64(key, &out->key_id) &&
+    return str_eq(version, STR("xet1")) && scope.len == 1 && str_to_i64(key, &out->key_id) &&
            str_to_i64(repo, &out->repo_id) && str_to_i64(until, &out->until_s);
 }
 

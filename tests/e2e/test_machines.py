@@ -17,7 +17,7 @@ class Machine:
 
     def __init__(self, text):
         self.name = text.split("\n", 1)[0].strip()
-        states, moves = (re.findall(r"^\| (.*) \|$", table, re.M)[1:] for table in text.split("\n\n| ")[1:3])
+        states, moves = (re.findall(r"^\| (.*) \|$", "| " + table, re.M)[1:] for table in text.split("\n\n| ")[1:3])
         self.over = {}  # state: is it over?
         for row in states:
             state, _, clock = (cell.strip() for cell in row.split(" | "))
@@ -69,13 +69,13 @@ def test_the_document_is_what_the_program_runs_on():
 
 @each
 def test_every_state_is_reached_from_the_first_and_none_is_a_trap(machine):
+    """What has an end can always be ended; what has none, as how a person stands with an owner, can always be mended."""
     leads = machine.leads()
-    first = next(iter(machine.over))
-    assert reach(leads, first) == set(machine.over)
-    over = {state for state in machine.over if machine.over[state]}
-    assert over
-    for state in machine.over:
-        assert reach(leads, state) & over, f"nothing ends what is {state}"
+    states = list(machine.over)
+    assert reach(leads, states[0]) == set(states)
+    goals = {state for state in states if machine.over[state]} or {states[1]}
+    for state in states:
+        assert reach(leads, state) & goals, f"nothing leads out of {state}"
 
 
 @each
@@ -83,9 +83,10 @@ def test_no_row_hides_another(machine):
     """A row without a condition takes its movers for good, so a later one for the same state, event and mover is dead."""
     taken = defaultdict(set)
     for event, source, _, by, when in machine.moves:
-        for state in machine.starts(source):
-            assert by - taken[state, event], f"the row {event} from {source} by {by} can never be the first that fits"
-            if not when:
+        alive = [state for state in machine.starts(source) if by - taken[state, event]]
+        assert alive, f"the row {event} from {source} by {by} can never be the first that fits"
+        if not when:
+            for state in alive:
                 taken[state, event] |= by
 
 

@@ -73,7 +73,7 @@ static enum status write_gate(struct db_conn *tx, const struct stage *s, const s
         (long long)s->owner, (long long)at(s, w->opens), w->binds_members, w->epoch, w->territory);
     TRY(db_exec(tx, sql, err));
     for (int i = 0; i < w->epoch; i++) {
-        snprintf(sql, sizeof sql, "INSERT INTO gate_epoch VALUES (1, %d, 1, %lld)", i + 1, (long long)at(s, w->due[i]));
+        snprintf(sql, sizeof sql, "INSERT INTO gate_epoch (gate_id, epoch, terms_version_id, due_us, at_us) VALUES (1, %d, 1, %lld, 0)", i + 1, (long long)at(s, w->due[i]));
         TRY(db_exec(tx, sql, err));
     }
     return OK;
@@ -511,7 +511,7 @@ static void a_refusal_names_the_reason_the_next_step_and_the_day(void **state)
     assert_ptr_equal(err.message, strstr(err.message, known));
     assert_non_null(strstr(err.message, "suspended until 20"));
     assert_non_null(strstr(err.message, "(investigation)"));
-    assert_string_equal("/api/models/acme/flora/access", err.next);
+    assert_non_null(strstr(err.next, "/api/grants/"));
     assert_int_equal(stage.base + 48 * HOUR, err.until_us);
 }
 

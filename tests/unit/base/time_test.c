@@ -49,6 +49,39 @@ static void http_dates_are_those_of_rfc_9110(void **state)
     assert_string_equal(http, "Thu, 29 Feb 2024 00:00:00 GMT");
 }
 
+static void times_are_read_as_they_are_written_and_nothing_else_is(void **state)
+{
+    (void)state;
+    int64_t us;
+    assert_true(time_read(STR("1970-01-01"), &us));
+    assert_int_equal(0, us);
+    assert_true(time_read(STR("2024-02-29T00:00:00Z"), &us));
+    assert_int_equal(INT64_C(1709164800) * SECOND_US, us);
+    assert_true(time_read(STR("2024-02-29T00:00:01.999Z"), &us));
+    assert_int_equal(INT64_C(1709164801) * SECOND_US, us);
+    assert_true(time_read(STR("9999-12-31T23:59:59Z"), &us));
+    static const char *const bad[] = {"",
+                                      "2023-02-29",
+                                      "2023-13-01",
+                                      "2023-00-10",
+                                      "1969-12-31",
+                                      "2024-2-29",
+                                      "2024-02-29T24:00:00Z",
+                                      "2024-02-29T00:60:00Z",
+                                      "2024-02-29T00:00:60Z",
+                                      "2024-02-29T00:00:00",
+                                      "2024-02-29T00:00:00+01:00",
+                                      "2024-02-29T00:00:00.Z",
+                                      "2024-02-29T00:00:00.xZ",
+                                      "2024-02-29T00:00:00,5Z",
+                                      "2024-02-29T00:00:00.1234567890Z",
+                                      "2024-02-29 00:00:00Z",
+                                      " 2024-02-29",
+                                      "tomorrow"};
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_false(time_read(str_of(bad[i]), &us));
+}
+
 static void the_clocks_run_forward(void **state)
 {
     (void)state;
@@ -63,6 +96,7 @@ int main(void)
         cmocka_unit_test(dates_are_written_in_the_form_that_clients_read),
         cmocka_unit_test(dates_beyond_what_clients_read_are_moved_to_the_edge),
         cmocka_unit_test(http_dates_are_those_of_rfc_9110),
+        cmocka_unit_test(times_are_read_as_they_are_written_and_nothing_else_is),
         cmocka_unit_test(the_clocks_run_forward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

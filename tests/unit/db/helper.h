@@ -148,7 +148,7 @@ static inline void limit_file_size(rlim_t bytes)
 }
 
 /* A write that holds the writer until it is opened, so that those behind it wait together. */
-struct gate {
+struct turnstile {
     struct db *db;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -156,10 +156,10 @@ struct gate {
     bool entered, open;
 };
 
-static inline enum status gate_wait(struct db_conn *tx, void *context, struct error *err)
+static inline enum status turnstile_wait(struct db_conn *tx, void *context, struct error *err)
 {
     (void)tx, (void)err;
-    struct gate *gate = context;
+    struct turnstile *gate = context;
     pthread_mutex_lock(&gate->lock);
     gate->entered = true;
     pthread_cond_broadcast(&gate->changed);
@@ -169,26 +169,26 @@ static inline enum status gate_wait(struct db_conn *tx, void *context, struct er
     return OK;
 }
 
-static inline void *gate_main(void *context)
+static inline void *turnstile_main(void *context)
 {
-    struct gate *gate = context;
-    db_write(gate->db, gate_wait, gate, NULL);
+    struct turnstile *gate = context;
+    db_write(gate->db, turnstile_wait, gate, NULL);
     return NULL;
 }
 
-static inline void gate_close(struct gate *gate, struct db *db)
+static inline void turnstile_close(struct turnstile *gate, struct db *db)
 {
-    *gate = (struct gate){.db = db};
+    *gate = (struct turnstile){.db = db};
     pthread_mutex_init(&gate->lock, NULL);
     pthread_cond_init(&gate->changed, NULL);
-    pthread_create(&gate->thread, NULL, gate_main, gate);
+    pthread_create(&gate->thread, NULL, turnstile_main, gate);
     pthread_mutex_lock(&gate->lock);
     while (!gate->entered)
         pthread_cond_wait(&gate->changed, &gate->lock);
     pthread_mutex_unlock(&gate->lock);
 }
 
-static inline void gate_open(struct gate *gate)
+static inline void turnstile_open(struct turnstile *gate)
 {
     pthread_mutex_lock(&gate->lock);
     gate->open = true;
@@ -224,14 +224,14 @@ static inline void *task_main(void *context)
 /* Queues the writes in their order behind a closed gate, so that they make one group. */
 static inline void run_as_one_group(struct db *db, struct task *tasks, int count)
 {
-    struct gate gate;
-    gate_close(&gate, db);
+    struct turnstile gate;
+    turnstile_close(&gate, db);
     for (int i = 0; i < count; i++) {
         tasks[i].db = db;
         pthread_create(&tasks[i].thread, NULL, task_main, &tasks[i]);
         await_queued(db, i + 1);
     }
-    gate_open(&gate);
+    turnstile_open(&gate);
     for (int i = 0; i < count; i++)
         pthread_join(tasks[i].thread, NULL);
 }

@@ -336,8 +336,8 @@ static void test_closing_waits_for_what_is_queued(void **state)
 {
     struct folder *folder = *state;
     struct db *db = open_with_items(folder);
-    struct gate gate;
-    gate_close(&gate, db);
+    struct turnstile gate;
+    turnstile_close(&gate, db);
     int64_t ids[8];
     struct task tasks[8];
     for (int i = 0; i < 8; i++) {
@@ -346,7 +346,7 @@ static void test_closing_waits_for_what_is_queued(void **state)
         pthread_create(&tasks[i].thread, NULL, task_main, &tasks[i]);
     }
     await_queued(db, 8);
-    gate_open(&gate);
+    turnstile_open(&gate);
     db_close(db);
     for (int i = 0; i < 8; i++) {
         pthread_join(tasks[i].thread, NULL);

@@ -6,7 +6,7 @@
 #define HOUR_US (WORKDAY_US / 24)
 /* 2 November 2026 is a Monday. */
 #define MONDAY (INT64_C(1793577600) * 1000000)
-#define DAY(n) (MONDAY + (n) * WORKDAY_US)
+#define DAY(n) (MONDAY + (n)*WORKDAY_US)
 
 static void test_a_week_has_five_working_days(void **state)
 {

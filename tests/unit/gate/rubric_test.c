@@ -113,10 +113,10 @@ static void test_the_recommendation_follows_the_published_rule(void **state)
         int8_t scores[2];
         enum outcome want;
     } rows[] = {
-        {{2, 2}, OUTCOME_APPROVE}, {{1, 1}, OUTCOME_APPROVE}, {{1, 0}, OUTCOME_REFUSE}, /* 2 of 6 */
-        {{2, 0}, OUTCOME_APPROVE},                                                      /* 4 of 6 */
-        {{0, 2}, OUTCOME_REFUSE},                                                       /* what must hold does not */
-        {{1, SCORE_NA}, OUTCOME_APPROVE},                                               /* 2 of 4 */
+        {{2, 2}, OUTCOME_APPROVE},        {{1, 1}, OUTCOME_APPROVE}, {{1, 0}, OUTCOME_REFUSE}, /* 2 of 6 */
+        {{2, 0}, OUTCOME_APPROVE},                                                             /* 4 of 6 */
+        {{0, 2}, OUTCOME_REFUSE},         /* what must hold does not */
+        {{1, SCORE_NA}, OUTCOME_APPROVE}, /* 2 of 4 */
     };
     assert_int_equal(parse(&arena, two, &rubric), OK);
     for (size_t i = 0; i < COUNT(rows); i++)

@@ -626,14 +626,14 @@ static void random_group(struct place *place, unsigned *seed)
         tasks[i] = (struct task){.fn = random_below(seed, 5) ? append : append_then_refuse, .context = &events[i]};
     }
     place->commits_to_lose = 0;
-    struct gate gate;
-    gate_close(&gate, place->db); /* its group is over before what follows can fail */
+    struct turnstile gate;
+    turnstile_close(&gate, place->db); /* its group is over before what follows can fail */
     for (int i = 0; i < count; i++) {
         tasks[i].db = place->db;
         pthread_create(&tasks[i].thread, NULL, task_main, &tasks[i]);
         await_queued(place->db, i + 1);
     }
-    gate_open(&gate);
+    turnstile_open(&gate);
     for (int i = 0; i < count; i++)
         pthread_join(tasks[i].thread, NULL);
 }

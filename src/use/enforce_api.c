@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/time.h"
+#include "notice/notice.h"
+#include "use/enforce.h"
+
+/* What the body says. */
+
+struct order {
+    struct request *rq;
+    struct enforcing e;
+    bool waits;
+};
+
+static enum status read_step(struct order *o, const json_t *body, struct error *err)
+{
+    struct str step;
+    TRY(use_body_text(body, "step", 16, true, &step, err));
+    int event = machine_event_named(&enforcement_machine, step);
+    if (event < 0 || event == LAPSE)
+        return fail(err, INVALID, NULL,
+                    "\"step\" is one of [notice, suspend, revoke, strike, block, site-block, lift].");
+    o->e.event = (enum ladder_event)event;
+    const json_t *points = json_object_get(body, "points");
+    o->e.points = event == STRIKE ? json_get_int(body, "points", 1) : 0;
+    if ((points && (event != STRIKE || !json_is_integer(points))) || o->e.points < 0 || o->e.points > 3 ||
+        (event == STRIKE && o->e.points == 0))
+        return fail(err, INVALID, NULL, "\"points\" of a strike are 1, 2 or 3; other steps have none.");
+    return OK;
+}
+
+static enum status read_ground(struct order *o, const json_t *body, struct error *err)
+{
+    TRY(use_body_text(body, "code", 64, true, &o->e.code, err));
+    TRY(use_body_text(body, "text", TEXT_MOST, true, &o->e.text, err));
+    if (ground_named(o->e.code))
+        return OK;
+    auto_buf struct buf list = {0};
+    grounds_list(&list);
+    return fail(err, INVALID, NULL, "\"code\" is the ground: one of [%.*s].", STR_ARG(buf_view(&list)));
+}
+
+static enum status read_until(struct order *o, const json_t *body, struct error *err)
+{
+    struct str until;
+    int64_t now = now_us();
+    bool may = o->e.event == SUSPEND || o->e.event == BLOCK || o->e.event == SITE_BLOCK;
+    TRY(use_body_text(body, "until", 40, false, &until, err));
+    if (o->e.event == SUSPEND)
+        o->e.until_us = now + SUSPENSION_MOST_US;
+    if (!str_given(until))
+        return OK;
+    if (!may || !time_read(until, &o->e.until_us) || o->e.until_us <= now)
+        return fail(err, INVALID, NULL,
+                    "\"until\" of a suspension or a block is a time to come, as 2030-01-31T12:00:00Z.");
+    if (o->e.event == SUSPEND && o->e.until_us > now + SUSPENSION_MOST_US)
+        return fail(err, INVALID, NULL, "A suspension lasts 14 days at most; what needs longer is another step.");
+    return OK;
+}
+
+static enum status read_order(struct order *o, struct error *err)
+{
+    static const char *const members[] = {"user", "step", "code", "text", "until", "points", NULL};
+    struct request *rq = o->rq;
+    json_t *body;
+    struct str name;
+    struct account user;
+    TRY(request_json(rq, BODY_LIMIT, &body, err));
+    TRY(use_body_only(body, members, err));
+    TRY(use_body_text(body, "user", 128, true, &name, err));
+    TRY(read_step(o, body, err));
+    TRY(read_ground(o, body, err));
+    TRY(read_until(o, body, err));
+    TRY(account_find(rq->db, rq->arena, name, &user, err));
+    if (user.kind != ACCOUNT_USER || user.erased)
+        return fail(err, INVALID, NULL, "\"user\" is a person.");
+    o->e.account_id = user.id;
+    return OK;
+}
+
+/* Whoever administers the name space acts for it; a hub administrator who does not, for the board. */
+static enum status find_mover(struct order *o, struct error *err)
+{
+    bool owns;
+    struct request *rq = o->rq;
+    TRY(is_owner_of(rq->db, rq->actor.account.id, rq->repo.owner_id, &owns, err));
+    bool board = rq->actor.account.is_admin && rq->actor.key_role == ROLE_ADMIN;
+    o->e.by = board && (!owns || o->e.event == SITE_BLOCK) ? BY_BOARD : BY_OWNER;
+    o->e.owner_id = rq->repo.owner_id;
+    o->e.repo_id = rq->repo.id;
+    o->e.repo_name = rq->repo.full_name;
+    o->e.arena = rq->arena;
+    return OK;
+}
+
+static enum status write_order(struct db_conn *tx, void *context, struct error *err)
+{
+    struct order *o = context;
+    o->e.tx = tx;
+    TRY(ladder_load(&o->e, err));
+    return ladder_do(&o->e, &o->waits, err);
+}
+
+static void reply_order(struct order *o)
+{
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    jw_object(&w);
+    jw_key_int(&w, "id", o->e.step_id);
+    jw_key_str(&w, "state", str_of(enforcement_machine.states[o->e.state].name));
+    jw_key_bool(&w, "waits", o->waits);
+    jw_end(&w);
+    request_reply_json(o->rq, &body);
+}
+
+/* POST /api/{api}/enforcement */
+enum status enforcement_post(struct request *rq, struct error *err)
+{
+    struct order o = {.rq = rq, .e.actor_id = rq->actor.account.id};
+    TRY(read_order(&o, err));
+    TRY(find_mover(&o, err));
+    request_done_reading(rq);
+    TRY(db_write(rq->hub->db, write_order, &o, err));
+    reply_order(&o);
+    return OK;
+}
+
+/* The second signature. */
+
+static const char waiting_sql[] = "SELECT s.step, s.code, s.text, s.points, s.until_us, s.by_id, e.account_id "
+                                  "FROM enforcement_step s JOIN enforcement e ON e.id = s.enforcement_id "
+                                  "WHERE s.id = ? AND e.owner_id = ? AND s.done_us = 0";
+
+static enum status read_waiting(struct order *o, struct error *err)
+{
+    struct request *rq = o->rq;
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(rq->db, waiting_sql, &row, err));
+    stmt_bind_int(row, 1, o->e.step_id);
+    stmt_bind_int(row, 2, rq->repo.owner_id);
+    bool found = stmt_next(row);
+    if (found) {
+        o->e.event = (enum ladder_event)machine_event_named(&enforcement_machine, stmt_str(row, 0));
+        o->e.code = arena_copy(rq->arena, stmt_str(row, 1));
+        o->e.text = arena_copy(rq->arena, stmt_str(row, 2));
+        o->e.points = stmt_int(row, 3);
+        o->e.until_us = stmt_int(row, 4);
+        o->e.actor_id = stmt_int(row, 5);
+        o->e.account_id = stmt_int(row, 6);
+    }
+    TRY(stmt_end(row, err));
+    return found ? OK : fail(err, NOT_FOUND, NULL, "No such step of this owner waits for a signature.");
+}
+
+/* POST /api/{api}/enforcement/{id}/sign */
+enum status enforcement_sign(struct request *rq, struct error *err)
+{
+    struct order o = {.rq = rq};
+    if (!str_to_i64(rq->params[0], &o.e.step_id))
+        return fail(err, NOT_FOUND, NULL, "No such step of this owner waits for a signature.");
+    TRY(read_waiting(&o, err));
+    if (o.e.actor_id == rq->actor.account.id)
+        return fail(err, FORBIDDEN, NULL, "The second signature is that of somebody else.");
+    TRY(find_mover(&o, err));
+    o.e.second_id = rq->actor.account.id;
+    request_done_reading(rq);
+    TRY(db_write(rq->hub->db, write_order, &o, err));
+    reply_order(&o);
+    return OK;
+}
+
+/* Lists. */
+
+#define STEP_COLUMNS                                                                                                   \
+    "s.id, a.name, s.step, s.code, s.text, s.points, s.until_us, s.at_us, s.done_us, s.appeal, e.state, o.name "       \
+    "FROM enforcement_step s JOIN enforcement e ON e.id = s.enforcement_id JOIN account a ON a.id = e.account_id "     \
+    "JOIN account o ON o.id = e.owner_id "
+static const char of_owner_sql[] =
+    "SELECT " STEP_COLUMNS "WHERE e.owner_id = ? AND s.id < ? ORDER BY s.id DESC LIMIT ?";
+static const char mine_sql[] =
+    "SELECT " STEP_COLUMNS "WHERE e.account_id = ? AND s.id < ? AND s.done_us > 0 ORDER BY s.id DESC LIMIT ?";
+
+static void write_step(struct request *rq, struct stmt *row, struct json_writer *w)
+{
+    jw_object(w);
+    jw_key_int(w, "id", stmt_int(row, 0));
+    jw_key_str(w, "owner", stmt_str(row, 11));
+    jw_key_str(w, "user", stmt_str(row, 1));
+    jw_key_str(w, "step", stmt_str(row, 2));
+    jw_key_str(w, "code", stmt_str(row, 3));
+    jw_key_str(w, "text", stmt_str(row, 4));
+    if (stmt_int(row, 5)) {
+        jw_key_int(w, "points", stmt_int(row, 5));
+        jw_key_bool(w, "counts", stmt_int(row, 8) > now_us() - STRIKE_LIFE_US);
+    }
+    if (stmt_int(row, 6))
+        jw_key_str(w, "until", time_iso(rq->arena, stmt_int(row, 6)));
+    jw_key_str(w, "at", time_iso(rq->arena, stmt_int(row, 7)));
+    jw_key_bool(w, "waits", stmt_int(row, 8) == 0);
+    if (stmt_str(row, 9).len)
+        jw_key_str(w, "appeal", stmt_str(row, 9));
+    jw_key_str(w, "state", str_of(enforcement_machine.states[stmt_int(row, 10)].name));
+    jw_end(w);
+}
+
+static enum status list_steps(struct request *rq, const char *sql, int64_t about, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    int64_t last = 0;
+    size_t count = 0;
+    TRY(db_prepare(rq->db, sql, &row, err));
+    stmt_bind_int(row, 1, about);
+    stmt_bind_int(row, 2, query_cursor(rq));
+    stmt_bind_int(row, 3, PAGE);
+    jw_array(&w);
+    for (; stmt_next(row); count++) {
+        last = stmt_int(row, 0);
+        write_step(rq, row, &w);
+    }
+    TRY(stmt_end(row, err));
+    jw_end(&w);
+    if (count == PAGE)
+        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
+    request_reply_json(rq, &body);
+    return OK;
+}
+
+/* GET /api/{api}/enforcement: all steps of the repo's owner. */
+enum status enforcement_get(struct request *rq, struct error *err)
+{
+    return list_steps(rq, of_owner_sql, rq->repo.owner_id, err);
+}
+
+/* GET /api/enforcement: those about the caller. */
+enum status enforcement_mine(struct request *rq, struct error *err)
+{
+    return list_steps(rq, mine_sql, rq->actor.account.id, err);
+}
+
+/* Appeals. */
+
+struct objection {
+    int64_t step_id, account_id;
+    struct str text;
+    struct arena *arena;
+};
+
+static const char object_sql[] =
+    "UPDATE enforcement_step SET appeal = ? WHERE id = ? AND appeal = '' AND done_us > ? AND enforcement_id IN "
+    "(SELECT id FROM enforcement WHERE account_id = ?)";
+static const char concerned_sql[] = "SELECT e.owner_id, s.repo_id FROM enforcement_step s "
+                                    "JOIN enforcement e ON e.id = s.enforcement_id WHERE s.id = ?";
+
+static enum status write_objection(struct db_conn *tx, void *context, struct error *err)
+{
+    const struct objection *o = context;
+    auto_stmt struct stmt *object = NULL, *row = NULL;
+    TRY(db_prepare(tx, object_sql, &object, err));
+    stmt_bind_str(object, 1, o->text);
+    stmt_bind_int(object, 2, o->step_id);
+    stmt_bind_int(object, 3, now_us() - 30 * DAY_US);
+    stmt_bind_int(object, 4, o->account_id);
+    TRY(stmt_run(object, err));
+    if (!db_changes(tx))
+        return fail(err, NOT_FOUND, NULL,
+                    "There is no such step about you, or it is over 30 days old, or you have appealed already.");
+    TRY(db_prepare(tx, concerned_sql, &row, err));
+    stmt_bind_int(row, 1, o->step_id);
+    int64_t owner = 0, repo = 0;
+    if (stmt_next(row)) {
+        owner = stmt_int(row, 0);
+        repo = stmt_int(row, 1);
+    }
+    TRY(stmt_end(row, err));
+    struct str text = arena_printf(o->arena, "Step %lld was appealed: %.*s", (long long)o->step_id, STR_ARG(o->text));
+    TRY(tell_owners(tx, owner, repo, "enforcement.appeal", text, err));
+    return tell_board(tx, repo, "enforcement.appeal", text, err);
+}
+
+/* POST /api/enforcement/{id}/appeal {"text"}: the board, which can lift what an owner has done, and the owner are told. */
+enum status enforcement_appeal(struct request *rq, struct error *err)
+{
+    static const char *const members[] = {"text", NULL};
+    struct objection o = {.account_id = rq->actor.account.id, .arena = rq->arena};
+    json_t *body;
+    if (!str_to_i64(rq->params[0], &o.step_id))
+        return fail(err, NOT_FOUND, NULL, "There is no such step about you.");
+    TRY(request_json(rq, BODY_LIMIT, &body, err));
+    TRY(use_body_only(body, members, err));
+    TRY(use_body_text(body, "text", TEXT_MOST, true, &o.text, err));
+    request_done_reading(rq);
+    TRY(db_write(rq->hub->db, write_objection, &o, err));
+    request_reply_empty(rq);
+    return OK;
+}

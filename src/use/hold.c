@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Gated weights that come back in by another repo, recognised from the object and from its chunks. */
+#include "use/hold.h"
+#include "access/log.h"
+#include "base/time.h"
+#include "notice/notice.h"
+
+#define EXTENTS_MOST 20000 /* of one object that are compared; each costs a look-up in a write that others wait for */
+#define GATES_MOST 16
+
+/* Holding. */
+
+static const char known_sql[] = "SELECT 1 FROM access_hold WHERE repo_id = ? AND gate_id = ? LIMIT 1";
+static const char put_sql[] =
+    "INSERT INTO access_hold (repo_id, gate_id, kind, state, share_ppm, commit_id, path, uploader_id, created_us, "
+    "changed_us) VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?)";
+
+/* Once for each repo and gate: what has been allowed once stays so, and what is held is held. */
+static enum status is_known(struct db_conn *tx, const struct held *held, bool *known, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, known_sql, &row, err));
+    stmt_bind_int(row, 1, held->repo_id);
+    stmt_bind_int(row, 2, held->gate_id);
+    *known = stmt_next(row);
+    return stmt_end(row, err);
+}
+
+enum status hold_put(struct db_conn *tx, const struct held *held, struct error *err)
+{
+    auto_stmt struct stmt *put = NULL;
+    bool known = false;
+    if (held->gate_id)
+        TRY(is_known(tx, held, &known, err));
+    if (known)
+        return OK;
+    TRY(db_prepare(tx, put_sql, &put, err));
+    stmt_bind_int(put, 1, held->repo_id);
+    stmt_bind_int(put, 2, held->gate_id);
+    stmt_bind_str(put, 3, str_of(held->kind));
+    stmt_bind_int(put, 4, held->share_ppm);
+    stmt_bind_blob(put, 5, held->commit.bytes, held->has_commit ? SHA1_SIZE : 0);
+    stmt_bind_str(put, 6, str_given(held->path) ? held->path : STR(""));
+    stmt_bind_int(put, 7, held->uploader_id);
+    stmt_bind_int(put, 8, now_us());
+    stmt_bind_int(put, 9, now_us());
+    return stmt_run(put, err);
+}
+
+/* Gates that have the object, other than the repo's own and those of owners to whom the repo's owner belongs. since_us: from
+ * when on it counts as theirs. What anybody could have had of an open repo before that is nobody's secret. */
+
+#define OPEN_REPO                                                                                                      \
+    "p.visibility = 1 AND NOT EXISTS (SELECT 1 FROM gate_repo x WHERE x.repo_id = p.id) "                              \
+    "AND NOT EXISTS (SELECT 1 FROM access_hold y WHERE y.repo_id = p.id AND y.state <> 2)"
+
+#define FOREIGN_GATE(repo)                                                                                             \
+    "g.id NOT IN (SELECT gate_id FROM gate_repo WHERE repo_id = " repo ") "                                            \
+    "AND g.owner_id NOT IN (SELECT owner_id FROM repo WHERE id = " repo ") "                                           \
+    "AND NOT EXISTS (SELECT 1 FROM member m JOIN repo o ON o.owner_id = m.user_id WHERE m.org_id = g.owner_id AND "    \
+    "o.id "                                                                                                            \
+    "= " repo ") "
+
+static const char any_sql[] = "SELECT 1 FROM gate_repo LIMIT 1";
+
+static enum status any_gate(struct db_conn *tx, bool *any, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, any_sql, &row, err));
+    *any = stmt_next(row);
+    return stmt_end(row, err);
+}
+
+static const char object_sql[] =
+    "SELECT g.id FROM object_hold h JOIN gate_repo r ON r.repo_id = h.repo_id JOIN gate g ON g.id = r.gate_id "
+    "WHERE h.object_id = ? AND h.repo_id <> ? AND " FOREIGN_GATE(
+        "?") "AND NOT EXISTS "
+             "(SELECT 1 FROM object_hold q JOIN repo p ON p.id = q.repo_id WHERE q.object_id = h.object_id AND "
+             "q.repo_id <> ? AND "
+             "(q.created_us < h.created_us OR q.created_us < g.created_us) AND " OPEN_REPO ") LIMIT 1";
+
+static enum status match_object(struct db_conn *tx, int64_t repo_id, int64_t object_id, int64_t *gate_id,
+                                struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, object_sql, &row, err));
+    stmt_bind_int(row, 1, object_id);
+    for (int i = 2; i <= 6; i++)
+        stmt_bind_int(row, i, repo_id);
+    *gate_id = stmt_next(row) ? stmt_int(row, 0) : 0;
+    return stmt_end(row, err);
+}
+
+/* Chunks. */
+
+struct share {
+    int64_t gate_id, bytes;
+};
+
+struct shares {
+    struct share items[GATES_MOST];
+    size_t count;
+};
+
+static struct share *share_of(struct shares *all, int64_t gate_id)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (all->items[i].gate_id == gate_id)
+            return &all->items[i];
+    if (all->count == GATES_MOST)
+        return NULL;
+    all->items[all->count] = (struct share){.gate_id = gate_id};
+    return &all->items[all->count++];
+}
+
+struct run {
+    int64_t xorb_id, start, end, length; /* chunks of a xorb, and their bytes */
+};
+
+/* The widest run of the same chunks for each gate; a run that an open repo had before is left out. */
+static const char run_sql[] =
+    "SELECT g.id, MAX(MIN(e.chunk_end, ?) - MAX(e.chunk_start, ?)) FROM extent e "
+    "JOIN object_hold h ON h.object_id = e.object_id JOIN gate_repo r ON r.repo_id = h.repo_id "
+    "JOIN gate g ON g.id = r.gate_id "
+    "WHERE e.xorb_id = ? AND e.chunk_start < ? AND e.chunk_end > ? AND h.repo_id <> ? AND " FOREIGN_GATE(
+        "?") "AND NOT EXISTS (SELECT 1 FROM extent f JOIN object_hold q ON q.object_id = f.object_id "
+             "JOIN repo p ON p.id = q.repo_id WHERE f.xorb_id = e.xorb_id AND f.chunk_start <= MAX(e.chunk_start, ?) "
+             "AND "
+             "f.chunk_end >= MIN(e.chunk_end, ?) AND q.repo_id <> ? AND (q.created_us < h.created_us OR q.created_us < "
+             "g.created_us) AND " OPEN_REPO ") GROUP BY g.id";
+
+static enum status add_run(struct db_conn *tx, int64_t repo_id, const struct run *run, struct shares *all,
+                           struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, run_sql, &row, err));
+    stmt_bind_int(row, 1, run->end);
+    stmt_bind_int(row, 2, run->start);
+    stmt_bind_int(row, 3, run->xorb_id);
+    stmt_bind_int(row, 4, run->end);
+    stmt_bind_int(row, 5, run->start);
+    for (int i = 6; i <= 9; i++)
+        stmt_bind_int(row, i, repo_id);
+    stmt_bind_int(row, 10, run->start);
+    stmt_bind_int(row, 11, run->end);
+    stmt_bind_int(row, 12, repo_id);
+    while (stmt_next(row)) {
+        struct share *share = share_of(all, stmt_int(row, 0));
+        if (share) /* bytes of a chunk on the average: their ends stand in the container, not here */
+            share->bytes += run->length * stmt_int(row, 1) / (run->end - run->start);
+    }
+    return stmt_end(row, err);
+}
+
+static const char extents_sql[] = "SELECT xorb_id, chunk_start, chunk_end, length FROM extent WHERE object_id = ? AND "
+                                  "chunk_end > chunk_start ORDER BY at LIMIT ?";
+static const char size_sql[] = "SELECT size FROM object WHERE id = ?";
+
+static enum status object_bytes(struct db_conn *tx, int64_t object_id, int64_t *size, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, size_sql, &row, err));
+    stmt_bind_int(row, 1, object_id);
+    *size = stmt_next(row) ? stmt_int(row, 0) : 0;
+    return stmt_end(row, err);
+}
+
+static enum status match_chunks(struct db_conn *tx, int64_t repo_id, int64_t object_id, struct held *held,
+                                struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    struct shares all = {0};
+    int64_t size;
+    TRY(object_bytes(tx, object_id, &size, err));
+    TRY(db_prepare(tx, extents_sql, &row, err));
+    stmt_bind_int(row, 1, object_id);
+    stmt_bind_int(row, 2, EXTENTS_MOST);
+    while (stmt_next(row)) {
+        const struct run run = {stmt_int(row, 0), stmt_int(row, 1), stmt_int(row, 2), stmt_int(row, 3)};
+        TRY(add_run(tx, repo_id, &run, &all, err));
+    }
+    TRY(stmt_end(row, err));
+    for (size_t i = 0; i < all.count; i++) {
+        int64_t ppm = size ? (int64_t)((double)all.items[i].bytes / (double)size * 1e6) : 0;
+        if (ppm < HOLD_SHARE_PPM || ppm <= held->share_ppm)
+            continue;
+        held->gate_id = all.items[i].gate_id;
+        held->share_ppm = ppm;
+    }
+    return OK;
+}
+
+enum status hold_watch(struct db_conn *tx, int64_t repo_id, int64_t object_id, struct error *err)
+{
+    struct held held = {.repo_id = repo_id, .kind = "object", .share_ppm = 1000000};
+    bool any;
+    TRY(any_gate(tx, &any, err));
+    if (!any)
+        return OK;
+    TRY(match_object(tx, repo_id, object_id, &held.gate_id, err));
+    if (!held.gate_id) {
+        held = (struct held){.repo_id = repo_id, .kind = "chunks"};
+        TRY(match_chunks(tx, repo_id, object_id, &held, err));
+    }
+    return held.gate_id ? hold_put(tx, &held, err) : OK;
+}
+
+/* The commit, which tells who it was. */
+
+static const char unknown_sql[] =
+    "SELECT h.id, h.gate_id, g.owner_id FROM access_hold h JOIN gate g ON g.id = h.gate_id "
+    "WHERE h.repo_id = ? AND h.uploader_id = 0 AND h.state = 1";
+static const char uploader_sql[] =
+    "UPDATE access_hold SET uploader_id = ?, commit_id = ?, state = ?, changed_us = ? WHERE id = ?";
+
+static enum status settle_one(struct db_conn *tx, const struct repo *repo, const struct held *held, int64_t id,
+                              int64_t owner_id, struct error *err)
+{
+    auto_stmt struct stmt *update = NULL;
+    enum role role;
+    TRY(account_role_in(tx, held->uploader_id, owner_id, &role, err));
+    TRY(db_prepare(tx, uploader_sql, &update, err));
+    stmt_bind_int(update, 1, held->uploader_id);
+    stmt_bind_blob(update, 2, held->commit.bytes, held->has_commit ? SHA1_SIZE : 0);
+    stmt_bind_int(update, 3, role >= ROLE_READ ? HOLD_RELEASED : HOLD_OPEN);
+    stmt_bind_int(update, 4, now_us());
+    stmt_bind_int(update, 5, id);
+    TRY(stmt_run(update, err));
+    return role >= ROLE_READ ? OK : hold_tell(tx, repo, owner_id, held->uploader_id, id, err);
+}
+
+/* A private repo is not named to others; they are told when they ask what is held, once it is public. */
+enum status hold_tell(struct db_conn *tx, const struct repo *repo, int64_t owner_id, int64_t uploader_id, int64_t id,
+                      struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    struct str text =
+        arena_printf(&arena,
+                     "The files of %.*s are held, because some of them look like those of a gated repo. If you "
+                     "think that this is wrong, say why: POST /api/holds/%lld {\"decision\": \"dispute\", "
+                     "\"text\"}.",
+                     STR_ARG(repo->full_name), (long long)id);
+    const struct notice notice = {uploader_id, repo->id, "hold", text};
+    TRY(notice_add(tx, &notice, err));
+    if (repo->visibility != VISIBILITY_PUBLIC)
+        return OK;
+    text = arena_printf(&arena,
+                        "Files of %.*s look like those of a gated repo of yours, and are held. POST /api/holds/%lld "
+                        "{\"decision\": \"allow\"} lets them be; the board of the hub can confirm the hold.",
+                        STR_ARG(repo->full_name), (long long)id);
+    return tell_owners(tx, owner_id, repo->id, "hold", text, err);
+}
+
+static enum status settle_all(struct db_conn *tx, const struct repo *repo, const struct held *held, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, unknown_sql, &row, err));
+    stmt_bind_int(row, 1, repo->id);
+    while (stmt_next(row))
+        TRY(settle_one(tx, repo, held, stmt_int(row, 0), stmt_int(row, 2), err));
+    return stmt_end(row, err);
+}
+
+static const char gated_tensors_sql[] =
+    "SELECT 1 FROM gate_repo r JOIN tensor_seen s ON s.repo_id = r.repo_id JOIN tensor t ON t.file_id = s.file_id "
+    "WHERE t.content IS NOT NULL AND r.gate_id NOT IN (SELECT gate_id FROM gate_repo WHERE repo_id = ?) LIMIT 1";
+
+static enum status needs_look(struct db_conn *tx, int64_t repo_id, bool *needs, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, gated_tensors_sql, &row, err));
+    stmt_bind_int(row, 1, repo_id);
+    *needs = stmt_next(row);
+    return stmt_end(row, err);
+}
+
+enum status hold_if_gated(struct db_conn *tx, const struct repo *repo, int64_t uploader_id, const struct oid *commit,
+                          bool has_tensors, struct error *err)
+{
+    struct held held = {
+        .repo_id = repo->id, .kind = "pending", .uploader_id = uploader_id, .has_commit = true, .commit = *commit};
+    bool any, needs = false;
+    TRY(any_gate(tx, &any, err));
+    if (!any)
+        return OK;
+    TRY(settle_all(tx, repo, &held, err));
+    if (has_tensors)
+        TRY(needs_look(tx, repo->id, &needs, err));
+    return needs ? hold_put(tx, &held, err) : OK;
+}
