@@ -11,6 +11,7 @@
 #include "record/record.h"
 #include "signin/key_scopes.h"
 #include "terms/terms.h"
+#include "tier/tier.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -73,6 +74,16 @@ static const char help[] =
     "  cairn admin org remove-member ORG USER\n"
     "  cairn admin org set ORG --default-private on|off\n"
     "      New repos are private (on) or public (off) unless whoever creates them says otherwise.\n"
+    "\n"
+    "Tiers: how much of the hub everybody may use\n"
+    "  cairn admin tier set FILE\n"
+    "      Publishes a version of a tier, for everybody to read at /api/tiers; FILE is JSON as docs/tiers.md has it.\n"
+    "      In force within seconds. \"anon\" is the tier of those who are not signed in, \"basic\" that of everybody "
+    "else.\n"
+    "  cairn admin tier give NAME SLUG\n"
+    "      Gives a person or organisation a tier, without an application.\n"
+    "  cairn admin payment source NAME FILE\n"
+    "      Believes what a payment provider sends to /api/payments/NAME when it is signed with the secret in FILE.\n"
     "\n"
     "Gates that exist on another hub\n"
     "  cairn admin import-gate REPO FILE [--terms FILE] [--dry-run] [--trust-names]\n"
@@ -331,6 +342,34 @@ static enum status log_begin_anew(struct db *db, const struct words *given, stru
     return OK;
 }
 
+#define TIER_FILE_LIMIT (1 << 20)
+
+static enum status tier_set(struct db *db, const struct words *given, struct error *err)
+{
+    auto_buf struct buf text = {0};
+    int64_t seq;
+    TRY(file_read_all(given->word[2].data, TIER_FILE_LIMIT, &text, err));
+    TRY(tier_publish(db, buf_view(&text), 0, &seq, err));
+    printf("version %lld of the tier is published\n", (long long)seq);
+    return OK;
+}
+
+static enum status payment_source(struct db *db, const struct words *given, struct error *err)
+{
+    auto_buf struct buf secret = {0};
+    TRY(file_read_all(given->word[3].data, 4096, &secret, err));
+    TRY(payment_source_set(db, given->word[2], buf_view(&secret), err));
+    say(given->word[2], "is believed now");
+    return OK;
+}
+
+static enum status give_tier(struct db *db, const struct words *given, struct error *err)
+{
+    TRY(tier_give(db, given->word[2], given->word[3], 0, err));
+    say(given->word[2], "has the tier now");
+    return OK;
+}
+
 static void report_import(void *dry_run, struct str user, const char *what, const char *why)
 {
     (void)dry_run;
@@ -397,6 +436,9 @@ static const struct command {
      FLAG(VALUE) | FLAG(DAYS) | FLAG(REPOS) | FLAG(ADDRESSES) | FLAG(BYTES_PER_DAY), token_create},
     {"token", "rotate", "USER", 1, FLAG(NAME), FLAG(OVERLAP), token_rotate},
     {"token", "revoke", "USER", 1, FLAG(NAME), 0, token_revoke},
+    {"tier", "set", "FILE", 1, 0, 0, tier_set},
+    {"tier", "give", "NAME SLUG", 2, 0, 0, give_tier},
+    {"payment", "source", "NAME FILE", 2, 0, 0, payment_source},
     {"org", "create", "NAME", 1, 0, FLAG(FULL_NAME), org_create},
     {"org", "add-member", "ORG USER", 2, FLAG(ROLE), 0, org_add_member},
     {"org", "remove-member", "ORG USER", 2, 0, 0, org_remove_member},

@@ -11,6 +11,7 @@
 #include "scan/worker.h"
 #include "serve.h"
 #include "sign_main.h"
+#include "usage_main.h"
 #include "verify_main.h"
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +27,7 @@ static const char help[] = "cairn " CAIRN_VERSION " - a self-hosted hub for open
                            "  cairn gc       remove what nobody needs any more\n"
                            "  cairn du       how much room a repo takes\n"
                            "  cairn attest   sign approvals, releases and deployments\n"
+                           "  cairn usage    what you have at a hub, and what you use of it\n"
                            "  cairn access   ask for access to a gated repo\n"
                            "  cairn routes   list what the hub answers to\n"
                            "  cairn machines the rules by which requests and grants change their state\n"
@@ -40,6 +42,7 @@ static const struct {
     {"gc", gc_main},         {"du", du_main},         {"routes", routes_main}, {"machines", machines_main},
     {"worker", worker_main}, /* started by the server, in a sandbox */
     {"sign", sign_main},     {"verify", verify_main}, {"attest", attest_main}, {"access", access_main},
+    {"usage", usage_main},
     {"signer", signer_main}, /* started by the server; it alone has the key of the log */
 };
 

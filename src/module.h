@@ -19,6 +19,7 @@ struct hub_key;
 struct record;
 struct store;
 struct request;
+struct limiter;
 struct cosigner;
 struct witness;
 
@@ -37,6 +38,7 @@ struct hub {
     bool xet;                   /* tell clients of Xet; its addresses are there in any case */
     struct cosigner *cosigner;  /* this hub as a witness of other logs; NULL: it is none */
     struct witness *witness;    /* the witnesses of this hub's log; NULL: it has none */
+    struct limiter *limiter;    /* of requests and bytes sent; NULL: nothing is limited */
     struct http_server *server;
     int64_t started_us;
     atomic_bool stopping; /* no request comes any more: slow jobs end soon, whatever they are at */

@@ -9,11 +9,13 @@
 #include "lineage/lineage.h"
 #include "module.h"
 #include "notice/notice.h"
+#include "quota/quota.h"
 #include "record/record.h"
 #include "signin/signin.h"
 #include "store/store.h"
 #include "tensor/tensors.h"
 #include "terms/terms.h"
+#include "tier/tier.h"
 #include "use/use.h"
 #include "witness/handlers.h"
 #include "xet/xet.h"
@@ -27,7 +29,7 @@
  * jobs. Read this list first, then the part you came for.
  */
 extern const struct module event_module, identity_module, timer_module, store_module, prov_module, repo_module,
-    access_module;
+    access_module, quota_module;
 
 const struct module *const modules[] = {
     &event_module,    /* the spine: what happened, in order */
@@ -36,6 +38,7 @@ const struct module *const modules[] = {
     &store_module,    /* large files, by content */
     &repo_module,     /* names, git objects, refs */
     &access_module,   /* the door: gates, grants, blocks */
+    &quota_module,    /* limits, and what counts against them */
     &prov_module,     /* from events to the leaves of the log */
     &tensor_module,   /* what models are made of, and who shares it */
     &witness_module,  /* other logs' checkpoints, cosigned */
@@ -51,6 +54,7 @@ const struct module *const modules[] = {
     &use_module,      /* who has read what, recalls, broken terms, re-uploads */
     &signin_module,   /* keys as their holders see them, and signing in */
     &xet_module,      /* the Xet protocol: large files in chunks */
+    &tier_module,     /* tiers: who may use how much of the hub */
     &hub_module,      /* the Hub protocol */
     NULL,
 };
@@ -62,6 +66,7 @@ enum status hub_data_open(const char *dir, struct db **out, struct error *err)
     size_t count = 0;
     if ((size_t)snprintf(path, sizeof path, "%s/cairn.db", dir) >= sizeof path)
         return fail(err, INVALID, NULL, "The name of the data folder is too long");
+    quota_watch();
     TRY(folder_make(dir, 0700, err));
     TRY(db_open(path, out, err));
     for (const struct module *const *module = modules; *module; module++)

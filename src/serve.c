@@ -10,6 +10,7 @@
 #include "modules.h"
 #include "oms/chain.h"
 #include "options.h"
+#include "quota/limiter.h"
 #include "record/record.h"
 #include "router/dispatch.h"
 #include "store/store.h"
@@ -169,6 +170,7 @@ static enum status open_hub(const char *dir, const struct witness_files *files, 
     if ((size_t)snprintf(path, sizeof path, "%s/store", dir) >= sizeof path)
         return fail(err, INVALID, NULL, "The name of the data folder is too long");
     TRY(store_open(hub->db, path, &hub->store, err));
+    hub->limiter = limiter_new(hub->db);
     store_watch_holds(hold_watch);
     TRY(open_record(dir, files, hub, err));
     TRY(terms_publish_templates(hub->db, err));
@@ -354,6 +356,7 @@ int serve_main(int argc, char **argv)
     cosigner_close(hub.cosigner);
     hub_key_close(hub.hub_key);
     record_stop(hub.record);
+    limiter_free(hub.limiter);
     if (hub.store)
         store_close(hub.store);
     if (hub.db)

@@ -101,6 +101,8 @@ int status_http(enum status status)
         return 401;
     case FORBIDDEN:
         return 403;
+    case UNPAID:
+        return 402;
     case NOT_FOUND:
         return 404;
     case NOT_ALLOWED:

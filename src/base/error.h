@@ -12,6 +12,7 @@ enum status {
     OK = 0,
     INVALID,         /* 400: the input is malformed */
     UNAUTHENTICATED, /* 401: who are you? */
+    UNPAID,          /* 402: a payment would help */
     FORBIDDEN,       /* 403: you may not */
     NOT_FOUND,       /* 404 */
     NOT_ALLOWED,     /* 405: the path exists, the method does not */

@@ -31,6 +31,13 @@ static const char append_sql[] =
     "  (SELECT coalesce(max(id), 0) + 1 FROM event), ?, ?, ?, ?,"
     "  (SELECT coalesce(max(repo_seq), -1) + 1 FROM event WHERE repo_id = ? AND repo_id <> 0), ?, ?)";
 
+static event_fn *listener;
+
+void event_listen(event_fn *fn)
+{
+    listener = fn;
+}
+
 enum status event_append(struct db_conn *tx, const struct event *event, struct error *err)
 {
     assert(event->repo_id >= 0 && event->actor_id >= 0);
@@ -44,5 +51,6 @@ enum status event_append(struct db_conn *tx, const struct event *event, struct e
     stmt_bind_int(append, 5, event->repo_id);
     stmt_bind_int(append, 6, event->actor_id);
     stmt_bind_str(append, 7, event->body);
-    return stmt_run(append, err);
+    TRY(stmt_run(append, err));
+    return listener ? listener(tx, event, err) : OK;
 }

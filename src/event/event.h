@@ -26,4 +26,11 @@ struct event {
 /* Appends within the caller's write. The id grows by one with each event, without gaps among committed ones. */
 enum status event_append(struct db_conn *tx, const struct event *event, struct error *err);
 
+/*
+ * One part may be told of each event in the write that appends it, behind it; what it fails with undoes the write. For what must
+ * be exact, as quotas are; who can wait reads the events afterwards. Set before the first write; one for the program.
+ */
+typedef enum status event_fn(struct db_conn *tx, const struct event *event, struct error *err);
+void event_listen(event_fn *fn);
+
 #endif

@@ -5,6 +5,7 @@
 #include "hub/handlers.h"
 #include "hub/part_claims.h"
 #include "hub/transfer_url.h"
+#include "router/room.h"
 #include "xet/token.h"
 
 #define BATCH_BODY_LIMIT (4 << 20)
@@ -209,6 +210,23 @@ static void choose_transfer(struct batch *b, const json_t *body)
     }
 }
 
+/* What the repo lacks: room for all of it, before the client begins. */
+static enum status reserve_room(struct request *rq, const json_t *objects, struct error *err)
+{
+    struct room *rooms = arena_array(rq->arena, json_array_size(objects) + 1, sizeof *rooms);
+    size_t count = 0;
+    for (size_t i = 0; i < json_array_size(objects); i++) {
+        const json_t *object = json_array_get(objects, i);
+        struct room *room = &rooms[count];
+        struct object held;
+        room->size = json_get_int(object, "size", -1);
+        if (hex_decode(json_get_str(object, "oid"), room->sha256, SHA256_SIZE) && room->size >= 0 &&
+            store_lookup(rq->db, rq->repo.id, room->sha256, &held, NULL) != OK)
+            count++;
+    }
+    return request_reserve(rq, rooms, count, err);
+}
+
 /* POST /{web}.git/info/lfs/objects/batch. Uploads ask the door again: who may propose a change may send its bytes. */
 enum status lfs_batch(struct request *rq, struct error *err)
 {
@@ -226,6 +244,7 @@ enum status lfs_batch(struct request *rq, struct error *err)
     if (b.upload) {
         struct access_object object = repo_access(&rq->repo);
         TRY(access_decide(rq->db, &rq->actor, ACT_PROPOSE, &object, err));
+        TRY(reserve_room(rq, objects, err));
         choose_transfer(&b, body);
     }
 
@@ -336,6 +355,7 @@ enum status transfer_part(struct request *rq, struct error *err)
     TRY(part_open(rq->hub->store, rq->params[0], rq->repo.id, number, size, &part, err));
     TRY(receive(rq, size, part_piece, part, err));
     TRY(part_keep(&part, etag, err));
+    TRY(request_renew(rq, err));
     reply_header(rq->http, "ETag", "\"%s\"", etag);
     reply_bytes(rq->http, 200, (struct str){0}, STR(""));
     return OK;

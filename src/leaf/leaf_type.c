@@ -103,6 +103,12 @@ static const struct leaf_type types[] = {
       {"visibility", LEAF_WORD, .optional = true, .words = "private public"},
       {"xet", LEAF_FLAG, .optional = true}}},
     {"repo-heads", SCOPE_HUB, {{"count", LEAF_COUNT}, {"covers", LEAF_COUNT}, {"root", LEAF_HEX, .digits = 64}}},
+    {"tier",
+     SCOPE_HUB,
+     {{"basis", LEAF_WORD, .optional = true, .words = "application board clock holder payment rule"},
+      {"digest", LEAF_HEX, .digits = 64},
+      {"op", LEAF_WORD,
+       .words = "activate apply downgrade fund grace lift pay publish refuse share suspend verify warn withdraw"}}},
     {"void", SCOPE_EITHER, {{"index", LEAF_COUNT}}},
 };
 

@@ -275,6 +275,11 @@ static void release(const struct source *from, struct composition *out)
     statement_leaf(from, out, "release");
 }
 
+static void tier(const struct source *from, struct composition *out)
+{
+    statement_leaf(from, out, "tier");
+}
+
 /* A rule for a ref: so many approvals before it moves. */
 static void repo_protect(const struct source *from, struct composition *out)
 {
@@ -332,6 +337,8 @@ static const struct {
     {"passkey.remove", 1, passkey_remove},
     {"password.set", 1, NULL},
     {"recovery.use", 1, NULL},
+    {"payment.receive", 1, tier},
+    {"pool.step", 1, tier},
     {"ref.create", 1, ref_create},
     {"ref.delete", 1, ref_delete},
     {"release", 1, release},
@@ -348,6 +355,8 @@ static const struct {
     {"terms.accept", 1, NULL},
     {"terms.post", 1, NULL},
     {"terms.publish", 1, NULL},
+    {"tier.publish", 1, tier},
+    {"tier.step", 1, tier},
     {"totp.clear", 1, NULL},
     {"totp.set", 1, NULL},
 };

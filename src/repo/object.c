@@ -149,6 +149,7 @@ static const char insert_sql[] =
 enum status git_set_store(const struct git_set *set, struct db_conn *tx, int64_t repo_id, struct error *err)
 {
     auto_stmt struct stmt *insert = NULL;
+    int64_t gained = 0;
     TRY(db_prepare(tx, insert_sql, &insert, err));
     for (size_t i = 0; i < set->count; i++) {
         const struct git_row *row = &set->rows[i];
@@ -170,8 +171,9 @@ enum status git_set_store(const struct git_set *set, struct db_conn *tx, int64_t
         stmt_bind_int(insert, 8, row->deflated);
         stmt_bind_blob(insert, 9, row->bytes.data, row->bytes.len);
         TRY(stmt_run(insert, err));
+        gained += db_changes(tx) ? row->size : 0;
     }
-    return OK;
+    return store_gain(tx, repo_id, NULL, gained, err);
 }
 
 static const struct git_row *find_made(const struct git_source *from, const struct oid *oid)

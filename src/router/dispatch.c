@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "router/flight.h"
+#include "router/limit.h"
 #include "router/pattern.h"
 #include "router/request.h"
 #include "router/session.h"
@@ -79,15 +80,26 @@ static enum status find_repo(struct request *rq, const struct pattern_match *m, 
 
 /* The door. */
 
+/* Limits come before the door, and count also for who has no valid key: such a one is a stranger at an address. */
+static enum status know(struct request *rq, struct error *err)
+{
+    struct error slow = {0};
+    enum status status = OK;
+    if (rq->route->signed_by)
+        status = rq->route->signed_by(rq, err);
+    else if (rq->route->action != ACT_PUBLIC)
+        status = authenticate(rq, err);
+    if (request_limit(rq, &slow) == OK)
+        return status;
+    *err = slow;
+    return slow.status;
+}
+
 static enum status admit(struct request *rq, const struct pattern_match *m, bool *moved, struct error *err)
 {
-    if (rq->route->signed_by) {
-        TRY(rq->route->signed_by(rq, err));
-    } else if (rq->route->action != ACT_PUBLIC) {
-        TRY(authenticate(rq, err));
-        if (m->has_repo)
-            TRY(find_repo(rq, m, moved, err));
-    }
+    TRY(know(rq, err));
+    if (!rq->route->signed_by && rq->route->action != ACT_PUBLIC && m->has_repo)
+        TRY(find_repo(rq, m, moved, err));
     if (rq->route->object_in_body)
         return OK;
     return request_admit(rq, err);
@@ -216,6 +228,7 @@ void dispatch_done(struct http_request *http, void *context)
 {
     (void)context;
     struct request *rq = http->context;
+    request_limit_done(rq);
     flight_end(rq);
     for (const struct module *const *module = modules; *module; module++)
         if ((*module)->served)

@@ -37,6 +37,14 @@ struct str request_remote(struct request *rq)
     return remote;
 }
 
+bool request_is_local(struct request *rq)
+{
+    struct str remote = request_remote(rq);
+    bool proxied = str_given(http_header(rq->http, "x-forwarded-for")) && !is_proxy(rq->hub, rq->http->remote);
+    return !proxied && (str_starts(remote, STR("127.")) || str_eq(remote, STR("::1")) ||
+                        str_starts(remote, STR("::ffff:127.")));
+}
+
 /* No client sends a tenth of them; what comes behind is not looked at, nor is what follows a bad encoding. */
 #define QUERY_PAIRS 1000
 

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "module.h"
+#include "quota/limiter.h"
 #include "repo/ref.h"
 #include "router/pattern.h"
 #include "store/store.h"
@@ -36,6 +37,7 @@ struct request {
     struct str id;               /* of the request, as it stands in the log and in X-Request-Id */
     json_t *json;                /* the parsed body, released with the request */
     bool admitted;               /* access_decide() has said yes to the route's action */
+    struct visit visit;          /* what it counts as */
     struct access_answer access; /* why */
     struct flight flight;
     char refusal[24];  /* the word with which a gate has refused it; "" */
@@ -49,6 +51,8 @@ struct request {
 struct str request_base_url(struct request *rq);
 /* The client's address as text: the peer's, or where the peer is a proxy of ours (hub->proxies), what that says. */
 struct str request_remote(struct request *rq);
+/* The client is on this machine, as far as can be known: what comes through a proxy that nobody has named is not. */
+bool request_is_local(struct request *rq);
 /* A query parameter, decoded; absent when it is not there. index 0 is its first occurrence. */
 struct str request_query(struct request *rq, const char *name, size_t index);
 bool request_query_true(struct request *rq, const char *name);

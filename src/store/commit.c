@@ -167,7 +167,7 @@ enum status commit_arrival(struct store *store, int fd, const struct arrival *ar
     status = settled_write(store, write_arrival, &commit, &commit.unsettled, err);
     /* When a commit fails with an error of the disk, its rows may still be found after a restart, and then need the
      * container. So only a certain failure removes it; the others leave it to the sweep. */
-    if (status == OK ? !commit.container : status == NO_SPACE || status == NOT_FOUND)
+    if (status == OK ? !commit.container : status == NO_SPACE || status == NOT_FOUND || status == TOO_LARGE)
         unlink(container);
     else if (status == OK)
         punch_holes(&commit, fd);

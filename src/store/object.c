@@ -12,7 +12,7 @@ static const char xet_hash_sql[] = "SELECT object.xet_hash FROM object"
 static const char lookup_xet_sql[] = "SELECT object.id, object.size, object.sha256 FROM object"
                                      " CROSS JOIN object_hold WHERE object_hold.object_id = object.id"
                                      " AND object_hold.repo_id = ? AND object.xet_hash = ?";
-static const char object_exists_sql[] = "SELECT size FROM object WHERE id = ?";
+static const char object_exists_sql[] = "SELECT size, sha256 FROM object WHERE id = ?";
 static const char hold_sql[] = "INSERT INTO object_hold (repo_id, object_id, created_us) VALUES (?, ?, ?)"
                                " ON CONFLICT (repo_id, object_id) DO NOTHING";
 static const char repo_bytes_sql[] =
@@ -77,15 +77,41 @@ enum status store_lookup_xet(struct db_conn *conn, int64_t repo_id, const struct
     return fail(err, NOT_FOUND, NULL, "This repo has no file with the Xet hash %s. Upload it first.", text);
 }
 
-enum status object_size(struct db_conn *conn, int64_t object_id, int64_t *size, struct error *err)
+static enum status object_get(struct db_conn *conn, int64_t object_id, struct object *out, struct error *err)
 {
     auto_stmt struct stmt *exists = NULL;
+    *out = (struct object){.id = object_id};
     TRY(db_prepare(conn, object_exists_sql, &exists, err));
     stmt_bind_int(exists, 1, object_id);
-    bool found = stmt_next(exists);
-    *size = found ? stmt_int(exists, 0) : 0;
+    bool found = stmt_next(exists) && stmt_str(exists, 1).len == SHA256_SIZE;
+    if (found) {
+        out->size = stmt_int(exists, 0);
+        memcpy(out->sha256, stmt_str(exists, 1).data, SHA256_SIZE);
+    }
     TRY(stmt_end(exists, err));
     return found ? OK : fail(err, NOT_FOUND, NULL, "The file is no longer there; its repo may have been deleted.");
+}
+
+enum status object_size(struct db_conn *conn, int64_t object_id, int64_t *size, struct error *err)
+{
+    struct object object;
+    enum status status = object_get(conn, object_id, &object, err);
+    *size = object.size;
+    return status;
+}
+
+/* Who grows. */
+
+static store_gain_fn *on_gain;
+
+void store_on_gain(store_gain_fn *fn)
+{
+    on_gain = fn;
+}
+
+enum status store_gain(struct db_conn *tx, int64_t repo_id, const uint8_t *sha256, int64_t bytes, struct error *err)
+{
+    return on_gain ? on_gain(tx, repo_id, sha256, bytes, err) : OK;
 }
 
 static store_watcher *watch; /* set before the first write */
@@ -97,15 +123,18 @@ void store_watch_holds(store_watcher *watcher)
 
 enum status store_hold(struct db_conn *tx, int64_t repo_id, int64_t object_id, struct error *err)
 {
-    int64_t size;
-    TRY(object_size(tx, object_id, &size, err));
+    struct object object;
+    TRY(object_get(tx, object_id, &object, err));
     auto_stmt struct stmt *hold = NULL;
     TRY(db_prepare(tx, hold_sql, &hold, err));
     stmt_bind_int(hold, 1, repo_id);
     stmt_bind_int(hold, 2, object_id);
     stmt_bind_int(hold, 3, now_us());
     TRY(stmt_run(hold, err));
-    return watch && db_changes(tx) ? watch(tx, repo_id, object_id, err) : OK;
+    if (!db_changes(tx))
+        return OK;
+    TRY(store_gain(tx, repo_id, object.sha256, object.size, err));
+    return watch ? watch(tx, repo_id, object_id, err) : OK;
 }
 
 enum status store_repo_bytes(struct db_conn *conn, int64_t repo_id, int64_t *bytes, struct error *err)

@@ -111,6 +111,14 @@ typedef enum status store_watcher(struct db_conn *tx, int64_t repo_id, int64_t o
 void store_watch_holds(store_watcher *watcher);
 /* The bytes of all objects that a repo holds, each counted whole. Costs grow with their number. */
 enum status store_repo_bytes(struct db_conn *conn, int64_t repo_id, int64_t *bytes, struct error *err);
+/*
+ * Whatever makes a repo larger says so here, in the write that does it: bytes of a large file (sha256 is its content), or of git
+ * objects (NULL). Who has asked to be told, quotas, may refuse: then nothing of the write is done. When a repo is deleted nobody is told.
+ */
+typedef enum status store_gain_fn(struct db_conn *tx, int64_t repo_id, const uint8_t *sha256, int64_t bytes,
+                                  struct error *err);
+void store_on_gain(store_gain_fn *fn); /* before the first write; one for the program */
+enum status store_gain(struct db_conn *tx, int64_t repo_id, const uint8_t *sha256, int64_t bytes, struct error *err);
 /* Drops all holds of a repo (it is being deleted), in a write. Bytes go later, by store_sweep(). */
 enum status store_release_repo(struct db_conn *tx, int64_t repo_id, struct error *err);
 

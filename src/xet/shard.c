@@ -3,6 +3,7 @@
 #include "cas/shard.h"
 #include "base/file.h"
 #include "base/time.h"
+#include "router/room.h"
 #include "router/sign.h"
 #include "xet/handlers.h"
 #include <pthread.h>
@@ -279,6 +280,19 @@ static enum status draft_file(struct registration *r, size_t index, struct error
     return OK;
 }
 
+/* Sizes stand in the shard. Files whose SHA-256 is not told find out whether there is room when they are kept. */
+static enum status reserve_room(struct registration *r, struct error *err)
+{
+    struct room *rooms = arena_array(&r->arena, r->count ? r->count : 1, sizeof *rooms);
+    size_t count = 0;
+    for (size_t i = 0; i < r->count; i++)
+        if (r->files[i].claim.has_sha256) {
+            memcpy(rooms[count].sha256, r->files[i].claim.sha256, SHA256_SIZE);
+            rooms[count++].size = r->files[i].size;
+        }
+    return request_reserve(r->rq, rooms, count, err);
+}
+
 /* All that costs little, before the answer begins: most mistakes are then a plain 4xx. */
 static enum status prepare(struct registration *r, struct error *err)
 {
@@ -291,6 +305,7 @@ static enum status prepare(struct registration *r, struct error *err)
     TRY(find_all(r, &reader, err));
     request_done_reading(r->rq);
     TRY(check_xorbs(r, &reader, err));
+    TRY(reserve_room(r, err));
     /* From now on the xorbs stay, whatever is swept in the meantime. */
     return store_mention(r->rq->hub->store, r->xorb_ids, r->xorb_count, err);
 }

@@ -2,6 +2,7 @@
 /* Tokens of the CAS (xet-protocol 1.1): "xet1.SCOPE.KEY.REPO.UNTIL.HMAC". */
 #include "xet/token.h"
 #include "base/time.h"
+#include "router/room.h"
 #include "router/sign.h"
 #include "xet/handlers.h"
 
@@ -52,9 +53,10 @@ enum status xet_read_token(struct request *rq, struct error *err)
     return reply_grant(rq, false);
 }
 
+/* How much will come is not known before the shard names it; when nothing can come at all, that is said now. */
 enum status xet_write_token(struct request *rq, struct error *err)
 {
-    (void)err;
+    TRY(request_has_room(rq, err));
     return reply_grant(rq, true);
 }
 

@@ -9,6 +9,7 @@
 #include "lineage/internal.h"
 #include "record/internal.h"
 #include "terms/internal.h"
+#include "tier/api.h"
 #include "witness/handlers.h"
 #include "xet/handlers.h"
 #include <setjmp.h>
@@ -75,6 +76,20 @@ static const struct {
     {head_get, ACT_SEE, "a hash"},
     {proof_get, ACT_SEE, "names, sizes and hashes of files"},
     {leaf_proof_get, ACT_SEE, "a leaf about the repo, and its names"},
+    {tiers_get, ACT_LIST, "what everybody may use, which is public"},
+    {tier_get, ACT_LIST, "the same"},
+    {usage_get, ACT_SELF, "what the caller uses"},
+    {applications_get, ACT_SELF, "the caller's applications; all of them for administrators of the hub"},
+    {application_post, ACT_SELF_CHANGE, "the caller's application"},
+    {application_decide, ACT_SELF_CHANGE, "no repo: administrators of the hub decide"},
+    {application_withdraw, ACT_SELF_CHANGE, "the caller's application"},
+    {holder_post, ACT_SELF_CHANGE, "no repo: administrators of the hub"},
+    {pools_get, ACT_LIST, "totals without names"},
+    {pool_get, ACT_LIST, "totals without names"},
+    {pool_ledger, ACT_LIST, "amounts without names"},
+    {pool_post, ACT_SELF_CHANGE, "no repo: administrators of the hub"},
+    {pool_wish, ACT_SELF_CHANGE, "the caller's wish"},
+    {payment_post, ACT_PUBLIC, "what a payment provider has signed"},
     {validate_yaml, ACT_PUBLIC, "the caller's own text"},
     {whoami, ACT_SELF, "the caller"},
     {pseudonyms_get, ACT_SELF, "which entries of the log are the caller's own"},
@@ -204,6 +219,7 @@ static const struct {
 } keyless[] = {
     {validate_yaml, "looks at a text and keeps nothing"},
     {xet_telemetry, "keeps nothing"},
+    {payment_post, "believes only what a payment provider has signed"},
     {witness_add, "remembers what a log has signed, and nothing else"},
     {paths_info, "a question whose words stand in the body"},
     {lfs_batch, "a question too; for uploads it asks for ACT_PROPOSE itself"},

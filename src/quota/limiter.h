@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CAIRN_QUOTA_LIMITER_H
+#define CAIRN_QUOTA_LIMITER_H
+
+#include "quota/limits.h"
+
+/*
+ * What stands between the dispatcher and the limits: who asks, which limits hold for them, and whether there is room. All
+ * in memory and bounded; limits and egress are read anew from the database every few seconds.
+ */
+struct limiter;
+struct limiter *limiter_new(struct db *db);
+void limiter_free(struct limiter *limiter); /* what was sent and is not written yet is written; nothing when NULL */
+
+struct caller {
+    int64_t key_id, account_id; /* 0: nobody */
+    struct str address;         /* of the client, as text */
+    bool local;                 /* on the hub's own machine */
+};
+
+/* A request from its beginning to its end. */
+struct visit {
+    enum unit unit;
+    int64_t account_id;
+    struct rate_ask asks[SCOPES];
+    size_t ask_count;
+    struct rate_answer answer; /* about asks[answer.strictest]; nothing when ask_count is 0 */
+    uint64_t parallel;         /* counted as one at once; 0: not */
+    int tenths;
+};
+
+/*
+ * Lets a request in, or answers TOO_MANY (or UNPAID where only a payment helps) with the sentence;
+ * visit->answer says how long to wait. conn may be NULL. limiter_leave() must follow in both cases.
+ */
+enum status limiter_enter(struct limiter *limiter, struct db_conn *conn, const struct caller *caller, enum unit unit,
+                          bool little, struct visit *visit, struct error *err);
+/* The reply is out: with that status and so many bytes of body. counts: these were bytes of files. */
+void limiter_leave(struct limiter *limiter, struct visit *visit, int status, int64_t bytes, bool counts);
+
+/* Writes what was sent into the counters, when it is time (5 s, or 64 MiB) or when now is true. */
+enum status limiter_flush(struct limiter *limiter, bool now, struct error *err);
+/* Limits have been changed by this process: they are read anew at once. */
+void limiter_changed(struct limiter *limiter);
+
+/* The remaining requests of an account, without charging: for what shows them. 0 asks for no answer when there is no limit. */
+bool limiter_peek(struct limiter *limiter, const struct limits *limits, int64_t account_id, enum unit unit,
+                  struct rate_answer *out);
+
+#endif

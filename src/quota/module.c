@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "module.h"
+#include "base/log.h"
+#include "quota/limiter.h"
+#include "quota/quota.h"
+
+static enum status flush(struct hub *hub, struct error *err)
+{
+    return limiter_flush(hub->limiter, false, err);
+}
+
+static void print_correction(void *context, const char *what)
+{
+    (void)context;
+    log_line("warning", "quota", "%s, and are corrected", what);
+}
+
+static enum status recount(struct hub *hub, struct error *err)
+{
+    return quota_recount(hub->db, print_correction, NULL, err);
+}
+
+static const struct job jobs[] = {
+    {"bytes sent", 1, flush}, {"counting quotas anew", 86400, recount, .slow = true}, {0}};
+
+extern const struct module quota_module;
+const struct module quota_module = {
+    .name = "quota", .migrations = &quota_migrations, .jobs = jobs, .timers = quota_timers};

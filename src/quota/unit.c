@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "quota/unit.h"
+#include <assert.h>
+
+const struct unit_spec unit_specs[UNITS] = {
+    [UNIT_API] = {"req.api", "api", "requests to the API", MEASURE_RATE},
+    [UNIT_RESOLVE] = {"req.resolve", "resolvers", "downloads of files", MEASURE_RATE},
+    [UNIT_PAGE] = {"req.page", "pages", "requests of pages", MEASURE_RATE},
+    [UNIT_WRITE] = {"req.write", "write", "requests that change something", MEASURE_RATE},
+    [UNIT_EGRESS] = {"bytes.egress", "egress", "bytes downloaded", MEASURE_SPAN},
+    [UNIT_STORE_PUBLIC] = {"bytes.store.public", "public", "bytes kept in public repos", MEASURE_HELD},
+    [UNIT_STORE_PRIVATE] = {"bytes.store.private", "private", "bytes kept in private repos", MEASURE_HELD},
+    [UNIT_STORE_GATED] = {"bytes.store.gated", "gated", "bytes kept in gated repos", MEASURE_HELD},
+    [UNIT_REPOS] = {"repo.count", "repos", "repos", MEASURE_HELD},
+    [UNIT_PARALLEL] = {"conn.parallel", "parallel", "requests at once", MEASURE_NOW},
+};
+
+enum unit unit_named(struct str name)
+{
+    for (enum unit unit = 1; unit < UNITS; unit++)
+        if (str_eq(name, str_of(unit_specs[unit].name)))
+            return unit;
+    return UNIT_NONE;
+}
+
+/* Asking (GET), and all else. An action that is missing here counts as one of changes; the unit test asks for the entry. */
+static const struct {
+    enum unit asks, other;
+} of_action[ACTIONS] = {
+    [ACT_PUBLIC] = {UNIT_PAGE, UNIT_PAGE},
+    [ACT_LIST] = {UNIT_API, UNIT_API},
+    [ACT_SELF] = {UNIT_API, UNIT_WRITE},
+    [ACT_SELF_CHANGE] = {UNIT_API, UNIT_WRITE},
+    [ACT_CREATE] = {UNIT_API, UNIT_WRITE},
+    [ACT_GOVERN] = {UNIT_API, UNIT_WRITE},
+    [ACT_COUNTERSIGN] = {UNIT_API, UNIT_WRITE},
+    [ACT_SEE] = {UNIT_API, UNIT_API}, /* questions whose words stand in a body, too */
+    [ACT_READ] = {UNIT_RESOLVE, UNIT_RESOLVE},
+    [ACT_APPLY] = {UNIT_API, UNIT_WRITE},
+    [ACT_ATTEST] = {UNIT_API, UNIT_WRITE},
+    [ACT_PROPOSE] = {UNIT_API, UNIT_WRITE},
+    [ACT_WRITE] = {UNIT_API, UNIT_WRITE},
+    [ACT_ADMINISTER] = {UNIT_API, UNIT_WRITE},
+};
+
+enum unit unit_of_action(enum action action, bool asks)
+{
+    assert((unsigned)action < ACTIONS);
+    enum unit unit = asks ? of_action[action].asks : of_action[action].other;
+    return unit ? unit : UNIT_WRITE;
+}
+
+bool unit_knows_action(enum action action)
+{
+    return of_action[action].asks && of_action[action].other;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "quota/limiter.h"
+#include "tier/api.h"
+#include "tier/assign.h"
+#include "tier/pool.h"
+
+static const struct route routes[] = {
+    {HTTP_GET, "/api/tiers", ACT_LIST, tiers_get},
+    {HTTP_GET, "/api/tiers/{slug}", ACT_LIST, tier_get},
+    {HTTP_GET, "/api/usage", ACT_SELF, usage_get},
+    {HTTP_GET, "/api/usage/applications", ACT_SELF, applications_get},
+    {HTTP_POST, "/api/tiers/{slug}/applications", ACT_SELF_CHANGE, application_post},
+    {HTTP_POST, "/api/tiers/applications/{id}", ACT_SELF_CHANGE, application_decide},
+    {HTTP_DELETE, "/api/tiers/applications/{id}", ACT_SELF_CHANGE, application_withdraw},
+    {HTTP_POST, "/api/tiers/holders/{account}", ACT_SELF_CHANGE, holder_post},
+    {HTTP_GET, "/api/pools", ACT_LIST, pools_get},
+    {HTTP_GET, "/api/pools/{id}", ACT_LIST, pool_get},
+    {HTTP_GET, "/api/pools/{id}/ledger", ACT_LIST, pool_ledger},
+    {HTTP_POST, "/api/pools", ACT_SELF_CHANGE, pool_post},
+    {HTTP_POST, "/api/pools/{id}/wishes", ACT_SELF_CHANGE, pool_wish},
+    {HTTP_POST, "/api/payments/{source}", ACT_PUBLIC, payment_post},
+    {0},
+};
+
+static enum status by_rules(struct hub *hub, struct error *err)
+{
+    TRY(assign_by_rules(hub->db, err));
+    limiter_changed(hub->limiter);
+    return OK;
+}
+
+static enum status pools(struct hub *hub, struct error *err)
+{
+    return pools_run(hub->db, err);
+}
+
+static const struct job jobs[] = {
+    {"tiers by rule", 3600, by_rules, .slow = true}, {"sponsor pools", 600, pools, .slow = true}, {0}};
+static const struct machine *const machines[] = {&assign_machine, NULL};
+
+/* Answers and evidence go, and so does what hangs on them; counters keep a number that is nobody's any more. */
+static enum status erase(struct db_conn *tx, int64_t account_id, struct error *err)
+{
+    static const char end_sql[] = "UPDATE tier_assign SET state = 6, version = version + 1, code = '' "
+                                  "WHERE account_id = ? AND state IN (1, 2, 3, 4, 5)";
+    static const char *const forget[] = {
+        "DELETE FROM tier_application WHERE account_id = ?",
+        end_sql,
+        "DELETE FROM pool_wish WHERE account_id = ?",
+        "DELETE FROM pool_share WHERE account_id = ?",
+        "UPDATE payment SET account_id = 0 WHERE account_id = ?",
+    };
+    for (size_t i = 0; i < sizeof forget / sizeof *forget; i++) {
+        auto_stmt struct stmt *stmt = NULL;
+        TRY(db_prepare(tx, forget[i], &stmt, err));
+        stmt_bind_int(stmt, 1, account_id);
+        TRY(stmt_run(stmt, err));
+    }
+    return OK;
+}
+_Static_assert(ASSIGN_DOWNGRADED == 6, "erase names it");
+
+const struct module tier_module = {.name = "tier",
+                                   .migrations = &tier_migrations,
+                                   .events = tier_events,
+                                   .routes = routes,
+                                   .jobs = jobs,
+                                   .timers = tier_timers,
+                                   .machines = machines,
+                                   .erase = erase};

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tier/internal.h"
+
+/*
+ * - tier_application: what somebody answered; of evidence only the SHA-256. Goes with the person.
+ * - pool_wish: who asks for a share of a pool. pool_draw: what was given in a period, and by which seed the lot was drawn.
+ * - payment: what a payment provider has told, each of its messages once.
+ */
+static const char create_sql[] =
+    "CREATE TABLE tier_application ("
+    "  id INTEGER PRIMARY KEY,"
+    "  account_id BIGINT NOT NULL,"
+    "  assign_id BIGINT NOT NULL,"
+    "  by_id BIGINT NOT NULL,"
+    "  answers TEXT NOT NULL,"
+    "  evidence BLOB,"
+    "  text TEXT NOT NULL DEFAULT ''," /* the decision's, to the person */
+    "  created_us BIGINT NOT NULL,"
+    "  decided_us BIGINT NOT NULL DEFAULT 0);"
+    "CREATE INDEX tier_application_account ON tier_application (account_id, id);"
+    "CREATE INDEX tier_application_assign ON tier_application (assign_id);"
+
+    "CREATE TABLE pool_wish (" /* who asks for a share */
+    "  pool_id BIGINT NOT NULL REFERENCES pool (id),"
+    "  account_id BIGINT NOT NULL,"
+    "  wants BIGINT NOT NULL,"
+    "  created_us BIGINT NOT NULL,"
+    "  PRIMARY KEY (pool_id, account_id)) WITHOUT ROWID;"
+
+    "CREATE TABLE pool_draw ("
+    "  pool_id BIGINT NOT NULL REFERENCES pool (id),"
+    "  period BIGINT NOT NULL,"
+    "  seed BLOB NOT NULL,"
+    "  shares BIGINT NOT NULL,"
+    "  waiting BIGINT NOT NULL,"
+    "  given BIGINT NOT NULL,"
+    "  at_us BIGINT NOT NULL,"
+    "  PRIMARY KEY (pool_id, period)) WITHOUT ROWID;"
+
+    "CREATE TABLE payment_source ("
+    "  source TEXT PRIMARY KEY,"
+    "  secret TEXT NOT NULL) WITHOUT ROWID;" /* an HMAC's: a hash of it would be of no use */
+
+    "CREATE TABLE payment ("
+    "  source TEXT NOT NULL,"
+    "  event TEXT NOT NULL," /* the provider's own id of the message */
+    "  account_id BIGINT NOT NULL,"
+    "  kind TEXT NOT NULL,"
+    "  amount BIGINT NOT NULL,"
+    "  sha256 BLOB NOT NULL,"
+    "  at_us BIGINT NOT NULL,"
+    "  PRIMARY KEY (source, event)) WITHOUT ROWID;";
+
+const struct migration_set tier_migrations = {"tier", (const char *const[]){create_sql, NULL}};
+
+const struct event_kind tier_events[] = {[EVENT_TIER_PUBLISH] = {"tier.publish", 1},
+                                         [EVENT_TIER_STEP] = {"tier.step", 1},
+                                         [EVENT_POOL] = {"pool.step", 1},
+                                         [EVENT_PAYMENT] = {"payment.receive", 1},
+                                         {0}};

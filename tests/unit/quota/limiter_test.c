@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "quota/limiter.h"
+#include "town.h"
+#include <stdatomic.h>
+
+static const struct caller somebody = {.key_id = 3, .account_id = 1, .address = {"192.0.2.7", 9}};
+
+static enum status come(struct limiter *limiter, const struct caller *caller, enum unit unit, struct visit *visit)
+{
+    struct error err = {0};
+    enum status status = limiter_enter(limiter, NULL, caller, unit, false, visit, &err);
+    if (status != OK)
+        assert_true(err.message[0] != '\0');
+    return status;
+}
+
+/* A request from beginning to end. */
+static enum status visit_once(struct limiter *limiter, const struct caller *caller, enum unit unit, int64_t bytes)
+{
+    struct visit visit;
+    enum status status = come(limiter, caller, unit, &visit);
+    limiter_leave(limiter, &visit, status == OK ? 200 : 429, status == OK ? bytes : 0, unit == UNIT_RESOLVE);
+    return status;
+}
+
+static int64_t sent(struct town *town)
+{
+    return number(town->db, "SELECT coalesce(sum(used), 0) FROM quota_counter WHERE unit = 5");
+}
+
+static void bytes_sent_are_written_once_and_never_lost_at_the_end(void **state)
+{
+    struct town *town = *state;
+    struct limiter *limiter = limiter_new(town->db);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(visit_once(limiter, &somebody, UNIT_RESOLVE, 1000), OK);
+    GOOD(limiter_flush(limiter, false, err));
+    assert_int_equal(sent(town), 0); /* neither five seconds nor 64 MiB */
+    GOOD(limiter_flush(limiter, true, err));
+    assert_int_equal(sent(town), 10000);
+    GOOD(limiter_flush(limiter, true, err));
+    assert_int_equal(sent(town), 10000);
+    assert_int_equal(visit_once(limiter, &somebody, UNIT_RESOLVE, INT64_C(64) << 20), OK);
+    GOOD(limiter_flush(limiter, false, err));
+    assert_int_equal(sent(town), 10000 + (INT64_C(64) << 20));
+    assert_int_equal(visit_once(limiter, &somebody, UNIT_RESOLVE, 5), OK);
+    assert_int_equal(visit_once(limiter, &somebody, UNIT_API, 700), OK); /* no file */
+    limiter_free(limiter);
+    assert_int_equal(sent(town), 10005 + (INT64_C(64) << 20));
+}
+
+static void who_has_downloaded_enough_waits_for_the_next_span(void **state)
+{
+    struct town *town = *state;
+    limit(town, "{'unit':'bytes.egress','scope':'person','per':86400,'hard':2500}");
+    struct limiter *limiter = limiter_new(town->db);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(visit_once(limiter, &somebody, UNIT_RESOLVE, 1000), OK);
+    assert_int_equal(visit_once(limiter, &somebody, UNIT_RESOLVE, 1000), TOO_MANY);
+    assert_int_equal(visit_once(limiter, &somebody, UNIT_API, 1000), OK);
+    struct caller other = somebody;
+    other.account_id = 2;
+    assert_int_equal(visit_once(limiter, &other, UNIT_RESOLVE, 1000), OK);
+    clock_travel(86400 * SECOND_US);
+    assert_int_equal(visit_once(limiter, &somebody, UNIT_RESOLVE, 1000), OK);
+    limiter_free(limiter);
+}
+
+static void who_is_slowed_pays_ten_times_for_a_download(void **state)
+{
+    struct town *town = *state;
+    limit(town, "{'unit':'bytes.egress','scope':'person','per':86400,'soft':0,'over':'slow'},"
+                "{'unit':'req.resolve','scope':'person','rate':1,'per':3600,'burst':40}");
+    struct limiter *limiter = limiter_new(town->db);
+    int allowed = 0;
+    while (allowed < 100 && visit_once(limiter, &somebody, UNIT_RESOLVE, 1) == OK)
+        allowed++;
+    assert_int_equal(allowed, 5);
+    limiter_free(limiter);
+}
+
+static void what_was_not_modified_costs_a_tenth(void **state)
+{
+    struct town *town = *state;
+    limit(town, "{'unit':'req.resolve','scope':'person','rate':1,'per':3600,'burst':10}");
+    struct limiter *limiter = limiter_new(town->db);
+    struct visit visit;
+    int allowed = 0;
+    for (; allowed < 1000 && come(limiter, &somebody, UNIT_RESOLVE, &visit) == OK; allowed++)
+        limiter_leave(limiter, &visit, 304, 0, true);
+    assert_int_equal(allowed, 101);
+    limiter_free(limiter);
+}
+
+static void limits_of_a_key_and_of_its_person_both_hold(void **state)
+{
+    struct town *town = *state;
+    limit(town, "{'unit':'req.api','scope':'key','rate':1,'per':3600,'burst':2},"
+                "{'unit':'req.api','scope':'person','rate':1,'per':3600,'burst':4}");
+    struct limiter *limiter = limiter_new(town->db);
+    struct caller other_key = somebody;
+    other_key.key_id = 4;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(visit_once(limiter, &somebody, UNIT_API, 0), OK);
+    assert_int_equal(visit_once(limiter, &somebody, UNIT_API, 0), TOO_MANY);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(visit_once(limiter, &other_key, UNIT_API, 0), OK);
+    assert_int_equal(visit_once(limiter, &other_key, UNIT_API, 0), TOO_MANY);
+    limiter_free(limiter);
+}
+
+static void on_the_hubs_own_machine_only_a_tier_that_says_so_is_free(void **state)
+{
+    struct town *town = *state;
+    struct limiter *limiter = limiter_new(town->db);
+    struct caller local = somebody;
+    struct visit visit;
+    local.local = true;
+    assert_int_equal(come(limiter, &local, UNIT_API, &visit), OK);
+    assert_int_equal(visit.ask_count, 0);
+    limiter_leave(limiter, &visit, 200, 0, false);
+    assert_int_equal(come(limiter, &somebody, UNIT_API, &visit), OK);
+    assert_int_equal(visit.ask_count, 1);
+    limiter_leave(limiter, &visit, 200, 0, false);
+    limit(town, "{'unit':'req.api','scope':'person','rate':1,'per':3600,'burst':2}");
+    limiter_changed(limiter);
+    assert_int_equal(come(limiter, &local, UNIT_API, &visit), OK);
+    assert_int_equal(visit.ask_count, 1);
+    limiter_leave(limiter, &visit, 200, 0, false);
+    limiter_free(limiter);
+}
+
+/* Many threads: never more at once than allowed, none left behind, no byte lost. */
+
+#define THREADS 16
+#define MOST 4
+
+struct crowd {
+    struct limiter *limiter;
+    atomic_int inside, most, refused;
+    atomic_long bytes;
+};
+
+static void *crowd_one(void *context)
+{
+    struct crowd *crowd = context;
+    for (int i = 0; i < 2000; i++) {
+        struct visit visit;
+        bool in = limiter_enter(crowd->limiter, NULL, &somebody, UNIT_RESOLVE, false, &visit, NULL) == OK;
+        if (in) {
+            int inside = ++crowd->inside, most = crowd->most;
+            while (inside > most && !atomic_compare_exchange_weak(&crowd->most, &most, inside))
+                continue;
+            crowd->bytes += 100;
+            --crowd->inside;
+        } else {
+            crowd->refused++;
+        }
+        limiter_leave(crowd->limiter, &visit, in ? 200 : 429, in ? 100 : 0, true);
+        if (i % 100 == 0)
+            limiter_flush(crowd->limiter, true, NULL);
+    }
+    return NULL;
+}
+
+static void a_crowd_is_never_more_at_once_than_allowed_and_all_that_was_sent_is_counted(void **state)
+{
+    struct town *town = *state;
+    struct crowd crowd = {0};
+    pthread_t threads[THREADS];
+    limit(town, "{'unit':'conn.parallel','scope':'person','hard':4}");
+    crowd.limiter = limiter_new(town->db);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, crowd_one, &crowd), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(crowd.most <= MOST && crowd.most > 0);
+    struct visit visits[MOST + 1];
+    for (int i = 0; i < MOST; i++)
+        assert_int_equal(come(crowd.limiter, &somebody, UNIT_API, &visits[i]), OK);
+    assert_int_equal(come(crowd.limiter, &somebody, UNIT_API, &visits[MOST]), TOO_MANY);
+    for (int i = 0; i <= MOST; i++)
+        limiter_leave(crowd.limiter, &visits[i], 200, 0, false);
+    limiter_free(crowd.limiter);
+    assert_int_equal(sent(town), crowd.bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_town(bytes_sent_are_written_once_and_never_lost_at_the_end),
+        in_town(who_has_downloaded_enough_waits_for_the_next_span),
+        in_town(who_is_slowed_pays_ten_times_for_a_download),
+        in_town(what_was_not_modified_costs_a_tenth),
+        in_town(limits_of_a_key_and_of_its_person_both_hold),
+        in_town(on_the_hubs_own_machine_only_a_tier_that_says_so_is_free),
+        in_town(a_crowd_is_never_more_at_once_than_allowed_and_all_that_was_sent_is_counted),
+    };
+    return cmocka_run_group_tests_name("quota/limiter", tests, NULL, NULL);
+}
