@@ -7,4 +7,10 @@
 /* Keys as their holders see them, and signing in: by password, one-time code and passkey. */
 extern const struct module signin_module;
 
+/*
+ * Only for a session whose person has shown in the last quarter of an hour as much as the account can: FORBIDDEN
+ * StepUp for others. Keys never get here: whoever finds one would have the account.
+ */
+enum status require_fresh(struct request *rq, struct error *err);
+
 #endif
