@@ -456,7 +456,7 @@ static enum status find_command(const struct words *given, const struct command 
     return fail(err, INVALID, NULL, "there is no such command");
 }
 
-static enum status read_number(const struct words *given, enum flag flag, int64_t otherwise, int64_t *out,
+static enum status flag_number(const struct words *given, enum flag flag, int64_t otherwise, int64_t *out,
                                struct error *err)
 {
     *out = otherwise;
@@ -479,9 +479,9 @@ static enum status check_flags(const struct command *command, struct words *give
         return fail(err, INVALID, NULL, "--role is read, write or admin");
     if (str_given(given->flag[DATA]) && given->flag[DATA].len == 0)
         return fail(err, INVALID, NULL, "--data names no folder");
-    TRY(read_number(given, DAYS, KEY_DAYS, &given->days, err));
-    TRY(read_number(given, BYTES_PER_DAY, 0, &given->bytes_per_day, err));
-    TRY(read_number(given, OVERLAP, KEY_OVERLAP_DAYS_MOST, &given->overlap, err));
+    TRY(flag_number(given, DAYS, KEY_DAYS, &given->days, err));
+    TRY(flag_number(given, BYTES_PER_DAY, 0, &given->bytes_per_day, err));
+    TRY(flag_number(given, OVERLAP, KEY_OVERLAP_DAYS_MOST, &given->overlap, err));
     struct str reason = given->flag[REASON];
     if (str_given(reason) && !str_eq(reason, STR("request")) && !str_eq(reason, STR("law")) &&
         !str_eq(reason, STR("order")))

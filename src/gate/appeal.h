@@ -81,6 +81,7 @@ enum status appeal_do(struct db_conn *tx, struct arena *arena, struct appeal *ap
 /* The panel (appeal_panel.c). */
 
 #define PANEL_SEATS 3
+#define GROUNDS_MOST 8
 enum seat_state { SEATED = 1, VOTED = 2, LEFT = 3 };
 
 struct seat {
@@ -95,6 +96,9 @@ struct seat {
 /* Those who have not left; out has room for PANEL_SEATS. */
 enum status seats_read(struct db_conn *conn, struct arena *arena, int64_t appeal_id, struct seat *out, size_t *count,
                        struct error *err);
+/* That of one person; NOT_FOUND in the words for an appeal that is somebody else's. */
+enum status seat_of(struct db_conn *conn, struct arena *arena, const struct appeal *appeal, int64_t account_id,
+                    struct seat *out, struct error *err);
 /* Fills the panel up to PANEL_SEATS, an odd number in any case; from the gate's pool "appeal", or from the board when
  * nobody of it can sit. */
 enum status panel_draw(struct appeal_step *at, struct error *err);

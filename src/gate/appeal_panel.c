@@ -30,6 +30,20 @@ enum status seats_read(struct db_conn *conn, struct arena *arena, int64_t appeal
     return stmt_end(row, err);
 }
 
+enum status seat_of(struct db_conn *conn, struct arena *arena, const struct appeal *appeal, int64_t account_id,
+                    struct seat *out, struct error *err)
+{
+    struct seat seats[PANEL_SEATS];
+    size_t count;
+    TRY(seats_read(conn, arena, appeal->id, seats, &count, err));
+    for (size_t i = 0; i < count; i++)
+        if (seats[i].account_id == account_id) {
+            *out = seats[i];
+            return OK;
+        }
+    return fail(err, NOT_FOUND, "NoAppeal", "There is no such appeal that is yours or that you hear.");
+}
+
 static const char seat_sql[] =
     "INSERT INTO appeal_seat (appeal_id, account_id, alias, state, seated_us) VALUES (?, ?, ?, 1, ?)";
 
@@ -43,14 +57,17 @@ static enum status seat(const struct appeal_step *at, int64_t account_id, struct
     stmt_bind_int(add, 2, account_id);
     stmt_bind_str(add, 3, arena_printf(at->arena, "panel-%02x%02x", random[0], random[1]));
     stmt_bind_int(add, 4, now_us());
-    TRY(stmt_run(add, err));
-    return gate_tell(
-        at->tx, account_id, at->appeal->gate_id, "appeal.seated",
-        arena_printf(at->arena,
-                     "You have been drawn to hear an appeal: GET /api/appeals/%.*s. First say what you think of "
-                     "the case; then you see why it was decided as it was.",
-                     STR_ARG(at->appeal->key)),
-        0, err);
+    return stmt_run(add, err);
+}
+
+static enum status invite(const struct appeal_step *at, int64_t account_id, struct error *err)
+{
+    return gate_tell(at->tx, account_id, at->appeal->gate_id, "appeal.seated",
+                     arena_printf(at->arena,
+                                  "You have been drawn to hear an appeal: GET /api/appeals/%.*s. First say what you "
+                                  "think of the case; then you see why it was decided as it was.",
+                                  STR_ARG(at->appeal->key)),
+                     0, err);
 }
 
 /* The case that an appeal is about, for draws: that of a grant is the request that it came from, if it came from one. */
@@ -67,12 +84,12 @@ static enum status case_of(const struct appeal_step *at, struct access_request *
     return request_id ? request_get(at->tx, at->arena, request_id, out, err) : OK;
 }
 
-static const char odd_sql[] = "UPDATE appeal_seat SET state = 3 WHERE appeal_id = ? AND account_id = ?";
+static const char leave_sql[] = "UPDATE appeal_seat SET state = 3 WHERE appeal_id = ? AND account_id = ?";
 
 static enum status leave(const struct appeal_step *at, int64_t account_id, struct error *err)
 {
     auto_stmt struct stmt *set = NULL;
-    TRY(db_prepare(at->tx, odd_sql, &set, err));
+    TRY(db_prepare(at->tx, leave_sql, &set, err));
     stmt_bind_int(set, 1, at->appeal->id);
     stmt_bind_int(set, 2, account_id);
     return stmt_run(set, err);
@@ -104,29 +121,61 @@ static enum status mark_board(struct appeal_step *at, struct error *err)
     return stmt_run(set, err);
 }
 
-/* Two cannot have a majority when they differ: then one sits alone. Who has voted already stays. */
-static enum status make_odd(const struct appeal_step *at, struct error *err)
+static const char free_sql[] = "DELETE FROM appeal_seat WHERE appeal_id = ? AND account_id = ?";
+
+static enum status free_seat(const struct appeal_step *at, int64_t account_id, struct error *err)
+{
+    auto_stmt struct stmt *free_it = NULL;
+    TRY(db_prepare(at->tx, free_sql, &free_it, err));
+    stmt_bind_int(free_it, 1, at->appeal->id);
+    stmt_bind_int(free_it, 2, account_id);
+    return stmt_run(free_it, err);
+}
+
+static bool is_among(int64_t account_id, const struct seat *seats, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (seats[i].account_id == account_id)
+            return true;
+    return false;
+}
+
+/*
+ * After a draw; before: who sat there already. Two cannot have a majority when they differ: then one sits alone, who has
+ * voted or sat there before rather than who has just been drawn. Those who are new are told.
+ */
+static enum status sit_down(const struct appeal_step *at, const struct seat *before, size_t before_count,
+                            struct error *err)
 {
     struct seat seats[PANEL_SEATS];
     size_t count;
     TRY(seats_read(at->tx, at->arena, at->appeal->id, seats, &count, err));
-    if (count != 2)
-        return OK;
-    return leave(at, seats[1].state == SEATED ? seats[1].account_id : seats[0].account_id, err);
+    if (count == 2) {
+        bool second_stays = is_among(seats[1].account_id, before, before_count) && seats[0].state != VOTED;
+        const struct seat *gone = &seats[second_stays ? 0 : 1];
+        TRY(gone->looked ? leave(at, gone->account_id, err) : free_seat(at, gone->account_id, err));
+        seats[0] = seats[second_stays ? 1 : 0];
+        count = 1;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!is_among(seats[i].account_id, before, before_count))
+            TRY(invite(at, seats[i].account_id, err));
+    return OK;
 }
 
 enum status panel_draw(struct appeal_step *at, struct error *err)
 {
     struct seat seats[PANEL_SEATS];
-    size_t count;
-    TRY(seats_read(at->tx, at->arena, at->appeal->id, seats, &count, err));
+    size_t before, count;
+    TRY(seats_read(at->tx, at->arena, at->appeal->id, seats, &before, err));
+    count = before;
     if (at->appeal->level == 1 && !at->appeal->board)
         TRY(fill(at, "appeal", &count, err));
     if (count == 0 || at->appeal->board || at->appeal->level > 1) {
         TRY(mark_board(at, err));
         TRY(fill(at, "board", &count, err));
     }
-    return count == 2 ? make_odd(at, err) : OK;
+    return sit_down(at, seats, before, err);
 }
 
 enum status panel_to_board(struct appeal_step *at, struct error *err)
@@ -150,7 +199,7 @@ enum status panel_to_board(struct appeal_step *at, struct error *err)
             STR("An appeal has nobody who may hear it: every administrator of this hub has touched the "
                 "case or has a tie to it. Appoint somebody."),
             0, err);
-    return kept == 2 ? make_odd(at, err) : OK;
+    return sit_down(at, seats, count, err);
 }
 
 /* Counting. */

@@ -236,6 +236,7 @@ static enum status write_speed(struct db_conn *conn, int64_t gate_id, struct jso
 
 static const char late_count_sql[] = "SELECT count(*) FROM review_case c JOIN access_request q ON q.id = c.request_id "
                                      "WHERE c.gate_id = ? AND c.late = 1 AND q.state <= 6";
+static const char late_appeals_sql[] = "SELECT count(*) FROM appeal WHERE gate_id = ? AND late = 1 AND state <= 2";
 static const char crew_sql[] =
     "SELECT count(DISTINCT account_id) FROM gate_reviewer WHERE gate_id = ? AND role IN ('reviewer', 'lead')";
 
@@ -251,12 +252,14 @@ static enum status count_of(struct db_conn *conn, const char *sql, int64_t id, i
 enum status review_describe(struct db_conn *conn, struct arena *arena, int64_t gate_id, struct json_writer *w,
                             struct error *err)
 {
-    int64_t crew, late;
+    int64_t crew, late, late_appeals;
     TRY(count_of(conn, crew_sql, gate_id, &crew, err));
     TRY(count_of(conn, late_count_sql, gate_id, &late, err));
+    TRY(count_of(conn, late_appeals_sql, gate_id, &late_appeals, err));
     jw_object(w);
     jw_key_int(w, "reviewers", crew);
     jw_key_int(w, "late", late);
+    jw_key_int(w, "lateAppeals", late_appeals);
     TRY(write_speed(conn, gate_id, w, err));
     jw_key(w, "seeds");
     TRY(seeds_write(conn, arena, now_us(), w, err));
@@ -264,13 +267,25 @@ enum status review_describe(struct db_conn *conn, struct arena *arena, int64_t g
     return OK;
 }
 
-static const char is_late_sql[] = "SELECT late FROM review_case WHERE request_id = ?";
+static const char show_sql[] = "SELECT late, month, second_reason FROM review_case WHERE request_id = ?";
 
+/* Once it is decided, also what it takes to recompute whether it had to be looked at twice: the month whose seed counts
+ * (GET /api/reviews/seeds) and why it was, in one word. Before, that would tell which review it is in. */
 enum status review_show(struct db_conn *conn, const struct access_request *request, struct json_writer *w,
                         struct error *err)
 {
-    int64_t late;
-    TRY(count_of(conn, is_late_sql, request->id, &late, err));
-    jw_key_bool(w, "late", late != 0);
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(conn, show_sql, &row, err));
+    stmt_bind_int(row, 1, request->id);
+    bool found = stmt_next(row);
+    jw_key_bool(w, "late", found && stmt_int(row, 0) != 0);
+    if (found && request->decided_us) {
+        jw_key(w, "secondLook");
+        jw_object(w);
+        jw_key_str(w, "month", stmt_str(row, 1));
+        jw_key_str(w, "why", stmt_str(row, 2).len ? stmt_str(row, 2) : (struct str){0});
+        jw_end(w);
+    }
+    TRY(stmt_end(row, err));
     return write_speed(conn, request->gate_id, w, err);
 }

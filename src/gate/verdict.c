@@ -13,7 +13,8 @@ static enum status read_filing(struct request *rq, size_t limit, struct review_f
 {
     json_t *body;
     TRY(request_json(rq, limit, &body, err));
-    *out = (struct review_filing){.arena = rq->arena, .key = rq->params[0], .account_id = rq->actor.account.id, .body = body};
+    *out = (struct review_filing){
+        .arena = rq->arena, .key = rq->params[0], .account_id = rq->actor.account.id, .body = body};
     request_done_reading(rq);
     return OK;
 }

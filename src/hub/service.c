@@ -3,6 +3,7 @@
 #include "base/time.h"
 #include "hub/handlers.h"
 #include "router/dispatch.h"
+#include "signin/signin.h"
 #include "witness/witness.h"
 
 /* GET /healthz: 200 while the database answers. */
@@ -45,6 +46,12 @@ enum status metrics(struct request *rq, struct error *err)
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         buf_printf(&text, "# TYPE %s %s\n%s %lld\n", values[i].name, values[i].type, values[i].name,
                    (long long)values[i].value);
+    static const char *const results[] = {
+        [SIGN_IN_GOOD] = "good", [SIGN_IN_REFUSED] = "refused", [SIGN_IN_SLOWED] = "slowed"};
+    buf_printf(&text, "# TYPE cairn_sign_ins_total counter\n");
+    for (enum sign_in_result result = 0; result < SIGN_IN_RESULTS; result++)
+        buf_printf(&text, "cairn_sign_ins_total{result=\"%s\"} %lld\n", results[result],
+                   (long long)sign_in_count(result));
     witness_metrics(rq->hub->witness, &text);
     reply_buf(rq->http, 200, STR("text/plain; version=0.0.4"), &text);
     return OK;

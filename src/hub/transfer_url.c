@@ -4,6 +4,9 @@
 #include "hub/handlers.h"
 #include "router/sign.h"
 
+/* Access C7 wants links to gated bytes to live 60 seconds, where nobody is asked any more when they are used. Here the door is, each
+ * time: a right that was taken back ends an address at once, however long it would have lived. git-lfs asks for a hundred files in
+ * one go and comes to the last of them late; Xet clients keep theirs (xet/data.c) as long as a download takes. */
 #define VALID_SECONDS (24 * 3600)
 
 struct str transfer_url(struct request *rq, struct str path, int64_t size)

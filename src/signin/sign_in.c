@@ -6,6 +6,8 @@
 #include "identity/session.h"
 #include "identity/totp.h"
 #include "signin/handlers.h"
+#include "signin/signin.h"
+#include <stdatomic.h>
 
 #define FRESH_US (15 * 60 * SECOND_US)
 
@@ -81,8 +83,8 @@ static enum status find(struct request *rq, struct str user, struct sign_in *out
     return OK;
 }
 
-enum status sign_in_by_password(struct request *rq, struct str user, const struct proof *proof, struct str *token,
-                                struct error *err)
+static enum status by_password(struct request *rq, struct str user, const struct proof *proof, struct str *token,
+                               struct error *err)
 {
     struct sign_in person;
     bool matches;
@@ -104,13 +106,37 @@ enum status sign_in_by_password(struct request *rq, struct str user, const struc
     return OK;
 }
 
-enum status sign_in_by_passkey(struct request *rq, const json_t *given, struct str *token, struct error *err)
+static enum status by_passkey(struct request *rq, const json_t *given, struct str *token, struct error *err)
 {
     struct passkey_answer answer;
     TRY(request_read(rq, err));
     TRY(passkey_answer_check(rq, given, &answer, err));
     struct entry entry = {.account_id = answer.passkey.account_id, .level = AUTH_PASSKEY, .answer = &answer};
     return write_entry(rq, &entry, token, err);
+}
+
+static _Atomic int64_t attempts[SIGN_IN_RESULTS];
+
+int64_t sign_in_count(enum sign_in_result result)
+{
+    return attempts[result];
+}
+
+static enum status counted(enum status status)
+{
+    attempts[status == OK ? SIGN_IN_GOOD : status == TOO_MANY ? SIGN_IN_SLOWED : SIGN_IN_REFUSED]++;
+    return status;
+}
+
+enum status sign_in_by_password(struct request *rq, struct str user, const struct proof *proof, struct str *token,
+                                struct error *err)
+{
+    return counted(by_password(rq, user, proof, token, err));
+}
+
+enum status sign_in_by_passkey(struct request *rq, const json_t *passkey, struct str *token, struct error *err)
+{
+    return counted(by_passkey(rq, passkey, token, err));
 }
 
 /* Again. */

@@ -13,4 +13,8 @@ extern const struct module signin_module;
  */
 enum status require_fresh(struct request *rq, struct error *err);
 
+/* Attempts to sign in since the start, for GET /metrics. */
+enum sign_in_result { SIGN_IN_GOOD, SIGN_IN_REFUSED, SIGN_IN_SLOWED, SIGN_IN_RESULTS };
+int64_t sign_in_count(enum sign_in_result result);
+
 #endif

@@ -10,6 +10,7 @@ struct commit {
     const struct arrival *arrival;
     int64_t container; /* its id; 0 when the store had everything */
     bool *needed;      /* of each xorb: the container has it */
+    struct buf unsettled;
 };
 
 static const char finish_upload_sql[] = "UPDATE upload SET state = 1, changed_us = ? WHERE id = ? AND state = 0";
@@ -75,6 +76,7 @@ static enum status insert_extents(struct db_conn *tx, struct commit *commit, int
         bool found;
         TRY(xorb_by_hash(tx, &xorb->hash, &found, &extent.xorb, err));
         if (found) {
+            TRY(unsettled_note(tx, extent.xorb.container, &commit->unsettled, err));
             extent.stored = extent.xorb.stored;
             extent.packed = extent.stored != extent.length;
         } else {
@@ -97,23 +99,25 @@ static enum status write_arrival(struct db_conn *tx, void *context, struct error
     if (arrival->upload)
         TRY(finish_upload(tx, arrival->upload, err));
     TRY(object_insert(tx, file->sha256, file->size, file->size ? &file->hash : NULL, &object_id, &made, err));
+    commit->container = 0;
     if (made)
         TRY(insert_extents(tx, commit, object_id, err));
-    return store_hold(tx, arrival->repo_id, object_id, err);
+    TRY(store_hold(tx, arrival->repo_id, object_id, err));
+    return unsettled_check(&commit->unsettled, err);
 }
 
-enum status container_make(struct store *store, const char *name, int fd, char path[STORE_PATH_LIMIT],
+enum status container_make(struct store *store, const char *name, int fd, bool durable, char path[STORE_PATH_LIMIT],
                            struct error *err)
 {
     char incoming[STORE_PATH_LIMIT], folder[STORE_PATH_LIMIT];
     incoming_path(store->root, name, incoming);
     container_path(store->root, name, path);
     snprintf(folder, sizeof(folder), "%s/containers/%.2s", store->root, name);
-    if (fdatasync(fd) != 0)
+    if (durable && fdatasync(fd) != 0)
         return disk_fail(err, "sync an incoming file");
     if (rename(incoming, path) != 0)
         return disk_fail(err, "make an incoming file a container");
-    enum status status = folder_sync(folder, err);
+    enum status status = durable ? folder_sync(folder, err) : OK;
     if (status != OK)
         unlink(path);
     return status;
@@ -126,7 +130,7 @@ static enum status make_container(struct store *store, int fd, const struct arri
     if (ftruncate(fd, arrival->file->size) != 0)
         return disk_fail(err, "cut an incoming file to its size");
     TRY(ingest_write_tables(arrival->ingest, fd, err));
-    return container_make(store, arrival->name, fd, path, err);
+    return container_make(store, arrival->name, fd, true, path, err);
 }
 
 /* Gives back the room of xorbs that the store had: runs of them at once, as a block of the disk may lie in two. */
@@ -160,7 +164,7 @@ enum status commit_arrival(struct store *store, int fd, const struct arrival *ar
     commit.needed = calloc(arrival->file->xorb_count, sizeof(*commit.needed));
     if (!commit.needed)
         abort();
-    status = db_write(store->db, write_arrival, &commit, err);
+    status = settled_write(store, write_arrival, &commit, &commit.unsettled, err);
     /* When a commit fails with an error of the disk, its rows may still be found after a restart, and then need the
      * container. So only a certain failure removes it; the others leave it to the sweep. */
     if (status == OK ? !commit.container : status == NO_SPACE || status == NOT_FOUND)
@@ -168,6 +172,7 @@ enum status commit_arrival(struct store *store, int fd, const struct arrival *ar
     else if (status == OK)
         punch_holes(&commit, fd);
     free(commit.needed);
+    buf_free(&commit.unsettled);
     return disk_explain(status, err);
 }
 

@@ -81,6 +81,11 @@ enum status store_open(struct db *db, const char *root, struct store **out, stru
     store->db = db;
     memcpy(store->root, root, strlen(root) + 1);
     running_init(&store->running);
+    enum status status = settle_after_crash(store, err);
+    if (status != OK) {
+        store_close(store);
+        return status;
+    }
     *out = store;
     return OK;
 }
@@ -166,6 +171,11 @@ enum status disk_fail(struct error *err, const char *what)
     if (number == ENOSPC || number == EDQUOT)
         return disk_explain(NO_SPACE, err);
     return fail(err, UNAVAILABLE, NULL, "The store could not %s: %s.", what, strerror_r(number, text, sizeof(text)));
+}
+
+void disk_flush(int fd)
+{
+    (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 void disk_flush_early(int fd, int64_t written, int64_t *flushed)

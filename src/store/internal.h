@@ -125,6 +125,7 @@ enum status disk_fail(struct error *err, const char *what);
 /* Starts write-back of what came since *flushed, once it is worth it, so that the sync at the end has little left to
  * do. */
 void disk_flush_early(int fd, int64_t written, int64_t *flushed);
+void disk_flush(int fd); /* starts write-back of all that is left, and does not wait for it */
 
 /* Feeds length bytes of the file at offset to the hasher. CORRUPT when the file is shorter. */
 enum status disk_hash(int fd, int64_t offset, int64_t length, struct hasher *hasher, struct error *err);
@@ -228,9 +229,22 @@ struct arrival {
  */
 enum status commit_arrival(struct store *store, int fd, const struct arrival *arrival, struct error *err);
 
-/* The incoming file becomes a container, durable under that name, whose path is told. */
-enum status container_make(struct store *store, const char *name, int fd, char path[STORE_PATH_LIMIT],
+/* The incoming file becomes a container, whose path is told: durable under that name, or on its way to the disk (settle.c). */
+enum status container_make(struct store *store, const char *name, int fd, bool durable, char path[STORE_PATH_LIMIT],
                            struct error *err);
+
+/* settle.c: containers whose bytes are on their way to the disk */
+
+enum status container_unsettled(struct db_conn *tx, int64_t container_id, struct error *err); /* marks it, in a write */
+/* In a write that makes an object of the container: notes it when it is not durable yet. */
+enum status unsettled_note(struct db_conn *tx, int64_t container_id, struct buf *unsettled, struct error *err);
+/* At the end of such a write: STALE when something was noted, so that all of it is undone. */
+enum status unsettled_check(const struct buf *unsettled, struct error *err);
+/* Runs such a write; makes durable what it has noted, and runs it again. A xorb whose bytes cannot be made durable is forgotten. */
+enum status settled_write(struct store *store, db_write_fn *fn, void *context, struct buf *unsettled,
+                          struct error *err);
+/* Forgets what may have been torn when the machine went down. */
+enum status settle_after_crash(struct store *store, struct error *err);
 
 /* UNPROCESSABLE with both digests when they differ. */
 enum status digest_check(const uint8_t expected[SHA256_SIZE], const uint8_t actual[SHA256_SIZE], struct error *err);

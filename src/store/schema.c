@@ -61,5 +61,9 @@ static const char freed_sql[] =
     "CREATE TABLE freed_range (container_id INTEGER NOT NULL REFERENCES container (id), start INTEGER NOT NULL,"
     " length INTEGER NOT NULL, freed_us INTEGER NOT NULL, PRIMARY KEY (container_id, start));";
 
-static const char *const migrations[] = {first_sql, xorb_sql, freed_sql, NULL};
+/* Of a container whose bytes may not have reached the disk: in which boot of the machine it came (settle.c). */
+static const char boot_sql[] = "ALTER TABLE container ADD COLUMN boot TEXT;"
+                               "CREATE INDEX container_boot ON container (boot) WHERE boot IS NOT NULL;";
+
+static const char *const migrations[] = {first_sql, xorb_sql, freed_sql, boot_sql, NULL};
 const struct migration_set store_migrations = {.part = "store", .sql = migrations};

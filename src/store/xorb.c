@@ -123,7 +123,7 @@ struct keeping {
     const struct xorb_receipt *receipt;
     int64_t account_id;
     struct chunk_hash hash;
-    bool is_container; /* the file is durable under its last name */
+    bool is_container; /* the file has its last name */
     bool known;        /* the store has the xorb in another container */
     bool was_new;
 };
@@ -138,6 +138,7 @@ static enum status insert_xorb(struct db_conn *tx, const struct keeping *keeping
                            .chunks = receipt->chunks,
                            .mentioned_us = now_us()};
     TRY(container_insert(tx, receipt->name, receipt->written, &new.container, err));
+    TRY(container_unsettled(tx, new.container, err));
     TRY(xorb_insert(tx, &new, id, err));
     for (size_t i = 0; i < receipt->key_count; i++)
         TRY(dedup_key_insert(tx, &receipt->keys[i], *id, err));
@@ -189,6 +190,7 @@ static enum status write_table(struct xorb_receipt *receipt, struct error *err)
     receipt->written += (int64_t)receipt->table.len;
     if (receipt->room > 0 && ftruncate(receipt->fd, receipt->written) != 0)
         return disk_fail(err, "trim an incoming file");
+    disk_flush(receipt->fd);
     return OK;
 }
 
@@ -196,7 +198,7 @@ static enum status keep_new(struct xorb_receipt *receipt, struct keeping *keepin
 {
     char container[STORE_PATH_LIMIT];
     TRY(write_table(receipt, err));
-    TRY(container_make(receipt->store, receipt->name, receipt->fd, container, err));
+    TRY(container_make(receipt->store, receipt->name, receipt->fd, false, container, err));
     keeping->is_container = true;
     enum status status = db_write(receipt->store->db, write_keeping, keeping, err);
     /* When a commit fails with an error of the disk, its rows may still be found after a restart, and then need the

@@ -133,13 +133,17 @@ static enum status fire_apart(struct db *db, const struct batch *batch, struct e
     return OK;
 }
 
+/* What does a part and sets itself again, as for all grants of a gate, goes on a few times; others want to write too. */
+#define AGAIN_MOST 10
+
 enum status timers_run(struct db *db, struct error *err)
 {
     struct batch batch;
+    int again = 0;
     do {
         TRY(read_due(db, &batch, err));
         if (batch.count && db_write(db, fire_batch, &batch, NULL) != OK)
             TRY(fire_apart(db, &batch, err));
-    } while (batch.count == BATCH);
+    } while (batch.count == BATCH || (batch.count && again++ < AGAIN_MOST));
     return OK;
 }

@@ -27,7 +27,8 @@ enum status timer_set(struct db_conn *tx, const char *kind, int64_t ref, int64_t
 /* In a write; nothing when there is none. */
 enum status timer_clear(struct db_conn *tx, const char *kind, int64_t ref, struct error *err);
 
-/* Fires what is due, the oldest first, until nothing more is; those of a kind that no part knows stay. */
+/* Fires what is due, the oldest first, until nothing more is but what keeps setting itself again; those of a kind that
+ * no part knows stay. */
 enum status timers_run(struct db *db, struct error *err);
 
 #endif

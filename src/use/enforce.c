@@ -260,6 +260,7 @@ static const struct move moves[] = {
     {BLOCK, SITE_BLOCKED, SITE_BLOCKED, PEOPLE, NULL, block, "", "blocks the person from the owner's gates"},
     {BLOCK, FROM_ANY_OPEN, BLOCKED, PEOPLE, SAFETY, block, TWO, "blocks the person from the owner's gates"},
     {SITE_BLOCK, BLOCKED, SITE_BLOCKED, BY_BOARD, NULL, block_everywhere, "", "blocks the person from all gates"},
+    {SITE_BLOCK, SITE_BLOCKED, SITE_BLOCKED, BY_BOARD, NULL, block_everywhere, "", "blocks the person from all gates"},
     {SITE_BLOCK, FROM_ANY_OPEN, SITE_BLOCKED, BY_BOARD, SAFETY, block_everywhere, TWO,
      "blocks the person from all gates"},
     {LIFT, BLOCKED, NOTICED, PEOPLE, NULL, lift, "", "the block is lifted"},

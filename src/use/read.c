@@ -111,14 +111,24 @@ static const struct person *person_of(struct batch *b, int64_t account_id)
     return one;
 }
 
+/* The number of a key leads to its account, so it is hidden like the person. */
+static struct str key_mark(struct batch *b, const struct person *person, int64_t key_id)
+{
+    uint8_t digest[SHA256_SIZE];
+    struct str salt = hex_encode(&b->arena, person->salt, SALT_SIZE);
+    sha256(arena_printf(&b->arena, "%.*skey%lld", STR_ARG(salt), (long long)key_id), digest);
+    return hex_encode(&b->arena, digest, sizeof digest);
+}
+
 static void add_record(struct batch *b, const struct read *read)
 {
     size_t start = b->records.len;
+    const struct person *person = person_of(b, read->account_id);
     struct json_writer w = jw_to(&b->records);
     jw_object(&w);
     jw_key_int(&w, "at", read->at_us);
-    jw_key_str(&w, "person", person_of(b, read->account_id)->commitment);
-    jw_key_int(&w, "key", read->key_id);
+    jw_key_str(&w, "person", person->commitment);
+    jw_key_str(&w, "key", key_mark(b, person, read->key_id));
     jw_key_str(&w, "repo", str_of(read->repo));
     if (read->has_commit)
         jw_key_hex(&w, "commit", read->commit.bytes, SHA1_SIZE);

@@ -45,7 +45,8 @@ class Court:
         self.hub = hub
         self.owner = hub.person(new_name("owner"))
         self.repo = self.owner.new_repo("gated")
-        self.owner.commit_files(self.repo, {"model.bin": b"weights"})
+        # of its own: what is gated elsewhere would be held as a re-upload
+        self.owner.commit_files(self.repo, {"model.bin": f"weights of {self.repo}".encode()})
         self.people = {}
         fine(self.owner.http.put(f"/api/models/{self.repo}/gate", json={"mode": "manual", "risk": 1, "form": FORM,
                                                                         "secondRatePpm": 0, **policy}))
@@ -89,7 +90,9 @@ class Court:
         return person
 
     def reads(self, person):
-        return person.http.get(f"/{self.repo}/resolve/main/model.bin").status_code
+        answer = person.http.get(f"/{self.repo}/resolve/main/model.bin")
+        self.told = answer.text  # shown by pytest when it is not what was expected
+        return answer.status_code
 
 
 def reviews(person):

@@ -179,6 +179,30 @@ def test_what_is_asked_and_answered_is_masked_too(court):
     assert not leaks(seen)
 
 
+def test_a_form_says_itself_what_is_personal(hub):
+    court = Court(hub, form=[{"name": "purpose", "type": "longtext", "personal": True}, {"name": "nickname", "type": "text",
+                                                                                          "personal": False}])
+    court.member("reviewer")
+    applicant = hub.person(new_name("applicant"))
+    fine(applicant.http.post(f"/api/models/{court.repo}/access-request",
+                             json={"answers": {"purpose": "To see.", "nickname": "Bee"}}))
+    person, key = court.holder()
+    assert [one["value"] for one in page(person, key)["case"]["answers"]] == [None, "Bee"]
+
+
+def test_nothing_tells_the_applicant_who_judged(court):
+    people = [court.member("reviewer") for _ in range(2)]
+    applicant = court.apply()
+    person, key = court.holder()
+    fine(person.http.post(f"/api/reviews/{key}/ask", json={"question": "Which letters?"}))
+    fine(applicant.http.post(f"/api/models/{court.repo}/access-request/answer", json={"answers": ANSWERS}))
+    court.judge("approve")
+    court.judge("approve")
+    for path in (f"/api/models/{court.repo}/access-request", "/api/access-requests", "/api/grants", "/api/notices",
+                 f"/api/models/{court.repo}/gate", f"/api/models/{court.repo}/gate/figures", "/api/receipts"):
+        assert not leaks(fine(applicant.http.get(path)), [one.name for one in people]), path
+
+
 # Who is drawn
 
 

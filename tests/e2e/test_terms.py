@@ -29,7 +29,7 @@ def publish(person, text=TEXT, **more):
 
 def gated(person, *terms, **policy):
     repo = person.new_repo("gated")
-    person.commit(repo, add("weights.bin", b"weights"))
+    person.commit(repo, add("weights.bin", repo.encode()))  # of its own: equal ones would be held as a re-upload
     answer = person.http.put(f"/api/models/{repo}/gate", json={"mode": "click", **policy, "terms": list(terms)})
     assert answer.status_code == 200, answer.text
     return repo

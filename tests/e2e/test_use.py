@@ -317,7 +317,8 @@ def test_the_country_of_a_request_comes_from_the_proxy_that_the_operator_names(t
         owner, holder = hub.person("owner"), hub.person("holder", "read")
         repo = gated(owner)
         ask(holder, repo)
-        set_policy = owner.http.put(f"/api/models/{repo}/gate", json={"mode": "click", "territory": {"allow": ["DE"]}})
+        set_policy = owner.http.put(f"/api/models/{repo}/gate", json={"mode": "click", "territory": {"allow": ["DE"]},
+                                    "form": [{"name": "country", "label": "Country", "type": "country", "required": True}]})
         assert set_policy.is_success, set_policy.text
         url = f"/{repo}/resolve/main/config.json"
         assert holder.http.get(url, headers={"x-country": "DE"}).status_code == 200

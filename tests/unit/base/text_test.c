@@ -85,6 +85,29 @@ static void every_byte_survives_base64_at_every_place(void **state)
     }
 }
 
+static void base64url_has_two_other_digits_and_no_padding(void **state)
+{
+    (void)state;
+    auto_arena struct arena arena = {0};
+    struct str back;
+    static const struct {
+        struct str plain, encoded;
+    } table[] = {{{"", 0}, {"", 0}},
+                 {{"\xfb\xff", 2}, {"-_8", 3}},
+                 {{"f", 1}, {"Zg", 2}},
+                 {{"foob", 4}, {"Zm9vYg", 6}},
+                 {{"\xff\xff\xff", 3}, {"____", 4}}};
+    for (size_t i = 0; i < COUNT(table); i++) {
+        assert_true(str_eq(base64url_encode(&arena, table[i].plain), table[i].encoded));
+        struct str copy = exact(table[i].encoded);
+        assert_true(base64url_decode(&arena, copy, &back) && str_eq(back, table[i].plain));
+        done(copy);
+    }
+    static const char *const wrong[] = {"Zg==", "+/8", "-_9", "A", "Zm9vY", "Z g", "Zg\n", "Zh"};
+    for (size_t i = 0; i < COUNT(wrong); i++)
+        assert_false(base64url_decode(&arena, str_of(wrong[i]), &back));
+}
+
 static void malformed_base64_is_refused_and_leaves_the_buffer_alone(void **state)
 {
     (void)state;
@@ -203,6 +226,7 @@ int main(void)
         cmocka_unit_test(hexadecimal_of_another_length_or_alphabet_is_refused),
         cmocka_unit_test(base64_is_that_of_rfc_4648),
         cmocka_unit_test(every_byte_survives_base64_at_every_place),
+        cmocka_unit_test(base64url_has_two_other_digits_and_no_padding),
         cmocka_unit_test(malformed_base64_is_refused_and_leaves_the_buffer_alone),
         cmocka_unit_test(percent_encoding_keeps_what_it_may),
         cmocka_unit_test(percent_decoding_undoes_it_for_every_byte_but_nul),

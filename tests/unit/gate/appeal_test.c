@@ -83,10 +83,9 @@ static enum status file_appeal_in(struct db_conn *tx, void *context, struct erro
 static enum status appeal_against(struct desk *desk, const struct access_request *request, const struct grant *grant,
                                   struct appeal *out, struct error *err)
 {
-    struct appealing what = {.desk = desk,
-                             .appeal = {.gate_id = desk->gate.id,
-                                        .level = 1,
-                                        .grounds = STR("[{\"code\":\"other\",\"text\":\"why\"}]")}};
+    struct appealing what = {
+        .desk = desk,
+        .appeal = {.gate_id = desk->gate.id, .level = 1, .grounds = STR("[{\"code\":\"other\",\"text\":\"why\"}]")}};
     if (request) {
         what.appeal.subject = APPEAL_OF_REQUEST;
         what.appeal.subject_id = request->id;
@@ -214,21 +213,22 @@ static void check_invariants(struct desk *desk)
     static const struct {
         const char *what, *counts;
     } never[] = {
-        {"two who judge one case in one slot",
-         "SELECT count(*) FROM (SELECT 1 FROM review_assignment WHERE state = 1 AND slot <= 3 GROUP BY request_id, cycle "
-         "HAVING count(*) > 1)"},
+        {"two who judge one case in one slot", "SELECT count(*) FROM (SELECT 1 FROM review_assignment WHERE state = 1 "
+                                               "AND slot <= 3 GROUP BY request_id, cycle "
+                                               "HAVING count(*) > 1)"},
         {"an assignment of a case that is closed",
          "SELECT count(*) FROM review_assignment a JOIN access_request q ON q.id = a.request_id WHERE a.state = 1 AND "
          "a.slot <= 4 AND (q.state NOT IN (3, 4, 5, 6) OR q.cycle <> a.cycle)"},
         {"a case under review that nobody has or waits for",
-         "SELECT count(*) FROM access_request q JOIN review_case c ON c.request_id = q.id WHERE q.state IN (3, 5, 6) AND "
+         "SELECT count(*) FROM access_request q JOIN review_case c ON c.request_id = q.id WHERE q.state IN (3, 5, 6) "
+         "AND "
          "c.waiting = 0 AND NOT EXISTS (SELECT 1 FROM review_assignment a WHERE a.request_id = q.id AND a.cycle = "
          "q.cycle AND a.state = 1 AND a.slot <= 3)"},
         {"somebody who judges the own case",
          "SELECT count(*) FROM review_assignment a JOIN access_request q ON q.id = a.request_id WHERE a.account_id = "
          "q.applicant_id"},
-        {"two verdicts of one person on one case",
-         "SELECT count(*) FROM (SELECT 1 FROM review_verdict GROUP BY request_id, cycle, account_id HAVING count(*) > 1)"},
+        {"two verdicts of one person on one case", "SELECT count(*) FROM (SELECT 1 FROM review_verdict GROUP BY "
+                                                   "request_id, cycle, account_id HAVING count(*) > 1)"},
         {"a second review without exactly one verdict",
          "SELECT count(*) FROM access_request q WHERE q.state = 5 AND (SELECT count(*) FROM review_verdict v WHERE "
          "v.request_id = q.id AND v.cycle = q.cycle) <> 1"},
@@ -238,8 +238,9 @@ static void check_invariants(struct desk *desk)
         {"two appeals of one decision",
          "SELECT count(*) FROM (SELECT 1 FROM appeal GROUP BY subject, subject_id, cycle, level HAVING count(*) > 1)"},
         {"an appeal that stands between two states", "SELECT count(*) FROM appeal WHERE state < 2"},
-        {"a panel of two", "SELECT count(*) FROM (SELECT 1 FROM appeal_seat s JOIN appeal l ON l.id = s.appeal_id WHERE "
-                           "l.state = 2 AND s.state <= 2 GROUP BY l.id HAVING count(*) NOT IN (1, 3))"},
+        {"a panel of two",
+         "SELECT count(*) FROM (SELECT 1 FROM appeal_seat s JOIN appeal l ON l.id = s.appeal_id WHERE "
+         "l.state = 2 AND s.state <= 2 GROUP BY l.id HAVING count(*) NOT IN (1, 3))"},
         {"somebody on a panel who judged the case",
          "SELECT count(*) FROM appeal_seat s JOIN appeal l ON l.id = s.appeal_id AND l.subject = 1 JOIN "
          "review_assignment a ON a.request_id = l.subject_id AND a.account_id = s.account_id AND a.assigned_us < "
@@ -266,7 +267,8 @@ static void check_invariants(struct desk *desk)
 
 static int64_t random_id(struct desk *desk, const char *table)
 {
-    const char *sql = arena_cstr(&desk->arena, arena_printf(&desk->arena, "SELECT coalesce(max(id), 0) FROM %s", table));
+    const char *sql =
+        arena_cstr(&desk->arena, arena_printf(&desk->arena, "SELECT coalesce(max(id), 0) FROM %s", table));
     int64_t most = number_of(desk, sql);
     return most ? 1 + (int64_t)draw((unsigned)most) : 0;
 }
@@ -375,9 +377,9 @@ static void random_events_never_break_what_must_hold(void **state)
 {
     struct desk *desk = *state;
     print_message("seed %llu\n", (unsigned long long)seed);
-    GOOD(set_policy(desk,
-                    "{\"mode\":\"manual\",\"grantDays\":300,\"reapplyDays\":1,\"reapplyMost\":100,\"secondRatePpm\":300000}",
-                    err));
+    GOOD(set_policy(
+        desk, "{\"mode\":\"manual\",\"grantDays\":300,\"reapplyDays\":1,\"reapplyMost\":100,\"secondRatePpm\":300000}",
+        err));
     for (int i = 0; i < PEOPLE; i++)
         appoint(desk, desk->people[i], i < 4 ? "reviewer" : "lead", 3);
     for (int i = 0; i < 4; i++) {

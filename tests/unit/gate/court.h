@@ -11,7 +11,8 @@
 #define BAD_SCORES "{\"purpose\":0,\"safeguards\":1,\"feasible\":1,\"conduct\":1}"
 #define APPROVAL "{\"scores\":" GOOD_SCORES ",\"outcome\":\"approve\",\"reasonCodes\":[\"meets-criteria\"]}"
 #define REFUSAL "{\"scores\":" BAD_SCORES ",\"outcome\":\"refuse\",\"reasonCodes\":[\"purpose-unclear\"]}"
-#define OVERRIDE "{\"scores\":" GOOD_SCORES ",\"outcome\":\"refuse\",\"reasonCodes\":[\"other\"],\"override\":\"so it is\"}"
+#define OVERRIDE                                                                                                       \
+    "{\"scores\":" GOOD_SCORES ",\"outcome\":\"refuse\",\"reasonCodes\":[\"other\"],\"override\":\"so it is\"}"
 
 static inline void run(struct desk *desk, struct str sql)
 {
@@ -75,18 +76,20 @@ static inline enum request_state state_of(struct desk *desk, int64_t request_id)
 static inline void give_past(struct desk *desk, int64_t who, int64_t request_id, int count, const char *agreed,
                              int overturned)
 {
-    run(desk, arena_printf(&desk->arena,
-                           "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
-                           "INSERT INTO review_assignment (key, gate_id, request_id, cycle, slot, account_id, alias, "
-                           "state, assigned_us) SELECT hex(randomblob(8)), %lld, %lld, 1000 + i, 1, %lld, 'x', 2, 1 FROM n",
-                           count, (long long)desk->gate.id, (long long)request_id, (long long)who));
-    run(desk, arena_printf(&desk->arena,
-                           "INSERT INTO review_verdict (assignment_id, gate_id, request_id, cycle, slot, account_id, "
-                           "scores, recommended, outcome, codes, note, note_to_applicant, override_reason, filed_us, "
-                           "agreed, overturned) SELECT a.id, a.gate_id, a.request_id, a.cycle, 1, a.account_id, '{}', 1, "
-                           "1, '[]', '', '', '', 1, %s, %d FROM review_assignment a WHERE a.account_id = %lld AND a.cycle "
-                           "> 1000 AND NOT EXISTS (SELECT 1 FROM review_verdict v WHERE v.assignment_id = a.id)",
-                           agreed, overturned, (long long)who));
+    run(desk,
+        arena_printf(&desk->arena,
+                     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
+                     "INSERT INTO review_assignment (key, gate_id, request_id, cycle, slot, account_id, alias, "
+                     "state, assigned_us) SELECT hex(randomblob(8)), %lld, %lld, 1000 + i, 1, %lld, 'x', 2, 1 FROM n",
+                     count, (long long)desk->gate.id, (long long)request_id, (long long)who));
+    run(desk,
+        arena_printf(&desk->arena,
+                     "INSERT INTO review_verdict (assignment_id, gate_id, request_id, cycle, slot, account_id, "
+                     "scores, recommended, outcome, codes, note, note_to_applicant, override_reason, filed_us, "
+                     "agreed, overturned) SELECT a.id, a.gate_id, a.request_id, a.cycle, 1, a.account_id, '{}', 1, "
+                     "1, '[]', '', '', '', 1, %s, %d FROM review_assignment a WHERE a.account_id = %lld AND a.cycle "
+                     "> 1000 AND NOT EXISTS (SELECT 1 FROM review_verdict v WHERE v.assignment_id = a.id)",
+                     agreed, overturned, (long long)who));
 }
 
 #endif

@@ -32,6 +32,24 @@ static void an_old_hands_verdict_stands_alone(void **state)
 {
     two_old_hands(*state, "{\"mode\":\"manual\",\"risk\":2,\"secondRatePpm\":0}");
     assert_int_equal(after(*state, REFUSAL), REQUEST_REFUSED);
+    assert_int_equal(number_of(*state, "SELECT count(*) FROM event WHERE kind = 'access.decision' AND body LIKE "
+                                       "'%\"decision\":\"deny\",\"basis\":\"review\"%'"),
+                     1);
+}
+
+static void all_reviewers_may_leave_and_the_second_look_is_still_given_to_somebody(void **state)
+{
+    struct desk *desk = *state;
+    struct str key;
+    two_old_hands(desk, "{\"mode\":\"manual\",\"risk\":3}");
+    struct access_request request = asked(desk, desk->people[4], "{}");
+    GOOD(verdict(desk, request.id, APPROVAL, err));
+    run(desk, STR("DELETE FROM gate_reviewer; UPDATE review_assignment SET state = 3 WHERE state = 1"));
+    request = read_request(desk, request.id);
+    GOOD(act(desk, &request, REQUEST_RECUSE, BY_RULE, "", err));
+    assert_int_equal(holder_of(desk, request.id, &key), desk->owner);
+    GOOD(verdict(desk, request.id, APPROVAL, err));
+    assert_int_equal(state_of(desk, request.id), REQUEST_APPROVED);
 }
 
 static void a_beginners_does_not(void **state)
@@ -123,8 +141,10 @@ static void agreement_is_kept_with_both_verdicts(void **state)
     GOOD(verdict(desk, other.id, REFUSAL, err));
     GOOD(verdict(desk, other.id, REFUSAL, err)); /* the third: the second was right */
     assert_int_equal(state_of(desk, other.id), REQUEST_REFUSED);
-    assert_int_equal(number_of(desk, "SELECT agreed * 10 + slot FROM review_verdict WHERE outcome = 1 AND agreed = 0"), 1);
-    assert_int_equal(number_of(desk, "SELECT agreed * 10 + slot FROM review_verdict WHERE outcome = 2 AND agreed = 1"), 12);
+    assert_int_equal(number_of(desk, "SELECT agreed * 10 + slot FROM review_verdict WHERE outcome = 1 AND agreed = 0"),
+                     1);
+    assert_int_equal(number_of(desk, "SELECT agreed * 10 + slot FROM review_verdict WHERE outcome = 2 AND agreed = 1"),
+                     12);
 }
 
 /* Draws from the database. */
@@ -163,10 +183,11 @@ static void give_decided(struct desk *desk, int count, const char *affiliation, 
                            "'%s' || i, %d, 0, 1, 1, 1, 0, 0, 1, 1, 1, %lld, 0, 0, 0, %d, '', x'', x'' FROM n",
                            count, (long long)desk->gate.id, (long long)desk->people[5], affiliation, approved ? 7 : 8,
                            (long long)now_us(), approved ? 1 : 2));
-    run(desk, arena_printf(&desk->arena,
-                           "INSERT INTO review_case (request_id, gate_id, cycle, month, begun_us, affiliation) SELECT id, "
-                           "gate_id, 1, '', 1, '%s' FROM access_request WHERE purpose LIKE '%s%%'",
-                           affiliation, affiliation));
+    run(desk,
+        arena_printf(&desk->arena,
+                     "INSERT INTO review_case (request_id, gate_id, cycle, month, begun_us, affiliation) SELECT id, "
+                     "gate_id, 1, '', 1, '%s' FROM access_request WHERE purpose LIKE '%s%%'",
+                     affiliation, affiliation));
     run(desk, arena_printf(&desk->arena,
                            "INSERT INTO review_assignment (key, gate_id, request_id, cycle, slot, account_id, alias, "
                            "state, assigned_us) SELECT hex(randomblob(8)), gate_id, id, 1, 1, %lld, 'x', 2, 1 FROM "
@@ -203,8 +224,9 @@ static void between_two_and_five_percent_of_what_is_handed_out_is_decided_alread
     /* 3 % of 3000 + extra: 92.8 are expected; seven standard deviations are 66. */
     assert_in_range(extra, 3000 * 2 / 98 - 20, 3000 * 5 / 95);
     assert_int_equal(
-        number_of(desk, "SELECT count(*) FROM review_assignment a JOIN review_assignment b ON b.request_id = a.request_id "
-                        "AND b.account_id = a.account_id AND b.id < a.id"),
+        number_of(desk,
+                  "SELECT count(*) FROM review_assignment a JOIN review_assignment b ON b.request_id = a.request_id "
+                  "AND b.account_id = a.account_id AND b.id < a.id"),
         0);
 }
 
@@ -238,7 +260,8 @@ static void a_group_that_stands_out_becomes_a_task_and_a_small_one_does_not(void
     give_decided(desk, 40, "academic", 1);
     give_decided(desk, 40, "industry", 0);
     give_decided(desk, 19, "other", 0);
-    run(desk, arena_printf(&desk->arena, "INSERT INTO timer (kind, ref, due_us, try_us) VALUES ('review.figures', %lld, 1, 1)",
+    run(desk, arena_printf(&desk->arena,
+                           "INSERT INTO timer (kind, ref, due_us, try_us) VALUES ('review.figures', %lld, 1, 1)",
                            (long long)desk->gate.id));
     GOOD(timers_run(desk->db, err));
     assert_int_equal(number_of(desk, "SELECT count(*) FROM notice WHERE kind = 'review.figures'"), 2);
@@ -251,16 +274,97 @@ static void groups_that_are_alike_raise_nothing(void **state)
     struct desk *desk = *state;
     give_decided(desk, 30, "academic", 1);
     give_decided(desk, 30, "industry", 1);
-    run(desk, arena_printf(&desk->arena, "INSERT INTO timer (kind, ref, due_us, try_us) VALUES ('review.figures', %lld, 1, 1)",
+    run(desk, arena_printf(&desk->arena,
+                           "INSERT INTO timer (kind, ref, due_us, try_us) VALUES ('review.figures', %lld, 1, 1)",
                            (long long)desk->gate.id));
     GOOD(timers_run(desk->db, err));
     assert_int_equal(number_of(desk, "SELECT count(*) FROM notice WHERE kind = 'review.figures'"), 0);
+}
+
+/* Clocks, for a gate whose owner judges alone too. */
+
+#define HOUR_US (3600 * SECOND_US)
+
+/* The clock then stands at a Monday's first hour. */
+static int64_t monday(void)
+{
+    clock_travel(0);
+    int64_t at_us = now_us(), week = 7 * WORKDAY_US;
+    return (at_us / week + 2) * week + 4 * WORKDAY_US + HOUR_US - at_us;
+}
+
+static int64_t told(struct desk *desk, const char *kind)
+{
+    return number_of(
+        desk,
+        arena_cstr(&desk->arena, arena_printf(&desk->arena, "SELECT count(*) FROM notice WHERE kind = '%s'", kind)));
+}
+
+static void each_threshold_of_the_clock_does_its_thing_once_and_in_its_time(void **state)
+{
+    struct desk *desk = *state;
+    static const int64_t limits[] = {5, 5, 10, 15, 15};
+    struct account_new board = {.kind = ACCOUNT_USER, .name = STR("board"), .is_admin = true};
+    int64_t board_id, start;
+    GOOD(account_create(desk->db, &board, 0, &board_id, err));
+    for (int risk = 0; risk <= 4; risk++) {
+        static const struct {
+            int percent;
+            const char *kind;
+        } steps[] = {{50, "review.nudge"}, {80, "review.slow"}, {200, "review.overdue"}};
+        char policy[64];
+        run(desk, STR("DELETE FROM notice; DELETE FROM timer"));
+        snprintf(policy, sizeof policy, "{\"mode\":\"manual\",\"risk\":%d}", risk);
+        GOOD(set_policy(desk, policy, err));
+        later(desk, start = monday());
+        struct access_request request = asked(desk, desk->people[risk], "{}");
+        int64_t begun = request.clock_since_us, limit = limits[risk] * WORKDAY_US;
+        /* somebody has looked, so that the first look's clock says nothing */
+        run(desk, arena_printf(&desk->arena, "UPDATE review_case SET touched_us = 1 WHERE request_id = %lld",
+                               (long long)request.id));
+        for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+            int64_t due = clock_due(begun, limit * steps[i].percent / 100) - begun;
+            later(desk, start + due - HOUR_US);
+            assert_int_equal(told(desk, steps[i].kind), 0);
+            later(desk, start + due + 60 * SECOND_US);
+            assert_int_equal(told(desk, steps[i].kind), 1);
+            later(desk, start + due + 120 * SECOND_US);
+            assert_int_equal(told(desk, steps[i].kind), 1);
+            int64_t late =
+                number_of(desk, "SELECT max(late) FROM review_case c JOIN access_request q ON q.id = c.request_id "
+                                "WHERE q.state = 3");
+            assert_int_equal(late, steps[i].percent > 100);
+        }
+        assert_int_equal(state_of(desk, request.id), REQUEST_IN_REVIEW);
+        request = read_request(desk, request.id);
+        GOOD(act(desk, &request, REQUEST_WITHDRAW, BY_HOLDER, "", err));
+    }
+}
+
+static void a_hub_that_slept_climbs_all_steps_in_their_order(void **state)
+{
+    struct desk *desk = *state;
+    int64_t start = monday();
+    clock_travel(start);
+    appoint(desk, desk->people[0], "reviewer", 5);
+    appoint(desk, desk->people[1], "reviewer", 5);
+    struct access_request request = asked(desk, desk->people[4], "{}");
+    struct str key;
+    int64_t first = holder_of(desk, request.id, &key);
+    later(desk, start + 60 * WORKDAY_US);
+    assert_int_equal(told(desk, "review.slow"), 2); /* of the first look, and of the decision */
+    assert_true(told(desk, "review.redrawn") >= 1);
+    assert_true(holder_of(desk, request.id, &key) != 0);
+    assert_int_equal(number_of(desk, "SELECT level FROM review_case"), 4);
+    assert_int_equal(number_of(desk, "SELECT count(*) FROM timer WHERE kind = 'review.clock'"), 0);
+    (void)first;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         at_desk(an_old_hands_verdict_stands_alone),
+        at_desk(all_reviewers_may_leave_and_the_second_look_is_still_given_to_somebody),
         at_desk(a_beginners_does_not),
         at_desk(at_risk_three_every_verdict_is_looked_at_twice),
         at_desk(a_refusal_is_where_the_gate_says_so),
@@ -273,6 +377,8 @@ int main(void)
         at_desk(a_calibration_case_decides_nothing_and_tells_how_it_was),
         at_desk(a_group_that_stands_out_becomes_a_task_and_a_small_one_does_not),
         at_desk(groups_that_are_alike_raise_nothing),
+        at_desk(each_threshold_of_the_clock_does_its_thing_once_and_in_its_time),
+        at_desk(a_hub_that_slept_climbs_all_steps_in_their_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -384,6 +384,13 @@ static void one_event_is_appended_for_each_step(void **state)
 
 /* Walks. */
 
+static int64_t writes_of(struct house *house)
+{
+    struct db_stats stats;
+    db_stats(house->db, &stats);
+    return stats.writes;
+}
+
 static void a_walk_comes_to_everybody_in_short_writes(void **state)
 {
     struct house *house = *state;
@@ -397,10 +404,11 @@ static void a_walk_comes_to_everybody_in_short_writes(void **state)
         "SELECT account_id, 1, 1, zeroblob(32), 'en', 1, 0, 'api', 0 FROM access_grant",
         err));
     posted(house, "licence", TWO, CHANGE_MATERIAL);
-    GOOD(timers_run(house->db, err));
-    int64_t first = number(house->db, "SELECT count(*) FROM access_grant WHERE state = 2");
-    assert_in_range(first, 1, 300);
+    int64_t writes = writes_of(house), events = number(house->db, "SELECT count(*) FROM event");
     run_timers(house);
+    int64_t steps = number(house->db, "SELECT count(*) FROM event") - events;
+    assert_int_equal(1000, steps);
+    assert_true(writes_of(house) - writes >= steps / 300);
     assert_int_equal(1000, number(house->db, "SELECT count(*) FROM access_grant WHERE state = 2"));
     assert_int_equal(1000, number(house->db, "SELECT count(*) FROM notice"));
     assert_int_equal(0, number(house->db, "SELECT count(*) FROM terms_walk"));
@@ -408,6 +416,27 @@ static void a_walk_comes_to_everybody_in_short_writes(void **state)
     run_timers(house);
     assert_int_equal(2000, number(house->db, "SELECT count(*) FROM notice"));
     assert_int_equal(1000, number(house->db, "SELECT count(*) FROM access_grant WHERE state = 2"));
+}
+
+/* As access/bytes.c asks; an index that fits worse and looks better would make the door walk all grants of a gate. */
+static void the_door_finds_a_persons_grant_without_looking_at_others(void **state)
+{
+    struct house *house = *state;
+    auto_conn struct db_conn *conn = NULL;
+    auto_stmt struct stmt *row = NULL;
+    GOOD(db_reader(house->db, &conn, err));
+    GOOD(db_prepare(conn,
+                    "EXPLAIN QUERY PLAN SELECT id, state, not_before_us, expires_us, terms_epoch, code, text, until_us "
+                    "FROM access_grant WHERE gate_id = 1 AND account_id = 1 AND state <= 3",
+                    &row, err));
+    struct str plan = arena_copy(house->arena, stmt_next(row) ? stmt_str(row, 3) : STR(""));
+    bool more = stmt_next(row);
+    GOOD(stmt_end(row, err));
+    stmt_release(&row);
+    db_release(&conn);
+    assert_has(plan, "gate_id=?");
+    assert_has(plan, "account_id=?");
+    assert_false(more);
 }
 
 static void a_text_that_is_no_longer_asked_for_is_no_longer_due(void **state)
@@ -478,6 +507,7 @@ int main(void)
         in_house(a_grant_is_renewed_within_its_window_and_not_after),
         in_house(one_event_is_appended_for_each_step),
         in_house(a_walk_comes_to_everybody_in_short_writes),
+        in_house(the_door_finds_a_persons_grant_without_looking_at_others),
         in_house(a_text_that_is_no_longer_asked_for_is_no_longer_due),
         in_house(forgetting_a_person_ends_grants_without_a_word_about_them),
     };

@@ -47,9 +47,38 @@ enum status record_begin_anew(const char *dir, struct str origin, const char *pr
     return OK;
 }
 
+enum status key_scope_add(struct db_conn *conn, struct arena *arena, const struct actor *actor, struct str text,
+                          enum role otherwise, struct key_scope scopes[KEY_SCOPES_MOST], size_t *count,
+                          struct error *err)
+{
+    (void)conn, (void)arena, (void)actor, (void)err;
+    snprintf(was_asked, sizeof was_asked, "scope %.*s %d", STR_ARG(text), otherwise);
+    scopes[(*count)++] = (struct key_scope){.owner_id = (int64_t)*count, .role = otherwise};
+    return OK;
+}
+
+enum status gate_import(struct db *db, const struct repo *repo, struct str file, struct import *how, struct error *err)
+{
+    (void)db, (void)repo, (void)file, (void)how;
+    return fail(err, INVALID, NULL, "no gates here");
+}
+
+bool repo_kind_parse(struct str name, enum repo_kind *out)
+{
+    (void)name, (void)out;
+    return false;
+}
+
+enum status repo_find(struct db_conn *conn, struct arena *arena, enum repo_kind kind, struct str ns, struct str name,
+                      struct repo *out, bool *moved, struct error *err)
+{
+    (void)conn, (void)arena, (void)kind, (void)ns, (void)name, (void)out, (void)moved;
+    return fail(err, NOT_FOUND, NULL, "no repos here");
+}
+
 /* Running a command. */
 
-struct outcome {
+struct shown {
     int status;
     char out[8192], err[8192];
 };
@@ -75,13 +104,13 @@ static void restore(int fd, int saved, int file, char *text, size_t size)
 }
 
 /* The words of the command line, {0} at the end. */
-static struct outcome run_words(const char *const *words)
+static struct shown run_words(const char *const *words)
 {
     char *argv[32] = {"admin"};
     int argc = 1, saved_out, saved_err;
     for (; words[argc - 1]; argc++)
         argv[argc] = (char *)(uintptr_t)words[argc - 1];
-    struct outcome outcome;
+    struct shown outcome;
     int out = redirect(STDOUT_FILENO, &saved_out), err = redirect(STDERR_FILENO, &saved_err);
     outcome.status = admin_main(argc, argv);
     restore(STDERR_FILENO, saved_err, err, outcome.err, sizeof outcome.err);
@@ -92,7 +121,7 @@ static struct outcome run_words(const char *const *words)
 /* In the town's own folder, while its database is open here as it is in a running server. */
 #define ADMIN(...) RUN("--data", ((struct town *)*state)->folder->path, __VA_ARGS__)
 
-static void check_done(struct outcome outcome, int line)
+static void check_done(struct shown outcome, int line)
 {
     if (outcome.status != 0)
         print_error("line %d: exit status %d: %s", line, outcome.status, outcome.err);
@@ -102,7 +131,7 @@ static void check_done(struct outcome outcome, int line)
 #define DONE(...) check_done(ADMIN(__VA_ARGS__), __LINE__)
 
 /* One sentence on standard error, nothing on standard output. */
-static void check_refused(struct outcome outcome, int status, int line)
+static void check_refused(struct shown outcome, int status, int line)
 {
     if (outcome.status != status)
         print_error("line %d: exit status %d: %s%s", line, outcome.status, outcome.out, outcome.err);
@@ -141,7 +170,7 @@ static void a_token_stands_alone_on_standard_output_and_signs_in(void **state)
     static const char *const roles[] = {"read", "write", "admin"};
     DONE("user", "create", "ada");
     for (size_t i = 0; i < 3; i++) {
-        struct outcome made = ADMIN("token", "create", "ada", "--name", roles[i], "--role", roles[i]);
+        struct shown made = ADMIN("token", "create", "ada", "--name", roles[i], "--role", roles[i]);
         check_done(made, __LINE__);
         assert_int_equal(59, strlen(made.out));
         assert_int_equal('\n', made.out[58]);
@@ -161,7 +190,7 @@ static void a_token_is_imported(void **state)
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         char name[16];
         snprintf(name, sizeof name, "k%zu", i);
-        struct outcome made = ADMIN("token", "create", "ada", "--name", name, "--role", "write", "--value", values[i]);
+        struct shown made = ADMIN("token", "create", "ada", "--name", name, "--role", "write", "--value", values[i]);
         check_done(made, __LINE__);
         assert_text(values[i], token_of(made.out));
         GOOD(authenticate(*state, str_of(values[i]), &actor, err));
@@ -175,7 +204,7 @@ static void a_token_is_revoked_by_name(void **state)
 {
     struct actor actor = {0};
     DONE("user", "create", "ada");
-    struct outcome made = ADMIN("token", "create", "ada", "--name", "laptop", "--role", "write");
+    struct shown made = ADMIN("token", "create", "ada", "--name", "laptop", "--role", "write");
     REFUSED("token", "create", "ada", "--name", "laptop", "--role", "write");
     REFUSED("token", "revoke", "ada", "--name", "lap");
     GOOD(authenticate(*state, token_of(made.out), &actor, err));
@@ -183,6 +212,46 @@ static void a_token_is_revoked_by_name(void **state)
     EXPECT(UNAUTHENTICATED, authenticate(*state, token_of(made.out), &actor, err));
     REFUSED("token", "revoke", "ada", "--name", "laptop");
     DONE("token", "create", "ada", "--name", "laptop", "--role", "write");
+}
+
+static void a_token_has_an_end_and_limits(void **state)
+{
+    struct town *town = *state;
+    struct actor actor = {0};
+    DONE("user", "create", "ada");
+    struct shown made = ADMIN("token", "create", "ada", "--name", "ci", "--role", "write", "--days", "7", "--repos",
+                              "ada/a:read, ada/b", "--addresses", "192.0.2.0/24", "--bytes-per-day", "1000");
+    check_done(made, __LINE__);
+    assert_string_equal("scope ada/b 2", was_asked);
+    GOOD(authenticate(town, token_of(made.out), &actor, err));
+    assert_in_range((actor.key_ends_us - actor.key_created_us) / DAY_US, 7, 7);
+    assert_true(actor.is_scoped && actor.scope_count == 2 && actor.bytes_per_day == 1000);
+    DONE("token", "create", "ada", "--name", "plain", "--role", "read");
+    assert_int_equal(KEY_DAYS, number(town->db, "SELECT days FROM api_key WHERE name = 'plain'"));
+    REFUSED("token", "create", "ada", "--name", "ever", "--role", "read", "--days", "0");
+    REFUSED("token", "create", "ada", "--name", "long", "--role", "read", "--days", "367");
+    REFUSED("token", "create", "ada", "--name", "from", "--role", "read", "--addresses", "10.0.0.1/8");
+    MISUSED("token", "create", "ada", "--name", "soon", "--role", "read", "--days", "soon");
+    MISUSED("token", "create", "ada", "--name", "neg", "--role", "read", "--bytes-per-day", "-1");
+    assert_int_equal(2, number(town->db, "SELECT count(*) FROM api_key"));
+}
+
+static void a_token_gets_a_new_secret(void **state)
+{
+    struct actor actor = {0};
+    DONE("user", "create", "ada");
+    struct shown old = ADMIN("token", "create", "ada", "--name", "ci", "--role", "read"),
+                 new = ADMIN("token", "rotate", "ada", "--name", "ci", "--overlap", "1");
+    check_done(new, __LINE__);
+    GOOD(authenticate(*state, token_of(old.out), &actor, err));
+    GOOD(authenticate(*state, token_of(new.out), &actor, err));
+    struct shown last = ADMIN("token", "rotate", "ada", "--name", "ci", "--overlap", "0");
+    check_done(last, __LINE__);
+    EXPECT(UNAUTHENTICATED, authenticate(*state, token_of(old.out), &actor, err));
+    EXPECT(UNAUTHENTICATED, authenticate(*state, token_of(new.out), &actor, err));
+    GOOD(authenticate(*state, token_of(last.out), &actor, err));
+    REFUSED("token", "rotate", "ada", "--name", "ci", "--overlap", "8");
+    REFUSED("token", "rotate", "ada", "--name", "other");
 }
 
 static enum role role_of(struct town *town, const char *org, const char *user)
@@ -309,13 +378,13 @@ static void help_is_a_page_on_standard_output(void **state)
     (void)state;
     static const char *const asked[] = {"--help", "-h"};
     for (size_t i = 0; i < 2; i++) {
-        struct outcome page = RUN(asked[i]);
+        struct shown page = RUN(asked[i]);
         assert_int_equal(0, page.status);
         assert_string_equal("", page.err);
         for (size_t j = 0; j < sizeof commands / sizeof *commands; j++) {
             char words[80];
-            snprintf(words, sizeof words, "cairn admin %s %s %s", commands[j].noun, commands[j].verb,
-                     commands[j].names);
+            snprintf(words, sizeof words, "cairn admin %s%s%s %s", commands[j].noun, commands[j].verb ? " " : "",
+                     commands[j].verb ? commands[j].verb : "", commands[j].names);
             assert_non_null(strstr(page.out, words));
         }
         for (size_t j = 0; j < FLAGS; j++)
@@ -327,7 +396,7 @@ static void help_is_a_page_on_standard_output(void **state)
 static void without_words_the_page_goes_to_standard_error(void **state)
 {
     (void)state;
-    struct outcome page = run_words((const char *const[]){NULL});
+    struct shown page = run_words((const char *const[]){NULL});
     assert_int_equal(2, page.status);
     assert_string_equal("", page.out);
     assert_non_null(strstr(page.err, "cairn admin user create NAME"));
@@ -356,7 +425,7 @@ static void who_could_not_be_told_the_token_learns_that(void **state)
 
 static void an_erasure_names_its_reason_and_prints_the_receipt(void **state)
 {
-    struct outcome done = ADMIN("user", "erase", "ada", "--reason", "law");
+    struct shown done = ADMIN("user", "erase", "ada", "--reason", "law");
     check_done(done, __LINE__);
     assert_string_equal("erase ada law", was_asked);
     assert_non_null(strstr(done.out, "erased-7"));
@@ -370,7 +439,7 @@ static void an_erasure_names_its_reason_and_prints_the_receipt(void **state)
 
 static void a_new_log_has_a_name(void **state)
 {
-    struct outcome done = ADMIN("log", "begin-anew", "--origin", "hub.example.org/log/2");
+    struct shown done = ADMIN("log", "begin-anew", "--origin", "hub.example.org/log/2");
     check_done(done, __LINE__);
     assert_string_equal("begin hub.example.org/log/2", was_asked);
     assert_non_null(strstr(done.out, "log.1"));
@@ -388,6 +457,8 @@ int main(void)
         in_town(a_token_stands_alone_on_standard_output_and_signs_in),
         in_town(a_token_is_imported),
         in_town(a_token_is_revoked_by_name),
+        in_town(a_token_has_an_end_and_limits),
+        in_town(a_token_gets_a_new_secret),
         in_town(an_organisation_gets_members_and_loses_them),
         in_town(an_organisations_new_repos_are_private_or_not),
         in_town(names_that_cannot_be_are_refused),
