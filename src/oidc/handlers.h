@@ -8,7 +8,7 @@
 
 /* What the files of this folder share; nobody else includes it. */
 
-enum { EVENT_APP_ADD, EVENT_APP_REMOVE, EVENT_DEVICE, EVENT_GRANT, EVENT_LINK };
+enum { EVENT_APP_ADD, EVENT_APP_REMOVE, EVENT_DEVICE, EVENT_GRANT, EVENT_LINK, EVENT_UNLINK };
 extern const struct event_kind oidc_events[];
 
 struct oidc {
@@ -19,6 +19,8 @@ struct oidc {
     bool sign_up;
     pthread_mutex_t lock; /* of what follows: what the provider said of itself */
     struct buf discovery, keys;
+    int asking;                    /* requests to it under way */
+    int64_t failed_us;             /* when it did not answer; 0: the last time it did */
     int64_t discovery_us, keys_us; /* when it was fetched; 0: not yet */
 };
 
@@ -27,7 +29,7 @@ struct oidc {
 /* apps.c */ route_handler apps_get, app_post, app_delete;
 /* authorize.c */ route_handler configuration_get, keys_get_public, authorize_get, authorize_post;
 /* grant.c */ route_handler userinfo_bearer, userinfo_get;
-/* outside.c */ route_handler outside_get, outside_post, outside_callback;
+/* outside.c */ route_handler outside_get, outside_post, outside_callback, outside_delete;
 
 /* form.c */
 

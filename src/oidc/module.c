@@ -4,9 +4,13 @@
 #include "oidc/oidc.h"
 
 const struct event_kind oidc_events[] = {
-    [EVENT_APP_ADD] = {"oauth.app_add", 1}, [EVENT_APP_REMOVE] = {"oauth.app_remove", 1},
-    [EVENT_DEVICE] = {"oauth.device", 1},   [EVENT_GRANT] = {"oauth.grant", 1},
-    [EVENT_LINK] = {"oidc.link", 1},        {0},
+    [EVENT_APP_ADD] = {"oauth.app_add", 1},
+    [EVENT_APP_REMOVE] = {"oauth.app_remove", 1},
+    [EVENT_DEVICE] = {"oauth.device", 1},
+    [EVENT_GRANT] = {"oauth.grant", 1},
+    [EVENT_LINK] = {"oidc.link", 1},
+    [EVENT_UNLINK] = {"oidc.unlink", 1},
+    {0},
 };
 
 static const struct route routes[] = {
@@ -28,6 +32,7 @@ static const struct route routes[] = {
     {HTTP_GET, "/signin/oidc", ACT_LIST, outside_get},
     {HTTP_POST, "/signin/oidc", ACT_SELF_CHANGE, outside_post},
     {HTTP_GET, "/signin/oidc/callback", ACT_LIST, outside_callback},
+    {HTTP_DELETE, "/api/settings/oidc", ACT_SELF_CHANGE, outside_delete},
     {0},
 };
 

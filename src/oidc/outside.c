@@ -158,25 +158,30 @@ static enum status find_known(struct db_conn *tx, struct arrival *arrival, struc
     return stmt_end(known, err);
 }
 
-/* The subject stands in no event: it is how a person is known elsewhere. */
+/* The subject stands in no event: it is how a person is known elsewhere. issuer absent: any. */
+static enum status append(struct db_conn *tx, int kind, int64_t account_id, struct str issuer, struct error *err)
+{
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    jw_object(&w);
+    jw_key_int(&w, "user", account_id);
+    if (str_given(issuer))
+        jw_key_str(&w, "issuer", issuer);
+    jw_end(&w);
+    return event_append(
+        tx, &(struct event){.kind = &oidc_events[kind], .actor_id = account_id, .body = buf_view(&body)}, err);
+}
+
 static enum status link(struct db_conn *tx, struct arrival *arrival, struct error *err)
 {
     auto_stmt struct stmt *insert = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
     TRY(db_prepare(tx, link_sql, &insert, err));
     stmt_bind_str(insert, 1, arrival->oidc->issuer);
     stmt_bind_str(insert, 2, arrival->sub);
     stmt_bind_int(insert, 3, arrival->account_id);
     stmt_bind_int(insert, 4, now_us());
     TRY(stmt_run(insert, err));
-    jw_object(&w);
-    jw_key_int(&w, "user", arrival->account_id);
-    jw_key_str(&w, "issuer", arrival->oidc->issuer);
-    jw_end(&w);
-    const struct event event = {
-        .kind = &oidc_events[EVENT_LINK], .actor_id = arrival->account_id, .body = buf_view(&body)};
-    return event_append(tx, &event, err);
+    return append(tx, EVENT_LINK, arrival->account_id, arrival->oidc->issuer, err);
 }
 
 /* What can be a name of it, then with a number, then one that is not taken by anybody. */
@@ -308,5 +313,31 @@ enum status outside_callback(struct request *rq, struct error *err)
     TRY(status);
     attempt_good(trip.cookie, request_remote(rq));
     redirect(rq, arena_printf(rq->arena, "%.*s/%.*s", STR_ARG(request_base_url(rq)), STR_ARG(trip.next)));
+    return OK;
+}
+
+/* Parting. */
+
+static const char unlink_sql[] = "DELETE FROM oidc_identity WHERE account_id = ?";
+
+static enum status unlink_in_write(struct db_conn *tx, void *context, struct error *err)
+{
+    const struct actor *actor = context;
+    auto_stmt struct stmt *forget = NULL;
+    TRY(db_prepare(tx, unlink_sql, &forget, err));
+    stmt_bind_int(forget, 1, actor->account.id);
+    TRY(stmt_run(forget, err));
+    if (db_changes(tx) == 0)
+        return fail(err, NOT_FOUND, NULL, "You are not linked to an outside provider");
+    return append(tx, EVENT_UNLINK, actor->account.id, (struct str){0}, err);
+}
+
+/* DELETE /api/settings/oidc: who one is elsewhere does not sign one in any more. */
+enum status outside_delete(struct request *rq, struct error *err)
+{
+    TRY(require_fresh(rq, err));
+    request_done_reading(rq);
+    TRY(db_write(rq->hub->db, unlink_in_write, &rq->actor, err));
+    request_reply_empty(rq);
     return OK;
 }

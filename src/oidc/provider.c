@@ -10,6 +10,8 @@
 #define TIMEOUT_MS 10000
 #define KEEP_US (3600 * SECOND_US)
 #define AGAIN_US (60 * SECOND_US) /* keys that lack one are fetched anew, but no more often than that */
+#define ASKING_MOST 8
+#define REST_US (5 * SECOND_US)
 #define SKEW_SECONDS 60
 #define TOKEN_AGE_SECONDS 600
 #define SUB_MOST 255 /* OpenID Connect Core section 2 */
@@ -35,6 +37,25 @@ static bool is_at(struct str url, struct str origin)
     return str_starts(url, origin) && url.len > origin.len && url.data[origin.len] == '/';
 }
 
+/* Strangers can make the hub ask: few at once, and after a failure nobody for a moment, or one slow provider would take
+ * all threads of the hub. */
+static bool ask_begin(struct oidc *oidc)
+{
+    pthread_mutex_lock(&oidc->lock);
+    bool go = oidc->asking < ASKING_MOST && (!oidc->failed_us || monotonic_us() - oidc->failed_us > REST_US);
+    oidc->asking += go;
+    pthread_mutex_unlock(&oidc->lock);
+    return go;
+}
+
+static void ask_end(struct oidc *oidc, bool reached)
+{
+    pthread_mutex_lock(&oidc->lock);
+    oidc->asking--;
+    oidc->failed_us = reached ? 0 : monotonic_us();
+    pthread_mutex_unlock(&oidc->lock);
+}
+
 static enum status ask(struct arena *arena, struct oidc *oidc, const struct fetch *what, struct str *body,
                        struct error *err)
 {
@@ -42,7 +63,13 @@ static enum status ask(struct arena *arena, struct oidc *oidc, const struct fetc
     if (!is_at(what->url, origin_of(oidc->issuer)))
         return fail(err, INVALID, NULL, "The provider's documents lead to another host than %.*s, which is not asked",
                     STR_ARG(origin_of(oidc->issuer)));
-    TRY(fetch(arena, what, &answer, err));
+    if (!ask_begin(oidc))
+        return fail(err, UNAVAILABLE, NULL, "The provider cannot be asked just now: try again in a moment");
+    enum status status = fetch(arena, what, &answer, err);
+    ask_end(oidc, status == OK);
+    if (status != OK)
+        return fail(err, UNAVAILABLE, NULL, "The provider %.*s does not answer: try again in a moment",
+                    STR_ARG(oidc->issuer));
     *body = answer.body;
     return answer.status == 200
                ? OK

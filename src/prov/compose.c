@@ -332,6 +332,7 @@ static const struct {
     {"oauth.device", 1, NULL},
     {"oauth.grant", 1, NULL},
     {"oidc.link", 1, NULL},
+    {"oidc.unlink", 1, NULL},
     {"org.default_private", 1, NULL},
     {"passkey.add", 1, passkey_add},
     {"passkey.remove", 1, passkey_remove},

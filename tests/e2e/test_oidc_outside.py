@@ -130,6 +130,9 @@ def test_one_cairn_signs_in_with_another_and_links_accounts(hub, folder):
         again = Browser(other, host="localhost")
         assert again.http.get(there(again.http.get("/signin/oidc").headers["location"])).status_code == 303
         assert again.who() == eve.name
+        assert eve.http.delete("/api/settings/oidc").text == "{}" and eve.http.delete("/api/settings/oidc").status_code == 404
+        parted = Browser(other, host="localhost")
+        assert parted.http.get(there(parted.http.get("/signin/oidc").headers["location"])).status_code == 403
     finally:
         other.stop()
 
@@ -340,6 +343,36 @@ def test_only_the_issuer_is_asked_whatever_its_documents_say(liar, folder, lie):
         assert away.status_code == 400 and browser.who() is None
     finally:
         liar.about = {}
+        hub.stop()
+
+
+def test_a_provider_that_is_away_holds_up_nobody(folder):
+    hub = hub_with(folder, f"http://127.0.0.1:{free_port()}").start()
+    try:
+        for _ in range(20):
+            assert httpx.get(f"{hub.url}/signin/oidc").status_code == 503
+        assert newcomer(hub).who()
+    finally:
+        hub.stop()
+
+
+def test_a_person_who_is_forgotten_here_is_a_stranger_the_next_time(liar, folder):
+    hub = hub_with(folder, liar.issuer).start()
+    try:
+        sub = new_name("a-subject-that-is-nowhere-else")
+
+        def truth(nonce):
+            return liar.signed(liar.claims(nonce, sub=sub, preferred_username="mina"))
+
+        first, later = Browser(hub), Browser(hub)
+        liar.come_back(first, truth)
+        before = first.http.get("/api/whoami-v2").json()
+        hub.admin("user", "erase", "mina", "--reason", "request")
+        assert first.who() is None
+        assert not any(sub.encode() in file.read_bytes() for file in hub.data.glob("cairn.db*"))
+        liar.come_back(later, truth)
+        assert later.who() == "mina" and later.http.get("/api/whoami-v2").json()["id"] != before["id"]
+    finally:
         hub.stop()
 
 
