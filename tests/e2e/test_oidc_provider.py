@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Signing in elsewhere with Cairn: Authlib's stock client, and what the provider refuses."""
 
+import json
 import stat
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
@@ -10,7 +12,7 @@ import httpx
 import pytest
 
 from browsers import Browser, hidden, newcomer
-from support import ROOT, Hub
+from support import ROOT, Hub, free_port
 
 sys.path.append(str(ROOT / ".venv" / "oidc"))
 from authlib.common.security import generate_token  # noqa: E402
@@ -211,3 +213,16 @@ def test_no_other_page_and_no_token_agrees_for_a_person(hub, app, alice):
     ada.http.headers["origin"] = "https://evil.example"
     assert ada.form("/oauth/authorize", **question).status_code == 403
     assert httpx.get(site.url() + "&prompt=none").headers["location"].count("error=login_required") == 1
+
+
+def test_a_person_at_a_real_browser_signs_in_elsewhere_and_allows_a_program(hub, alice):
+    ada, port = newcomer(hub), free_port()
+    app = alice.http.post("/api/settings/oauth-apps",
+                          json={"name": "A site", "redirectUris": [f"http://127.0.0.1:{port}/callback"]}).json()
+    site = Site(hub, app)
+    done = subprocess.run(["node", ROOT / "tests/js/consent.mjs", hub.url, ada.name, "correct horse battery", site.url(), str(port)],
+                          capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert seen["allowed"] and not seen["overflows"] and seen["console"] == []
+    assert site.claims(site.token(f"http://127.0.0.1:{port}{seen['came'][0]}"))["preferred_username"] == ada.name
