@@ -347,7 +347,7 @@ static enum status log_begin_anew(struct db *db, const struct words *given, stru
 static enum status tier_set(struct db *db, const struct words *given, struct error *err)
 {
     auto_buf struct buf text = {0};
-    int64_t seq;
+    int64_t seq = 0;
     TRY(file_read_all(given->word[2].data, TIER_FILE_LIMIT, &text, err));
     TRY(tier_publish(db, buf_view(&text), 0, &seq, err));
     printf("version %lld of the tier is published\n", (long long)seq);

@@ -16,6 +16,7 @@
  */
 
 struct hub_key;
+struct oidc;
 struct record;
 struct store;
 struct request;
@@ -37,6 +38,8 @@ struct hub {
     const char *country_header; /* in which a proxy in front says from where a request comes; NULL: none does */
     bool xet;                   /* tell clients of Xet; its addresses are there in any case */
     struct cosigner *cosigner;  /* this hub as a witness of other logs; NULL: it is none */
+    struct oidc *oidc;          /* signing in elsewhere with this hub, and here with an outside provider */
+    struct str outside_name;    /* the host of that provider; absent: there is none */
     struct witness *witness;    /* the witnesses of this hub's log; NULL: it has none */
     struct limiter *limiter;    /* of requests and bytes sent; NULL: nothing is limited */
     struct http_server *server;

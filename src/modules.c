@@ -9,6 +9,7 @@
 #include "lineage/lineage.h"
 #include "module.h"
 #include "notice/notice.h"
+#include "oidc/oidc.h"
 #include "quota/quota.h"
 #include "record/record.h"
 #include "signin/signin.h"
@@ -53,6 +54,7 @@ const struct module *const modules[] = {
     &review_module,   /* who judges requests, and who hears appeals */
     &use_module,      /* who has read what, recalls, broken terms, re-uploads */
     &signin_module,   /* keys as their holders see them, and signing in */
+    &oidc_module,     /* OpenID Connect, both ways, and the device flow */
     &xet_module,      /* the Xet protocol: large files in chunks */
     &tier_module,     /* tiers: who may use how much of the hub */
     &hub_module,      /* the Hub protocol */

@@ -8,6 +8,7 @@
 #include "identity/key.h"
 #include "module.h"
 #include "modules.h"
+#include "oidc/oidc.h"
 #include "oms/chain.h"
 #include "options.h"
 #include "quota/limiter.h"
@@ -160,8 +161,8 @@ static enum status open_cosigner(const char *dir, const char *logs, struct hub *
                          arena_printf(&arena, "%.*s/witness", STR_ARG(host)), &hub->cosigner, err);
 }
 
-static enum status open_hub(const char *dir, const struct witness_files *files, struct hub *hub, int *lock,
-                            struct error *err)
+static enum status open_hub(const char *dir, const struct witness_files *files, const struct oidc_outside *outside,
+                            struct hub *hub, int *lock, struct error *err)
 {
     char path[4096];
     TRY(hub_data_open(dir, &hub->db, err));
@@ -174,6 +175,7 @@ static enum status open_hub(const char *dir, const struct witness_files *files, 
     store_watch_holds(hold_watch);
     TRY(open_record(dir, files, hub, err));
     TRY(terms_publish_templates(hub->db, err));
+    TRY(oidc_open(dir, outside, hub, err));
     return files->logs ? open_cosigner(dir, files->logs, hub, err) : OK;
 }
 
@@ -259,6 +261,7 @@ static const char help[] =
     "              [--proxies ADDRESSES]\n"
     "              [--witness-policy FILE] [--witness-logs FILE] [--certificate-anchors FILE]\n"
     "              [--country-header NAME]\n"
+    "              [--oidc-issuer URL --oidc-client-id ID [--oidc-client-secret-file FILE] [--oidc-sign-up on|off]]\n"
     "\n"
     "  --data DIR          where everything is kept; made when missing          (./data)\n"
     "  --listen HOST:PORT  only this machine can reach it unless you say else   (127.0.0.1:8080)\n"
@@ -276,18 +279,27 @@ static const char help[] =
     "  --country-header NAME\n"
     "                      the header in which the proxy in front says from which country a request comes, in two\n"
     "                      letters; it must take off what clients say themselves. Rules of territory need it\n"
+    "  --oidc-issuer URL   let people sign in with this OpenID provider too, which calls this hub --oidc-client-id,\n"
+    "                      and answers at PUBLIC-URL/signin/oidc/callback; only its own host is asked\n"
+    "  --oidc-client-secret-file FILE\n"
+    "                      the secret that it gave the hub; without one the hub is a public client\n"
+    "  --oidc-sign-up on|off\n"
+    "                      on: whoever comes from there for the first time gets an account; off: people who have\n"
+    "                      one link it on the page /signin   (off)\n"
     "\n"
     "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL, CAIRN_PROXIES, "
     "CAIRN_XET,\n"
     "CAIRN_WITNESS_POLICY, CAIRN_WITNESS_LOGS, CAIRN_CERTIFICATE_ANCHORS,\n"
-    "CAIRN_COUNTRY_HEADER.\n"
+    "CAIRN_COUNTRY_HEADER, CAIRN_OIDC_ISSUER, CAIRN_OIDC_CLIENT_ID, CAIRN_OIDC_CLIENT_SECRET_FILE, "
+    "CAIRN_OIDC_SIGN_UP.\n"
     "Stops on SIGTERM or SIGINT, after the requests in flight. Logs one JSON object a line on standard error.\n"
     "Nobody can sign in until you make a person: see cairn admin --help.\n";
 
-static enum status read_switch(const char *value, bool *on, struct error *err)
+static enum status read_switch(const char *flag, const char *value, bool *on, struct error *err)
 {
     *on = strcmp(value, "on") == 0;
-    return *on || strcmp(value, "off") == 0 ? OK : fail(err, INVALID, NULL, "--xet is on or off, not \"%s\"", value);
+    return *on || strcmp(value, "off") == 0 ? OK
+                                            : fail(err, INVALID, NULL, "--%s is on or off, not \"%s\"", flag, value);
 }
 
 /* Read once, at the start; a file of no use is better found out then than by the first person who signs. */
@@ -303,7 +315,8 @@ static enum status read_anchors(const char *path, struct buf *pem, struct hub *h
 int serve_main(int argc, char **argv)
 {
     const char *data = "data", *listen = "127.0.0.1:8080", *public_url = NULL, *xet = "on", *anchors = NULL,
-               *proxies = NULL, *country = NULL;
+               *proxies = NULL, *country = NULL, *sign_up = "off";
+    struct oidc_outside outside = {0};
     struct witness_files files = {0};
     const struct option_spec specs[] = {{"data", &data},
                                         {"listen", &listen},
@@ -313,7 +326,11 @@ int serve_main(int argc, char **argv)
                                         {"witness-policy", &files.policy},
                                         {"witness-logs", &files.logs},
                                         {"certificate-anchors", &anchors},
-                                        {"country-header", &country}};
+                                        {"country-header", &country},
+                                        {"oidc-issuer", &outside.issuer},
+                                        {"oidc-client-id", &outside.client_id},
+                                        {"oidc-client-secret-file", &outside.secret_file},
+                                        {"oidc-sign-up", &sign_up}};
     struct error err = {0};
     size_t rest;
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
@@ -322,7 +339,8 @@ int serve_main(int argc, char **argv)
     }
     bool xet_on = false;
     if (options_read(argc, argv, specs, sizeof specs / sizeof *specs, NULL, 0, &rest, &err) != OK ||
-        read_switch(xet, &xet_on, &err) != OK) {
+        read_switch("xet", xet, &xet_on, &err) != OK ||
+        read_switch("oidc-sign-up", sign_up, &outside.sign_up, &err) != OK) {
         fprintf(stderr, "cairn serve: %s (see cairn serve --help)\n", err.message);
         return 2;
     }
@@ -346,7 +364,7 @@ int serve_main(int argc, char **argv)
     if (status == OK && anchors)
         status = read_anchors(anchors, &anchors_pem, &hub, &err);
     if (status == OK)
-        status = open_hub(data, &files, &hub, &lock, &err);
+        status = open_hub(data, &files, &outside, &hub, &lock, &err);
     if (status == OK)
         status = run(&hub, listen, &err);
     if (status == OK)
@@ -355,6 +373,7 @@ int serve_main(int argc, char **argv)
         fprintf(stderr, "cairn serve: %s\n", err.message);
     cosigner_close(hub.cosigner);
     hub_key_close(hub.hub_key);
+    oidc_close(hub.oidc);
     record_stop(hub.record);
     limiter_free(hub.limiter);
     if (hub.store)

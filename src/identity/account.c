@@ -58,7 +58,7 @@ static const char *const reserved_names[] = {
     "api",       "assets", "buckets", "datasets", "docs",          "favicon.ico", "git",        "healthz", "join",
     "kernels",   "lfs",    "log",     "login",    "logout",        "me",          "metrics",    "models",  "new",
     "oauth",     "spaces", "static",  "settings", "organizations", "transfer",    "robots.txt", "v1",      "witness",
-    "templates", "signin",
+    "templates", "signin", "device",
 };
 
 static enum status check_not_reserved(struct str name, struct error *err)
@@ -262,6 +262,17 @@ static enum status write_account(struct db_conn *tx, void *context, struct error
     struct event event = {
         .kind = &identity_events[EVENT_ACCOUNT_CREATE], .actor_id = new->by_id, .body = buf_view(&body)};
     return event_append(tx, &event, err);
+}
+
+enum status account_create_in(struct db_conn *tx, const struct account_new *what, int64_t by_id, int64_t *out_id,
+                              struct error *err)
+{
+    struct creation new = {.what = what, .by_id = by_id};
+    TRY(check_new(what, err));
+    enum status status = write_account(tx, &new, err);
+    arena_free(&new.arena);
+    *out_id = new.id;
+    return status;
 }
 
 enum status account_create(struct db *db, const struct account_new *what, int64_t by_id, int64_t *out_id,

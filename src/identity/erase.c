@@ -31,7 +31,9 @@ static enum status find_name(struct db_conn *tx, struct closing *closing, const 
 static const char *const signin_sql[] = {
     "DELETE FROM session WHERE account_id = ?",       "DELETE FROM password WHERE account_id = ?",
     "DELETE FROM totp WHERE account_id = ?",          "DELETE FROM passkey WHERE account_id = ?",
-    "DELETE FROM recovery_code WHERE account_id = ?",
+    "DELETE FROM recovery_code WHERE account_id = ?", "DELETE FROM oidc_identity WHERE account_id = ?",
+    "DELETE FROM oauth_device WHERE account_id = ?",  "DELETE FROM oauth_code WHERE account_id = ?",
+    "DELETE FROM oauth_token WHERE account_id = ?",   "DELETE FROM oauth_app WHERE account_id = ?",
 };
 
 /* So that nobody may act as the person from then on, and what is kept of how the person signed in is gone. */

@@ -101,6 +101,9 @@ struct account_new {
 };
 enum status account_create(struct db *db, const struct account_new *what, int64_t by_id, int64_t *out_id,
                            struct error *err);
+/* The same within a write. */
+enum status account_create_in(struct db_conn *tx, const struct account_new *what, int64_t by_id, int64_t *out_id,
+                              struct error *err);
 /* ROLE_NONE ends a membership; NOT_FOUND when there is none. */
 enum status member_set(struct db *db, struct str org, struct str user, enum role role, int64_t by_id,
                        struct error *err);

@@ -120,8 +120,69 @@ static const char signin_sql[] = "CREATE TABLE password ("
                                  "  until_us BIGINT NOT NULL);"
                                  "CREATE INDEX challenge_used_until ON challenge_used (until_us);";
 
+/*
+ * OpenID Connect (src/oidc). Codes and tokens are kept as their SHA-256. oidc_identity: who somebody is elsewhere.
+ * oauth_device: account_id is of whoever allowed or refused it, state one of enum device_state. oauth_token: what
+ * oauth_code gave, so that a code used twice ends it.
+ */
+static const char oauth_sql[] = "CREATE TABLE oidc_identity ("
+                                "  issuer TEXT NOT NULL,"
+                                "  sub TEXT NOT NULL,"
+                                "  account_id BIGINT NOT NULL REFERENCES account (id),"
+                                "  created_us BIGINT NOT NULL,"
+                                "  PRIMARY KEY (issuer, sub));"
+                                "CREATE INDEX oidc_identity_account ON oidc_identity (account_id);"
+
+                                "CREATE TABLE oauth_device ("
+                                "  device_sha256 BLOB PRIMARY KEY,"
+                                "  user_code TEXT NOT NULL UNIQUE,"
+                                "  client_id TEXT NOT NULL,"
+                                "  agent TEXT NOT NULL,"
+                                "  remote TEXT NOT NULL,"
+                                "  network BLOB NOT NULL,"
+                                "  state BIGINT NOT NULL,"
+                                "  account_id BIGINT NOT NULL,"
+                                "  name TEXT NOT NULL,"
+                                "  role BIGINT NOT NULL,"
+                                "  ends_us BIGINT NOT NULL);"
+                                "CREATE INDEX oauth_device_network ON oauth_device (network);"
+                                "CREATE INDEX oauth_device_end ON oauth_device (ends_us);"
+
+                                "CREATE TABLE oauth_app ("
+                                "  id INTEGER PRIMARY KEY,"
+                                "  account_id BIGINT NOT NULL REFERENCES account (id),"
+                                "  client_id TEXT NOT NULL UNIQUE,"
+                                "  name TEXT NOT NULL,"
+                                "  secret_sha256 BLOB,"          /* NULL: a public client */
+                                "  redirect_uris TEXT NOT NULL," /* one a line */
+                                "  created_us BIGINT NOT NULL);"
+                                "CREATE INDEX oauth_app_account ON oauth_app (account_id);"
+
+                                "CREATE TABLE oauth_code ("
+                                "  code_sha256 BLOB PRIMARY KEY,"
+                                "  app_id BIGINT NOT NULL REFERENCES oauth_app (id) ON DELETE CASCADE,"
+                                "  account_id BIGINT NOT NULL,"
+                                "  redirect_uri TEXT NOT NULL,"
+                                "  scope TEXT NOT NULL,"
+                                "  nonce TEXT,"
+                                "  challenge TEXT NOT NULL,"
+                                "  auth_us BIGINT NOT NULL,"
+                                "  used BIGINT NOT NULL,"
+                                "  ends_us BIGINT NOT NULL);"
+                                "CREATE INDEX oauth_code_end ON oauth_code (ends_us);"
+
+                                "CREATE TABLE oauth_token ("
+                                "  token_sha256 BLOB PRIMARY KEY,"
+                                "  code_sha256 BLOB NOT NULL,"
+                                "  app_id BIGINT NOT NULL REFERENCES oauth_app (id) ON DELETE CASCADE,"
+                                "  account_id BIGINT NOT NULL,"
+                                "  scope TEXT NOT NULL,"
+                                "  ends_us BIGINT NOT NULL);"
+                                "CREATE INDEX oauth_token_code ON oauth_token (code_sha256);"
+                                "CREATE INDEX oauth_token_end ON oauth_token (ends_us);";
+
 const struct migration_set identity_migrations = {
-    "identity", (const char *const[]){create_sql, erased_sql, key_end_sql, signin_sql, NULL}};
+    "identity", (const char *const[]){create_sql, erased_sql, key_end_sql, signin_sql, oauth_sql, NULL}};
 
 const struct event_kind identity_events[] = {
     [EVENT_ACCOUNT_CREATE] = {"account.create", 1},

@@ -5,6 +5,7 @@
 #include "identity/passkey.h"
 #include "identity/password.h"
 #include "router/request.h"
+#include "signin/signin.h"
 
 /* What the files of this folder share; nobody else includes it. */
 
@@ -42,12 +43,6 @@ enum status sign_in_by_password(struct request *rq, struct str user, const struc
 enum status sign_in_by_passkey(struct request *rq, const json_t *passkey, struct str *token, struct error *err);
 /* The person of this session proves again who it is; the session's level rises to what was shown. */
 enum status sign_in_again(struct request *rq, const struct proof *proof, struct error *err);
-
-/*
- * Only for a session whose person has shown in the last quarter of an hour as much as the account can: FORBIDDEN
- * StepUp for others. Keys never get here: whoever finds one would have the account.
- */
-enum status require_fresh(struct request *rq, struct error *err);
 
 /* A key for one purpose, out of the hub's secret. */
 void derive_key(const struct hub *hub, const char *purpose, uint8_t key[32]);

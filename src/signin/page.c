@@ -5,85 +5,44 @@
 #include "identity/session.h"
 #include "router/session.h"
 #include "signin/handlers.h"
+#include "signin/html.h"
 #include "signin/page_files.h"
 
 #define FORM_LIMIT (16 * 1024)
 
-static void escape(struct buf *out, struct str text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'')
-            buf_printf(out, "&#%d;", c);
-        else
-            buf_byte(out, c);
-    }
-}
-
-/* A template: each %s is a text from outside, escaped. */
-static void put(struct buf *out, const char *template, struct str first, struct str second)
-{
-    const struct str texts[] = {first, second};
-    size_t next = 0;
-    for (const char *at = template; *at; at++) {
-        if (at[0] == '%' && at[1] == 's' && next < 2) {
-            escape(out, texts[next++]);
-            at++;
-        } else {
-            buf_byte(out, *at);
-        }
-    }
-}
-
-static void begin(struct buf *out, const char *title, const char *class)
-{
-    buf_printf(out,
-               "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-               "content=\"width=device-width, initial-scale=1\"><title>%s</title><link rel=\"stylesheet\" "
-               "href=\"signin/page.css\"><link rel=\"icon\" href=\"data:,\"><script src=\"signin/page.js\" "
-               "defer></script></head><body><main class=\"%s\">",
-               title, class);
-}
-
-static void reply_page(struct request *rq, int status, struct buf *page)
-{
-    buf_str(page, STR("</main></body></html>\n"));
-    reply_header(rq->http, "Content-Security-Policy",
-                 "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-                 "form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
-    reply_header(rq->http, "X-Frame-Options", "DENY");
-    reply_header(rq->http, "X-Content-Type-Options", "nosniff");
-    reply_header(rq->http, "Referrer-Policy", "same-origin"); /* with "no-referrer" forms come from Origin "null" */
-    reply_header(rq->http, "Cache-Control", "no-store");
-    reply_buf(rq->http, status, STR("text/html; charset=utf-8"), page);
-}
-
 /* Nobody yet. */
 
-static void reply_form(struct request *rq, int status, struct str user, bool wants_code, struct str trouble)
+static void reply_form(struct request *rq, int status, struct str user, bool wants_code, struct str next,
+                       struct str trouble)
 {
     auto_buf struct buf page = {0};
-    begin(&page, "Sign in to Cairn", "");
-    put(&page,
-        "<h1>Sign in to Cairn</h1><p class=\"soft\">With the name and password of this hub, or a passkey.</p>"
-        "<div class=\"bad\" id=\"trouble\" role=\"alert\">%s</div>",
-        trouble, (struct str){0});
-    put(&page,
+    html_begin(&page, "Sign in to Cairn", "", "");
+    html_put(&page,
+             "<h1>Sign in to Cairn</h1><p class=\"soft\">With the name and password of this hub, or a passkey.</p>"
+             "<div class=\"bad\" id=\"trouble\" role=\"alert\">%s</div>",
+             trouble, (struct str){0});
+    html_put(
+        &page,
         "<form method=\"post\" action=\"signin\"><label>Name<input name=\"user\" autocomplete=\"username webauthn\" "
         "autocapitalize=\"none\" spellcheck=\"false\" required value=\"%s\"></label>"
         "<label>Password<input name=\"password\" type=\"password\" autocomplete=\"current-password\" required></label>",
         user, (struct str){0});
-    put(&page,
-        wants_code ? "<label>One-time code <span>or a recovery code</span><input name=\"code\" "
-                     "autocomplete=\"one-time-code\" required></label>"
-                   : "<label>One-time code <span>if you have set up codes</span><input name=\"code\" "
-                     "autocomplete=\"one-time-code\"></label>",
-        (struct str){0}, (struct str){0});
-    put(&page,
-        "<button>Sign in</button><div class=\"or\">or</div><button type=\"button\" class=\"plain\" id=\"with-passkey\" "
+    html_put(&page,
+             wants_code ? "<label>One-time code <span>or a recovery code</span><input name=\"code\" "
+                          "autocomplete=\"one-time-code\" required></label>"
+                        : "<label>One-time code <span>if you have set up codes</span><input name=\"code\" "
+                          "autocomplete=\"one-time-code\"></label>",
+             (struct str){0}, (struct str){0});
+    html_put(
+        &page,
+        "<input type=\"hidden\" name=\"next\" value=\"%s\"><button>Sign in</button><div class=\"or\">or</div><button "
+        "type=\"button\" class=\"plain\" id=\"with-passkey\" "
         "hidden>Use a passkey</button><noscript><p class=\"soft\">A passkey needs JavaScript.</p></noscript></form>",
-        (struct str){0}, (struct str){0});
-    reply_page(rq, status, &page);
+        next, (struct str){0});
+    if (str_given(rq->hub->outside_name))
+        html_put(&page, "<p><a href=\"signin/oidc?next=%s\">Sign in with %s</a></p>",
+                 percent_encode(rq->arena, next, false), rq->hub->outside_name);
+    html_reply(rq, status, &page, (struct str){0});
 }
 
 /* Somebody. */
@@ -105,8 +64,8 @@ static enum status put_passkeys(struct request *rq, struct buf *page, struct err
     stmt_bind_int(row, 1, rq->actor.account.id);
     buf_str(page, STR("<h2>Passkeys</h2><div class=\"card\"><ul>"));
     for (; stmt_next(row); any = true)
-        put(page, "<li><span>%s</span><span class=\"soft\">since %s</span></li>", stmt_str(row, 0),
-            day(rq, stmt_int(row, 1)));
+        html_put(page, "<li><span>%s</span><span class=\"soft\">since %s</span></li>", stmt_str(row, 0),
+                 day(rq, stmt_int(row, 1)));
     TRY(stmt_end(row, err));
     if (!any)
         buf_str(page,
@@ -127,8 +86,8 @@ static enum status put_sessions(struct request *rq, struct buf *page, struct err
     buf_str(page, STR("<h2>Where you are signed in</h2><div class=\"card\"><ul>"));
     while (stmt_next(row)) {
         struct str agent = stmt_str(row, 0);
-        put(page, "<li><span>%s</span>", agent.len ? agent : STR("a program without a name"), (struct str){0});
-        put(page, "<span class=\"soft\">%s, since %s", stmt_str(row, 1), day(rq, stmt_int(row, 2)));
+        html_put(page, "<li><span>%s</span>", agent.len ? agent : STR("a program without a name"), (struct str){0});
+        html_put(page, "<span class=\"soft\">%s, since %s", stmt_str(row, 1), day(rq, stmt_int(row, 2)));
         buf_str(page, rq->actor.key_id == stmt_int(row, 3) ? STR(" (here)</span></li>") : STR("</span></li>"));
     }
     TRY(stmt_end(row, err));
@@ -139,16 +98,21 @@ static enum status put_sessions(struct request *rq, struct buf *page, struct err
 static enum status reply_account(struct request *rq, struct error *err)
 {
     auto_buf struct buf page = {0};
-    begin(&page, "Your account", "wide");
-    put(&page,
-        "<div class=\"top\"><div><h1>%s</h1><p class=\"soft\">signed in by %s</p></div>"
-        "<form class=\"bare\" method=\"post\" action=\"signin/out\"><button class=\"plain\">Sign "
-        "out</button></form></div>"
-        "<div class=\"bad\" id=\"trouble\" role=\"alert\"></div>",
-        rq->actor.account.name, auth_level_name(rq->actor.level));
+    html_begin(&page, "Your account", "wide", "");
+    html_put(&page,
+             "<div class=\"top\"><div><h1>%s</h1><p class=\"soft\">signed in by %s</p></div>"
+             "<form class=\"bare\" method=\"post\" action=\"signin/out\"><button class=\"plain\">Sign "
+             "out</button></form></div>"
+             "<div class=\"bad\" id=\"trouble\" role=\"alert\"></div>",
+             rq->actor.account.name, auth_level_name(rq->actor.level));
     TRY(put_passkeys(rq, &page, err));
     TRY(put_sessions(rq, &page, err));
-    reply_page(rq, 200, &page);
+    if (str_given(rq->hub->outside_name))
+        html_put(&page,
+                 "<form class=\"bare\" method=\"post\" action=\"signin/oidc\"><h2>Elsewhere</h2><button "
+                 "class=\"plain\">Sign in with %s from now on</button></form>",
+                 rq->hub->outside_name, (struct str){0});
+    html_reply(rq, 200, &page, (struct str){0});
     return OK;
 }
 
@@ -156,25 +120,35 @@ enum status page_get(struct request *rq, struct error *err)
 {
     if (rq->actor.is_session)
         return reply_account(rq, err);
-    reply_form(rq, 200, (struct str){0}, false, (struct str){0});
+    reply_form(rq, 200, (struct str){0}, false, signin_next(request_query(rq, "next", 0)), (struct str){0});
     return OK;
 }
 
 /* The forms. */
 
-static void redirect_back(struct request *rq)
+struct str signin_next(struct str wanted)
 {
-    reply_header(rq->http, "Location", "%.*s/signin", STR_ARG(request_base_url(rq)));
+    bool good = str_starts(wanted, STR("device")) || str_starts(wanted, STR("oauth/authorize?"));
+    for (size_t i = 0; good && i < wanted.len; i++)
+        good = wanted.data[i] > ' ' && wanted.data[i] < 0x7f && wanted.data[i] != '\\';
+    return good ? wanted : STR("signin");
+}
+
+static void redirect_to(struct request *rq, struct str next)
+{
+    reply_header(rq->http, "Location", "%.*s/%.*s", STR_ARG(request_base_url(rq)), STR_ARG(next));
     reply_header(rq->http, "Cache-Control", "no-store");
     reply_bytes(rq->http, 303, STR("text/plain"), STR(""));
 }
 
-static void read_form(struct request *rq, struct str rest, struct str *user, struct proof *proof)
+static void read_form(struct request *rq, struct str rest, struct str *user, struct str *next, struct proof *proof)
 {
     struct str name, value;
     while (form_next(rq->arena, &rest, &name, &value)) {
         if (str_eq(name, STR("user")))
             *user = str_trim(value);
+        else if (str_eq(name, STR("next")))
+            *next = value;
         else if (str_eq(name, STR("password")))
             proof->password = value;
         else if (str_eq(name, STR("code")) && str_trim(value).len)
@@ -185,13 +159,13 @@ static void read_form(struct request *rq, struct str rest, struct str *user, str
 /* POST /signin. What went wrong is shown with the form, which keeps the name. */
 enum status page_post(struct request *rq, struct error *err)
 {
-    struct str form, user = {0}, token;
+    struct str form, user = {0}, next = {0}, token;
     struct proof proof = {0};
     struct error why = {0};
     if (!request_same_origin(rq))
         return fail(err, FORBIDDEN, "CrossSite", "Sign in on the hub's own page");
     TRY(request_body(rq, FORM_LIMIT, &form, err));
-    read_form(rq, form, &user, &proof);
+    read_form(rq, form, &user, &next, &proof);
     enum status status = sign_in_by_password(rq, user, &proof, &token, &why);
     if (status != OK && status != UNAUTHENTICATED && status != TOO_MANY) {
         *err = why;
@@ -199,14 +173,14 @@ enum status page_post(struct request *rq, struct error *err)
     }
     if (status == OK) {
         reply_session_cookie(rq, token);
-        redirect_back(rq);
+        redirect_to(rq, signin_next(next));
         return OK;
     }
     bool wants_code = strcmp(why.code, "CodeNeeded") == 0 || strcmp(why.code, "WrongCode") == 0;
     struct str trouble = strcmp(why.code, "CodeNeeded") == 0
                              ? STR("This account also asks for a one-time code. Type the password again, and the code.")
                              : str_of(why.message);
-    reply_form(rq, status_http(status), user, wants_code, trouble);
+    reply_form(rq, status_http(status), user, wants_code, signin_next(next), trouble);
     return OK;
 }
 
@@ -224,7 +198,7 @@ enum status page_out(struct request *rq, struct error *err)
     request_done_reading(rq);
     TRY(db_write(rq->hub->db, end_session, &rq->actor, err));
     reply_session_cookie(rq, (struct str){0});
-    redirect_back(rq);
+    redirect_to(rq, STR("signin"));
     return OK;
 }
 

@@ -28,6 +28,9 @@ async function register() {
   await ask("api/settings/passkeys", { name, passkey: passkey.toJSON() });
 }
 
+// Where the person was going: the page's own word, never the address bar's.
+const next = document.querySelector("[name=next]")?.value || "signin";
+
 function offer(id, act) {
   const button = document.getElementById(id);
   if (!button || !window.PublicKeyCredential?.parseRequestOptionsFromJSON) return;
@@ -37,7 +40,7 @@ function offer(id, act) {
     trouble.textContent = "";
     try {
       await act();
-      location.assign("signin");
+      location.assign(next);
     } catch (problem) {
       // The browser's own words for "the person has closed the dialog" help nobody.
       trouble.textContent = problem.name === "NotAllowedError" ? "The passkey was not used." : problem.message;

@@ -103,7 +103,7 @@ static void the_sample_is_what_the_seed_says_and_anybody_can_recompute(void **st
     assert_in_range(seconds, 1, 59);
 }
 
-static int64_t rate_of(struct desk *desk, int64_t who)
+static int64_t rate_of_reviewer(struct desk *desk, int64_t who)
 {
     auto_conn struct db_conn *conn = NULL;
     int64_t rate = 0;
@@ -120,10 +120,10 @@ static void who_often_disagrees_or_is_overturned_is_looked_at_in_half_of_the_cas
     give_past(desk, desk->people[1], first.id, 10, "0", 0);
     give_past(desk, desk->people[2], first.id, 4, "0", 0); /* too few to say anything */
     give_past(desk, desk->people[3], first.id, 6, "NULL", 1);
-    assert_int_equal(rate_of(desk, desk->people[0]), 100000);
-    assert_int_equal(rate_of(desk, desk->people[1]), 500000);
-    assert_int_equal(rate_of(desk, desk->people[2]), 100000);
-    assert_int_equal(rate_of(desk, desk->people[3]), 500000);
+    assert_int_equal(rate_of_reviewer(desk, desk->people[0]), 100000);
+    assert_int_equal(rate_of_reviewer(desk, desk->people[1]), 500000);
+    assert_int_equal(rate_of_reviewer(desk, desk->people[2]), 100000);
+    assert_int_equal(rate_of_reviewer(desk, desk->people[3]), 500000);
 }
 
 static void agreement_is_kept_with_both_verdicts(void **state)

@@ -63,6 +63,24 @@ enum status gate_import(struct db *db, const struct repo *repo, struct str file,
     return fail(err, INVALID, NULL, "no gates here");
 }
 
+enum status tier_publish(struct db *db, struct str text, int64_t by_id, int64_t *seq, struct error *err)
+{
+    (void)db, (void)text, (void)by_id, (void)seq;
+    return fail(err, INVALID, NULL, "no tiers here");
+}
+
+enum status tier_give(struct db *db, struct str account, struct str slug, int64_t by_id, struct error *err)
+{
+    (void)db, (void)account, (void)slug, (void)by_id;
+    return fail(err, INVALID, NULL, "no tiers here");
+}
+
+enum status payment_source_set(struct db *db, struct str name, struct str secret, struct error *err)
+{
+    (void)db, (void)name, (void)secret;
+    return fail(err, INVALID, NULL, "no payments here");
+}
+
 bool repo_kind_parse(struct str name, enum repo_kind *out)
 {
     (void)name, (void)out;

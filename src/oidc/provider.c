@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "oidc/provider.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "fetch/fetch.h"
+#include "oidc/jose.h"
+#include <openssl/crypto.h>
+
+#define DOCUMENT_MOST (256 * 1024)
+#define TIMEOUT_MS 10000
+#define KEEP_US (3600 * SECOND_US)
+#define AGAIN_US (60 * SECOND_US) /* keys that lack one are fetched anew, but no more often than that */
+#define ASKING_MOST 8
+#define REST_US (5 * SECOND_US)
+#define SKEW_SECONDS 60
+#define TOKEN_AGE_SECONDS 600
+#define SUB_MOST 255 /* OpenID Connect Core section 2 */
+
+static enum status refuse(struct error *err, const char *why)
+{
+    return fail(err, UNAUTHENTICATED, "TokenRefused", "The token of the provider was refused: %s", why);
+}
+
+/* Its documents. */
+
+static struct str origin_of(struct str url)
+{
+    struct str rest = url, piece;
+    for (int slashes = 0; slashes < 3 && str_given(rest); slashes++)
+        str_cut(&rest, '/', &piece);
+    return str_given(rest) ? str_slice(url, 0, (size_t)(rest.data - url.data) - 1) : url;
+}
+
+/* "https://a.example" is the start of "https://a.example.evil" and "https://a.example@evil", but not with its slash. */
+static bool is_at(struct str url, struct str origin)
+{
+    return str_starts(url, origin) && url.len > origin.len && url.data[origin.len] == '/';
+}
+
+/* Strangers can make the hub ask: few at once, and after a failure nobody for a moment, or one slow provider would take
+ * all threads of the hub. */
+static bool ask_begin(struct oidc *oidc)
+{
+    pthread_mutex_lock(&oidc->lock);
+    bool go = oidc->asking < ASKING_MOST && (!oidc->failed_us || monotonic_us() - oidc->failed_us > REST_US);
+    oidc->asking += go;
+    pthread_mutex_unlock(&oidc->lock);
+    return go;
+}
+
+static void ask_end(struct oidc *oidc, bool reached)
+{
+    pthread_mutex_lock(&oidc->lock);
+    oidc->asking--;
+    oidc->failed_us = reached ? 0 : monotonic_us();
+    pthread_mutex_unlock(&oidc->lock);
+}
+
+static enum status ask(struct arena *arena, struct oidc *oidc, const struct fetch *what, struct str *body,
+                       struct error *err)
+{
+    struct fetch_answer answer;
+    if (!is_at(what->url, origin_of(oidc->issuer)))
+        return fail(err, INVALID, NULL, "The provider's documents lead to another host than %.*s, which is not asked",
+                    STR_ARG(origin_of(oidc->issuer)));
+    if (!ask_begin(oidc))
+        return fail(err, UNAVAILABLE, NULL, "The provider cannot be asked just now: try again in a moment");
+    enum status status = fetch(arena, what, &answer, err);
+    ask_end(oidc, status == OK);
+    if (status != OK)
+        return fail(err, UNAVAILABLE, NULL, "The provider %.*s does not answer: try again in a moment",
+                    STR_ARG(oidc->issuer));
+    *body = answer.body;
+    return answer.status == 200
+               ? OK
+               : fail(err, UNAVAILABLE, NULL, "The provider answers %d at %.*s", answer.status, STR_ARG(what->url));
+}
+
+/* A document as it was kept, if it is younger than most_us; else as it is now. */
+static enum status document(struct oidc *oidc, struct arena *arena, struct buf *kept, int64_t *kept_us, int64_t most_us,
+                            struct str url, struct str *out, struct error *err)
+{
+    const struct fetch what = {.url = url, .limit = DOCUMENT_MOST, .timeout_ms = TIMEOUT_MS};
+    pthread_mutex_lock(&oidc->lock);
+    bool fresh = *kept_us && monotonic_us() - *kept_us < most_us;
+    if (fresh)
+        *out = arena_copy(arena, buf_view(kept));
+    pthread_mutex_unlock(&oidc->lock);
+    if (fresh)
+        return OK;
+    TRY(ask(arena, oidc, &what, out, err));
+    pthread_mutex_lock(&oidc->lock);
+    kept->len = 0;
+    buf_str(kept, *out);
+    *kept_us = monotonic_us();
+    pthread_mutex_unlock(&oidc->lock);
+    return OK;
+}
+
+static enum status endpoint(struct oidc *oidc, struct arena *arena, const char *name, struct str *out,
+                            struct error *err)
+{
+    auto_json json_t *configuration = NULL;
+    struct str text, base = oidc->issuer;
+    if (str_ends(base, STR("/")))
+        base.len--;
+    TRY(document(oidc, arena, &oidc->discovery, &oidc->discovery_us, KEEP_US,
+                 arena_printf(arena, "%.*s/.well-known/openid-configuration", STR_ARG(base)), &text, err));
+    if (json_read(text, DOCUMENT_MOST, &configuration, NULL) != OK ||
+        !str_eq(json_get_str(configuration, "issuer"), oidc->issuer) || !json_get_str(configuration, name).len)
+        return fail(err, INVALID, NULL, "The provider's configuration is not that of %.*s, or has no %s",
+                    STR_ARG(oidc->issuer), name);
+    *out = arena_copy(arena, json_get_str(configuration, name));
+    return OK;
+}
+
+enum status provider_authorization(struct oidc *oidc, struct arena *arena, struct str *url, struct error *err)
+{
+    TRY(endpoint(oidc, arena, "authorization_endpoint", url, err));
+    if (str_starts(*url, STR("https://")) || is_at(*url, origin_of(oidc->issuer)))
+        return OK;
+    return fail(err, INVALID, NULL, "The provider's configuration sends people to an address without https");
+}
+
+/* The token. */
+
+static bool is_for(const json_t *aud, const json_t *claims, struct str client_id)
+{
+    size_t i;
+    json_t *item;
+    bool found = false;
+    if (json_is_string(aud))
+        found = str_eq(json_get_str(claims, "aud"), client_id);
+    json_array_foreach((json_t *)aud, i, item)
+    {
+        found = found || str_eq((struct str){json_string_value(item), json_string_length(item)}, client_id);
+    }
+    bool named = json_object_get(claims, "azp") != NULL;
+    if (named || json_array_size(aud) > 1)
+        found = found && str_eq(json_get_str(claims, "azp"), client_id);
+    return found;
+}
+
+enum status provider_check_claims(struct str issuer, struct str client_id, struct str nonce, const json_t *claims,
+                                  struct error *err)
+{
+    int64_t now = now_us() / SECOND_US, exp = json_get_int(claims, "exp", -1), iat = json_get_int(claims, "iat", -1);
+    struct str sub = json_get_str(claims, "sub"), said = json_get_str(claims, "nonce");
+    bool plain = sub.len >= 1 && sub.len <= SUB_MOST;
+    for (size_t i = 0; plain && i < sub.len; i++)
+        plain = sub.data[i] >= ' ' && sub.data[i] < 0x7f;
+    if (!str_eq(json_get_str(claims, "iss"), issuer))
+        return refuse(err, "it is by another issuer");
+    if (!is_for(json_object_get(claims, "aud"), claims, client_id))
+        return refuse(err, "it is for somebody else");
+    if (exp < now - SKEW_SECONDS)
+        return refuse(err, "it has ended");
+    if (iat > now + SKEW_SECONDS || iat < now - TOKEN_AGE_SECONDS)
+        return refuse(err, "it was not made just now; do both clocks go right?");
+    if (said.len != nonce.len || !equal_secret(said.data, nonce.data, nonce.len))
+        return refuse(err, "it was not made for this browser");
+    return plain ? OK : refuse(err, "it does not say for whom it is");
+}
+
+static enum status verify(struct oidc *oidc, struct arena *arena, struct str token, json_t **claims, struct error *err)
+{
+    struct str url, keys;
+    TRY(endpoint(oidc, arena, "jwks_uri", &url, err));
+    TRY(document(oidc, arena, &oidc->keys, &oidc->keys_us, KEEP_US, url, &keys, err));
+    enum status status = jose_verify(arena, token, keys, claims, err);
+    if (status != NOT_FOUND)
+        return status;
+    TRY(document(oidc, arena, &oidc->keys, &oidc->keys_us, AGAIN_US, url, &keys, err));
+    status = jose_verify(arena, token, keys, claims, err);
+    return status == NOT_FOUND ? refuse(err, "it is signed with a key that the provider does not have") : status;
+}
+
+static void put(struct buf *form, struct arena *arena, const char *name, struct str value)
+{
+    if (str_given(value))
+        buf_printf(form, "%s%s=%.*s", form->len ? "&" : "", name, STR_ARG(percent_encode(arena, value, false)));
+}
+
+/* What the provider says against a code stays between it and us: it may quote the code. */
+static enum status fetch_token(struct oidc *oidc, struct arena *arena, const struct provider_code *what,
+                               struct str *out, struct error *err)
+{
+    auto_buf struct buf form = {0};
+    auto_json json_t *answer = NULL;
+    struct str url, body;
+    TRY(endpoint(oidc, arena, "token_endpoint", &url, err));
+    put(&form, arena, "grant_type", STR("authorization_code"));
+    put(&form, arena, "code", what->code);
+    put(&form, arena, "redirect_uri", what->redirect_uri);
+    put(&form, arena, "code_verifier", what->verifier);
+    put(&form, arena, "client_id", oidc->client_id);
+    put(&form, arena, "client_secret", oidc->client_secret);
+    const struct fetch asked = {.url = url,
+                                .type = STR("application/x-www-form-urlencoded"),
+                                .body = buf_view(&form),
+                                .limit = DOCUMENT_MOST,
+                                .timeout_ms = TIMEOUT_MS};
+    enum status status = ask(arena, oidc, &asked, &body, err);
+    OPENSSL_cleanse(form.data, form.len);
+    TRY(status);
+    if (json_read(body, DOCUMENT_MOST, &answer, NULL) != OK || !json_get_str(answer, "id_token").len)
+        return refuse(err, "there is no ID token");
+    *out = arena_copy(arena, json_get_str(answer, "id_token"));
+    return OK;
+}
+
+enum status provider_exchange(struct oidc *oidc, struct arena *arena, const struct provider_code *what, json_t **claims,
+                              struct error *err)
+{
+    struct str token;
+    TRY(fetch_token(oidc, arena, what, &token, err));
+    TRY(verify(oidc, arena, token, claims, err));
+    enum status status = provider_check_claims(oidc->issuer, oidc->client_id, what->nonce, *claims, err);
+    if (status != OK)
+        json_release(claims);
+    return status;
+}
