@@ -5,7 +5,6 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/time.h"
-#include "identity/key.h"
 #include "module.h"
 #include "modules.h"
 #include "oidc/oidc.h"
@@ -367,8 +366,6 @@ int serve_main(int argc, char **argv)
         status = open_hub(data, &files, &outside, &hub, &lock, &err);
     if (status == OK)
         status = run(&hub, listen, &err);
-    if (status == OK)
-        status = key_uses_write(hub.db, &err);
     if (status != OK)
         fprintf(stderr, "cairn serve: %s\n", err.message);
     cosigner_close(hub.cosigner);

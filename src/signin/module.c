@@ -49,7 +49,7 @@ static enum status write_uses(struct hub *hub, struct error *err)
 }
 
 static const struct job jobs[] = {
-    {"key-uses", 60, write_uses},
+    {"key-uses", 60, write_uses, .last = true},
     {"key-notices", 60, key_notices},
     {"session-sweep", 3600, sweep},
     {0},

@@ -144,7 +144,7 @@ class Hub:
         return self.key_of(name, role)
 
     def key_of(self, name, role="write"):
-        token = self.admin("token", "create", name, "--name", new_name("key"), "--role", role).stdout.strip()
+        token = self.admin("token", "create", name, "--name", new_name("key"), "--role", role, "--days", "366").stdout.strip()
         return Person(self, name, token)
 
     def anyone(self):

@@ -291,7 +291,7 @@ def test_a_forked_log_raises_the_alarm_and_takes_nothing_more(street):
     assert re.search(r'"level":"alert".*two histories', hub.log_text())
     before = log_of(hub).checkpoint().size
     assert alice.read(repo, "a.txt"), "reading goes on"
-    hub.admin("user", "create", "latecomer")  # beside the hub, whose job then tries to log it
+    hub.person("latecomer")  # made beside the hub, whose job then tries to log the key
     until(lambda: re.search(r'"event":"job".*catching up.*two histories', hub.log_text()))
     assert log_of(hub).checkpoint().size == before
     assert seen_by(witness, origin).size == size
