@@ -338,11 +338,8 @@ class Bench:
 PARTS = {
     "get": Bench.get, "put": Bench.put, "info": Bench.info, "commits": Bench.commits, "listing": Bench.listing,
     "writers": Bench.writers, "xet-get": xet_transfers.get, "xet-put": xet_transfers.put, "xet-index": xet_index.index,
-<<<<<<< HEAD
-    "xet-storage": xet_storage.storage, "record": record.record, "signin": signin.signin, "memory": Bench.memory,
-=======
-    "xet-storage": xet_storage.storage, "record": record.record, "access": access.access, "memory": Bench.memory,
->>>>>>> spine
+    "xet-storage": xet_storage.storage, "record": record.record, "access": access.access, "signin": signin.signin,
+    "memory": Bench.memory,
 }
 
 
