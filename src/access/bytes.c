@@ -7,6 +7,17 @@
 /* Those of the grant machine (grant/grant.h) that say something here. A live one is whatever is up to SUSPENDED. */
 enum { SUSPENDED = 3, EXPIRED = 4, REVOKED = 6 };
 
+/* What a grant comes to. The better outcome comes first: somebody with several, for several purposes, is told of the one that lacks
+ * least. */
+enum outcome { ADMITTED, TERMS, NOT_YET, PAUSED, OVER, NONE };
+
+struct finding {
+    enum outcome outcome;
+    int64_t grant_id, until_us;
+    bool never_accepted;
+    struct str code, text; /* in the barrier's arena */
+};
+
 /* What stands before the bytes. Nothing of it is kept from one question to the next: what has been taken back holds from
  * the write on that says so. */
 struct barrier {
@@ -16,7 +27,9 @@ struct barrier {
     int64_t now_us;
     bool held, pending;
     int64_t gate_id, opens_us, terms_epoch; /* gate 0: none */
-    bool binds_members;
+    bool binds_members, is_blocked;
+    enum role role; /* the actor's, in the name space that owns the repo */
+    struct finding best;
     char territory[1024];
     struct arena arena; /* of the words of a refusal */
 };
@@ -26,27 +39,73 @@ static void free_words(struct barrier *b)
     arena_free(&b->arena);
 }
 
+#define BLOCKS                                                                                                         \
+    "FROM access_block WHERE account_id = ? AND owner_id IN (0, ?) AND lifted_us = 0 AND from_us <= ? "                \
+    "AND (until_us = 0 OR until_us > ?)"
+#define GRANT_COLUMNS "a.id, a.state, a.not_before_us, a.expires_us, a.terms_epoch, a.code, a.text, a.until_us"
+#define GRANT_AT 8 /* the first of them */
+
+/*
+ * All of it in one statement, since a statement costs more than a look-up: a row for each live grant of the actor, and one when
+ * there is none. By person and gate there are few, those that are over included; the plus keeps the database from an index of
+ * states, in which a gate with many grants has as many rows to look through: 1.9 ms for one of a thousand (bench/access.c).
+ */
 static const char barrier_sql[] =
     "SELECT (SELECT kind FROM access_hold WHERE repo_id = ? AND state <> 2 ORDER BY kind = 'pending' LIMIT 1), "
-    "g.id, g.opens_us, g.terms_epoch, g.binds_members, g.territory "
-    "FROM (SELECT 1) AS one LEFT JOIN gate_repo r ON r.repo_id = ? LEFT JOIN gate g ON g.id = r.gate_id";
+    "g.id, g.opens_us, g.terms_epoch, g.binds_members, g.territory, "
+    "CASE WHEN g.id IS NULL THEN 0 ELSE (SELECT role FROM member WHERE org_id = ? AND user_id = ?) END, "
+    "CASE WHEN g.id IS NULL THEN 0 ELSE EXISTS (SELECT 1 " BLOCKS ") END, " GRANT_COLUMNS
+    " FROM (SELECT 1) AS one LEFT JOIN gate_repo r ON r.repo_id = ? LEFT JOIN gate g ON g.id = r.gate_id "
+    "LEFT JOIN access_grant a ON a.account_id = ? AND a.gate_id = g.id AND +a.state <= 3";
+
+static void bind_barrier(struct barrier *b, struct stmt *row)
+{
+    int64_t account_id = b->actor->account.id, owner_id = b->object->owner_id;
+    stmt_bind_int(row, 1, b->object->repo_id);
+    stmt_bind_int(row, 2, owner_id);
+    stmt_bind_int(row, 3, account_id);
+    stmt_bind_int(row, 4, account_id);
+    stmt_bind_int(row, 5, owner_id);
+    stmt_bind_int(row, 6, b->now_us);
+    stmt_bind_int(row, 7, b->now_us);
+    stmt_bind_int(row, 8, b->object->repo_id);
+    stmt_bind_int(row, 9, account_id);
+}
+
+static enum status weigh(struct barrier *b, struct stmt *row, struct finding *out, struct error *err);
+
+static enum status take_grant(struct barrier *b, struct stmt *row, struct error *err)
+{
+    struct finding one;
+    TRY(weigh(b, row, &one, err));
+    /* Of two that admit, the one for which nothing is missing. */
+    if (one.outcome < b->best.outcome || (one.outcome == ADMITTED && one.until_us == 0))
+        b->best = one;
+    return OK;
+}
 
 static enum status read_barrier(struct barrier *b, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
     TRY(db_prepare(b->conn, barrier_sql, &row, err));
-    stmt_bind_int(row, 1, b->object->repo_id);
-    stmt_bind_int(row, 2, b->object->repo_id);
-    if (!stmt_next(row))
-        return stmt_end(row, err);
-    b->held = !stmt_is_null(row, 0);
-    b->pending = b->held && str_eq(stmt_str(row, 0), STR("pending")); /* it comes last, so there is no other hold */
-    b->gate_id = stmt_int(row, 1);
-    b->opens_us = stmt_int(row, 2);
-    b->terms_epoch = stmt_int(row, 3);
-    b->binds_members = stmt_int(row, 4) != 0;
-    struct str territory = stmt_str(row, 5);
-    snprintf(b->territory, sizeof b->territory, "%.*s", STR_ARG(territory));
+    bind_barrier(b, row);
+    for (bool first = true; stmt_next(row); first = false) {
+        if (first) {
+            struct str hold = stmt_str(row, 0), territory = stmt_str(row, 5);
+            b->held = str_given(hold);
+            b->pending = b->held && str_eq(hold, STR("pending")); /* it comes last, so there is no other hold */
+            b->gate_id = stmt_int(row, 1);
+            b->opens_us = stmt_int(row, 2);
+            b->terms_epoch = stmt_int(row, 3);
+            b->binds_members = stmt_int(row, 4) != 0;
+            if (territory.len > 0)
+                snprintf(b->territory, sizeof b->territory, "%.*s", STR_ARG(territory));
+            b->role = (enum role)stmt_int(row, 6);
+            b->is_blocked = stmt_int(row, 7) != 0;
+        }
+        if (!stmt_is_null(row, GRANT_AT))
+            TRY(take_grant(b, row, err));
+    }
     return stmt_end(row, err);
 }
 
@@ -114,15 +173,12 @@ static enum status refuse_held(struct barrier *b, struct error *err)
 
 /* Blocks. */
 
-static const char block_sql[] =
-    "SELECT owner_id, until_us, code, text FROM access_block WHERE account_id = ? AND "
-    "owner_id IN (0, ?) AND lifted_us = 0 AND from_us <= ? AND (until_us = 0 OR until_us > ?) "
-    "ORDER BY until_us LIMIT 1";
+static const char block_sql[] = "SELECT owner_id, until_us, code, text " BLOCKS " ORDER BY until_us LIMIT 1";
 
 static enum status check_block(struct barrier *b, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
-    if (b->actor->account.id == 0)
+    if (!b->is_blocked)
         return OK;
     TRY(db_prepare(b->conn, block_sql, &row, err));
     stmt_bind_int(row, 1, b->actor->account.id);
@@ -156,15 +212,7 @@ static enum status check_territory(struct barrier *b, struct error *err)
     return refuse(b, "territory", 0, err, "Its owner does not give access to requests from %.2s.", country.data);
 }
 
-/* Grants. The better outcome comes first: somebody with several, for several purposes, is told of the one that lacks least. */
-enum outcome { ADMITTED, TERMS, NOT_YET, PAUSED, OVER, NONE };
-
-struct finding {
-    enum outcome outcome;
-    int64_t grant_id, until_us;
-    bool never_accepted;
-    struct str code, text; /* in the barrier's arena */
-};
+/* Grants. */
 
 static const char due_sql[] = "SELECT min(due_us) FROM gate_epoch WHERE gate_id = ? AND epoch > ?";
 
@@ -183,15 +231,14 @@ static enum status terms_due(struct barrier *b, int64_t epoch, int64_t *due_us, 
     return stmt_end(row, err);
 }
 
-#define GRANT_COLUMNS "id, state, not_before_us, expires_us, terms_epoch, code, text, until_us"
-
 /* By the clock, whatever the timers have written down by now. */
 static enum status weigh(struct barrier *b, struct stmt *row, struct finding *out, struct error *err)
 {
-    int64_t state = stmt_int(row, 1), not_before_us = stmt_int(row, 2), expires_us = stmt_int(row, 3);
-    int64_t epoch = stmt_int(row, 4), until_us = stmt_int(row, 7);
-    struct str code = stmt_str(row, 5);
-    *out = (struct finding){ADMITTED, .grant_id = stmt_int(row, 0)};
+    int64_t state = stmt_int(row, GRANT_AT + 1), not_before_us = stmt_int(row, GRANT_AT + 2);
+    int64_t expires_us = stmt_int(row, GRANT_AT + 3), epoch = stmt_int(row, GRANT_AT + 4);
+    int64_t until_us = stmt_int(row, GRANT_AT + 7);
+    struct str code = stmt_str(row, GRANT_AT + 5);
+    *out = (struct finding){ADMITTED, .grant_id = stmt_int(row, GRANT_AT)};
     if (expires_us && expires_us <= b->now_us) {
         out->outcome = OVER;
         out->until_us = expires_us;
@@ -212,30 +259,9 @@ static enum status weigh(struct barrier *b, struct stmt *row, struct finding *ou
     }
     if (out->outcome != ADMITTED) { /* words are for refusals: a yes needs no memory */
         out->code = arena_copy(&b->arena, code);
-        out->text = arena_copy(&b->arena, str_slice(stmt_str(row, 6), 0, 400));
+        out->text = arena_copy(&b->arena, str_slice(stmt_str(row, GRANT_AT + 6), 0, 400));
     }
     return OK;
-}
-
-/* The plus keeps the database from an index of states, in which a gate with many grants has as many rows to look through: 1.9 ms
- * for one of a thousand (bench/access.c). By person and gate there are few, those that are over included. */
-static const char live_sql[] =
-    "SELECT " GRANT_COLUMNS " FROM access_grant WHERE account_id = ? AND gate_id = ? AND +state <= 3";
-
-static enum status weigh_live(struct barrier *b, struct finding *best, struct error *err)
-{
-    auto_stmt struct stmt *row = NULL;
-    TRY(db_prepare(b->conn, live_sql, &row, err));
-    stmt_bind_int(row, 1, b->actor->account.id);
-    stmt_bind_int(row, 2, b->gate_id);
-    while (stmt_next(row)) {
-        struct finding one;
-        TRY(weigh(b, row, &one, err));
-        /* Of two that admit, the one for which nothing is missing. */
-        if (one.outcome < best->outcome || (one.outcome == ADMITTED && one.until_us == 0))
-            *best = one;
-    }
-    return stmt_end(row, err);
 }
 
 /* What an owner has done to a grant can be appealed. done: "was revoked". */
@@ -300,14 +326,13 @@ static enum status refuse_finding(struct barrier *b, const struct finding *found
 
 static enum status check_grants(struct barrier *b, struct access_answer *answer, struct error *err)
 {
-    struct finding best = {.outcome = NONE};
     if (b->actor->account.id == 0)
         return refuse_and_invite(b, "sign-in", err, "Sign in, and ask for access.");
-    TRY(weigh_live(b, &best, err));
-    if (best.outcome != ADMITTED)
-        return refuse_finding(b, &best, err);
-    answer->grant_id = best.grant_id;
-    answer->terms_due_us = best.until_us == INT64_MAX ? 0 : best.until_us; /* a text that is no longer asked for */
+    if (b->best.outcome != ADMITTED)
+        return refuse_finding(b, &b->best, err);
+    answer->grant_id = b->best.grant_id;
+    answer->terms_due_us =
+        b->best.until_us == INT64_MAX ? 0 : b->best.until_us; /* a text that is no longer asked for */
     return OK;
 }
 
@@ -328,14 +353,14 @@ enum status access_bytes(struct db_conn *conn, const struct actor *actor, const 
                          bool is_board, struct access_answer *answer, struct error *err)
 {
     __attribute__((cleanup(free_words))) struct barrier b = {
-        .conn = conn, .actor = actor, .object = object, .now_us = now_us()};
-    enum role role = ROLE_NONE;
+        .conn = conn, .actor = actor, .object = object, .now_us = now_us(), .best = {.outcome = NONE}};
     TRY(read_barrier(&b, err));
     bool gated = b.gate_id || object->gated;
     if (!gated && !b.held)
         return OK;
-    TRY(account_role_in(conn, actor->account.id, object->owner_id, &role, err));
-    bool is_member = role >= ROLE_READ;
+    if (!b.gate_id || actor->account.id == object->owner_id)
+        TRY(account_role_in(conn, actor->account.id, object->owner_id, &b.role, err));
+    bool is_member = b.role >= ROLE_READ;
     if (b.held && !is_member && !is_board)
         return refuse_held(&b, err);
     if (!gated)
