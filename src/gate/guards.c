@@ -253,7 +253,7 @@ static enum status is_sampled(struct request_step *at, int64_t at_us, bool *out,
 enum answer may_clear(struct step *step, struct error *err)
 {
     struct request_step *at = step->subject;
-    bool says, sampled = false;
+    bool says = false, sampled = false;
     ASK_DB(at->request->renews_id ? renews_cleanly(at, &says, err) : rule_says_yes(at, step->now_us, &says, err));
     if (says)
         ASK_DB(is_sampled(at, step->now_us, &sampled, err));
