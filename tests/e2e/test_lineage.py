@@ -429,3 +429,4 @@ def test_tensors_are_for_those_who_may_read(alice, anyone):
     ask(anyone, gated)
     ask(anyone, gated, 401, bytes="true")
     ask(alice, gated, bytes="true")
+    alice.api.delete_repo(gated)  # else what others commit here waits until it was compared with this

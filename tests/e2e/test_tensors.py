@@ -291,6 +291,7 @@ def test_bytes_behind_a_gate_are_not_told_of_either(alice, bob, anyone):
     for path in ("tensors/main", "tensors/main/proof?name=w", "lineage/bytes/main"):
         assert alice.http.get(f"/api/models/{gated}/{path}").status_code == 403
         assert anyone.http.get(f"/api/models/{gated}/{path}").status_code == 401
+    bob.api.delete_repo(gated)  # else what others commit here waits until it was compared with this
 
 
 def test_what_is_known_of_a_file_from_a_private_repo_is_found_out_again_for_another(hub, alice, bob):
