@@ -162,13 +162,30 @@ static enum status sync_one(struct store *store, int64_t id, struct error *err)
     return folder_sync(path, err);
 }
 
+static int by_id(const void *left, const void *right)
+{
+    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* A file may go to and fro between two containers a hundred thousand times. */
+static size_t keep_distinct(int64_t *ids, size_t count)
+{
+    size_t kept = 0;
+    qsort(ids, count, sizeof *ids, by_id);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || ids[i] != ids[kept - 1])
+            ids[kept++] = ids[i];
+    return kept;
+}
+
 static enum status settle(struct store *store, const struct buf *unsettled, struct error *err)
 {
-    struct settling settling = {(const int64_t *)unsettled->data, unsettled->len / sizeof(int64_t)};
+    int64_t *ids = (int64_t *)unsettled->data;
+    struct settling settling = {ids, keep_distinct(ids, unsettled->len / sizeof *ids)};
     enum status status = OK;
     for (size_t i = 0; i < settling.count && status == OK; i++)
-        if (i == 0 || settling.ids[i] != settling.ids[i - 1])
-            status = sync_one(store, settling.ids[i], err);
+        status = sync_one(store, settling.ids[i], err);
     if (status == OK)
         return db_write(store->db, mark_settled, &settling, err);
     /* A second sync would say that all is well, although what the first one could not write is gone. */
