@@ -15,7 +15,7 @@ struct finding {
     enum outcome outcome;
     int64_t grant_id, until_us;
     bool never_accepted;
-    struct str code, text; /* in the barrier's arena */
+    struct str code, text; /* of a suspension or revocation; in the barrier's arena */
 };
 
 /* What stands before the bytes. Nothing of it is kept from one question to the next: what has been taken back holds from
@@ -28,6 +28,7 @@ struct barrier {
     bool held, pending;
     int64_t gate_id, opens_us, terms_epoch; /* gate 0: none */
     bool binds_members, is_blocked;
+    bool had_one;   /* a grant that is over */
     enum role role; /* the actor's, in the name space that owns the repo */
     struct finding best;
     char territory[1024];
@@ -40,23 +41,27 @@ static void free_words(struct barrier *b)
 }
 
 #define BLOCKS                                                                                                         \
-    "FROM access_block WHERE account_id = ? AND owner_id IN (0, ?) AND lifted_us = 0 AND from_us <= ? "                \
+    "FROM access_block WHERE account_id = ? AND +owner_id IN (0, ?) AND lifted_us = 0 AND from_us <= ? "               \
     "AND (until_us = 0 OR until_us > ?)"
-#define GRANT_COLUMNS "a.id, a.state, a.not_before_us, a.expires_us, a.terms_epoch, a.code, a.text, a.until_us"
+/* Why it is suspended stands in the row alone, which is not looked up for the sake of a grant that is not. */
+#define GRANT_COLUMNS                                                                                                  \
+    "a.id, a.state, a.not_before_us, a.expires_us, a.terms_epoch, CASE WHEN a.state = 3 THEN a.code END, "             \
+    "CASE WHEN a.state = 3 THEN a.text END, CASE WHEN a.state = 3 THEN a.until_us END"
 #define GRANT_AT 8 /* the first of them */
 
 /*
- * All of it in one statement, since a statement costs more than a look-up: a row for each live grant of the actor, and one when
- * there is none. By person and gate there are few, those that are over included; the plus keeps the database from an index of
- * states, in which a gate with many grants has as many rows to look through: 1.9 ms for one of a thousand (bench/access.c).
+ * All of it in one statement, since a statement costs more than a look-up: a row for each grant that the actor has or had, and
+ * one when there is none. Nothing in it may need a table of its own (ORDER BY with LIMIT, IN for an index, hence the plus):
+ * SQLite opens a whole database for one, which cost more than all the rest together (bench/access.c).
  */
 static const char barrier_sql[] =
-    "SELECT (SELECT kind FROM access_hold WHERE repo_id = ? AND state <> 2 ORDER BY kind = 'pending' LIMIT 1), "
+    "SELECT "
+    "(SELECT max(CASE kind WHEN 'pending' THEN 1 ELSE 2 END) FROM access_hold WHERE repo_id = ? AND state <> 2), "
     "g.id, g.opens_us, g.terms_epoch, g.binds_members, g.territory, "
     "CASE WHEN g.id IS NULL THEN 0 ELSE (SELECT role FROM member WHERE org_id = ? AND user_id = ?) END, "
     "CASE WHEN g.id IS NULL THEN 0 ELSE EXISTS (SELECT 1 " BLOCKS ") END, " GRANT_COLUMNS
     " FROM (SELECT 1) AS one LEFT JOIN gate_repo r ON r.repo_id = ? LEFT JOIN gate g ON g.id = r.gate_id "
-    "LEFT JOIN access_grant a ON a.account_id = ? AND a.gate_id = g.id AND +a.state <= 3";
+    "LEFT JOIN access_grant a ON a.account_id = ? AND a.gate_id = g.id";
 
 static void bind_barrier(struct barrier *b, struct stmt *row)
 {
@@ -77,6 +82,10 @@ static enum status weigh(struct barrier *b, struct stmt *row, struct finding *ou
 static enum status take_grant(struct barrier *b, struct stmt *row, struct error *err)
 {
     struct finding one;
+    if (stmt_int(row, GRANT_AT + 1) > SUSPENDED) {
+        b->had_one = true;
+        return OK;
+    }
     TRY(weigh(b, row, &one, err));
     /* Of two that admit, the one for which nothing is missing. */
     if (one.outcome < b->best.outcome || (one.outcome == ADMITTED && one.until_us == 0))
@@ -91,9 +100,9 @@ static enum status read_barrier(struct barrier *b, struct error *err)
     bind_barrier(b, row);
     for (bool first = true; stmt_next(row); first = false) {
         if (first) {
-            struct str hold = stmt_str(row, 0), territory = stmt_str(row, 5);
-            b->held = str_given(hold);
-            b->pending = b->held && str_eq(hold, STR("pending")); /* it comes last, so there is no other hold */
+            struct str territory = stmt_str(row, 5);
+            b->held = !stmt_is_null(row, 0);
+            b->pending = stmt_int(row, 0) == 1; /* and there is no other hold */
             b->gate_id = stmt_int(row, 1);
             b->opens_us = stmt_int(row, 2);
             b->terms_epoch = stmt_int(row, 3);
@@ -247,6 +256,8 @@ static enum status weigh(struct barrier *b, struct stmt *row, struct finding *ou
     } else if (state == SUSPENDED && (until_us == 0 || until_us > b->now_us)) {
         out->outcome = PAUSED;
         out->until_us = until_us;
+        out->code = arena_copy(&b->arena, code);
+        out->text = arena_copy(&b->arena, str_slice(stmt_str(row, GRANT_AT + 6), 0, 400));
     } else if (not_before_us > b->now_us) {
         out->outcome = NOT_YET;
         out->until_us = not_before_us;
@@ -256,10 +267,6 @@ static enum status weigh(struct barrier *b, struct stmt *row, struct finding *ou
         if (out->until_us == INT64_MAX) /* of a text that the gate does not ask for any more */
             out->until_us = 0;
         out->never_accepted = epoch < 0;
-    }
-    if (out->outcome != ADMITTED) { /* words are for refusals: a yes needs no memory */
-        out->code = arena_copy(&b->arena, code);
-        out->text = arena_copy(&b->arena, str_slice(stmt_str(row, GRANT_AT + 6), 0, 400));
     }
     return OK;
 }
@@ -286,8 +293,8 @@ static enum status refuse_terms(struct barrier *b, bool never_accepted, struct e
     return status;
 }
 
-static const char last_sql[] = "SELECT state, id, code, text FROM access_grant WHERE account_id = ? AND "
-                               "gate_id = ? ORDER BY id DESC LIMIT 1";
+static const char last_sql[] = "SELECT state, id, code, text FROM access_grant WHERE id = "
+                               "(SELECT max(id) FROM access_grant WHERE account_id = ? AND gate_id = ?)";
 
 /* No live one: what became of the last. */
 static enum status refuse_ended(struct barrier *b, struct error *err)
@@ -296,8 +303,7 @@ static enum status refuse_ended(struct barrier *b, struct error *err)
     TRY(db_prepare(b->conn, last_sql, &row, err));
     stmt_bind_int(row, 1, b->actor->account.id);
     stmt_bind_int(row, 2, b->gate_id);
-    bool found = stmt_next(row);
-    int64_t state = found ? stmt_int(row, 0) : 0;
+    int64_t state = b->had_one && stmt_next(row) ? stmt_int(row, 0) : 0;
     if (state == REVOKED) {
         const struct finding last = {NONE, stmt_int(row, 1), .code = stmt_str(row, 2), .text = stmt_str(row, 3)};
         return refuse_grant(b, "revoked", &last, "was revoked", err);

@@ -64,10 +64,14 @@ static const char create_sql[] = "CREATE TABLE gate ("
                                  /* states 1 to 3 are those of a live grant: active, reaccept_due, suspended */
                                  "CREATE UNIQUE INDEX access_grant_live ON access_grant (gate_id, account_id, purpose) "
                                  "WHERE state <= 3;"
-                                 "CREATE INDEX access_grant_account ON access_grant (account_id, gate_id);"
+                                 /* all that the door asks of a grant, so that it reads no row */
+                                 "CREATE INDEX access_grant_account ON access_grant "
+                                 "(account_id, gate_id, state, not_before_us, expires_us, terms_epoch);"
+                                 "CREATE INDEX access_grant_gate ON access_grant (gate_id, id) WHERE state <= 3;"
+                                 "CREATE INDEX access_grant_request ON access_grant (request_id);"
                                  "CREATE INDEX access_grant_changed ON access_grant (gate_id, changed_us);"
-                                 /* The state first: one with the gate first is what the planner would take for the
-                                  * door's question, and walk all grants of the gate. */
+                                 /* The state first: one with the gate first is what the planner would take for a
+                                  * person's live grant, and walk all grants of the gate. */
                                  "CREATE INDEX access_grant_state ON access_grant (state, gate_id, id);"
 
                                  "CREATE TABLE access_block ("

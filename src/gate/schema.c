@@ -59,9 +59,6 @@ static const char create_sql[] =
     "CREATE INDEX access_request_person ON access_request (applicant_id, gate_id, id);"
     "CREATE INDEX access_request_decided ON access_request (gate_id, decided_us);"
 
-    "CREATE INDEX access_grant_gate ON access_grant (gate_id, id) WHERE state <= 3;"
-    "CREATE INDEX access_grant_request ON access_grant (request_id);"
-
     "CREATE TABLE access_request_text ("
     "  id INTEGER PRIMARY KEY,"
     "  request_id BIGINT NOT NULL REFERENCES access_request (id),"

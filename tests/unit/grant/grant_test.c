@@ -418,7 +418,8 @@ static void a_walk_comes_to_everybody_in_short_writes(void **state)
     assert_int_equal(1000, number(house->db, "SELECT count(*) FROM access_grant WHERE state = 2"));
 }
 
-/* As access/bytes.c asks; an index that fits worse and looks better would make the door walk all grants of a gate. */
+/* As access/bytes.c asks; an index that fits worse and looks better would make the door walk all grants of a gate, and one that
+ * lacks a column would make it read rows. */
 static void the_door_finds_a_persons_grant_without_looking_at_others(void **state)
 {
     struct house *house = *state;
@@ -426,14 +427,15 @@ static void the_door_finds_a_persons_grant_without_looking_at_others(void **stat
     auto_stmt struct stmt *row = NULL;
     GOOD(db_reader(house->db, &conn, err));
     GOOD(db_prepare(conn,
-                    "EXPLAIN QUERY PLAN SELECT id, state, not_before_us, expires_us, terms_epoch, code, text, until_us "
-                    "FROM access_grant WHERE gate_id = 1 AND account_id = 1 AND state <= 3",
+                    "EXPLAIN QUERY PLAN SELECT id, state, not_before_us, expires_us, terms_epoch FROM access_grant "
+                    "WHERE account_id = 1 AND gate_id = 1",
                     &row, err));
     struct str plan = arena_copy(house->arena, stmt_next(row) ? stmt_str(row, 3) : STR(""));
     bool more = stmt_next(row);
     GOOD(stmt_end(row, err));
     stmt_release(&row);
     db_release(&conn);
+    assert_has(plan, "COVERING INDEX");
     assert_has(plan, "gate_id=?");
     assert_has(plan, "account_id=?");
     assert_false(more);
