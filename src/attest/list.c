@@ -4,24 +4,7 @@
 #include "attest/internal.h"
 #include "base/text.h"
 #include "base/time.h"
-
-#define PAGE 100
-
-/* The page's first id is below the cursor. */
-static enum status cursor_of(struct request *rq, int64_t *out, struct error *err)
-{
-    struct str cursor = request_query(rq, "cursor", 0);
-    *out = INT64_MAX;
-    if (str_given(cursor) && !str_to_i64(cursor, out))
-        return fail(err, INVALID, NULL, "\"cursor\" is not one that this hub gave out.");
-    return OK;
-}
-
-static void link_next(struct request *rq, size_t count, int64_t last)
-{
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
-}
+#include "router/page.h"
 
 /* Statements. */
 
@@ -95,61 +78,21 @@ static const char statements_sql[] =
 /* GET /api/{api}/attestations?revision=…&cursor=… */
 enum status statements_get(struct request *rq, struct error *err)
 {
-    auto_buf struct buf body = {0};
     auto_stmt struct stmt *row = NULL;
     struct str name = request_query(rq, "revision", 0);
     struct revision revision;
-    size_t count = 0;
-    int64_t cursor, last = 0;
-    TRY(cursor_of(rq, &cursor, err));
+    int64_t before;
+    TRY(page_cursor(rq, NEWEST_FIRST, &before, err));
     TRY(revision_resolve(rq->db, rq->arena, rq->repo.id, str_given(name) ? name : STR("main"), &revision, err));
     TRY(db_prepare(rq->db, statements_sql, &row, err));
     stmt_bind_int(row, 1, rq->repo.id);
     stmt_bind_blob(row, 2, revision.commit.bytes, SHA1_SIZE);
-    stmt_bind_int(row, 3, cursor);
+    stmt_bind_int(row, 3, before);
     stmt_bind_int(row, 4, PAGE);
-    struct json_writer w = jw_to(&body);
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = stmt_int(row, 0);
-        TRY(write_statement(rq, row, &w, err));
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    link_next(rq, count, last);
-    request_reply_json(rq, &body);
-    return OK;
+    return page_reply(rq, row, write_statement, err);
 }
 
-/* Releases and deployments: a query that binds repo, cursor and page, and how a row of it is written. */
-
-typedef void row_writer(struct request *rq, struct stmt *row, struct json_writer *w);
-
-static enum status reply_rows(struct request *rq, const char *sql, row_writer *write, struct error *err)
-{
-    auto_buf struct buf body = {0};
-    auto_stmt struct stmt *row = NULL;
-    size_t count = 0;
-    int64_t cursor, last = 0;
-    TRY(cursor_of(rq, &cursor, err));
-    TRY(db_prepare(rq->db, sql, &row, err));
-    stmt_bind_int(row, 1, rq->repo.id);
-    stmt_bind_int(row, 2, cursor);
-    stmt_bind_int(row, 3, PAGE);
-    struct json_writer w = jw_to(&body);
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = stmt_int(row, 0);
-        jw_object(&w);
-        write(rq, row, &w);
-        jw_end(&w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    link_next(rq, count, last);
-    request_reply_json(rq, &body);
-    return OK;
-}
+/* Releases and deployments. */
 
 static struct str hex_of(struct request *rq, struct str bytes)
 {
@@ -162,20 +105,24 @@ static const char releases_sql[] =
     "JOIN statement s ON s.event_id = r.event_id "
     "WHERE r.repo_id = ? AND r.id < ? ORDER BY r.id DESC LIMIT ?";
 
-static void write_release(struct request *rq, struct stmt *row, struct json_writer *w)
+static enum status write_release(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
 {
+    (void)err;
+    jw_object(w);
     jw_key_str(w, "version", stmt_str(row, 1));
     jw_key_str(w, "channel", stmt_str(row, 2));
     jw_key_str(w, "commit", hex_of(rq, stmt_str(row, 3)));
     jw_key_str(w, "at", time_iso(rq->arena, stmt_int(row, 4)));
     jw_key_int(w, "index", stmt_int(row, 5));
     jw_key_str(w, "evidence", hex_of(rq, stmt_str(row, 6)));
+    jw_end(w);
+    return OK;
 }
 
 /* GET /api/{api}/releases */
 enum status releases_get(struct request *rq, struct error *err)
 {
-    return reply_rows(rq, releases_sql, write_release, err);
+    return page_list(rq, releases_sql, rq->repo.id, NEWEST_FIRST, write_release, err);
 }
 
 static const char deployments_sql[] =
@@ -184,10 +131,12 @@ static const char deployments_sql[] =
     "WHERE d.repo_id = ? AND d.id < ? ORDER BY d.id DESC LIMIT ?";
 
 /* Who runs it stands with the statement, not here. */
-static void write_deployment(struct request *rq, struct stmt *row, struct json_writer *w)
+static enum status write_deployment(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
 {
+    (void)err;
     bool runs = stmt_int(row, 4) == DEPLOYMENT_RUNNING;
     bool heard = stmt_int(row, 6) != stmt_int(row, 5);
+    jw_object(w);
     jw_key_str(w, "id", stmt_str(row, 1));
     jw_key_str(w, "revision", hex_of(rq, stmt_str(row, 2)));
     jw_key_str(w, "env", stmt_str(row, 3));
@@ -197,10 +146,12 @@ static void write_deployment(struct request *rq, struct stmt *row, struct json_w
     jw_key_str(w, "lastHeard", time_iso(rq->arena, stmt_int(row, 6)));
     jw_key_int(w, "index", stmt_int(row, 7));
     jw_key_int(w, "lastIndex", stmt_int(row, 8));
+    jw_end(w);
+    return OK;
 }
 
 /* GET /api/{api}/deployments */
 enum status deployments_get(struct request *rq, struct error *err)
 {
-    return reply_rows(rq, deployments_sql, write_deployment, err);
+    return page_list(rq, deployments_sql, rq->repo.id, NEWEST_FIRST, write_deployment, err);
 }

@@ -3,12 +3,12 @@
 #include "gate/clock.h"
 #include "gate/review_internal.h"
 #include "grant/grant.h"
+#include "router/page.h"
 
 /* How people appeal, and what they and the panel see of it; appeal_hear.c has what the panel does. */
 
 #define TEXT_MOST 20000
 #define BODY_MOST (256 * 1024)
-#define PAGE 100
 
 /* Grounds are words that can be counted, each with what the appellant has to say about it. */
 static const char *const ground_codes[] = {"facts-wrong", "reasons-missing", "criteria-misapplied", "procedure",
@@ -390,34 +390,20 @@ static const char list_sql[] =
     "(l.appellant_id = k.me OR l.id IN (SELECT appeal_id FROM appeal_seat s WHERE s.account_id = k.me AND s.state <= "
     "2)) WHERE l.id < ? ORDER BY l.id DESC LIMIT ?";
 
+static enum status write_appeal(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
+{
+    (void)err;
+    jw_object(w);
+    jw_key_str(w, "id", stmt_str(row, 1));
+    jw_key_str(w, "state", str_of(appeal_machine.states[stmt_int(row, 2)].name));
+    jw_key_str(w, "opened", time_iso(rq->arena, stmt_int(row, 3)));
+    jw_key_str(w, "as", stmt_int(row, 4) ? STR("appellant") : STR("panel"));
+    jw_end(w);
+    return OK;
+}
+
 /* GET /api/appeals: one's own, and those that one hears; the newest first. */
 enum status appeals_get(struct request *rq, struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    int64_t before, last = 0;
-    size_t count = 0;
-    if (!str_to_i64(request_query(rq, "cursor", 0), &before))
-        before = INT64_MAX;
-    TRY(db_prepare(rq->db, list_sql, &row, err));
-    stmt_bind_int(row, 1, rq->actor.account.id);
-    stmt_bind_int(row, 2, before);
-    stmt_bind_int(row, 3, PAGE);
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = stmt_int(row, 0);
-        jw_object(&w);
-        jw_key_str(&w, "id", stmt_str(row, 1));
-        jw_key_str(&w, "state", str_of(appeal_machine.states[stmt_int(row, 2)].name));
-        jw_key_str(&w, "opened", time_iso(rq->arena, stmt_int(row, 3)));
-        jw_key_str(&w, "as", stmt_int(row, 4) ? STR("appellant") : STR("panel"));
-        jw_end(&w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
-    request_reply_json(rq, &body);
-    return OK;
+    return page_list(rq, list_sql, rq->actor.account.id, NEWEST_FIRST, write_appeal, err);
 }

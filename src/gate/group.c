@@ -2,8 +2,7 @@
 /* Gates of groups: one gate before several repos of a name space. A repo is behind one gate only. */
 #include "base/time.h"
 #include "gate/handlers.h"
-
-#define PAGE 100
+#include "router/page.h"
 
 struct group_call {
     struct request *rq;
@@ -107,7 +106,7 @@ enum status group_state_post(struct request *rq, struct error *err)
 /* GET /api/gates/{ns}: the groups of a name space, by slug. */
 
 static const char list_sql[] = "SELECT g.slug, g.state, (SELECT count(*) FROM gate_repo b WHERE b.gate_id = g.id) "
-                               "FROM gate g WHERE g.owner_id = ? AND g.slug > ? ORDER BY g.slug LIMIT 100";
+                               "FROM gate g WHERE g.owner_id = ? AND g.slug > ? ORDER BY g.slug LIMIT ?";
 
 enum status group_list(struct request *rq, struct error *err)
 {
@@ -121,6 +120,7 @@ enum status group_list(struct request *rq, struct error *err)
     TRY(db_prepare(rq->db, list_sql, &row, err));
     stmt_bind_int(row, 1, call.owner.id);
     stmt_bind_str(row, 2, str_given(cursor) ? cursor : STR(""));
+    stmt_bind_int(row, 3, PAGE);
     jw_array(&w);
     for (; stmt_next(row); count++) {
         last = arena_copy(rq->arena, stmt_str(row, 0));
@@ -141,39 +141,26 @@ enum status group_list(struct request *rq, struct error *err)
 /* GET /api/gates/{ns}/{slug}/repos: whoever governs the name space sees its private repos too. */
 
 static const char repos_sql[] = "SELECT r.id, r.kind, r.ns || '/' || r.name FROM gate_repo b JOIN repo r ON r.id = "
-                                "b.repo_id WHERE b.gate_id = ? AND r.id > ? ORDER BY r.id LIMIT 100";
+                                "b.repo_id WHERE b.gate_id = ? AND r.id > ? ORDER BY r.id LIMIT ?";
+
+static enum status write_repo(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
+{
+    (void)rq;
+    (void)err;
+    jw_object(w);
+    jw_key_str(w, "type", repo_kind_name((enum repo_kind)stmt_int(row, 1)));
+    jw_key_str(w, "name", stmt_str(row, 2));
+    jw_end(w);
+    return OK;
+}
 
 enum status group_repos(struct request *rq, struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
     struct group_call call = {0};
     struct gate gate;
-    struct str cursor = request_query(rq, "cursor", 0);
-    int64_t last = 0;
-    size_t count = 0;
     TRY(admit(rq, &call, err));
-    if (str_given(cursor) && !str_to_i64(cursor, &last))
-        return fail(err, INVALID, NULL, "\"cursor\" is not one that this hub gave out");
     TRY(find(rq->db, &call, &gate, err));
-    TRY(db_prepare(rq->db, repos_sql, &row, err));
-    stmt_bind_int(row, 1, gate.id);
-    stmt_bind_int(row, 2, last);
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = stmt_int(row, 0);
-        jw_object(&w);
-        jw_key_str(&w, "type", repo_kind_name((enum repo_kind)stmt_int(row, 1)));
-        jw_key_str(&w, "name", stmt_str(row, 2));
-        jw_end(&w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
-    request_reply_json(rq, &body);
-    return OK;
+    return page_list(rq, repos_sql, gate.id, OLDEST_FIRST, write_repo, err);
 }
 
 /* POST and DELETE /api/gates/{ns}/{slug}/repos {"type", "name"} */

@@ -8,8 +8,8 @@
 #include "base/time.h"
 #include "gate/handlers.h"
 #include "grant/grant.h"
+#include "router/page.h"
 
-#define PAGE 100
 #define REASON_LIMIT 2000 /* the public hub takes 200 characters */
 
 enum list { LIST_NONE = -1, LIST_PENDING, LIST_ACCEPTED, LIST_REJECTED, LISTS };
@@ -36,16 +36,15 @@ static enum status gate_of(struct db_conn *conn, struct request *rq, struct gate
     "(SELECT t.body FROM access_request_text t WHERE t.request_id = r.id AND t.kind = 'answers' ORDER BY t.id DESC "   \
     "LIMIT 1)"
 
-static const char pending_sql[] =
-    "SELECT r.id, r.id, r.submitted_us, r.by_owner, " ANSWERS ", " PERSON
-    " FROM access_request r JOIN account a ON a.id = r.applicant_id "
-    "WHERE r.gate_id = ? AND r.state BETWEEN 1 AND 6 AND r.id > ? ORDER BY r.id LIMIT 100";
+static const char pending_sql[] = "SELECT r.id, r.id, r.submitted_us, r.by_owner, " ANSWERS ", " PERSON
+                                  " FROM access_request r JOIN account a ON a.id = r.applicant_id "
+                                  "WHERE r.gate_id = ? AND r.state BETWEEN 1 AND 6 AND r.id > ? ORDER BY r.id LIMIT ?";
 
 static const char accepted_sql[] =
     "SELECT g.id, r.id, g.created_us, r.by_owner, "
     "CASE WHEN r.applicant_id = g.account_id THEN " ANSWERS " END, " PERSON
     " FROM access_grant g JOIN account a ON a.id = g.account_id JOIN access_request r ON r.id = g.request_id "
-    "WHERE g.gate_id = ? AND g.state <= 3 AND g.id > ? AND r.state > 6 ORDER BY g.id LIMIT 100";
+    "WHERE g.gate_id = ? AND g.state <= 3 AND g.id > ? AND r.state > 6 ORDER BY g.id LIMIT ?";
 
 static const char rejected_sql[] =
     "SELECT r.id, r.id, r.submitted_us, r.by_owner, " ANSWERS ", " PERSON
@@ -54,12 +53,13 @@ static const char rejected_sql[] =
     "AND g.account_id = r.applicant_id))) "
     "AND NOT EXISTS (SELECT 1 FROM access_grant g WHERE g.gate_id = r.gate_id AND g.account_id = r.applicant_id "
     "AND g.state <= 3) AND NOT EXISTS (SELECT 1 FROM access_request l WHERE l.gate_id = r.gate_id "
-    "AND l.applicant_id = r.applicant_id AND l.id > r.id AND l.state BETWEEN 1 AND 8) ORDER BY r.id LIMIT 100";
+    "AND l.applicant_id = r.applicant_id AND l.id > r.id AND l.state BETWEEN 1 AND 8) ORDER BY r.id LIMIT ?";
 
 static const char *const list_sql[LISTS] = {pending_sql, accepted_sql, rejected_sql};
 
-static void write_person(struct request *rq, struct stmt *row, enum list list, struct json_writer *w)
+static enum status write_person(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
 {
+    (void)err;
     bool asked = stmt_int(row, 3) == 0;
     struct str answers = stmt_is_null(row, 4) ? (struct str){0} : stmt_str(row, 4);
     jw_object(w);
@@ -71,44 +71,24 @@ static void write_person(struct request *rq, struct stmt *row, enum list list, s
         jw_key_str(w, "email", stmt_str(row, 7));
     jw_end(w);
     jw_key_str(w, "requestId", arena_printf(rq->arena, "%lld", (long long)stmt_int(row, 1)));
-    jw_key_str(w, "status", str_of(list_names[list]));
+    jw_key_str(w, "status", rq->params[0]);
     jw_key_str(w, "timestamp", time_iso(rq->arena, stmt_int(row, 2)));
     if (asked && answers.len > 2) { /* more than {} */
         jw_key(w, "fields");
         jw_raw(w, answers);
     }
     jw_end(w);
+    return OK;
 }
 
 /* GET /api/{api}/user-access-request/{status} */
 enum status hub_requests_get(struct request *rq, struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    struct str cursor = request_query(rq, "cursor", 0);
     struct gate gate;
     enum list list;
-    int64_t last = 0;
-    size_t count = 0;
     TRY(read_list(rq->params[0], &list, err));
-    if (str_given(cursor) && !str_to_i64(cursor, &last))
-        return fail(err, INVALID, NULL, "\"cursor\" is not one that this hub gave out");
     TRY(gate_of(rq->db, rq, &gate, err));
-    TRY(db_prepare(rq->db, list_sql[list], &row, err));
-    stmt_bind_int(row, 1, gate.id);
-    stmt_bind_int(row, 2, last);
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = stmt_int(row, 0);
-        write_person(rq, row, list, &w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
-    request_reply_json(rq, &body);
-    return OK;
+    return page_list(rq, list_sql[list], gate.id, OLDEST_FIRST, write_person, err);
 }
 
 /* Where a person stands. */

@@ -4,10 +4,10 @@
 #include "base/time.h"
 #include "gate/apply.h"
 #include "gate/handlers.h"
+#include "router/page.h"
 
 #define BODY_LIMIT (1 << 20)
 #define TEXT_LIMIT 20000
-#define PAGE 100
 
 static enum status reply_request(struct request *rq, const struct access_request *request, struct error *err)
 {
@@ -218,52 +218,32 @@ enum status access_request_join(struct request *rq, struct error *err)
 
 /* Lists: of who administers the gate, and of a person's own everywhere. A page at a time, by number of the case. */
 
-static enum status cursor_of(struct request *rq, int64_t otherwise, int64_t *out, struct error *err)
-{
-    struct str cursor = request_query(rq, "cursor", 0);
-    *out = otherwise;
-    if (str_given(cursor) && !str_to_i64(cursor, out))
-        return fail(err, INVALID, NULL, "\"cursor\" is not one that this hub gave out");
-    return OK;
-}
-
 static const char queue_sql[] = "SELECT r.id, r.state, r.purpose, r.cycle, r.submitted_us, r.due_us, a.name "
                                 "FROM access_request r JOIN account a ON a.id = r.applicant_id "
-                                "WHERE r.gate_id = ? AND r.state BETWEEN 1 AND 6 AND r.id > ? ORDER BY r.id LIMIT 100";
+                                "WHERE r.gate_id = ? AND r.state BETWEEN 1 AND 6 AND r.id > ? ORDER BY r.id LIMIT ?";
 static const char state_sql[] = "SELECT r.id, r.state, r.purpose, r.cycle, r.submitted_us, r.due_us, a.name "
                                 "FROM access_request r JOIN account a ON a.id = r.applicant_id "
-                                "WHERE r.gate_id = ? AND r.id > ? AND r.state = ? ORDER BY r.id LIMIT 100";
+                                "WHERE r.gate_id = ? AND r.id > ? AND r.state = ? ORDER BY r.id LIMIT ?";
 static const char mine_sql[] =
     "SELECT r.id, r.state, r.purpose, r.cycle, r.submitted_us, r.due_us, "
     "(SELECT p.ns || '/' || p.name FROM repo p JOIN gate_repo b ON b.repo_id = p.id WHERE b.gate_id = r.gate_id "
-    "AND p.visibility = 1 LIMIT 1) FROM access_request r WHERE r.applicant_id = ? AND r.id > ? ORDER BY r.id LIMIT 100";
+    "AND p.visibility = 1 LIMIT 1) FROM access_request r WHERE r.applicant_id = ? AND r.id > ? ORDER BY r.id LIMIT ?";
 
-static enum status reply_rows(struct request *rq, struct stmt *row, const char *last_key, struct error *err)
+/* With the applicant's name to who administers a gate, with that of a repo to the applicant. */
+static enum status write_row(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
 {
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    int64_t last = 0;
-    size_t count = 0;
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = stmt_int(row, 0);
-        jw_object(&w);
-        jw_key_int(&w, "id", last);
-        jw_key_str(&w, "state", str_of(request_machine.states[stmt_int(row, 1) % REQUEST_STATES].name));
-        jw_key_str(&w, "purpose", stmt_str(row, 2));
-        jw_key_int(&w, "cycle", stmt_int(row, 3));
-        if (stmt_int(row, 4))
-            jw_key_str(&w, "submitted", time_iso(rq->arena, stmt_int(row, 4)));
-        if (stmt_int(row, 5))
-            jw_key_str(&w, "due", time_iso(rq->arena, stmt_int(row, 5)));
-        jw_key_str(&w, last_key, stmt_is_null(row, 6) ? (struct str){0} : stmt_str(row, 6));
-        jw_end(&w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
-    request_reply_json(rq, &body);
+    (void)err;
+    jw_object(w);
+    jw_key_int(w, "id", stmt_int(row, 0));
+    jw_key_str(w, "state", str_of(request_machine.states[stmt_int(row, 1) % REQUEST_STATES].name));
+    jw_key_str(w, "purpose", stmt_str(row, 2));
+    jw_key_int(w, "cycle", stmt_int(row, 3));
+    if (stmt_int(row, 4))
+        jw_key_str(w, "submitted", time_iso(rq->arena, stmt_int(row, 4)));
+    if (stmt_int(row, 5))
+        jw_key_str(w, "due", time_iso(rq->arena, stmt_int(row, 5)));
+    jw_key_str(w, rq->repo.id ? "applicant" : "repo", stmt_str(row, 6));
+    jw_end(w);
     return OK;
 }
 
@@ -273,32 +253,27 @@ enum status access_requests_get(struct request *rq, struct error *err)
     auto_stmt struct stmt *row = NULL;
     struct gate gate;
     struct str name = request_query(rq, "state", 0);
-    bool open = !str_given(name) || str_eq(name, STR("open"));
     int state = machine_state_named(&request_machine, name);
     int64_t after;
-    if (!open && state <= REQUEST_DRAFT)
+    TRY(gate_of_repo(rq->db, rq->arena, rq->repo.id, &gate, err));
+    if (!str_given(name) || str_eq(name, STR("open")))
+        return page_list(rq, queue_sql, gate.id, OLDEST_FIRST, write_row, err);
+    if (state <= REQUEST_DRAFT)
         return fail(err, INVALID, NULL,
                     "\"state\" must be open, or a state of the machine as cairn machines prints it");
-    TRY(cursor_of(rq, 0, &after, err));
-    TRY(gate_of_repo(rq->db, rq->arena, rq->repo.id, &gate, err));
-    TRY(db_prepare(rq->db, open ? queue_sql : state_sql, &row, err));
+    TRY(page_cursor(rq, OLDEST_FIRST, &after, err));
+    TRY(db_prepare(rq->db, state_sql, &row, err));
     stmt_bind_int(row, 1, gate.id);
     stmt_bind_int(row, 2, after);
-    if (!open)
-        stmt_bind_int(row, 3, state);
-    return reply_rows(rq, row, "applicant", err);
+    stmt_bind_int(row, 3, state);
+    stmt_bind_int(row, 4, PAGE);
+    return page_reply(rq, row, write_row, err);
 }
 
 /* GET /api/access-requests */
 enum status access_requests_mine(struct request *rq, struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
-    int64_t after;
-    TRY(cursor_of(rq, 0, &after, err));
-    TRY(db_prepare(rq->db, mine_sql, &row, err));
-    stmt_bind_int(row, 1, rq->actor.account.id);
-    stmt_bind_int(row, 2, after);
-    return reply_rows(rq, row, "repo", err);
+    return page_list(rq, mine_sql, rq->actor.account.id, OLDEST_FIRST, write_row, err);
 }
 
 /* One case of the gate, for who administers it: never a draft, which is the applicant's alone. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "gate/clock.h"
 #include "gate/review_internal.h"
+#include "router/page.h"
 
 /*
  * The reviewer's own cases. A first and a second look, and a case for calibration, have the same page, member for
  * member: nothing in it says which one it is, not even how much time the case has left.
  */
-#define PAGE 100
 
 static const char *kind_name(enum slot slot)
 {
@@ -32,39 +32,25 @@ static const char list_sql[] =
     "r ON r.id = (SELECT min(repo_id) FROM gate_repo WHERE gate_id = a.gate_id) WHERE a.account_id = ? AND a.id < ? "
     "ORDER BY a.id DESC LIMIT ?";
 
+static enum status write_assignment(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
+{
+    (void)err;
+    const struct assignment assignment = {.slot = (enum slot)stmt_int(row, 2),
+                                          .state = (enum assignment_state)stmt_int(row, 3)};
+    jw_object(w);
+    jw_key_str(w, "id", stmt_str(row, 1));
+    jw_key_str(w, "kind", str_of(kind_name(assignment.slot)));
+    jw_key_str(w, "state", str_of(state_name(&assignment)));
+    jw_key_str(w, "assigned", time_iso(rq->arena, stmt_int(row, 4)));
+    jw_key_str(w, "repo", stmt_str(row, 5));
+    jw_end(w);
+    return OK;
+}
+
 /* GET /api/reviews: the actor's assignments, the newest first, a page at a time. */
 enum status reviews_get(struct request *rq, struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    int64_t before, last = 0;
-    size_t count = 0;
-    if (!str_to_i64(request_query(rq, "cursor", 0), &before))
-        before = INT64_MAX;
-    TRY(db_prepare(rq->db, list_sql, &row, err));
-    stmt_bind_int(row, 1, rq->actor.account.id);
-    stmt_bind_int(row, 2, before);
-    stmt_bind_int(row, 3, PAGE);
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        const struct assignment assignment = {.slot = (enum slot)stmt_int(row, 2),
-                                              .state = (enum assignment_state)stmt_int(row, 3)};
-        last = stmt_int(row, 0);
-        jw_object(&w);
-        jw_key_str(&w, "id", stmt_str(row, 1));
-        jw_key_str(&w, "kind", str_of(kind_name(assignment.slot)));
-        jw_key_str(&w, "state", str_of(state_name(&assignment)));
-        jw_key_str(&w, "assigned", time_iso(rq->arena, stmt_int(row, 4)));
-        jw_key_str(&w, "repo", stmt_str(row, 5));
-        jw_end(&w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
-    request_reply_json(rq, &body);
-    return OK;
+    return page_list(rq, list_sql, rq->actor.account.id, NEWEST_FIRST, write_assignment, err);
 }
 
 /* One case. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Grants by HTTP: the holder's own, and those of a repo's gate for its owner. */
 #include "grant/internal.h"
+#include "router/page.h"
 
-#define PAGE 100
 #define BODY_LIMIT (64 * 1024)
 
 /* Lists. */
@@ -72,44 +72,18 @@ static enum status write_grant(struct request *rq, struct json_writer *w, const 
     return OK;
 }
 
-/* The rows that stmt finds; PAGE of them, by their ids. */
-static enum status reply_page(struct request *rq, struct stmt *row, bool for_owner, struct error *err)
+/* For the owner of the gate, or for the holder alone. */
+static enum status write_row(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
 {
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    int64_t ids[PAGE];
-    size_t count = 0;
-    while (count < PAGE && stmt_next(row))
-        ids[count++] = stmt_int(row, 0);
-    TRY(stmt_end(row, err));
-    jw_array(&w);
-    for (size_t i = 0; i < count; i++) {
-        struct grant grant;
-        TRY(grant_get(rq->db, rq->arena, ids[i], &grant, err));
-        TRY(write_grant(rq, &w, &grant, for_owner, err));
-    }
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)ids[count - 1]));
-    request_reply_json(rq, &body);
-    return OK;
-}
-
-static int64_t cursor_of(struct request *rq)
-{
-    int64_t before;
-    return str_to_i64(request_query(rq, "cursor", 0), &before) ? before : INT64_MAX;
+    struct grant grant;
+    TRY(grant_get(rq->db, rq->arena, stmt_int(row, 0), &grant, err));
+    return write_grant(rq, w, &grant, rq->repo.id != 0, err);
 }
 
 /* GET /api/grants: the actor's own, also those that are over; the newest first. */
 enum status grants_mine(struct request *rq, struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
-    TRY(db_prepare(rq->db, mine_sql, &row, err));
-    stmt_bind_int(row, 1, rq->actor.account.id);
-    stmt_bind_int(row, 2, cursor_of(rq));
-    stmt_bind_int(row, 3, PAGE);
-    return reply_page(rq, row, false, err);
+    return page_list(rq, mine_sql, rq->actor.account.id, NEWEST_FIRST, write_row, err);
 }
 
 static enum status find_gate(struct request *rq, int64_t *gate_id, struct error *err)
@@ -131,17 +105,18 @@ enum status grants_of_repo(struct request *rq, struct error *err)
     auto_stmt struct stmt *row = NULL;
     struct str name = request_query(rq, "state", 0);
     int state = str_given(name) ? machine_state_named(&grant_machine, name) : GRANT_ACTIVE;
-    int64_t gate_id;
+    int64_t gate_id, before;
     if (state < GRANT_ACTIVE)
         return fail(err, INVALID, NULL,
                     "?state= is active, reaccept_due, suspended, expired, superseded, revoked or surrendered.");
     TRY(find_gate(rq, &gate_id, err));
+    TRY(page_cursor(rq, NEWEST_FIRST, &before, err));
     TRY(db_prepare(rq->db, of_gate_sql, &row, err));
     stmt_bind_int(row, 1, gate_id);
     stmt_bind_int(row, 2, state);
-    stmt_bind_int(row, 3, cursor_of(rq));
+    stmt_bind_int(row, 3, before);
     stmt_bind_int(row, 4, PAGE);
-    return reply_page(rq, row, true, err);
+    return page_reply(rq, row, write_row, err);
 }
 
 /* Changes. */

@@ -4,6 +4,7 @@
 #include "gate/gate.h"
 #include "hub/first_files.h"
 #include "hub/handlers.h"
+#include "router/page.h"
 #include <stdio.h>
 
 #define BODY_LIMIT (1 << 20)
@@ -226,10 +227,8 @@ static enum status reply_owned(struct request *rq, int64_t owner_id, struct erro
     auto_stmt struct stmt *owned = NULL;
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
-    struct str cursor = request_query(rq, "cursor", 0);
-    int64_t last = INT64_MAX, rows = 0;
-    if (str_given(cursor) && !str_to_i64(cursor, &last))
-        return fail(err, INVALID, NULL, "\"cursor\" is not one that this hub gave out");
+    int64_t last, rows = 0;
+    TRY(page_cursor(rq, NEWEST_FIRST, &last, err));
     TRY(db_prepare(rq->db, owned_sql, &owned, err));
     stmt_bind_int(owned, 1, owner_id);
     stmt_bind_int(owned, 2, last);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "notice/notice.h"
 #include "base/time.h"
-#include "router/request.h"
-
-#define PAGE 100
+#include "router/page.h"
 
 static const char create_sql[] = "CREATE TABLE notice ("
                                  "  id INTEGER PRIMARY KEY,"
@@ -37,8 +35,9 @@ static const char list_sql[] = "SELECT n.id, n.kind, n.text, n.at_us, n.due_us, 
                                "FROM notice n LEFT JOIN repo r ON r.id = n.repo_id "
                                "WHERE n.account_id = ? AND n.id < ? ORDER BY n.id DESC LIMIT ?";
 
-static void write_row(struct request *rq, struct stmt *row, struct json_writer *w)
+static enum status write_notice(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
 {
+    (void)err;
     jw_object(w);
     jw_key_int(w, "id", stmt_int(row, 0));
     jw_key_str(w, "kind", stmt_str(row, 1));
@@ -49,33 +48,13 @@ static void write_row(struct request *rq, struct stmt *row, struct json_writer *
     if (!stmt_is_null(row, 5))
         jw_key_str(w, "repo", stmt_str(row, 5));
     jw_end(w);
+    return OK;
 }
 
 /* GET /api/notices: the actor's own, the newest first, a page at a time. */
 static enum status notices_get(struct request *rq, struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    int64_t before, last = 0;
-    size_t count = 0;
-    if (!str_to_i64(request_query(rq, "cursor", 0), &before))
-        before = INT64_MAX;
-    TRY(db_prepare(rq->db, list_sql, &row, err));
-    stmt_bind_int(row, 1, rq->actor.account.id);
-    stmt_bind_int(row, 2, before);
-    stmt_bind_int(row, 3, PAGE);
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = stmt_int(row, 0);
-        write_row(rq, row, &w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
-    request_reply_json(rq, &body);
-    return OK;
+    return page_list(rq, list_sql, rq->actor.account.id, NEWEST_FIRST, write_notice, err);
 }
 
 struct removal {

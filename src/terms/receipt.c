@@ -4,10 +4,10 @@
  * a receipt says is frozen in the write that accepts; it is signed outside of it, when somebody asks for it first.
  */
 #include "attest/hub_key.h"
+#include "router/page.h"
 #include "terms/internal.h"
 
 #define RECEIPT_TYPE "application/vnd.cairn.receipt+json"
-#define PAGE 100
 #define BODY_LIMIT (64 * 1024)
 
 /* Accepting. */
@@ -73,31 +73,17 @@ enum status terms_accept_post(struct request *rq, struct error *err)
 static const char list_sql[] =
     "SELECT id, payload FROM terms_receipt WHERE account_id = ? AND id < ? ORDER BY id DESC LIMIT ?";
 
+static enum status write_payload(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
+{
+    (void)err;
+    jw_raw(w, arena_copy(rq->arena, stmt_str(row, 1)));
+    return OK;
+}
+
 /* GET /api/receipts: the actor's own, the newest first. */
 enum status receipts_list(struct request *rq, struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    int64_t before, last = 0;
-    size_t count = 0;
-    if (!str_to_i64(request_query(rq, "cursor", 0), &before))
-        before = INT64_MAX;
-    TRY(db_prepare(rq->db, list_sql, &row, err));
-    stmt_bind_int(row, 1, rq->actor.account.id);
-    stmt_bind_int(row, 2, before);
-    stmt_bind_int(row, 3, PAGE);
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = stmt_int(row, 0);
-        jw_raw(&w, arena_copy(rq->arena, stmt_str(row, 1)));
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
-    request_reply_json(rq, &body);
-    return OK;
+    return page_list(rq, list_sql, rq->actor.account.id, NEWEST_FIRST, write_payload, err);
 }
 
 struct receipt {

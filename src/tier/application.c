@@ -3,12 +3,12 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "quota/limiter.h"
+#include "router/page.h"
 #include "tier/api.h"
 #include "tier/assign.h"
 #include "tier/rule.h"
 
 #define BODY_LIMIT (256 << 10)
-#define PAGE 100
 
 enum status tier_admit_account(struct request *rq, struct str name, struct account *out, struct error *err)
 {
@@ -185,8 +185,9 @@ static const char list_sql[] =
     "WHERE p.id < ? AND (p.account_id = ? OR p.by_id = ? OR ? = 1) AND (? = 0 OR a.state IN (1, 2)) "
     "ORDER BY p.id DESC LIMIT ?";
 
-static void write_application(struct request *rq, struct json_writer *w, struct stmt *row)
+static enum status write_application(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
 {
+    (void)err;
     jw_object(w);
     jw_key_int(w, "id", stmt_int(row, 0));
     jw_key_str(w, "tier", stmt_str(row, 1));
@@ -199,21 +200,18 @@ static void write_application(struct request *rq, struct json_writer *w, struct 
     if (!stmt_is_null(row, 7))
         jw_key_hex(w, "evidenceSha256", stmt_str(row, 7).data, stmt_str(row, 7).len);
     jw_end(w);
+    return OK;
 }
 
 /* GET /api/usage/applications: the caller's own; with ?open=true, for administrators of the hub, all that wait. */
 enum status applications_get(struct request *rq, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
     bool open = request_query_true(rq, "open");
-    int64_t before, last = 0;
-    size_t count = 0;
+    int64_t before;
     if (open)
         TRY(tier_admit_board(rq, err));
-    if (!str_to_i64(request_query(rq, "cursor", 0), &before))
-        before = INT64_MAX;
+    TRY(page_cursor(rq, NEWEST_FIRST, &before, err));
     TRY(db_prepare(rq->db, list_sql, &row, err));
     stmt_bind_int(row, 1, before);
     stmt_bind_int(row, 2, rq->actor.account.id);
@@ -221,17 +219,7 @@ enum status applications_get(struct request *rq, struct error *err)
     stmt_bind_int(row, 4, open);
     stmt_bind_int(row, 5, open);
     stmt_bind_int(row, 6, PAGE);
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = stmt_int(row, 0);
-        write_application(rq, &w, row);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
-    request_reply_json(rq, &body);
-    return OK;
+    return page_reply(rq, row, write_application, err);
 }
 
 /* Deciding. */

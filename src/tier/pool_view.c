@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What everybody may know of pools: totals, draws and their seeds, the ledger; never who has a share. */
 #include "base/time.h"
+#include "router/page.h"
 #include "tier/api.h"
-
-#define PAGE 100
 
 static const char pools_sql[] =
     "SELECT p.id, p.name, a.name, p.unit, p.budget, p.least, p.per_s, p.rules, p.sha256,"
@@ -29,7 +28,7 @@ static enum status median(struct db_conn *conn, int64_t pool_id, int64_t per_s, 
 }
 
 /* The object stays open. */
-static enum status write_pool(struct request *rq, struct json_writer *w, struct stmt *row, struct error *err)
+static enum status begin_pool(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
 {
     int64_t middle;
     TRY(median(rq->db, stmt_int(row, 0), stmt_int(row, 6), stmt_int(row, 12), &middle, err));
@@ -52,6 +51,13 @@ static enum status write_pool(struct request *rq, struct json_writer *w, struct 
     return OK;
 }
 
+static enum status write_pool(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
+{
+    TRY(begin_pool(rq, row, w, err));
+    jw_end(w);
+    return OK;
+}
+
 static enum status prepare_pools(struct request *rq, int64_t after, int64_t only, struct stmt **row, struct error *err)
 {
     int64_t seconds = now_us() / SECOND_US;
@@ -69,25 +75,10 @@ static enum status prepare_pools(struct request *rq, int64_t after, int64_t only
 enum status pools_get(struct request *rq, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    int64_t last = 0;
-    size_t count = 0;
-    if (!str_to_i64(request_query(rq, "cursor", 0), &last))
-        last = 0;
-    TRY(prepare_pools(rq, last, 0, &row, err));
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = stmt_int(row, 0);
-        TRY(write_pool(rq, &w, row, err));
-        jw_end(&w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
-    request_reply_json(rq, &body);
-    return OK;
+    int64_t after;
+    TRY(page_cursor(rq, OLDEST_FIRST, &after, err));
+    TRY(prepare_pools(rq, after, 0, &row, err));
+    return page_reply(rq, row, write_pool, err);
 }
 
 static enum status write_draws(struct request *rq, int64_t pool_id, struct json_writer *w, struct error *err)
@@ -130,7 +121,7 @@ enum status pool_get(struct request *rq, struct error *err)
     TRY(prepare_pools(rq, 0, id, &row, err));
     bool found = stmt_next(row);
     if (found)
-        TRY(write_pool(rq, &w, row, err));
+        TRY(begin_pool(rq, row, &w, err));
     TRY(stmt_end(row, err));
     if (!found)
         return fail(err, NOT_FOUND, NULL, "There is no such pool.");
@@ -140,40 +131,27 @@ enum status pool_get(struct request *rq, struct error *err)
     return OK;
 }
 
+static const char ledger_sql[] =
+    "SELECT id, at_us, cause, amount FROM quota_line WHERE pool_id = ? AND pool_id <> 0 AND id > ? ORDER BY id LIMIT ?";
+
+static enum status write_line(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
+{
+    (void)err;
+    jw_object(w);
+    jw_key_int(w, "id", stmt_int(row, 0));
+    jw_key_str(w, "at", time_iso(rq->arena, stmt_int(row, 1)));
+    jw_key_str(w, "cause", stmt_str(row, 2));
+    jw_key_int(w, "amount", stmt_int(row, 3));
+    jw_end(w);
+    return OK;
+}
+
 /* GET /api/pools/{id}/ledger: every line, without whose it is. */
 enum status pool_ledger(struct request *rq, struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    int64_t id, after = 0;
-    size_t count = 0;
+    int64_t id;
     TRY(pool_of(rq, &id, err));
-    if (!str_to_i64(request_query(rq, "cursor", 0), &after))
-        after = 0;
-    TRY(db_prepare(rq->db,
-                   "SELECT id, at_us, cause, amount FROM quota_line WHERE pool_id = ? AND pool_id <> 0 AND id > ? "
-                   "ORDER BY id LIMIT ?",
-                   &row, err));
-    stmt_bind_int(row, 1, id);
-    stmt_bind_int(row, 2, after);
-    stmt_bind_int(row, 3, PAGE);
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        after = stmt_int(row, 0);
-        jw_object(&w);
-        jw_key_int(&w, "id", after);
-        jw_key_str(&w, "at", time_iso(rq->arena, stmt_int(row, 1)));
-        jw_key_str(&w, "cause", stmt_str(row, 2));
-        jw_key_int(&w, "amount", stmt_int(row, 3));
-        jw_end(&w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)after));
-    request_reply_json(rq, &body);
-    return OK;
+    return page_list(rq, ledger_sql, id, OLDEST_FIRST, write_line, err);
 }
 
 enum status pool_write_shares(struct request *rq, int64_t account_id, struct json_writer *w, struct error *err)

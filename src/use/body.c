@@ -29,12 +29,6 @@ enum status use_body_text(const json_t *body, const char *key, size_t most, bool
     return OK;
 }
 
-int64_t query_cursor(struct request *rq)
-{
-    int64_t cursor;
-    return str_to_i64(request_query(rq, "cursor", 0), &cursor) ? cursor : INT64_MAX;
-}
-
 static enum status tell_rows(struct db_conn *tx, struct stmt *row, int64_t repo_id, const char *kind, struct str text,
                              struct error *err)
 {

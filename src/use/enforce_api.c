@@ -179,8 +179,9 @@ static const char of_owner_sql[] =
 static const char mine_sql[] =
     "SELECT " STEP_COLUMNS "WHERE e.account_id = ? AND s.id < ? AND s.done_us > 0 ORDER BY s.id DESC LIMIT ?";
 
-static void write_step(struct request *rq, struct stmt *row, struct json_writer *w)
+static enum status write_step(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
 {
+    (void)err;
     jw_object(w);
     jw_key_int(w, "id", stmt_int(row, 0));
     jw_key_str(w, "owner", stmt_str(row, 11));
@@ -200,42 +201,19 @@ static void write_step(struct request *rq, struct stmt *row, struct json_writer 
         jw_key_str(w, "appeal", stmt_str(row, 9));
     jw_key_str(w, "state", str_of(enforcement_machine.states[stmt_int(row, 10)].name));
     jw_end(w);
-}
-
-static enum status list_steps(struct request *rq, const char *sql, int64_t about, struct error *err)
-{
-    auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    int64_t last = 0;
-    size_t count = 0;
-    TRY(db_prepare(rq->db, sql, &row, err));
-    stmt_bind_int(row, 1, about);
-    stmt_bind_int(row, 2, query_cursor(rq));
-    stmt_bind_int(row, 3, PAGE);
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = stmt_int(row, 0);
-        write_step(rq, row, &w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
-    request_reply_json(rq, &body);
     return OK;
 }
 
 /* GET /api/{api}/enforcement: all steps of the repo's owner. */
 enum status enforcement_get(struct request *rq, struct error *err)
 {
-    return list_steps(rq, of_owner_sql, rq->repo.owner_id, err);
+    return page_list(rq, of_owner_sql, rq->repo.owner_id, NEWEST_FIRST, write_step, err);
 }
 
 /* GET /api/enforcement: those about the caller. */
 enum status enforcement_mine(struct request *rq, struct error *err)
 {
-    return list_steps(rq, mine_sql, rq->actor.account.id, err);
+    return page_list(rq, mine_sql, rq->actor.account.id, NEWEST_FIRST, write_step, err);
 }
 
 /* Appeals. */

@@ -26,8 +26,9 @@ static const char list_sql[] =
     "WHERE h.id < ? AND (? = 1 OR h.uploader_id = ? OR r.owner_id IN " MY_SPACES
     " OR (r.visibility = 1 AND g.owner_id IN " MY_SPACES ")) ORDER BY h.id DESC LIMIT ?";
 
-static void write_hold(struct request *rq, struct stmt *row, struct json_writer *w)
+static enum status write_hold(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
 {
+    (void)err;
     static const char *const states[] = {"", "open", "released", "confirmed"};
     jw_object(w);
     jw_key_int(w, "id", stmt_int(row, 0));
@@ -45,33 +46,22 @@ static void write_hold(struct request *rq, struct stmt *row, struct json_writer 
         jw_key_str(w, "text", stmt_str(row, 8));
     jw_key_bool(w, "mine", stmt_int(row, 9) != 0);
     jw_end(w);
+    return OK;
 }
 
 /* GET /api/holds */
 enum status holds_get(struct request *rq, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    int64_t me = rq->actor.account.id, last = 0;
-    size_t count = 0;
+    int64_t before;
+    TRY(page_cursor(rq, NEWEST_FIRST, &before, err));
     TRY(db_prepare(rq->db, list_sql, &row, err));
     for (int i = 1; i <= 11; i++)
-        stmt_bind_int(row, i, me);
-    stmt_bind_int(row, 4, query_cursor(rq));
+        stmt_bind_int(row, i, rq->actor.account.id);
+    stmt_bind_int(row, 4, before);
     stmt_bind_int(row, 5, is_board(&rq->actor));
     stmt_bind_int(row, 11, PAGE);
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = stmt_int(row, 0);
-        write_hold(rq, row, &w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
-    request_reply_json(rq, &body);
-    return OK;
+    return page_reply(rq, row, write_hold, err);
 }
 
 /* Deciding. */

@@ -2,7 +2,7 @@
 #ifndef CAIRN_USE_INTERNAL_H
 #define CAIRN_USE_INTERNAL_H
 
-#include "router/request.h"
+#include "router/page.h"
 #include "tlog/tree.h"
 #include "use/use.h"
 
@@ -12,7 +12,6 @@ extern const struct migration_set use_migrations;
 #define BODY_LIMIT (64 << 10)
 #define LINE_MOST 1000
 #define TEXT_MOST 20000
-#define PAGE 100
 
 /* Handlers, file by file; module.c has their addresses. */
 /* access_api.c */ route_handler access_get;
@@ -47,7 +46,6 @@ enum status use_body_only(const json_t *body, const char *const *members, struct
 /* A text of a body, 1 to most bytes of UTF-8 when it is wanted; absent otherwise. */
 enum status use_body_text(const json_t *body, const char *key, size_t most, bool wanted, struct str *out,
                           struct error *err);
-int64_t query_cursor(struct request *rq); /* INT64_MAX when there is none */
 /* In a write: the same notice to all administrators of the hub; and to those who administer a name space. */
 enum status tell_board(struct db_conn *tx, int64_t repo_id, const char *kind, struct str text, struct error *err);
 enum status tell_owners(struct db_conn *tx, int64_t owner_id, int64_t repo_id, const char *kind, struct str text,

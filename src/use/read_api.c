@@ -169,17 +169,15 @@ enum status read_proof(struct request *rq, struct error *err)
 
 /* The owner's. */
 
-static const char uses_sql[] =
-    "SELECT d.id, a.name, d.commit_id, d.day, d.grant_id, d.reads, d.bytes, d.first_us, d.last_us "
-    "FROM read_day d JOIN account a ON a.id = d.account_id "
-    "WHERE d.repo_id = ? AND d.id < ? ORDER BY d.id DESC LIMIT ?";
-static const char uses_of_sql[] =
-    "SELECT d.id, a.name, d.commit_id, d.day, d.grant_id, d.reads, d.bytes, d.first_us, d.last_us "
-    "FROM read_day d JOIN account a ON a.id = d.account_id "
-    "WHERE d.repo_id = ? AND d.id < ? AND d.account_id = ? ORDER BY d.id DESC LIMIT ?";
+#define USES                                                                                                           \
+    "SELECT d.id, a.name, d.commit_id, d.day, d.grant_id, d.reads, d.bytes, d.first_us, d.last_us "                    \
+    "FROM read_day d JOIN account a ON a.id = d.account_id WHERE d.repo_id = ? AND d.id < ? "
+static const char uses_sql[] = USES "ORDER BY d.id DESC LIMIT ?";
+static const char uses_of_sql[] = USES "AND d.account_id = ? ORDER BY d.id DESC LIMIT ?";
 
-static void write_use(struct request *rq, struct stmt *row, struct json_writer *w)
+static enum status write_use(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
 {
+    (void)err;
     struct str commit = stmt_str(row, 2);
     jw_object(w);
     jw_key_str(w, "user", stmt_str(row, 1));
@@ -193,35 +191,24 @@ static void write_use(struct request *rq, struct stmt *row, struct json_writer *
     jw_key_str(w, "first", time_iso(rq->arena, stmt_int(row, 7)));
     jw_key_str(w, "last", time_iso(rq->arena, stmt_int(row, 8)));
     jw_end(w);
+    return OK;
 }
 
 /* GET /api/{api}/uses?user=: who has read which revision, by day. */
 enum status uses_get(struct request *rq, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
     struct str name = request_query(rq, "user", 0);
-    struct account user = {0};
-    int64_t last = 0;
-    size_t count = 0;
-    if (str_given(name))
-        TRY(account_find(rq->db, rq->arena, name, &user, err));
-    TRY(db_prepare(rq->db, user.id ? uses_of_sql : uses_sql, &row, err));
+    struct account user;
+    int64_t before;
+    if (!str_given(name))
+        return page_list(rq, uses_sql, rq->repo.id, NEWEST_FIRST, write_use, err);
+    TRY(page_cursor(rq, NEWEST_FIRST, &before, err));
+    TRY(account_find(rq->db, rq->arena, name, &user, err));
+    TRY(db_prepare(rq->db, uses_of_sql, &row, err));
     stmt_bind_int(row, 1, rq->repo.id);
-    stmt_bind_int(row, 2, query_cursor(rq));
-    if (user.id)
-        stmt_bind_int(row, 3, user.id);
-    stmt_bind_int(row, user.id ? 4 : 3, PAGE);
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = stmt_int(row, 0);
-        write_use(rq, row, &w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
-    request_reply_json(rq, &body);
-    return OK;
+    stmt_bind_int(row, 2, before);
+    stmt_bind_int(row, 3, user.id);
+    stmt_bind_int(row, 4, PAGE);
+    return page_reply(rq, row, write_use, err);
 }

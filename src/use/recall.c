@@ -83,35 +83,23 @@ enum status recall_post(struct request *rq, struct error *err)
 static const char list_sql[] =
     "SELECT id, commit_id, severity, text, at_us FROM recall WHERE repo_id = ? AND id < ? ORDER BY id DESC LIMIT ?";
 
+static enum status write_row(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
+{
+    (void)err;
+    jw_object(w);
+    jw_key_int(w, "id", stmt_int(row, 0));
+    jw_key_hex(w, "revision", stmt_str(row, 1).data, SHA1_SIZE);
+    jw_key_str(w, "severity", stmt_str(row, 2));
+    jw_key_str(w, "text", stmt_str(row, 3));
+    jw_key_str(w, "at", time_iso(rq->arena, stmt_int(row, 4)));
+    jw_end(w);
+    return OK;
+}
+
 /* GET /api/{api}/recalls: for whoever may see the repo. */
 enum status recalls_get(struct request *rq, struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    int64_t last = 0;
-    size_t count = 0;
-    TRY(db_prepare(rq->db, list_sql, &row, err));
-    stmt_bind_int(row, 1, rq->repo.id);
-    stmt_bind_int(row, 2, query_cursor(rq));
-    stmt_bind_int(row, 3, PAGE);
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = stmt_int(row, 0);
-        jw_object(&w);
-        jw_key_int(&w, "id", last);
-        jw_key_hex(&w, "revision", stmt_str(row, 1).data, SHA1_SIZE);
-        jw_key_str(&w, "severity", stmt_str(row, 2));
-        jw_key_str(&w, "text", stmt_str(row, 3));
-        jw_key_str(&w, "at", time_iso(rq->arena, stmt_int(row, 4)));
-        jw_end(&w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
-    request_reply_json(rq, &body);
-    return OK;
+    return page_list(rq, list_sql, rq->repo.id, NEWEST_FIRST, write_row, err);
 }
 
 static const char header_sql[] =
