@@ -24,15 +24,14 @@ static void drop_cut_character(char *text, size_t len)
 /* Messages quote what people sent. They go out as JSON and as a header, which must say the same. */
 static void mend_utf8(char *text)
 {
-    for (char *at = text; *at;) {
-        size_t len = 1;
-        while (len < 4 && at[len] && !str_is_utf8((struct str){at, len}))
-            len++;
-        if (!str_is_utf8((struct str){at, len})) {
-            *at = '?';
-            len = 1;
+    uint32_t code_point;
+    struct str rest = str_of(text);
+    for (size_t at = 0, step; at < rest.len; at += step) {
+        step = str_utf8_char(str_from(rest, at), &code_point);
+        if (step == 0) {
+            text[at] = '?';
+            step = 1;
         }
-        at += len;
     }
 }
 
