@@ -42,6 +42,19 @@ static enum status check(struct said *said, struct error *err)
     return said_manifest(said, &own->manifest, &dir_hash, err);
 }
 
+/* A statement whose first parameters are what a release is. */
+static enum status prepare(const struct said *said, struct db_conn *tx, const char *sql, struct stmt **out,
+                           struct error *err)
+{
+    const struct release *own = said->own;
+    TRY(db_prepare(tx, sql, out, err));
+    stmt_bind_int(*out, 1, said->rq->repo.id);
+    stmt_bind_str(*out, 2, own->version);
+    stmt_bind_str(*out, 3, own->channel);
+    stmt_bind_blob(*out, 4, said->commit.bytes, SHA1_SIZE);
+    return OK;
+}
+
 static const char other_sql[] =
     "SELECT 1 FROM release WHERE repo_id = ? AND version = ? AND (channel = ? OR commit_oid <> ?)";
 
@@ -50,11 +63,7 @@ static enum status check_free(const struct said *said, struct db_conn *tx, struc
 {
     const struct release *own = said->own;
     auto_stmt struct stmt *other = NULL;
-    TRY(db_prepare(tx, other_sql, &other, err));
-    stmt_bind_int(other, 1, said->rq->repo.id);
-    stmt_bind_str(other, 2, own->version);
-    stmt_bind_str(other, 3, own->channel);
-    stmt_bind_blob(other, 4, said->commit.bytes, SHA1_SIZE);
+    TRY(prepare(said, tx, other_sql, &other, err));
     bool taken = stmt_next(other);
     TRY(stmt_end(other, err));
     if (taken)
@@ -84,13 +93,8 @@ static const char add_sql[] =
 
 static enum status after(struct said *said, struct db_conn *tx, struct error *err)
 {
-    const struct release *own = said->own;
     auto_stmt struct stmt *add = NULL;
-    TRY(db_prepare(tx, add_sql, &add, err));
-    stmt_bind_int(add, 1, said->rq->repo.id);
-    stmt_bind_str(add, 2, own->version);
-    stmt_bind_str(add, 3, own->channel);
-    stmt_bind_blob(add, 4, said->commit.bytes, SHA1_SIZE);
+    TRY(prepare(said, tx, add_sql, &add, err));
     stmt_bind_int(add, 5, said->event_id);
     return stmt_run(add, err);
 }

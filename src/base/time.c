@@ -96,8 +96,8 @@ bool time_read(struct str text, int64_t *us)
     struct tm given = tm;
     time_t seconds = timegm(&tm);
     *us = (int64_t)seconds * SECOND_US;
-    return tm.tm_year >= 70 && tm.tm_mon == given.tm_mon && tm.tm_mday == given.tm_mday &&
-           tm.tm_hour == given.tm_hour && tm.tm_min == given.tm_min && tm.tm_sec == given.tm_sec;
+    return tm.tm_year >= 0 && tm.tm_mon == given.tm_mon && tm.tm_mday == given.tm_mday && tm.tm_hour == given.tm_hour &&
+           tm.tm_min == given.tm_min && tm.tm_sec == given.tm_sec;
 }
 
 void time_http(int64_t us, char out[30])

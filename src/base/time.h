@@ -16,8 +16,8 @@ void clock_travel(int64_t us);
 /* "2025-03-07T12:24:18.657Z", the only form that stock clients read (hub-protocol 0.6). */
 struct str time_iso(struct arena *arena, int64_t us);
 
-/* "2025-03-07" or "2025-03-07T12:24:18.657Z", with or without the fraction (which does not count); of the years 1970 to
- * 9999. False for anything else, also for days that no month has. */
+/* "2025-03-07" or "2025-03-07T12:24:18.657Z", with or without the fraction (which does not count); of the years 1900 to
+ * 9999, below 0 before 1970. False for anything else, also for days that no month has. */
 bool time_read(struct str text, int64_t *us);
 
 /* RFC 9110 date for HTTP headers; out takes 30 bytes with the NUL. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Answers to a form, field by field. They come as JSON, or as texts from a web form: both are read by one rule. */
+#include "base/time.h"
 #include "gate/form.h"
 #include "gate/internal.h"
 #include <stdlib.h>
@@ -75,7 +76,7 @@ static const char *check_country(struct arena *arena, struct str *value)
 static const char *check_date(struct str value)
 {
     int64_t unused;
-    return date_parse(value, &unused) && value.len == 10 ? NULL : "it must be a date such as 2026-12-31";
+    return time_read(value, &unused) && value.len == 10 ? NULL : "it must be a date such as 2026-12-31";
 }
 
 /* ISO 7064 MOD 11-2, as ORCID has it. */

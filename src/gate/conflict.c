@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "gate/review_internal.h"
+#include "router/page.h"
 
 /*
  * Ties between who reviews and what is reviewed (C9.9): declared, per person, organisation or repo; and those that the
@@ -12,32 +13,27 @@
 static const char list_sql[] =
     "SELECT f.id, f.scope, coalesce(a.name, r.ns || '/' || r.name, '?'), f.kind, f.found, f.declared_us FROM "
     "review_conflict f LEFT JOIN account a ON f.scope = 'account' AND a.id = f.scope_id LEFT JOIN repo r ON f.scope = "
-    "'repo' AND r.id = f.scope_id WHERE f.account_id = ? AND f.kind <> 'recused' ORDER BY f.id LIMIT 1000";
+    "'repo' AND r.id = f.scope_id WHERE f.account_id = ? AND f.kind <> 'recused' AND f.id > ? ORDER BY f.id LIMIT ?";
+
+static enum status write_row(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
+{
+    (void)err;
+    jw_object(w);
+    jw_key_int(w, "id", stmt_int(row, 0));
+    jw_key_str(w, "scope", stmt_str(row, 1));
+    jw_key_str(w, "name", stmt_str(row, 2));
+    jw_key_str(w, "kind", stmt_str(row, 3));
+    jw_key_bool(w, "found", stmt_int(row, 4) != 0);
+    jw_key_str(w, "declared", time_iso(rq->arena, stmt_int(row, 5)));
+    jw_end(w);
+    return OK;
+}
 
 /* GET /api/settings/conflicts: one's own. Those that came from stepping back are left out: they would name an applicant
  * whom the reviewer may never have seen. */
 enum status conflicts_get(struct request *rq, struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    TRY(db_prepare(rq->db, list_sql, &row, err));
-    stmt_bind_int(row, 1, rq->actor.account.id);
-    jw_array(&w);
-    while (stmt_next(row)) {
-        jw_object(&w);
-        jw_key_int(&w, "id", stmt_int(row, 0));
-        jw_key_str(&w, "scope", stmt_str(row, 1));
-        jw_key_str(&w, "name", stmt_str(row, 2));
-        jw_key_str(&w, "kind", stmt_str(row, 3));
-        jw_key_bool(&w, "found", stmt_int(row, 4) != 0);
-        jw_key_str(&w, "declared", time_iso(rq->arena, stmt_int(row, 5)));
-        jw_end(&w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    request_reply_json(rq, &body);
-    return OK;
+    return page_list(rq, list_sql, rq->actor.account.id, OLDEST_FIRST, write_row, err);
 }
 
 struct tie {

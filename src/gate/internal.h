@@ -47,7 +47,8 @@ enum status live_grant(struct db_conn *conn, const struct access_request *reques
 
 /* R17, a timer whose ref is a gate: a text of the gate has changed in a way that matters. Tells those who wait. */
 #define REQUESTS_TERMS "request.terms"
-enum status requests_told(struct db_conn *tx, int64_t id, int64_t epoch, struct error *err); /* knows the texts so far */
+enum status requests_told(struct db_conn *tx, int64_t id, int64_t epoch,
+                          struct error *err); /* knows the texts so far */
 enum status requests_terms_moved(struct db_conn *tx, int64_t gate_id, int64_t due_us, struct error *err);
 
 /* text.c: what comes from outside, member by member. */
@@ -58,8 +59,6 @@ struct str json_str_of(const json_t *value);
 enum status json_only(const json_t *object, const char *what, const char *const *members, struct error *err);
 /* One line of visible text: 1 to limit bytes, no control characters. */
 bool is_line(struct str text, size_t limit);
-/* "2026-12-31" or "2026-12-31T23:59:59Z" (UTC) in microseconds. */
-bool date_parse(struct str text, int64_t *out_us);
 /* A member that is a whole number from least to most; *out stays as it is when it is not there. */
 enum status json_whole(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out,
                        struct error *err);

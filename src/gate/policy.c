@@ -203,7 +203,7 @@ static enum status read_days(struct reading *r, const char *key, int64_t otherwi
 static enum status read_date(struct reading *r, const char *key, int64_t *out_us, struct error *err)
 {
     const json_t *value = json_object_get(r->json, key);
-    if (value && !date_parse(json_str_of(value), out_us))
+    if (value && !time_read(json_str_of(value), out_us))
         return fail(err, INVALID, NULL, "\"%s\" must be a date (2026-12-31) or a time (2026-12-31T12:00:00Z)", key);
     return OK;
 }
@@ -239,11 +239,26 @@ static enum status read_second(struct reading *r, struct error *err)
 
 static enum status read_all(struct reading *r, struct error *err)
 {
-    static const char *const members[] = {"mode",          "risk",           "terms",      "form",
-                                          "rules",         "rubric",         "grantDays",  "renewDays",
-                                          "secondRatePpm", "secondOnRefuse", "territory",  "checks",
-                                          "reapplyDays",   "reapplyMost",    "appealDays", "silenceApproves",
-                                          "bindsMembers",  "opens",          "closes",     "calibrationPpm",
+    static const char *const members[] = {"mode",
+                                          "risk",
+                                          "terms",
+                                          "form",
+                                          "rules",
+                                          "rubric",
+                                          "grantDays",
+                                          "renewDays",
+                                          "secondRatePpm",
+                                          "secondOnRefuse",
+                                          "territory",
+                                          "checks",
+                                          "reapplyDays",
+                                          "reapplyMost",
+                                          "appealDays",
+                                          "silenceApproves",
+                                          "bindsMembers",
+                                          "opens",
+                                          "closes",
+                                          "calibrationPpm",
                                           NULL};
     TRY(json_only(r->json, "The policy of a gate", members, err));
     TRY(read_mode(r, err));

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What comes from outside, member by member. */
-#include "base/time.h"
 #include "gate/internal.h"
-#include <time.h>
 
 struct str json_str_of(const json_t *value)
 {
@@ -36,22 +34,6 @@ bool is_line(struct str text, size_t limit)
     return true;
 }
 
-bool date_parse(struct str text, int64_t *out_us)
-{
-    struct tm parts = {0};
-    char copy[32], *end;
-    if ((text.len != 10 && text.len != 20) || memchr(text.data, ' ', text.len))
-        return false;
-    memcpy(copy, text.data, text.len);
-    copy[text.len] = '\0';
-    end = strptime(copy, text.len == 10 ? "%Y-%m-%d" : "%Y-%m-%dT%H:%M:%SZ", &parts);
-    struct tm given = parts;
-    time_t at = timegm(&parts); /* 2026-02-30 comes back as another day */
-    bool same = parts.tm_mday == given.tm_mday && parts.tm_mon == given.tm_mon && parts.tm_sec == given.tm_sec;
-    *out_us = (int64_t)at * SECOND_US;
-    return end == copy + text.len && same && given.tm_year >= 0 && given.tm_year < 1100;
-}
-
 enum status json_whole(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out,
                        struct error *err)
 {
@@ -79,8 +61,8 @@ enum status json_text(const json_t *object, const char *key, size_t limit, struc
 {
     const json_t *value = json_object_get(object, key);
     *out = json_str_of(value);
-    bool fits = limit > 1000 ? out->len <= limit && !memchr(out->data ? out->data : "", '\0', out->len)
-                             : is_line(*out, limit);
+    bool fits =
+        limit > 1000 ? out->len <= limit && !memchr(out->data ? out->data : "", '\0', out->len) : is_line(*out, limit);
     if (value && (!str_given(*out) || (out->len && !fits)))
         return fail(err, INVALID, NULL, "\"%s\" must be a %s of at most %zu bytes", key,
                     limit > 1000 ? "text" : "line of text", limit);

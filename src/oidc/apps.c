@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "oidc/handlers.h"
+#include "router/page.h"
 
 #define BODY_LIMIT (64 * 1024)
 #define APPS_MOST 50
@@ -142,28 +143,23 @@ enum status app_post(struct request *rq, struct error *err)
     return OK;
 }
 
-static const char list_sql[] = "SELECT client_id, name, secret_sha256 IS NULL, redirect_uris, created_us "
-                               "FROM oauth_app WHERE account_id = ? ORDER BY id";
+static const char list_sql[] = "SELECT id, client_id, name, secret_sha256 IS NULL, redirect_uris, created_us "
+                               "FROM oauth_app WHERE account_id = ? AND id > ? ORDER BY id LIMIT ?";
+
+static enum status write_row(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
+{
+    (void)err;
+    jw_object(w);
+    write_app(w, stmt_str(row, 1), stmt_str(row, 2), stmt_int(row, 3), stmt_str(row, 4));
+    jw_key_str(w, "createdAt", time_iso(rq->arena, stmt_int(row, 5)));
+    jw_end(w);
+    return OK;
+}
 
 /* GET /api/settings/oauth-apps: never a secret. */
 enum status apps_get(struct request *rq, struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    TRY(db_prepare(rq->db, list_sql, &row, err));
-    stmt_bind_int(row, 1, rq->actor.account.id);
-    jw_array(&w);
-    while (stmt_next(row)) {
-        jw_object(&w);
-        write_app(&w, stmt_str(row, 0), stmt_str(row, 1), stmt_int(row, 2), stmt_str(row, 3));
-        jw_key_str(&w, "createdAt", time_iso(rq->arena, stmt_int(row, 4)));
-        jw_end(&w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    request_reply_json(rq, &body);
-    return OK;
+    return page_list(rq, list_sql, rq->actor.account.id, OLDEST_FIRST, write_row, err);
 }
 
 static const char remove_sql[] = "DELETE FROM oauth_app WHERE account_id = ? AND client_id = ?";

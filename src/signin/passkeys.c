@@ -2,6 +2,7 @@
 /* Passkeys over HTTP: options for the browser, and its answers, in WebAuthn's own JSON (level 3, sections 5.1.8 to 5.1.10). */
 #include "base/text.h"
 #include "base/time.h"
+#include "router/page.h"
 #include "router/session.h"
 #include "signin/handlers.h"
 
@@ -199,29 +200,25 @@ enum status passkey_answer_take(struct db_conn *tx, const struct passkey_answer 
 
 /* The list. */
 
-static const char list_sql[] = "SELECT id, name, created_us, used_us FROM passkey WHERE account_id = ? ORDER BY id";
+static const char list_sql[] =
+    "SELECT id, name, created_us, used_us FROM passkey WHERE account_id = ? AND id > ? ORDER BY id LIMIT ?";
+
+static enum status write_row(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
+{
+    (void)err;
+    jw_object(w);
+    jw_key_int(w, "id", stmt_int(row, 0));
+    jw_key_str(w, "name", stmt_str(row, 1));
+    jw_key_str(w, "createdAt", time_iso(rq->arena, stmt_int(row, 2)));
+    jw_key_str(w, "lastUsedAt", stmt_int(row, 3) ? time_iso(rq->arena, stmt_int(row, 3)) : (struct str){0});
+    jw_end(w);
+    return OK;
+}
 
 /* GET /api/settings/passkeys */
 enum status passkeys_get(struct request *rq, struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    TRY(db_prepare(rq->db, list_sql, &row, err));
-    stmt_bind_int(row, 1, rq->actor.account.id);
-    jw_array(&w);
-    while (stmt_next(row)) {
-        jw_object(&w);
-        jw_key_int(&w, "id", stmt_int(row, 0));
-        jw_key_str(&w, "name", stmt_str(row, 1));
-        jw_key_str(&w, "createdAt", time_iso(rq->arena, stmt_int(row, 2)));
-        jw_key_str(&w, "lastUsedAt", stmt_int(row, 3) ? time_iso(rq->arena, stmt_int(row, 3)) : (struct str){0});
-        jw_end(&w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    request_reply_json(rq, &body);
-    return OK;
+    return page_list(rq, list_sql, rq->actor.account.id, OLDEST_FIRST, write_row, err);
 }
 
 struct registering {

@@ -75,12 +75,30 @@ static enum status match_object(struct db_conn *tx, int64_t repo_id, int64_t obj
     return stmt_end(row, err);
 }
 
+/*
+ * Whether an object is large enough to be somebody's weights. Smaller ones are alike in repos that have nothing to do with each
+ * other (a configuration, a stub, an empty file), and whoever would bring weights back in such pieces needs 250,000 files a GiB.
+ */
+#define SIZE_LEAST 4096
+static const char size_sql[] = "SELECT size FROM object WHERE id = ?";
+
+static enum status is_large(struct db_conn *tx, int64_t object_id, bool *large, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, size_sql, &row, err));
+    stmt_bind_int(row, 1, object_id);
+    *large = stmt_next(row) && stmt_int(row, 0) >= SIZE_LEAST;
+    return stmt_end(row, err);
+}
+
 enum status hold_watch(struct db_conn *tx, int64_t repo_id, int64_t object_id, struct error *err)
 {
     struct held held = {.repo_id = repo_id, .kind = "object", .share_ppm = 1000000};
-    bool any;
+    bool any, large = false;
     TRY(any_gate(tx, &any, err));
-    if (!any)
+    if (any)
+        TRY(is_large(tx, object_id, &large, err));
+    if (!large)
         return OK;
     TRY(match_object(tx, repo_id, object_id, &held.gate_id, err));
     if (!held.gate_id) {

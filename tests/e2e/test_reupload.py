@@ -65,6 +65,16 @@ def board(hub):
     return hub.person(new_name("board"), "admin", ("--admin",))
 
 
+@pytest.mark.parametrize(("size", "held"), [(0, False), (7, False), (4095, False), (4096, True)])
+def test_what_is_too_small_to_be_weights_is_nobodys_secret(alice, bob, anyone, size, held):
+    data = os.urandom(size)
+    gated(alice, "stub.bin", data)
+    copy = bob.new_repo("copy")
+    commit_large(bob, copy, "stub.bin", data)
+    assert reason(anyone, copy, "stub.bin") == ("held-reupload" if held else 200)
+    assert [hold["matches"] for hold in holds(bob, copy)] == ["object"] * held
+
+
 def test_the_same_object_is_held_from_its_first_moment(alice, bob, anyone, hub):
     data = os.urandom(300_000)
     gated(alice, "model.bin", data)

@@ -60,11 +60,13 @@ static void times_are_read_as_they_are_written_and_nothing_else_is(void **state)
     assert_true(time_read(STR("2024-02-29T00:00:01.999Z"), &us));
     assert_int_equal(INT64_C(1709164801) * SECOND_US, us);
     assert_true(time_read(STR("9999-12-31T23:59:59Z"), &us));
+    assert_true(time_read(STR("1969-12-31T23:59:59Z"), &us)); /* as people are born */
+    assert_int_equal(-SECOND_US, us);
     static const char *const bad[] = {"",
                                       "2023-02-29",
                                       "2023-13-01",
                                       "2023-00-10",
-                                      "1969-12-31",
+                                      "1899-12-31",
                                       "2024-2-29",
                                       "2024-02-29T24:00:00Z",
                                       "2024-02-29T00:60:00Z",
