@@ -29,6 +29,7 @@ struct key_new {
     size_t address_count;
     int64_t bytes_per_day; /* 0: what the person may */
     int64_t ends_most_us;  /* a key does not make one that outlives it; 0: no such limit */
+    enum auth_level shown; /* by whoever makes it (struct actor); AUTH_NONE for the command line */
     int64_t by_id;
 };
 /* *token, in arena, is the only copy there will ever be. CONFLICT when the name or the value is taken, now or ever. */
@@ -37,8 +38,9 @@ enum status key_create(struct db *db, struct arena *arena, const struct key_new 
 
 struct key_rotation {
     struct str user, name;
-    int64_t overlap_days; /* 0 to KEY_OVERLAP_DAYS_MOST, for which the old secret works on, with a warning */
-    bool renew;           /* the key lasts its days again from now on; else its end stays */
+    int64_t overlap_days;  /* 0 to KEY_OVERLAP_DAYS_MOST, for which the old secret works on, with a warning */
+    bool renew;            /* the key lasts its days again from now on; else its end stays */
+    enum auth_level shown; /* as of a new key: it holds for the new secret, and the old one keeps its own */
     int64_t by_id;
 };
 /*

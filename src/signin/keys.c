@@ -26,7 +26,8 @@ enum status body_members(const json_t *body, const char *const *names, struct er
 
 static const char list_sql[] =
     "SELECT k.id, k.name, k.public_id, k.role, k.created_us, k.expires_us, k.used_us, k.scoped, k.addresses, "
-    "k.bytes_per_day, o.until_us, o.used_us FROM api_key k LEFT JOIN api_key_old o ON o.key_id = k.id AND o.until_us > "
+    "k.bytes_per_day, o.until_us, o.used_us, k.level FROM api_key k LEFT JOIN api_key_old o ON o.key_id = k.id AND "
+    "o.until_us > "
     "? "
     "WHERE k.account_id = ? AND k.revoked_us IS NULL AND k.name > ? ORDER BY k.name LIMIT ?";
 static const char scopes_sql[] =
@@ -75,6 +76,7 @@ static enum status write_key(struct request *rq, struct stmt *row, struct json_w
     write_time(rq, w, "createdAt", stmt_int(row, 4));
     write_time(rq, w, "expiresAt", stmt_int(row, 5));
     jw_key_bool(w, "expired", stmt_int(row, 5) <= now);
+    jw_key_str(w, "signIn", sign_in_name((enum auth_level)stmt_int(row, 12)));
     write_time(rq, w, "lastUsedAt", key_used_last(id, false, stmt_int(row, 6)));
     if (stmt_int(row, 7))
         TRY(write_scopes(rq, id, w, err));
@@ -216,6 +218,7 @@ enum status key_post(struct request *rq, struct error *err)
     TRY(body_members(body, members, err));
     new.name = json_get_str(body, "name");
     new.ends_most_us = rq->actor.is_session ? 0 : rq->actor.key_ends_us;
+    new.shown = rq->actor.shown;
     TRY(read_role(rq, body, &new.role, err));
     TRY(number_of(body, "days", KEY_DAYS, &new.days, err));
     TRY(number_of(body, "bytesPerDay", 0, &new.bytes_per_day, err));
@@ -241,6 +244,7 @@ enum status key_rotate_post(struct request *rq, struct error *err)
     struct key_rotation rotation = {.user = rq->actor.account.name,
                                     .name = rq->params[0],
                                     .renew = rq->actor.is_session,
+                                    .shown = rq->actor.shown,
                                     .by_id = rq->actor.account.id};
     TRY(request_json(rq, BODY_LIMIT, &body, err));
     TRY(body_members(body, members, err));
