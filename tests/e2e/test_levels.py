@@ -75,7 +75,7 @@ def test_a_stock_client_reads_with_a_key_made_in_a_strong_session_and_no_other(h
     assert open(got).read() == f"weights of {court.repo}"
     assert court.reads(ada) == 200, "the session itself"
     with pytest.raises(GatedRepoError) as why:
-        weak.api.hf_hub_download(court.repo, "model.bin", cache_dir=tmp_path, force_download=True)
+        weak.api.hf_hub_download(court.repo, "model.bin", cache_dir=tmp_path / "other")
     assert "two-factor" in str(why.value) and "new secret" in str(why.value)
     refused(court, weak, "Sign in that way")
     shown = {one["id"]: one["signIn"] for one in ada.http.get("/api/settings/keys").json()}
