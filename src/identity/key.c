@@ -57,6 +57,11 @@ static struct str make_token(struct arena *arena, const char id[ID_LEN])
     return arena_printf(arena, "%.*s%.*s", STR_ARG(checked), CHECK_LEN, check);
 }
 
+bool key_is_made(struct str token)
+{
+    return str_starts(token, STR("hf_cairn_")) && token.len == 9 + ID_LEN + 1 + SECRET_LEN + CHECK_LEN;
+}
+
 /* Changes. */
 
 struct key_change {
