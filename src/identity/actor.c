@@ -67,8 +67,8 @@ enum status fail_credentials(const char *code, struct error *err)
     "SELECT k.id, k.name, k.role, k.created_us, k.expires_us, k.scoped, k.addresses, k.bytes_per_day, " old            \
     ", " ACCOUNT_COLUMNS " FROM api_key k JOIN account a ON a.id = k.account_id " condition                            \
     " AND k.revoked_us IS NULL"
-#define OLD_COLUMNS "o.until_us, o.used_us, o.level, k.sent_day, k.sent_bytes"
-#define NO_OLD_COLUMNS "NULL, NULL, k.level, k.sent_day, k.sent_bytes"
+#define OLD_COLUMNS "o.until_us, o.used_us, o.level"
+#define NO_OLD_COLUMNS "NULL, NULL, k.level"
 
 static const char by_secret_sql[] = ACTOR_SQL(NO_OLD_COLUMNS, "WHERE k.secret_sha256 = ?");
 static const char by_old_sql[] =
@@ -98,9 +98,7 @@ static bool read_actor(struct stmt *row, struct arena *arena, struct actor *out,
         rest->old_until_us = stmt_int(row, 8) < used_us + DAY_US ? stmt_int(row, 8) : used_us + DAY_US;
     }
     out->shown = (enum auth_level)stmt_int(row, 10);
-    if (out->bytes_per_day)
-        out->bytes_today = key_sent_today(out->key_id, stmt_int(row, 11), stmt_int(row, 12));
-    account_read(row, 13, arena, &out->account);
+    account_read(row, 11, arena, &out->account);
     out->level = AUTH_KEY;
     return true;
 }

@@ -55,7 +55,6 @@ struct actor {
     const struct key_scope *scopes;
     size_t scope_count;
     int64_t bytes_per_day; /* most that the key may download; 0: what the account may */
-    int64_t bytes_today;   /* of these, what it has downloaded on this day (UTC) already */
     enum auth_level level;
     int64_t auth_us; /* when the person last showed that level */
     /* What the person has shown for this: of a session its level, of a key that of the session in which it got its

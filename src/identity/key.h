@@ -63,9 +63,6 @@ enum status key_addresses_parse(struct str text, struct network out[KEY_ADDRESSE
 void key_used(int64_t key_id, bool old_secret, int64_t at_us);
 int64_t key_used_last(int64_t key_id, bool old_secret,
                       int64_t stored_us); /* the later of stored_us and what is in memory */
-/* So does what keys with bytes_per_day download: of this day (UTC), with what the database says of it. */
-void key_sent(int64_t key_id, int64_t bytes);
-int64_t key_sent_today(int64_t key_id, int64_t stored_day, int64_t stored_bytes);
 enum status key_uses_write(struct db *db, struct error *err);
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * When keys and sessions were last used, and what keys have downloaded. A row written with each request would cost more than most requests do; so it is kept here,
+ * When keys and sessions were last used. A row written with each request would cost more than most requests do; so it is kept here,
  * and written once a minute for all keys that were used. What a crash loses is a minute of it.
  */
-#include "base/time.h"
 #include "identity/internal.h"
 #include "identity/key.h"
 #include <pthread.h>
@@ -14,7 +13,6 @@
 struct use {
     int64_t what; /* twice the key's id, and one more for its old secret; 0: an empty slot */
     int64_t at_us;
-    int64_t day, bytes; /* sent on that day, and not written yet */
 };
 
 static struct {
@@ -50,52 +48,23 @@ static bool make_room(void)
     return true;
 }
 
-static void remember(const struct use *use)
+static void remember(int64_t what, int64_t at_us)
 {
     pthread_mutex_lock(&uses.lock);
-    struct use *slot = uses.size ? find_slot(uses.slots, uses.size, use->what) : NULL;
+    struct use *slot = uses.size ? find_slot(uses.slots, uses.size, what) : NULL;
     if ((!slot || !slot->what) && make_room()) {
-        slot = find_slot(uses.slots, uses.size, use->what);
-        slot->what = use->what;
+        slot = find_slot(uses.slots, uses.size, what);
+        slot->what = what;
         uses.count++;
     }
-    if (slot && slot->what == use->what) {
-        if (slot->at_us < use->at_us)
-            slot->at_us = use->at_us;
-        if (slot->day < use->day) { /* what was left of the day before matters no more */
-            slot->day = use->day;
-            slot->bytes = 0;
-        }
-        if (slot->day == use->day)
-            slot->bytes += use->bytes;
-    }
+    if (slot && slot->what == what && slot->at_us < at_us)
+        slot->at_us = at_us;
     pthread_mutex_unlock(&uses.lock);
 }
 
 void key_used(int64_t key_id, bool old_secret, int64_t at_us)
 {
-    remember(&(struct use){.what = key_id * 2 + old_secret, .at_us = at_us});
-}
-
-static int64_t today(void)
-{
-    return now_us() / DAY_US;
-}
-
-void key_sent(int64_t key_id, int64_t bytes)
-{
-    remember(&(struct use){.what = key_id * 2, .day = today(), .bytes = bytes});
-}
-
-int64_t key_sent_today(int64_t key_id, int64_t stored_day, int64_t stored_bytes)
-{
-    int64_t day = today(), bytes = stored_day == day ? stored_bytes : 0;
-    pthread_mutex_lock(&uses.lock);
-    const struct use *slot = uses.size ? find_slot(uses.slots, uses.size, key_id * 2) : NULL;
-    if (slot && slot->what && slot->day == day)
-        bytes += slot->bytes;
-    pthread_mutex_unlock(&uses.lock);
-    return bytes;
+    remember(key_id * 2 + old_secret, at_us);
 }
 
 int64_t key_used_last(int64_t key_id, bool old_secret, int64_t stored_us)
@@ -114,26 +83,13 @@ struct batch {
     size_t size;
 };
 
-static const char use_sql[] = "UPDATE api_key SET used_us = max(used_us, ?) WHERE id = ?";
-static const char sent_sql[] = "UPDATE api_key SET sent_bytes = CASE WHEN sent_day = ? THEN sent_bytes ELSE 0 END + ?, "
-                               "sent_day = ? WHERE id = ?";
+static const char use_sql[] = "UPDATE api_key SET used_us = ? WHERE id = ?";
 /* Of the secrets that a key has had, only the last but one can have been used. */
 static const char old_use_sql[] =
     "UPDATE api_key_old SET used_us = ? WHERE key_id = ? AND "
     "until_us = (SELECT max(o.until_us) FROM api_key_old o WHERE o.key_id = api_key_old.key_id)";
 
 static const char session_use_sql[] = "UPDATE session SET used_us = ? WHERE id = ?";
-
-static enum status write_sent(struct db_conn *tx, const struct use *use, struct error *err)
-{
-    auto_stmt struct stmt *update = NULL;
-    TRY(db_prepare(tx, sent_sql, &update, err));
-    stmt_bind_int(update, 1, use->day);
-    stmt_bind_int(update, 2, use->bytes);
-    stmt_bind_int(update, 3, use->day);
-    stmt_bind_int(update, 4, use->what / 2);
-    return stmt_run(update, err);
-}
 
 static enum status write_uses(struct db_conn *tx, void *context, struct error *err)
 {
@@ -148,8 +104,6 @@ static enum status write_uses(struct db_conn *tx, void *context, struct error *e
         stmt_bind_int(update, 1, use->at_us);
         stmt_bind_int(update, 2, use->what / 2);
         TRY(stmt_run(update, err));
-        if (use->bytes)
-            TRY(write_sent(tx, use, err));
     }
     return OK;
 }
@@ -166,7 +120,7 @@ enum status key_uses_write(struct db *db, struct error *err)
     enum status status = db_write(db, write_uses, &batch, err);
     for (size_t i = 0; status != OK && i < batch.size; i++) /* for the next time */
         if (batch.slots[i].what)
-            remember(&batch.slots[i]);
+            remember(batch.slots[i].what, batch.slots[i].at_us);
     free(batch.slots);
     return status;
 }

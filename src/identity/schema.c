@@ -183,12 +183,9 @@ static const char oauth_sql[] = "CREATE TABLE oidc_identity ("
 
 /*
  * What the person had shown in the session that gave a secret: of a key, of a secret that was replaced, of a device that was
- * allowed. Of those before nobody knows. sent_day: the last day, counted from 1970, on which a key with bytes_per_day has
- * downloaded sent_bytes.
+ * allowed. Of those before nobody knows.
  */
 static const char level_sql[] = "ALTER TABLE api_key ADD COLUMN level BIGINT NOT NULL DEFAULT 0;"
-                                "ALTER TABLE api_key ADD COLUMN sent_day BIGINT NOT NULL DEFAULT 0;"
-                                "ALTER TABLE api_key ADD COLUMN sent_bytes BIGINT NOT NULL DEFAULT 0;"
                                 "ALTER TABLE api_key_old ADD COLUMN level BIGINT NOT NULL DEFAULT 0;"
                                 "ALTER TABLE oauth_device ADD COLUMN level BIGINT NOT NULL DEFAULT 0;";
 

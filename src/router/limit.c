@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "router/limit.h"
-#include "base/time.h"
-#include "identity/key.h"
 
 static long long seconds(int64_t ns)
 {
@@ -28,24 +26,8 @@ static void add_headers(struct request *rq)
                  seconds(rate->burst_ns));
 }
 
-/* What whoever made the key has said besides. Bytes sent are known afterwards only: who is over is told when asking for more. */
-static enum status check_key(struct request *rq, struct error *err)
-{
-    const struct actor *actor = &rq->actor;
-    if (rq->route->action != ACT_READ || !actor->bytes_per_day || actor->bytes_today < actor->bytes_per_day)
-        return OK;
-    int64_t wait = 86400 - now_us() / SECOND_US % 86400;
-    reply_header(rq->http, "Retry-After", "%lld", (long long)wait);
-    return fail(
-        err, TOO_MANY, "TokenBytes",
-        "This token has downloaded %lld bytes today, and may download %lld a day. It can go on in %lld seconds; or use "
-        "another one.",
-        (long long)actor->bytes_today, (long long)actor->bytes_per_day, (long long)wait);
-}
-
 enum status request_limit(struct request *rq, struct error *err)
 {
-    TRY(check_key(rq, err));
     if (!rq->hub->limiter)
         return OK;
     struct caller caller = {.key_id = rq->actor.key_id, .account_id = rq->actor.account.id};
@@ -61,9 +43,7 @@ enum status request_limit(struct request *rq, struct error *err)
 /* What counts as downloaded is what needs the right to read bytes. */
 void request_limit_done(struct request *rq)
 {
-    bool counts = rq->route && rq->route->action == ACT_READ && rq->http->status < 300;
-    if (counts && rq->actor.bytes_per_day && rq->http->bytes_sent > 0)
-        key_sent(rq->actor.key_id, rq->http->bytes_sent);
     if (rq->visit.unit)
-        limiter_leave(rq->hub->limiter, &rq->visit, rq->http->status, rq->http->bytes_sent, counts);
+        limiter_leave(rq->hub->limiter, &rq->visit, rq->http->status, rq->http->bytes_sent,
+                      rq->route->action == ACT_READ && rq->http->status < 300);
 }

@@ -388,46 +388,6 @@ static void last_use_is_kept_in_memory_and_written_for_all_at_once(void **state)
     GOOD(key_uses_write(town->db, err));
 }
 
-static int64_t sent_today(struct town *town, struct str token)
-{
-    struct actor actor;
-    GOOD(try_token(town, token, &actor, err));
-    return actor.bytes_today;
-}
-
-static void what_a_key_downloads_counts_for_its_day_in_memory_and_in_the_database(void **state)
-{
-    struct town *town = *state;
-    struct actor actor;
-    add_user(town, "ada");
-    struct str token = make_key(town, &(struct key_new){.bytes_per_day = 1000});
-    struct str free = make_key(town, &(struct key_new){.name = STR("free")});
-    GOOD(try_token(town, token, &actor, err));
-    int64_t to_noon = DAY_US / 2 + DAY_US - now_us() % DAY_US; /* so that no day ends while this runs */
-    clock_travel(to_noon);
-    assert_int_equal(0, sent_today(town, token));
-    key_sent(actor.key_id, 300);
-    key_sent(actor.key_id, 400);
-    assert_int_equal(700, sent_today(town, token));
-    GOOD(key_uses_write(town->db, err));
-    assert_int_equal(700, number(town->db, "SELECT sent_bytes FROM api_key WHERE name = 'laptop'"));
-    assert_int_equal(700, sent_today(town, token));
-    key_sent(actor.key_id, 50);
-    assert_int_equal(750, sent_today(town, token));
-    GOOD(key_uses_write(town->db, err));
-    assert_int_equal(750, sent_today(town, token));
-    assert_true(number(town->db, "SELECT used_us FROM api_key WHERE name = 'laptop'") > 0);
-    assert_int_equal(0, sent_today(town, free));
-    key_sent(actor.key_id, 7); /* and was not written when the day was over */
-    clock_travel(to_noon + DAY_US);
-    assert_int_equal(0, sent_today(town, token));
-    key_sent(actor.key_id, 20);
-    assert_int_equal(20, sent_today(town, token));
-    GOOD(key_uses_write(town->db, err));
-    assert_int_equal(20, sent_today(town, token));
-    GOOD(key_uses_write(town->db, err)); /* the keys of the next test have the same numbers */
-}
-
 static void a_key_that_was_refused_was_not_used(void **state)
 {
     struct town *town = *state;
@@ -462,7 +422,6 @@ int main(void)
         in_time(a_key_works_only_from_its_addresses),
         in_time(ranges_that_are_none_are_refused),
         in_time(last_use_is_kept_in_memory_and_written_for_all_at_once),
-        in_time(what_a_key_downloads_counts_for_its_day_in_memory_and_in_the_database),
         in_time(a_key_that_was_refused_was_not_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
