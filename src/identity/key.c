@@ -57,11 +57,6 @@ static struct str make_token(struct arena *arena, const char id[ID_LEN])
     return arena_printf(arena, "%.*s%.*s", STR_ARG(checked), CHECK_LEN, check);
 }
 
-bool key_is_made(struct str token)
-{
-    return str_starts(token, STR("hf_cairn_")) && token.len == 9 + ID_LEN + 1 + SECRET_LEN + CHECK_LEN;
-}
-
 /* Changes. */
 
 struct key_change {
@@ -404,4 +399,11 @@ enum status key_addresses_parse(struct str text, struct network out[KEY_ADDRESSE
                         *count + 1);
     }
     return OK;
+}
+
+/* Guesses. */
+
+bool key_is_made(struct str token)
+{
+    return str_starts(token, STR("hf_cairn_")) && token.len == 9 + ID_LEN + 1 + SECRET_LEN + CHECK_LEN;
 }

@@ -52,12 +52,12 @@ enum status key_rotate(struct db *db, struct arena *arena, const struct key_rota
                        int64_t *old_until_us, struct error *err);
 enum status key_revoke(struct db *db, struct str user, struct str name, int64_t by_id, struct error *err);
 
-/* Does it look like a token that the hub has made itself? Those cannot be guessed. */
-bool key_is_made(struct str token);
-
 /* "10.0.0.0/8, 2001:db8::1" into at most KEY_ADDRESSES_MOST ranges; INVALID with a sentence. */
 enum status key_addresses_parse(struct str text, struct network out[KEY_ADDRESSES_MOST], size_t *count,
                                 struct error *err);
+
+/* Does it look like a token that the hub has made itself? Those cannot be guessed. */
+bool key_is_made(struct str token);
 
 /* Last use is kept in memory, and written for all keys at once (a job does it each minute). */
 void key_used(int64_t key_id, bool old_secret, int64_t at_us);

@@ -326,9 +326,8 @@ static void put_top(struct view *v)
         v->rq->actor.account.name, words_of(v->rq->actor.level));
     if (v->rq->actor.level < AUTH_TOTP && strength > v->rq->actor.level)
         put_plain(v, "<div class=\"note scripted\" hidden><p>Gates that ask for more than a password do not let this "
-                     "session in, nor the "
-                     "tokens made in it.</p><button type=\"button\" class=\"plain\" data-act=\"raise\">Show "
-                     "more</button></div>");
+                     "session in, nor the tokens made in it.</p><button type=\"button\" class=\"plain\" "
+                     "data-act=\"raise\">Show that it is you</button></div>");
 }
 
 static enum status find_view(struct view *v, struct error *err)

@@ -26,8 +26,8 @@ def test_a_person_signs_in_by_password_registers_a_passkey_and_signs_in_with_it(
     assert [key["name"] for key in ada.http.get("/api/settings/passkeys").json()] == ["the device of the test"]
 
 
-def test_a_person_looks_after_tokens_password_codes_passkeys_and_sessions(hub, tmp_path):
-    ada = newcomer(hub, signed_in=False)
+def test_a_person_looks_after_tokens_password_codes_passkeys_and_sessions(own_hub, tmp_path):
+    ada = newcomer(own_hub, signed_in=False)
     done = subprocess.run(["node", ROOT / "tests/js/account.mjs", ada.home, ada.name, PASSWORD, tmp_path], capture_output=True,
                           text=True, timeout=600)
     assert done.returncode == 0, done.stderr
