@@ -194,8 +194,10 @@ static void put_codes(struct view *v)
                      "data-act=\"codes-on\">Set up</button>"
                      "</div>");
     put_plain(
-        v, "<form class=\"bare\" id=\"confirm-codes\" hidden><p>Put this into the app, as a code that goes by time:</p>"
-           "<code id=\"codes-secret\"></code><p><a id=\"codes-link\">Open an app on this device</a></p><label>What the "
+        v, "<form class=\"bare\" id=\"confirm-codes\" hidden><p>Show this to the app, or type it there:</p>"
+           "<div class=\"qr\" id=\"codes-qr\" hidden><svg role=\"img\" aria-label=\"What follows, as a QR code\">"
+           "<path/></svg></div><code id=\"codes-secret\"></code><p><a id=\"codes-link\">Open an app on this "
+           "device</a></p><label>What the "
            "app shows now"
            "<input name=\"code\" inputmode=\"numeric\" autocomplete=\"one-time-code\" pattern=\"[0-9 ]{6,8}\" "
            "required></label>"

@@ -135,6 +135,17 @@ function showToken(name, made) {
   showOnce(byId("made"));
 }
 
+// For the camera of a phone. An address that is too long for it is still there to be typed.
+function drawCode(text) {
+  const grid = qrMatrix(text), box = byId("codes-qr");
+  if (!grid) return;
+  const svg = box.querySelector("svg");
+  svg.setAttribute("viewBox", `-4 -4 ${grid.length + 8} ${grid.length + 8}`);
+  const dark = grid.flatMap((row, y) => row.map((is, x) => (is ? `M${x} ${y}h1v1h-1z` : "")));
+  svg.querySelector("path").setAttribute("d", dark.join(""));
+  box.hidden = false;
+}
+
 const here = (button, name) => button.closest("li").dataset[name];
 const keyPath = (name) => `api/settings/keys/${encodeURIComponent(name)}`;
 const reload = () => location.assign("signin");
@@ -157,6 +168,7 @@ const acts = {
     const made = await ask("POST", "api/settings/totp");
     byId("codes-secret").textContent = made.secret.replace(/.{4}(?=.)/g, "$& ");
     byId("codes-link").href = made.uri;
+    drawCode(made.uri);
     button.parentElement.hidden = true;
     byId("confirm-codes").hidden = false;
     byId("confirm-codes").elements.code.focus();

@@ -38,6 +38,7 @@ def test_a_person_looks_after_tokens_password_codes_passkeys_and_sessions(own_hu
     assert "Only from 127.0.0.0/8, ::1." in seen["listed"] and "Last used: today" in seen["listed"] and "Ends on" in seen["listed"]
     assert seen["first"] == [200, 200, 401] and seen["second"] == [200, 401], "what the page says is so"
     assert seen["link"].startswith("otpauth://totp/") and seen["recovery"] == 10
+    assert seen["camera"] == seen["link"], "a phone reads off the screen what the link says"
     assert "Gates that ask for more" in seen["note"] and seen["wrongCode"] and "password and code" in seen["level"]
     assert seen["other"] and seen["out"]
     assert seen["overflows"] == [], "all of it fits on a phone"
@@ -47,3 +48,9 @@ def test_a_person_looks_after_tokens_password_codes_passkeys_and_sessions(own_hu
     assert refused == [], "no page breaks its own Content-Security-Policy, and no script fails"
     assert ada.sign_in().status_code == 401 and ada.sign_in(f"{PASSWORD} anew").status_code == 200
     assert ada.http.get("/api/settings/keys").json() == ada.http.get("/api/settings/passkeys").json() == []
+
+
+def test_qr_codes_of_each_size_are_read_by_another_implementation():
+    done = subprocess.run(["node", ROOT / "tests/js/qr.mjs", ROOT / "src/signin/qr.js"], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"1": 14, "2": 26, "3": 42, "4": 62, "5": 84, "6": 106, "7": 122, "8": 152, "9": 180, "10": 213}

@@ -3,6 +3,7 @@
 // node account.mjs URL USER PASSWORD FOLDER: prints what it saw as one JSON object.
 import { createHmac } from "node:crypto";
 import { join } from "node:path";
+import jsQR from "jsqr";
 import { chromium } from "playwright-core";
 
 const [url, user, password, pictures] = process.argv.slice(2);
@@ -16,6 +17,23 @@ function totp(secret, ahead = 0) {
   step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30000) + ahead));
   const digest = createHmac("sha1", key).update(step).digest();
   return String((digest.readUInt32BE(digest[19] & 15) & 0x7fffffff) % 1e6).padStart(6, "0");
+}
+
+// What a phone reads off the screen.
+async function camera(context, png) {
+  const page = await context.newPage();
+  const { pixels, width, height } = await page.evaluate(async (url) => {
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    const canvas = document.createElement("canvas");
+    const { width, height } = Object.assign(canvas, { width: image.width, height: image.height });
+    const paper = canvas.getContext("2d");
+    paper.drawImage(image, 0, 0);
+    return { pixels: [...paper.getImageData(0, 0, width, height).data], width, height };
+  }, `data:image/png;base64,${png.toString("base64")}`);
+  await page.close();
+  return jsQR(Uint8ClampedArray.from(pixels), width, height)?.data;
 }
 
 const works = async (token) => (await fetch(`${url}/api/whoami-v2`, { headers: { authorization: `Bearer ${token}` } })).status;
@@ -117,6 +135,7 @@ try {
   const secret = await page.locator("#codes-secret").textContent();
   seen.link = await page.locator("#codes-link").getAttribute("href");
   await look("codes");
+  seen.camera = await camera(context, await page.locator("#codes-qr").screenshot());
   await page.getByLabel("What the app shows now").fill("000000");
   await button("Turn on").click();
   await page.locator("#trouble:not(:empty)").waitFor();
