@@ -279,7 +279,7 @@ static const char help[] =
     "                      the header in which the proxy in front says from which country a request comes, in two\n"
     "                      letters; it must take off what clients say themselves. Rules of territory need it\n"
     "  --oidc-issuer URL   let people sign in with this OpenID provider too, which calls this hub --oidc-client-id,\n"
-    "                      and answers at PUBLIC-URL/signin/oidc/callback; only its own host is asked\n"
+    "                      and answers at PUBLIC-URL/signin/oidc/callback\n"
     "  --oidc-client-secret-file FILE\n"
     "                      the secret that it gave the hub; without one the hub is a public client\n"
     "  --oidc-sign-up on|off\n"

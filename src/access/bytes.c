@@ -28,8 +28,9 @@ struct barrier {
     bool held, pending;
     int64_t gate_id, opens_us, terms_epoch; /* gate 0: none */
     bool binds_members, is_blocked;
-    bool had_one;   /* a grant that is over */
-    enum role role; /* the actor's, in the name space that owns the repo */
+    bool had_one;            /* a grant that is over */
+    enum auth_level sign_in; /* what the gate asks for */
+    enum role role;          /* the actor's, in the name space that owns the repo */
     struct finding best;
     char territory[1024];
     struct arena arena; /* of the words of a refusal */
@@ -47,7 +48,7 @@ static void free_words(struct barrier *b)
 #define GRANT_COLUMNS                                                                                                  \
     "a.id, a.state, a.not_before_us, a.expires_us, a.terms_epoch, CASE WHEN a.state = 3 THEN a.code END, "             \
     "CASE WHEN a.state = 3 THEN a.text END, CASE WHEN a.state = 3 THEN a.until_us END"
-#define GRANT_AT 8 /* the first of them */
+#define GRANT_AT 9 /* the first of them */
 
 /*
  * All of it in one statement, since a statement costs more than a look-up: a row for each grant that the actor has or had, and
@@ -59,7 +60,7 @@ static const char barrier_sql[] =
     "(SELECT max(CASE kind WHEN 'pending' THEN 1 ELSE 2 END) FROM access_hold WHERE repo_id = ? AND state <> 2), "
     "g.id, g.opens_us, g.terms_epoch, g.binds_members, g.territory, "
     "CASE WHEN g.id IS NULL THEN 0 ELSE (SELECT role FROM member WHERE org_id = ? AND user_id = ?) END, "
-    "CASE WHEN g.id IS NULL THEN 0 ELSE EXISTS (SELECT 1 " BLOCKS ") END, " GRANT_COLUMNS
+    "CASE WHEN g.id IS NULL THEN 0 ELSE EXISTS (SELECT 1 " BLOCKS ") END, g.sign_in, " GRANT_COLUMNS
     " FROM (SELECT 1) AS one LEFT JOIN gate_repo r ON r.repo_id = ? LEFT JOIN gate g ON g.id = r.gate_id "
     "LEFT JOIN access_grant a ON a.account_id = ? AND a.gate_id = g.id";
 
@@ -111,6 +112,7 @@ static enum status read_barrier(struct barrier *b, struct error *err)
                 snprintf(b->territory, sizeof b->territory, "%.*s", STR_ARG(territory));
             b->role = (enum role)stmt_int(row, 6);
             b->is_blocked = stmt_int(row, 7) != 0;
+            b->sign_in = (enum auth_level)stmt_int(row, 8);
         }
         if (!stmt_is_null(row, GRANT_AT))
             TRY(take_grant(b, row, err));
@@ -330,12 +332,38 @@ static enum status refuse_finding(struct barrier *b, const struct finding *found
     }
 }
 
+/* How people sign in. A key counts as what was shown in the session that gave it its secret, so that programs need nothing new;
+ * and what the account has given up since does not count any more. */
+static enum status check_sign_in(struct barrier *b, struct error *err)
+{
+    static const char *const wants[] = {[AUTH_PASSWORD] = "people who have signed in",
+                                        [AUTH_TOTP] = "two-factor sign-in",
+                                        [AUTH_PASSKEY] = "a passkey"};
+    enum auth_level strength = AUTH_PASSWORD;
+    if (b->sign_in > AUTH_PASSWORD)
+        TRY(account_strength(b->conn, b->actor->account.id, &strength, err));
+    if (b->actor->shown >= b->sign_in && strength >= b->sign_in)
+        return OK;
+    const char *missing = strength >= b->sign_in       ? ""
+                          : b->sign_in == AUTH_PASSKEY ? "Register a passkey on your account page. "
+                                                       : "Set up one-time codes or a passkey on your account page. ";
+    const char *then = b->actor->shown >= b->sign_in ? ""
+                       : b->actor->is_session        ? "Show it there for this session."
+                                              : "Sign in that way, and give this token a new secret there, or make "
+                                                "a new one: a token counts as the session in which it was made.";
+    enum status status =
+        refuse(b, "sign-in-level", 0, err, "Its owner asks for %s. %s%s", wants[b->sign_in], missing, then);
+    error_explain(err, "sign-in-level", 0, "/signin");
+    return status;
+}
+
 static enum status check_grants(struct barrier *b, struct access_answer *answer, struct error *err)
 {
     if (b->actor->account.id == 0)
         return refuse_and_invite(b, "sign-in", err, "Sign in, and ask for access.");
     if (b->best.outcome != ADMITTED)
         return refuse_finding(b, &b->best, err);
+    TRY(check_sign_in(b, err));
     answer->grant_id = b->best.grant_id;
     answer->terms_due_us =
         b->best.until_us == INT64_MAX ? 0 : b->best.until_us; /* a text that is no longer asked for */

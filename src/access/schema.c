@@ -104,4 +104,7 @@ static const char create_sql[] = "CREATE TABLE gate ("
                                  "CREATE INDEX access_hold_repo ON access_hold (repo_id) WHERE state <> 2;"
                                  "CREATE INDEX access_hold_gate ON access_hold (gate_id, id);";
 
-const struct migration_set access_migrations = {"access", (const char *const[]){create_sql, NULL}};
+/* What who gets its bytes must have shown in signing in: one of enum auth_level, 0 for nothing. */
+static const char sign_in_sql[] = "ALTER TABLE gate ADD COLUMN sign_in BIGINT NOT NULL DEFAULT 0;";
+
+const struct migration_set access_migrations = {"access", (const char *const[]){create_sql, sign_in_sql, NULL}};

@@ -83,6 +83,10 @@ static void set_up(CURL *curl, struct arena *arena, const struct fetch *what, st
         curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
         curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, arena_cstr(arena, what->token));
     }
+    if (str_given(what->basic)) {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        curl_easy_setopt(curl, CURLOPT_USERPWD, arena_cstr(arena, what->basic));
+    }
     if (str_given(what->body)) {
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)what->body.len);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, what->body.data);

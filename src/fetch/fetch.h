@@ -14,6 +14,7 @@ struct fetch {
     const char *method;    /* NULL: GET, or POST where there is a body */
     struct str url;        /* http:// or https:// */
     struct str token;      /* sent as "Authorization: Bearer", and to no other host after a redirect; absent for none */
+    struct str basic;      /* "user:password", sent as "Authorization: Basic", as token is; absent for none */
     struct str type, body; /* of a POST or PUT; absent for none */
     size_t limit;          /* bytes that the answer's body may have; 0: 1 MiB */
     int timeout_ms;        /* for all of it; 0: 30 s */

@@ -95,6 +95,14 @@ static void page_clock(struct request *rq, const struct gate *gate, const struct
                    "%s decided within %lld working days; while something is asked of you, that time stands still. ",
                    policy->mode == MODE_RULE ? "Published rules may let you in at once; otherwise it is" : "It is",
                    (long long)(review_limit_us(policy->risk) / DAY_US));
+    if (policy->sign_in)
+        buf_printf(out,
+                   "Access is for %s: <a href=\"%.*s/signin\">your account page</a> has it. Tokens count as the "
+                   "session in which they were made. ",
+                   policy->sign_in == AUTH_PASSWORD ? "people who have signed in"
+                   : policy->sign_in == AUTH_TOTP   ? "two-factor sign-in"
+                                                    : "those who sign in with a passkey",
+                   STR_ARG(request_base_url(rq)));
     if (policy->grant_us)
         buf_printf(out, "Access is given for %lld days and can be renewed. ", (long long)(policy->grant_us / DAY_US));
     if (gate->closes_us)

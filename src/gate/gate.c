@@ -242,11 +242,11 @@ enum status gate_unbind(struct db_conn *tx, int64_t repo_id, int64_t by_id, stru
 
 /* Making and changing. */
 
-static const char territory_sql[] = "UPDATE gate SET territory = ? WHERE id = ?";
+static const char for_door_sql[] = "UPDATE gate SET territory = ?, sign_in = ? WHERE id = ?";
 
-/* As the door reads it (access/schema.c). */
-static enum status put_territory(struct db_conn *tx, int64_t gate_id, const struct gate_policy *policy,
-                                 struct error *err)
+/* What of the policy only the door reads, as it reads it (access/schema.c). */
+static enum status put_for_door(struct db_conn *tx, int64_t gate_id, const struct gate_policy *policy,
+                                struct error *err)
 {
     auto_buf struct buf text = {0};
     auto_stmt struct stmt *put = NULL;
@@ -254,9 +254,10 @@ static enum status put_territory(struct db_conn *tx, int64_t gate_id, const stru
         buf_str(&text, policy->territory_allow ? STR("+") : STR("-"));
     for (size_t i = 0; policy->has_territory && i < policy->country_count; i++)
         buf_printf(&text, " %.*s", STR_ARG(policy->countries[i]));
-    TRY(db_prepare(tx, territory_sql, &put, err));
+    TRY(db_prepare(tx, for_door_sql, &put, err));
     stmt_bind_str(put, 1, buf_view(&text));
-    stmt_bind_int(put, 2, gate_id);
+    stmt_bind_int(put, 2, policy->sign_in);
+    stmt_bind_int(put, 3, gate_id);
     return stmt_run(put, err);
 }
 
@@ -292,7 +293,7 @@ enum status gate_make(struct db_conn *tx, int64_t owner_id, struct str slug, int
         .home_repo_id = str_given(slug) ? 0 : repo_id,
     };
     TRY(put_policy(tx, out, policy, by_id, err));
-    TRY(put_territory(tx, out->id, policy, err));
+    TRY(put_for_door(tx, out->id, policy, err));
     TRY(bind_terms(tx, out, policy, err));
     if (repo_id)
         TRY(gate_bind(tx, out, repo_id, by_id, err));
@@ -327,7 +328,7 @@ enum status gate_set_policy(struct db_conn *tx, struct gate *gate, const struct 
     stmt_bind_int(change, 6, gate->version++);
     TRY(stmt_run(change, err));
     TRY(was_changed(tx, err));
-    TRY(put_territory(tx, gate->id, policy, err));
+    TRY(put_for_door(tx, gate->id, policy, err));
     TRY(bind_terms(tx, gate, policy, err));
     TRY(set_all_gated(tx, gate, gate_mode_gated(policy->mode), by_id, err));
     return log_change(tx, gate, "policy", before.sha256, policy->sha256, by_id, err);

@@ -121,6 +121,21 @@ static enum answer no_live_grant(struct request_step *at, struct error *err)
     return YES;
 }
 
+/* What was shown in signing in is the door's to ask, each time; here it is enough that there is something to show. */
+static enum answer can_show(struct request_step *at, struct error *err)
+{
+    enum auth_level strength;
+    ASK_DB(account_strength(at->tx, at->request->applicant_id, &strength, err));
+    if (strength >= at->policy.sign_in)
+        return YES;
+    return refuse(
+        err, UNPROCESSABLE, "SignInLevel",
+        at->policy.sign_in == AUTH_PASSKEY
+            ? "This gate asks for a passkey. Register one on your account page (/signin), then ask again."
+            : "This gate asks for two-factor sign-in. Set up one-time codes or a passkey on your account page "
+              "(/signin), then ask again.");
+}
+
 #define ALL_OF(call)                                                                                                   \
     do {                                                                                                               \
         if ((call) != YES)                                                                                             \
@@ -133,6 +148,7 @@ enum answer may_submit(struct step *step, struct error *err)
     ALL_OF(gate_takes(&at->gate, step->now_us, err));
     ALL_OF(no_block(at, step->now_us, err));
     ALL_OF(past_is_past(at, step->now_us, err));
+    ALL_OF(can_show(at, err));
     ALL_OF(texts_accepted(at, step->now_us, true, err));
     return no_live_grant(at, err);
 }

@@ -237,29 +237,27 @@ static enum status read_second(struct reading *r, struct error *err)
     return rubric_parse(r->arena, json_object_get(r->json, "rubric"), &out->rubric, err);
 }
 
+static enum status read_sign_in(struct reading *r, struct error *err)
+{
+    const json_t *value = json_object_get(r->json, "signIn");
+    if (value && !sign_in_parse(json_str_of(value), &r->out->sign_in))
+        return fail(err, INVALID, NULL, "\"signIn\" must be one of password, two-factor, passkey");
+    return OK;
+}
+
 static enum status read_all(struct reading *r, struct error *err)
 {
-    static const char *const members[] = {"mode",
-                                          "risk",
-                                          "terms",
-                                          "form",
-                                          "rules",
-                                          "rubric",
-                                          "grantDays",
-                                          "renewDays",
-                                          "secondRatePpm",
-                                          "secondOnRefuse",
-                                          "territory",
-                                          "checks",
-                                          "reapplyDays",
-                                          "reapplyMost",
-                                          "appealDays",
-                                          "silenceApproves",
-                                          "bindsMembers",
-                                          "opens",
-                                          "closes",
-                                          "calibrationPpm",
-                                          NULL};
+    static const char *const members[] = {"mode",          "risk",
+                                          "terms",         "form",
+                                          "rules",         "rubric",
+                                          "grantDays",     "renewDays",
+                                          "secondRatePpm", "secondOnRefuse",
+                                          "territory",     "checks",
+                                          "reapplyDays",   "reapplyMost",
+                                          "appealDays",    "silenceApproves",
+                                          "bindsMembers",  "opens",
+                                          "closes",        "calibrationPpm",
+                                          "signIn",        NULL};
     TRY(json_only(r->json, "The policy of a gate", members, err));
     TRY(read_mode(r, err));
     TRY(read_terms(r, err));
@@ -268,6 +266,7 @@ static enum status read_all(struct reading *r, struct error *err)
     TRY(read_rules(r, err));
     TRY(read_checks(r, err));
     TRY(read_times(r, err));
+    TRY(read_sign_in(r, err));
     return read_second(r, err);
 }
 

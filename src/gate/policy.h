@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "gate/form.h"
 #include "gate/rubric.h"
+#include "identity/identity.h"
 
 /*
  * What a gate asks for and how it decides: one JSON document, checked member by member, kept as immutable rows
@@ -62,6 +63,7 @@ struct gate_policy {
     int64_t appeal_us;           /* "appealDays" after a decision; 30 */
     bool silence_approves;       /* "silenceApproves": only at risk 0 or 1 */
     bool binds_members;          /* "bindsMembers" */
+    enum auth_level sign_in;     /* "signIn": password, two-factor or passkey; AUTH_NONE when not given */
     int64_t opens_us, closes_us; /* "opens", "closes": dates or times; 0: none */
     struct str text;             /* the document as it is kept */
     uint8_t sha256[SHA256_SIZE];
@@ -77,7 +79,6 @@ struct str gate_mode_gated(enum gate_mode mode);
 
 bool policy_admits_country(const struct gate_policy *policy, struct str country);
 
-struct account;
 /* Whether every condition holds. answers: the object that was sent. */
 bool policy_rules_hold(const struct gate_policy *policy, const json_t *answers, const struct account *account,
                        int64_t now_us);

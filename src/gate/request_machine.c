@@ -36,7 +36,7 @@ static const struct move moves[] = {
     /* asking */
     {REQUEST_SAVE, STATE(DRAFT), TO_SAME, BY_HOLDER, NULL, write_answers, "", "keeps the answers so far"},
     {REQUEST_SUBMIT, STATE(DRAFT), STATE(SCREENING), BY_HOLDER, may_submit, begin_screening,
-     "the gate is open, every text accepted, no block, no live grant, the cool-down after a refusal or a revocation over", "fixes the answers; screens"},
+     "the gate is open, the factor that it asks for set up, every text accepted, no block, no live grant, the cool-down after a refusal or a revocation over", "fixes the answers; screens"},
     {REQUEST_ADD, STATE(DRAFT), STATE(APPROVED), BY_OWNER | BY_RULE, NULL, let_in, "", "opens the grant; the person still has to accept the texts"},
 
     /* screening, by published rules */

@@ -2,6 +2,7 @@
 /* What the hub says about itself, and what clients ask at start-up. */
 #include "base/time.h"
 #include "hub/handlers.h"
+#include "identity/attempts.h"
 #include "router/dispatch.h"
 #include "signin/signin.h"
 #include "witness/witness.h"
@@ -52,6 +53,8 @@ enum status metrics(struct request *rq, struct error *err)
     for (enum sign_in_result result = 0; result < SIGN_IN_RESULTS; result++)
         buf_printf(&text, "cairn_sign_ins_total{result=\"%s\"} %lld\n", results[result],
                    (long long)sign_in_count(result));
+    buf_printf(&text, "# TYPE cairn_wrong_tokens_total counter\ncairn_wrong_tokens_total %lld\n",
+               (long long)tokens_wrong());
     witness_metrics(rq->hub->witness, &text);
     reply_buf(rq->http, 200, STR("text/plain; version=0.0.4"), &text);
     return OK;

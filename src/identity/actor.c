@@ -14,6 +14,44 @@ struct str auth_level_name(enum auth_level level)
     return str_of(names[level]);
 }
 
+static const struct {
+    const char *name;
+    enum auth_level level;
+} sign_ins[] = {{"password", AUTH_PASSWORD}, {"two-factor", AUTH_TOTP}, {"passkey", AUTH_PASSKEY}};
+
+bool sign_in_parse(struct str name, enum auth_level *out)
+{
+    for (size_t i = 0; i < sizeof sign_ins / sizeof *sign_ins; i++)
+        if (str_eq(name, str_of(sign_ins[i].name))) {
+            *out = sign_ins[i].level;
+            return true;
+        }
+    return false;
+}
+
+struct str sign_in_name(enum auth_level level)
+{
+    for (size_t i = 0; i < sizeof sign_ins / sizeof *sign_ins; i++)
+        if (sign_ins[i].level == level)
+            return str_of(sign_ins[i].name);
+    return (struct str){0};
+}
+
+static const char strength_sql[] = "SELECT EXISTS (SELECT 1 FROM passkey WHERE account_id = ?), "
+                                   "EXISTS (SELECT 1 FROM totp WHERE account_id = ? AND confirmed = 1)";
+
+enum status account_strength(struct db_conn *conn, int64_t account_id, enum auth_level *out, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    *out = AUTH_PASSWORD;
+    TRY(db_prepare(conn, strength_sql, &row, err));
+    stmt_bind_int(row, 1, account_id);
+    stmt_bind_int(row, 2, account_id);
+    if (stmt_next(row))
+        *out = stmt_int(row, 0) ? AUTH_PASSKEY : stmt_int(row, 1) ? AUTH_TOTP : AUTH_PASSWORD;
+    return stmt_end(row, err);
+}
+
 void actor_auth(const struct actor *actor, enum auth_level *level, int64_t *at_us)
 {
     *level = actor->level;
@@ -29,8 +67,8 @@ enum status fail_credentials(const char *code, struct error *err)
     "SELECT k.id, k.name, k.role, k.created_us, k.expires_us, k.scoped, k.addresses, k.bytes_per_day, " old            \
     ", " ACCOUNT_COLUMNS " FROM api_key k JOIN account a ON a.id = k.account_id " condition                            \
     " AND k.revoked_us IS NULL"
-#define OLD_COLUMNS "o.until_us, o.used_us"
-#define NO_OLD_COLUMNS "NULL, NULL"
+#define OLD_COLUMNS "o.until_us, o.used_us, o.level"
+#define NO_OLD_COLUMNS "NULL, NULL, k.level"
 
 static const char by_secret_sql[] = ACTOR_SQL(NO_OLD_COLUMNS, "WHERE k.secret_sha256 = ?");
 static const char by_old_sql[] =
@@ -59,7 +97,8 @@ static bool read_actor(struct stmt *row, struct arena *arena, struct actor *out,
         int64_t used_us = key_used_last(out->key_id, true, stmt_int(row, 9));
         rest->old_until_us = stmt_int(row, 8) < used_us + DAY_US ? stmt_int(row, 8) : used_us + DAY_US;
     }
-    account_read(row, 10, arena, &out->account);
+    out->shown = (enum auth_level)stmt_int(row, 10);
+    account_read(row, 11, arena, &out->account);
     out->level = AUTH_KEY;
     return true;
 }

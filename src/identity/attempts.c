@@ -15,19 +15,21 @@ struct pace {
     uint32_t free;
     int64_t most_seconds;
 };
-static const struct pace account_pace = {5, 60}, network_pace = {30, 900};
+static const struct pace account_pace = {5, 60}, network_pace = {30, 900}, token_pace = {100, 900};
 
 struct slot {
     uint64_t who; /* 0: empty */
     uint32_t count;
     int64_t last_us, until_us;
+    uint64_t what; /* of tokens: the last one */
 };
 
 static struct {
     pthread_mutex_t lock;
     uint8_t secret[32]; /* so that nobody can aim at the slot of another */
     bool ready;
-    struct slot accounts[SETS][WAYS], networks[SETS][WAYS];
+    struct slot accounts[SETS][WAYS], networks[SETS][WAYS], tokens[SETS][WAYS];
+    int64_t wrong_tokens;
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static uint64_t number_of(char kind, const void *data, size_t len)
@@ -81,7 +83,7 @@ struct pair {
 };
 
 /* With the lock held. */
-static struct pair find_pair(struct str account, struct str remote, int64_t now)
+static struct slot *find_network(struct slot slots[SETS][WAYS], struct str remote, int64_t now)
 {
     struct network network;
     if (!table.ready)
@@ -89,10 +91,19 @@ static struct pair find_pair(struct str account, struct str remote, int64_t now)
     table.ready = true;
     network_address(remote, &network); /* of what is none, zeros: all such are one */
     network = network_around(&network);
-    struct pair pair;
+    return find(slots, number_of('n', network.bytes, sizeof network.bytes), now);
+}
+
+static struct pair find_pair(struct str account, struct str remote, int64_t now)
+{
+    struct pair pair = {.network = find_network(table.networks, remote, now)};
     pair.account = find(table.accounts, number_of('a', account.data, account.len), now);
-    pair.network = find(table.networks, number_of('n', network.bytes, sizeof network.bytes), now);
     return pair;
+}
+
+static int64_t seconds_until(int64_t until, int64_t now)
+{
+    return until <= now ? 0 : (until - now + SECOND_US - 1) / SECOND_US;
 }
 
 int64_t attempt_begin(struct str account, struct str remote)
@@ -108,7 +119,41 @@ int64_t attempt_begin(struct str account, struct str remote)
         count(pair.network, &network_pace, now);
     }
     pthread_mutex_unlock(&table.lock);
-    return until <= now ? 0 : (until - now + SECOND_US - 1) / SECOND_US;
+    return seconds_until(until, now);
+}
+
+int64_t token_was_wrong(struct str token, struct str remote)
+{
+    int64_t now = now_us();
+    pthread_mutex_lock(&table.lock);
+    struct slot *slot = find_network(table.tokens, remote, now);
+    uint64_t what = number_of('t', token.data, token.len);
+    fade(slot, now);
+    int64_t until = slot->until_us;
+    if (until <= now && slot->what != what) {
+        slot->what = what;
+        count(slot, &token_pace, now);
+    }
+    table.wrong_tokens++;
+    pthread_mutex_unlock(&table.lock);
+    return seconds_until(until, now);
+}
+
+int64_t token_must_wait(struct str remote)
+{
+    int64_t now = now_us();
+    pthread_mutex_lock(&table.lock);
+    int64_t until = find_network(table.tokens, remote, now)->until_us;
+    pthread_mutex_unlock(&table.lock);
+    return seconds_until(until, now);
+}
+
+int64_t tokens_wrong(void)
+{
+    pthread_mutex_lock(&table.lock);
+    int64_t wrong = table.wrong_tokens;
+    pthread_mutex_unlock(&table.lock);
+    return wrong;
 }
 
 void attempt_good(struct str account, struct str remote)
@@ -129,5 +174,6 @@ void attempts_forget(void)
     pthread_mutex_lock(&table.lock);
     memset(table.accounts, 0, sizeof table.accounts);
     memset(table.networks, 0, sizeof table.networks);
+    memset(table.tokens, 0, sizeof table.tokens);
     pthread_mutex_unlock(&table.lock);
 }

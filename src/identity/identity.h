@@ -32,6 +32,10 @@ bool role_parse(struct str name, enum role *out);
 /* How surely it is the person. Ordered. */
 enum auth_level { AUTH_NONE = 0, AUTH_KEY = 1, AUTH_PASSWORD = 2, AUTH_TOTP = 3, AUTH_PASSKEY = 4 };
 struct str auth_level_name(enum auth_level level); /* "none", "key", "password", "totp", "passkey" */
+/* What gates and tiers may ask for, in their words: "password", "two-factor" (a one-time code or a passkey), "passkey".
+ * The name of a lower level is absent. */
+bool sign_in_parse(struct str name, enum auth_level *out);
+struct str sign_in_name(enum auth_level level);
 
 /* One thing that a limited key may touch: all repos of a name space, or one repo; the other id is 0. */
 struct key_scope {
@@ -52,14 +56,19 @@ struct actor {
     size_t scope_count;
     int64_t bytes_per_day; /* most that the key may download; 0: what the account may */
     enum auth_level level;
-    int64_t auth_us;    /* when the person last showed that level */
+    int64_t auth_us; /* when the person last showed that level */
+    /* What the person has shown for this: of a session its level, of a key that of the session in which it got its
+     * secret; below AUTH_PASSWORD where there was none. */
+    enum auth_level shown;
     struct str warning; /* for the holder: the key ends soon or has a new secret; absent when there is nothing to say */
     struct str
         country; /* from which the request comes, two letters, as a proxy in front says; absent: nobody was asked */
 };
 
-/* How surely the actor is the person, and since when that is known: what gates and tiers may ask for. */
+/* How surely the actor is the person, and since when that is known. */
 void actor_auth(const struct actor *actor, enum auth_level *level, int64_t *at_us);
+/* The most that an account can show now: AUTH_PASSKEY or AUTH_TOTP where it has that, else AUTH_PASSWORD. */
+enum status account_strength(struct db_conn *conn, int64_t account_id, enum auth_level *out, struct error *err);
 
 /* Letters, digits, '-', '_', '.'; 1 to 96; not "." or "..", no "--" or "..", no '-' or '.' at either end (hub-protocol
  * 0.1). */

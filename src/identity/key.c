@@ -77,6 +77,7 @@ struct live {
     struct str public_id;
     int64_t expires_us, days;
     uint8_t digest[SHA256_SIZE];
+    int64_t level;
 };
 
 static enum status append_key_event(struct db_conn *tx, int kind, const struct key_change *change,
@@ -101,7 +102,7 @@ static enum status append_key_event(struct db_conn *tx, int kind, const struct k
     return event_append(tx, &event, err);
 }
 
-static const char live_sql[] = "SELECT id, public_id, expires_us, days, secret_sha256 FROM api_key "
+static const char live_sql[] = "SELECT id, public_id, expires_us, days, secret_sha256, level FROM api_key "
                                "WHERE account_id = ? AND name = ? AND revoked_us IS NULL";
 
 static enum status find_live(struct db_conn *tx, struct key_change *change, int64_t account_id, struct live *out,
@@ -116,7 +117,8 @@ static enum status find_live(struct db_conn *tx, struct key_change *change, int6
         *out = (struct live){.id = stmt_int(live, 0),
                              .public_id = arena_copy(&change->arena, stmt_str(live, 1)),
                              .expires_us = stmt_int(live, 2),
-                             .days = stmt_int(live, 3)};
+                             .days = stmt_int(live, 3),
+                             .level = stmt_int(live, 5)};
         struct str digest = stmt_str(live, 4);
         assert(digest.len == sizeof out->digest);
         memcpy(out->digest, digest.data, digest.len);
@@ -136,8 +138,8 @@ static enum status find_needed(struct db_conn *tx, struct key_change *change, st
 
 static const char was_sql[] = "SELECT 1 FROM api_key_old WHERE secret_sha256 = ?";
 static const char create_sql[] = "INSERT INTO api_key (account_id, name, role, secret_sha256, public_id, created_us, "
-                                 "expires_us, days, scoped, addresses, bytes_per_day) "
-                                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                                 "expires_us, days, scoped, addresses, bytes_per_day, level) "
+                                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 static const char scope_sql[] = "INSERT INTO key_scope (key_id, owner_id, repo_id, role) VALUES (?, ?, ?, ?)";
 
 static enum status refuse_used(struct error *err)
@@ -186,6 +188,7 @@ static enum status insert_key(struct db_conn *tx, struct key_change *new, int64_
     stmt_bind_int(create, 9, what->is_scoped);
     stmt_bind_str(create, 10, addresses_text(&new->arena, what));
     stmt_bind_int(create, 11, what->bytes_per_day);
+    stmt_bind_int(create, 12, what->shown);
     enum status status = stmt_run(create, err);
     return status == CONFLICT ? refuse_used(err) : status;
 }
@@ -276,8 +279,9 @@ enum status key_create(struct db *db, struct arena *arena, const struct key_new 
 
 static const char end_old_sql[] = "UPDATE api_key_old SET until_us = ? WHERE key_id = ? AND until_us > ?";
 static const char keep_old_sql[] =
-    "INSERT INTO api_key_old (secret_sha256, key_id, until_us, used_us) VALUES (?, ?, ?, ?)";
-static const char rotate_sql[] = "UPDATE api_key SET secret_sha256 = ?, expires_us = ?, noticed = 0 WHERE id = ?";
+    "INSERT INTO api_key_old (secret_sha256, key_id, until_us, used_us, level) VALUES (?, ?, ?, ?, ?)";
+static const char rotate_sql[] =
+    "UPDATE api_key SET secret_sha256 = ?, expires_us = ?, level = ?, noticed = 0 WHERE id = ?";
 
 /* The silence of a day is counted from the rotation on: whoever has to change a token somewhere needs that long. */
 static enum status retire_secret(struct db_conn *tx, const struct key_change *change, const struct live *key,
@@ -294,6 +298,7 @@ static enum status retire_secret(struct db_conn *tx, const struct key_change *ch
     stmt_bind_int(keep, 2, key->id);
     stmt_bind_int(keep, 3, change->old_until_us);
     stmt_bind_int(keep, 4, now);
+    stmt_bind_int(keep, 5, key->level);
     return stmt_run(keep, err);
 }
 
@@ -303,7 +308,8 @@ static enum status put_secret(struct db_conn *tx, const struct key_change *chang
     TRY(db_prepare(tx, rotate_sql, &rotate, err));
     stmt_bind_blob(rotate, 1, change->digest, sizeof change->digest);
     stmt_bind_int(rotate, 2, change->ends_us);
-    stmt_bind_int(rotate, 3, key_id);
+    stmt_bind_int(rotate, 3, change->rotation->shown);
+    stmt_bind_int(rotate, 4, key_id);
     return stmt_run(rotate, err);
 }
 
@@ -393,4 +399,11 @@ enum status key_addresses_parse(struct str text, struct network out[KEY_ADDRESSE
                         *count + 1);
     }
     return OK;
+}
+
+/* Guesses. */
+
+bool key_is_made(struct str token)
+{
+    return str_starts(token, STR("hf_cairn_")) && token.len == 9 + ID_LEN + 1 + SECRET_LEN + CHECK_LEN;
 }

@@ -29,6 +29,7 @@ struct key_new {
     size_t address_count;
     int64_t bytes_per_day; /* 0: what the person may */
     int64_t ends_most_us;  /* a key does not make one that outlives it; 0: no such limit */
+    enum auth_level shown; /* by whoever makes it (struct actor); AUTH_NONE for the command line */
     int64_t by_id;
 };
 /* *token, in arena, is the only copy there will ever be. CONFLICT when the name or the value is taken, now or ever. */
@@ -37,8 +38,9 @@ enum status key_create(struct db *db, struct arena *arena, const struct key_new 
 
 struct key_rotation {
     struct str user, name;
-    int64_t overlap_days; /* 0 to KEY_OVERLAP_DAYS_MOST, for which the old secret works on, with a warning */
-    bool renew;           /* the key lasts its days again from now on; else its end stays */
+    int64_t overlap_days;  /* 0 to KEY_OVERLAP_DAYS_MOST, for which the old secret works on, with a warning */
+    bool renew;            /* the key lasts its days again from now on; else its end stays */
+    enum auth_level shown; /* as of a new key: it holds for the new secret, and the old one keeps its own */
     int64_t by_id;
 };
 /*
@@ -53,6 +55,9 @@ enum status key_revoke(struct db *db, struct str user, struct str name, int64_t 
 /* "10.0.0.0/8, 2001:db8::1" into at most KEY_ADDRESSES_MOST ranges; INVALID with a sentence. */
 enum status key_addresses_parse(struct str text, struct network out[KEY_ADDRESSES_MOST], size_t *count,
                                 struct error *err);
+
+/* Does it look like a token that the hub has made itself? Those cannot be guessed. */
+bool key_is_made(struct str token);
 
 /* Last use is kept in memory, and written for all keys at once (a job does it each minute). */
 void key_used(int64_t key_id, bool old_secret, int64_t at_us);

@@ -181,8 +181,16 @@ static const char oauth_sql[] = "CREATE TABLE oidc_identity ("
                                 "CREATE INDEX oauth_token_code ON oauth_token (code_sha256);"
                                 "CREATE INDEX oauth_token_end ON oauth_token (ends_us);";
 
+/*
+ * What the person had shown in the session that gave a secret: of a key, of a secret that was replaced, of a device that was
+ * allowed. Of those before nobody knows.
+ */
+static const char level_sql[] = "ALTER TABLE api_key ADD COLUMN level BIGINT NOT NULL DEFAULT 0;"
+                                "ALTER TABLE api_key_old ADD COLUMN level BIGINT NOT NULL DEFAULT 0;"
+                                "ALTER TABLE oauth_device ADD COLUMN level BIGINT NOT NULL DEFAULT 0;";
+
 const struct migration_set identity_migrations = {
-    "identity", (const char *const[]){create_sql, erased_sql, key_end_sql, signin_sql, oauth_sql, NULL}};
+    "identity", (const char *const[]){create_sql, erased_sql, key_end_sql, signin_sql, oauth_sql, level_sql, NULL}};
 
 const struct event_kind identity_events[] = {
     [EVENT_ACCOUNT_CREATE] = {"account.create", 1},

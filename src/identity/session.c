@@ -115,6 +115,7 @@ static enum status read_session(struct stmt *row, struct arena *arena, struct ac
                               .is_session = true,
                               .country = out->country,
                               .level = (enum auth_level)stmt_int(row, 1),
+                              .shown = (enum auth_level)stmt_int(row, 1),
                               .auth_us = stmt_int(row, 2)};
         int64_t used_us = key_used_last(actor.key_id, false, stmt_int(row, 4));
         account_read(row, 6, arena, &actor.account);

@@ -206,11 +206,12 @@ struct decision {
     bool allowed, done;
     enum role role;
     int64_t account_id;
+    enum auth_level shown;
 };
 
 static const char find_sql[] =
     "SELECT agent, remote FROM oauth_device WHERE user_code = ? AND state = 0 AND ends_us > ?";
-static const char decide_sql[] = "UPDATE oauth_device SET state = ?, account_id = ?, name = ?, role = ? "
+static const char decide_sql[] = "UPDATE oauth_device SET state = ?, account_id = ?, name = ?, role = ?, level = ? "
                                  "WHERE user_code = ? AND state = 0 AND ends_us > ?";
 static const char taken_sql[] = "SELECT 1 FROM api_key WHERE account_id = ? AND name = ? AND revoked_us IS NULL";
 
@@ -225,8 +226,9 @@ static enum status decide_in_write(struct db_conn *tx, void *context, struct err
     stmt_bind_int(update, 2, decision->account_id);
     stmt_bind_str(update, 3, decision->allowed ? decision->name : STR(""));
     stmt_bind_int(update, 4, decision->role);
-    stmt_bind_str(update, 5, decision->code);
-    stmt_bind_int(update, 6, now_us());
+    stmt_bind_int(update, 5, decision->shown);
+    stmt_bind_str(update, 6, decision->code);
+    stmt_bind_int(update, 7, now_us());
     TRY(stmt_run(update, err));
     decision->done = db_changes(tx) == 1;
     if (!decision->done)
@@ -293,7 +295,8 @@ static enum status answer_open(struct request *rq, const struct oauth_form *form
                                 .name = str_trim(oauth_form_get(rq, form, "name")),
                                 .allowed = str_eq(said, STR("allow")),
                                 .role = ROLE_WRITE,
-                                .account_id = rq->actor.account.id};
+                                .account_id = rq->actor.account.id,
+                                .shown = rq->actor.shown};
     if (str_eq(oauth_form_get(rq, form, "role"), STR("read")))
         decision.role = ROLE_READ;
     if (decision.allowed && !str_given(decision.name))
@@ -368,12 +371,13 @@ struct waiting {
     int64_t account_id, ends_us;
     struct str name;
     enum role role;
+    enum auth_level shown;
     uint8_t digest[SHA256_SIZE];
     bool taken; /* by this request */
 };
 
 static const char waiting_sql[] =
-    "SELECT state, account_id, name, role, ends_us FROM oauth_device WHERE device_sha256 = ? AND client_id = ?";
+    "SELECT state, account_id, name, role, ends_us, level FROM oauth_device WHERE device_sha256 = ? AND client_id = ?";
 static const char take_sql[] = "UPDATE oauth_device SET state = 3 WHERE device_sha256 = ? AND state = 1";
 
 static enum status find_waiting(struct request *rq, struct str code, struct str client_id, struct waiting *out,
@@ -393,6 +397,7 @@ static enum status find_waiting(struct request *rq, struct str code, struct str 
         out->name = arena_copy(rq->arena, stmt_str(find, 2));
         out->role = (enum role)stmt_int(find, 3);
         out->ends_us = stmt_int(find, 4);
+        out->shown = (enum auth_level)stmt_int(find, 5);
     }
     return stmt_end(find, err);
 }
@@ -422,8 +427,12 @@ static enum status give_key(struct request *rq, struct waiting *waiting, struct 
         oauth_refuse(rq, "invalid_grant", "This code has been used");
         return OK;
     }
-    const struct key_new new = {
-        .user = account.name, .name = waiting->name, .role = waiting->role, .days = KEY_DAYS, .by_id = account.id};
+    const struct key_new new = {.user = account.name,
+                                .name = waiting->name,
+                                .role = waiting->role,
+                                .days = KEY_DAYS,
+                                .shown = waiting->shown,
+                                .by_id = account.id};
     TRY(key_create(rq->hub->db, rq->arena, &new, &token, err));
     jw_object(&w);
     jw_key_str(&w, "access_token", token);

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "oidc/handlers.h"
 #include "oidc/jose.h"
+#include "oidc/provider.h"
 #include "oms/key.h"
 #include <limits.h>
 #include <openssl/crypto.h>
@@ -54,11 +55,6 @@ static enum status open_key(const char *dir, struct oidc *oidc, struct error *er
 
 /* The outside provider. */
 
-static bool is_local(struct str issuer)
-{
-    return str_starts(issuer, STR("http://127.0.0.1:")) || str_starts(issuer, STR("http://localhost:"));
-}
-
 static enum status read_secret(const char *path, struct oidc *oidc, struct error *err)
 {
     auto_buf struct buf text = {0};
@@ -74,7 +70,7 @@ static enum status set_outside(const struct oidc_outside *outside, struct oidc *
     struct str issuer = str_of(outside->issuer), rest = issuer, piece;
     if (!outside->issuer)
         return OK;
-    if (!str_starts(issuer, STR("https://")) && !is_local(issuer))
+    if (!str_starts(issuer, STR("https://")) && !provider_is_local(issuer))
         return fail(err, INVALID, NULL, "--oidc-issuer is an address that begins with https://");
     if (!outside->client_id)
         return fail(err, INVALID, NULL, "--oidc-issuer needs --oidc-client-id: what the provider calls this hub");

@@ -31,10 +31,30 @@ static struct str origin_of(struct str url)
     return str_given(rest) ? str_slice(url, 0, (size_t)(rest.data - url.data) - 1) : url;
 }
 
+bool provider_is_local(struct str url)
+{
+    static const struct str starts[] = {{"http://127.0.0.1:", 17}, {"http://localhost:", 17}};
+    if (!str_starts(url, starts[0]) && !str_starts(url, starts[1]))
+        return false;
+    size_t at = starts[0].len;
+    while (at < url.len && url.data[at] >= '0' && url.data[at] <= '9')
+        at++;
+    return at > starts[0].len && (at == url.len || url.data[at] == '/'); /* not "http://localhost:1@elsewhere" */
+}
+
 /* "https://a.example" is the start of "https://a.example.evil" and "https://a.example@evil", but not with its slash. */
 static bool is_at(struct str url, struct str origin)
 {
     return str_starts(url, origin) && url.len > origin.len && url.data[origin.len] == '/';
+}
+
+bool provider_may_ask(struct str issuer, struct str url)
+{
+    for (size_t i = 0; i < url.len; i++)
+        if (url.data[i] <= ' ' || url.data[i] >= 0x7f)
+            return false;
+    return (str_starts(url, STR("https://")) && url.len > 8) || is_at(url, origin_of(issuer)) ||
+           (provider_is_local(issuer) && provider_is_local(url));
 }
 
 /* Strangers can make the hub ask: few at once, and after a failure nobody for a moment, or one slow provider would take
@@ -56,24 +76,27 @@ static void ask_end(struct oidc *oidc, bool reached)
     pthread_mutex_unlock(&oidc->lock);
 }
 
-static enum status ask(struct arena *arena, struct oidc *oidc, const struct fetch *what, struct str *body,
+static enum status ask(struct arena *arena, struct oidc *oidc, const struct fetch *what, struct fetch_answer *answer,
                        struct error *err)
 {
-    struct fetch_answer answer;
-    if (!is_at(what->url, origin_of(oidc->issuer)))
-        return fail(err, INVALID, NULL, "The provider's documents lead to another host than %.*s, which is not asked",
-                    STR_ARG(origin_of(oidc->issuer)));
+    if (!provider_may_ask(oidc->issuer, what->url))
+        return fail(err, INVALID, NULL,
+                    "The provider's documents lead to an address without https, which is not asked");
     if (!ask_begin(oidc))
         return fail(err, UNAVAILABLE, NULL, "The provider cannot be asked just now: try again in a moment");
-    enum status status = fetch(arena, what, &answer, err);
+    enum status status = fetch(arena, what, answer, err);
     ask_end(oidc, status == OK);
     if (status != OK)
         return fail(err, UNAVAILABLE, NULL, "The provider %.*s does not answer: try again in a moment",
                     STR_ARG(oidc->issuer));
-    *body = answer.body;
-    return answer.status == 200
+    return OK;
+}
+
+static enum status need_200(const struct fetch_answer *answer, struct str url, struct error *err)
+{
+    return answer->status == 200
                ? OK
-               : fail(err, UNAVAILABLE, NULL, "The provider answers %d at %.*s", answer.status, STR_ARG(what->url));
+               : fail(err, UNAVAILABLE, NULL, "The provider answers %d at %.*s", answer->status, STR_ARG(url));
 }
 
 /* A document as it was kept, if it is younger than most_us; else as it is now. */
@@ -81,6 +104,7 @@ static enum status document(struct oidc *oidc, struct arena *arena, struct buf *
                             struct str url, struct str *out, struct error *err)
 {
     const struct fetch what = {.url = url, .limit = DOCUMENT_MOST, .timeout_ms = TIMEOUT_MS};
+    struct fetch_answer answer;
     pthread_mutex_lock(&oidc->lock);
     bool fresh = *kept_us && monotonic_us() - *kept_us < most_us;
     if (fresh)
@@ -88,7 +112,9 @@ static enum status document(struct oidc *oidc, struct arena *arena, struct buf *
     pthread_mutex_unlock(&oidc->lock);
     if (fresh)
         return OK;
-    TRY(ask(arena, oidc, &what, out, err));
+    TRY(ask(arena, oidc, &what, &answer, err));
+    TRY(need_200(&answer, url, err));
+    *out = answer.body;
     pthread_mutex_lock(&oidc->lock);
     kept->len = 0;
     buf_str(kept, *out);
@@ -97,27 +123,33 @@ static enum status document(struct oidc *oidc, struct arena *arena, struct buf *
     return OK;
 }
 
-static enum status endpoint(struct oidc *oidc, struct arena *arena, const char *name, struct str *out,
-                            struct error *err)
+static enum status read_configuration(struct oidc *oidc, struct arena *arena, json_t **out, struct error *err)
 {
-    auto_json json_t *configuration = NULL;
     struct str text, base = oidc->issuer;
     if (str_ends(base, STR("/")))
         base.len--;
     TRY(document(oidc, arena, &oidc->discovery, &oidc->discovery_us, KEEP_US,
                  arena_printf(arena, "%.*s/.well-known/openid-configuration", STR_ARG(base)), &text, err));
-    if (json_read(text, DOCUMENT_MOST, &configuration, NULL) != OK ||
-        !str_eq(json_get_str(configuration, "issuer"), oidc->issuer) || !json_get_str(configuration, name).len)
-        return fail(err, INVALID, NULL, "The provider's configuration is not that of %.*s, or has no %s",
-                    STR_ARG(oidc->issuer), name);
+    if (json_read(text, DOCUMENT_MOST, out, NULL) == OK && str_eq(json_get_str(*out, "issuer"), oidc->issuer))
+        return OK;
+    return fail(err, INVALID, NULL, "The provider's configuration is not that of %.*s", STR_ARG(oidc->issuer));
+}
+
+static enum status endpoint(struct oidc *oidc, struct arena *arena, const char *name, struct str *out,
+                            struct error *err)
+{
+    auto_json json_t *configuration = NULL;
+    TRY(read_configuration(oidc, arena, &configuration, err));
     *out = arena_copy(arena, json_get_str(configuration, name));
+    if (!out->len)
+        return fail(err, INVALID, NULL, "The provider's configuration has no %s", name);
     return OK;
 }
 
 enum status provider_authorization(struct oidc *oidc, struct arena *arena, struct str *url, struct error *err)
 {
     TRY(endpoint(oidc, arena, "authorization_endpoint", url, err));
-    if (str_starts(*url, STR("https://")) || is_at(*url, origin_of(oidc->issuer)))
+    if (provider_may_ask(oidc->issuer, *url))
         return OK;
     return fail(err, INVALID, NULL, "The provider's configuration sends people to an address without https");
 }
@@ -181,31 +213,89 @@ static void put(struct buf *form, struct arena *arena, const char *name, struct 
         buf_printf(form, "%s%s=%.*s", form->len ? "&" : "", name, STR_ARG(percent_encode(arena, value, false)));
 }
 
-/* What the provider says against a code stays between it and us: it may quote the code. */
-static enum status fetch_token(struct oidc *oidc, struct arena *arena, const struct provider_code *what,
-                               struct str *out, struct error *err)
+/* How the hub proves to the provider who it is. */
+enum way { BY_BASIC, BY_POST, BY_NOTHING, WAYS };
+
+/* By what the provider says that it takes, the better first. Where it says nothing, that is client_secret_basic (OpenID Connect
+ * Discovery section 3). Of a public client there is nothing to prove. */
+static enum status find_ways(struct oidc *oidc, struct arena *arena, enum way out[WAYS], size_t *count,
+                             struct error *err)
+{
+    static const char *const names[] = {[BY_BASIC] = "client_secret_basic", [BY_POST] = "client_secret_post"};
+    auto_json json_t *configuration = NULL;
+    TRY(read_configuration(oidc, arena, &configuration, err));
+    const json_t *taken = json_object_get(configuration, "token_endpoint_auth_methods_supported");
+    *count = 0;
+    for (enum way way = BY_BASIC; way <= BY_POST && str_given(oidc->client_secret); way++) {
+        bool named = !taken && way == BY_BASIC;
+        for (size_t i = 0; i < json_array_size(taken); i++)
+            named = named || str_eq(str_of(json_string_value(json_array_get(taken, i))), str_of(names[way]));
+        if (named)
+            out[(*count)++] = way;
+    }
+    if (!str_given(oidc->client_secret))
+        out[(*count)++] = BY_NOTHING;
+    return *count
+               ? OK
+               : fail(
+                     err, INVALID, NULL,
+                     "The provider takes neither client_secret_basic nor client_secret_post, and this hub has no other "
+                     "way to prove who it is");
+}
+
+static enum status ask_token(struct oidc *oidc, struct arena *arena, const struct provider_code *what, struct str url,
+                             enum way way, struct fetch_answer *out, struct error *err)
 {
     auto_buf struct buf form = {0};
-    auto_json json_t *answer = NULL;
-    struct str url, body;
-    TRY(endpoint(oidc, arena, "token_endpoint", &url, err));
     put(&form, arena, "grant_type", STR("authorization_code"));
     put(&form, arena, "code", what->code);
     put(&form, arena, "redirect_uri", what->redirect_uri);
     put(&form, arena, "code_verifier", what->verifier);
     put(&form, arena, "client_id", oidc->client_id);
-    put(&form, arena, "client_secret", oidc->client_secret);
-    const struct fetch asked = {.url = url,
-                                .type = STR("application/x-www-form-urlencoded"),
-                                .body = buf_view(&form),
-                                .limit = DOCUMENT_MOST,
-                                .timeout_ms = TIMEOUT_MS};
-    enum status status = ask(arena, oidc, &asked, &body, err);
+    if (way == BY_POST)
+        put(&form, arena, "client_secret", oidc->client_secret);
+    struct fetch asked = {.url = url,
+                          .type = STR("application/x-www-form-urlencoded"),
+                          .body = buf_view(&form),
+                          .limit = DOCUMENT_MOST,
+                          .timeout_ms = TIMEOUT_MS};
+    if (way == BY_BASIC) /* both encoded as in a form (RFC 6749 section 2.3.1) */
+        asked.basic = arena_printf(arena, "%.*s:%.*s", STR_ARG(percent_encode(arena, oidc->client_id, false)),
+                                   STR_ARG(percent_encode(arena, oidc->client_secret, false)));
+    enum status status = ask(arena, oidc, &asked, out, err);
     OPENSSL_cleanse(form.data, form.len);
-    TRY(status);
-    if (json_read(body, DOCUMENT_MOST, &answer, NULL) != OK || !json_get_str(answer, "id_token").len)
+    return status;
+}
+
+/* The document says what the provider takes from some client; from this one it may take one of them alone. It looks at the client
+ * before it looks at the code, which is still good for another try. */
+static bool is_wrong_way(const struct fetch_answer *answer)
+{
+    auto_json json_t *said = NULL;
+    if (answer->status != 400 && answer->status != 401)
+        return false;
+    return json_read(answer->body, DOCUMENT_MOST, &said, NULL) == OK &&
+           str_eq(json_get_str(said, "error"), STR("invalid_client"));
+}
+
+/* What the provider says against a code stays between it and us: it may quote the code. */
+static enum status fetch_token(struct oidc *oidc, struct arena *arena, const struct provider_code *what,
+                               struct str *out, struct error *err)
+{
+    auto_json json_t *said = NULL;
+    struct fetch_answer answer;
+    struct str url;
+    enum way ways[WAYS];
+    size_t count, i = 0;
+    TRY(endpoint(oidc, arena, "token_endpoint", &url, err));
+    TRY(find_ways(oidc, arena, ways, &count, err));
+    do
+        TRY(ask_token(oidc, arena, what, url, ways[i], &answer, err));
+    while (is_wrong_way(&answer) && ++i < count);
+    TRY(need_200(&answer, url, err));
+    if (json_read(answer.body, DOCUMENT_MOST, &said, NULL) != OK || !json_get_str(said, "id_token").len)
         return refuse(err, "there is no ID token");
-    *out = arena_copy(arena, json_get_str(answer, "id_token"));
+    *out = arena_copy(arena, json_get_str(said, "id_token"));
     return OK;
 }
 

@@ -6,9 +6,17 @@
 #include "oidc/handlers.h"
 
 /*
- * What the hub asks of the outside provider. Only the issuer that the operator named is asked, on its own scheme, host
- * and port, whatever its documents say; no redirects are followed. All of it waits for the network: hold no reader.
+ * What the hub asks of the outside provider: the issuer that the operator named, and the addresses that its configuration
+ * names, as far as provider_may_ask() goes. No redirects are followed. All of it waits for the network: hold no reader.
  */
+
+/*
+ * May the hub go, or send people, to what a document of that issuer names? To any host by https, as providers spread over
+ * several; by http only to the issuer itself, or where that is on this machine, to this machine.
+ */
+bool provider_may_ask(struct str issuer, struct str url);
+/* http://localhost or http://127.0.0.1 with a port: for tests and first steps. */
+bool provider_is_local(struct str url);
 
 /* Where a browser is sent, from the provider's configuration. UNAVAILABLE, or INVALID for one that cannot be used. */
 enum status provider_authorization(struct oidc *oidc, struct arena *arena, struct str *url, struct error *err);

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "identity/attempts.h"
+#include "identity/key.h"
 #include "router/flight.h"
 #include "router/limit.h"
 #include "router/pattern.h"
@@ -37,6 +39,31 @@ static bool token_of(struct arena *arena, struct str header, struct str *token)
     return false;
 }
 
+static enum status slow_down(struct request *rq, int64_t seconds, struct error *err)
+{
+    reply_header(rq->http, "Retry-After", "%lld", (long long)seconds);
+    return fail(err, TOO_MANY, "SlowDown",
+                "Too many wrong tokens came from your network: wait %lld seconds before the next one",
+                (long long)seconds);
+}
+
+/* Nobody finds one of the hub's own tokens by guessing, so a right one is let in at any time; one that somebody has thought
+ * of has to wait as long as the wrong ones, or they would be told from it. */
+static enum status authenticate_token(struct request *rq, struct str token, struct error *err)
+{
+    struct str remote = request_remote(rq);
+    int64_t wait = 0;
+    enum status status = actor_authenticate(rq->db, rq->arena, token, remote, &rq->actor, err);
+    if (status == UNAUTHENTICATED && !err->code[0])
+        wait = token_was_wrong(token, remote);
+    else if (status == OK && !key_is_made(token))
+        wait = token_must_wait(remote);
+    if (!wait)
+        return status;
+    rq->actor = (struct actor){.country = rq->actor.country};
+    return slow_down(rq, wait, err);
+}
+
 static enum status authenticate(struct request *rq, struct error *err)
 {
     struct str header = http_header(rq->http, "authorization"), token;
@@ -44,7 +71,7 @@ static enum status authenticate(struct request *rq, struct error *err)
         return request_session(rq, err);
     if (!token_of(rq->arena, header, &token))
         return fail(err, UNAUTHENTICATED, NULL, "Invalid credentials in Authorization header");
-    TRY(actor_authenticate(rq->db, rq->arena, token, request_remote(rq), &rq->actor, err));
+    TRY(authenticate_token(rq, token, err));
     if (str_given(rq->actor.warning))
         reply_header(rq->http, "X-Token-Warning", "%.*s", STR_ARG(rq->actor.warning));
     return OK;

@@ -11,6 +11,23 @@
 
 /* keys.c */
 route_handler keys_get, key_post, key_rotate_post, key_delete;
+/* A key as its holder sees it; texts in the arena of the request. */
+struct key_shown {
+    int64_t id;
+    struct str name, public_id;
+    enum role role;
+    enum auth_level shown;
+    int64_t created_us, ends_us, used_us; /* used_us 0: never */
+    bool is_scoped;
+    struct str addresses;                /* with a space between; absent: from anywhere */
+    int64_t bytes_per_day, old_until_us; /* 0: none */
+};
+#define KEYS_PAGE 100
+/* The keys of whoever asks that are not revoked, by name, from behind after on. */
+enum status keys_shown(struct request *rq, struct str after, struct key_shown out[KEYS_PAGE], size_t *count,
+                       struct error *err);
+enum status key_scopes_each(struct request *rq, int64_t key_id, void (*each)(void *context, struct str text),
+                            void *context, struct error *err);
 /* key_notice.c: tells holders a week and a day before a key ends. A job. */
 enum status key_notices(struct hub *hub, struct error *err);
 
@@ -20,6 +37,8 @@ route_handler session_post, session_step_up, sessions_get, session_delete, sessi
 route_handler password_post, totp_post, totp_confirm, totp_delete;
 /* passkeys.c */
 route_handler challenge_post, passkeys_get, passkey_post, passkey_delete;
+/* account.c: the page of whoever is signed in. */
+enum status reply_account(struct request *rq, struct error *err);
 /* page.c */
 route_handler page_get, page_post, page_out, script_get, style_get;
 

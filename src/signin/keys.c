@@ -26,28 +26,32 @@ enum status body_members(const json_t *body, const char *const *names, struct er
 
 static const char list_sql[] =
     "SELECT k.id, k.name, k.public_id, k.role, k.created_us, k.expires_us, k.used_us, k.scoped, k.addresses, "
-    "k.bytes_per_day, o.until_us, o.used_us FROM api_key k LEFT JOIN api_key_old o ON o.key_id = k.id AND o.until_us > "
+    "k.bytes_per_day, o.until_us, o.used_us, k.level FROM api_key k LEFT JOIN api_key_old o ON o.key_id = k.id AND "
+    "o.until_us > "
     "? "
     "WHERE k.account_id = ? AND k.revoked_us IS NULL AND k.name > ? ORDER BY k.name LIMIT ?";
 static const char scopes_sql[] =
     "SELECT owner_id, repo_id, role FROM key_scope WHERE key_id = ? ORDER BY owner_id, repo_id";
 
-static enum status write_scopes(struct request *rq, int64_t key_id, struct json_writer *w, struct error *err)
+enum status key_scopes_each(struct request *rq, int64_t key_id, void (*each)(void *context, struct str text),
+                            void *context, struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
     TRY(db_prepare(rq->db, scopes_sql, &row, err));
     stmt_bind_int(row, 1, key_id);
-    jw_key(w, "repos");
-    jw_array(w);
     while (stmt_next(row)) {
         const struct key_scope scope = {stmt_int(row, 0), stmt_int(row, 1), (enum role)stmt_int(row, 2)};
         struct key_scope_shown shown;
         TRY(key_scope_show(rq->db, rq->arena, &rq->actor, &scope, &shown, err));
         if (str_given(shown.text))
-            jw_str(w, shown.text);
+            each(context, shown.text);
     }
-    jw_end(w);
     return stmt_end(row, err);
+}
+
+static void write_scope(void *context, struct str text)
+{
+    jw_str(context, text);
 }
 
 static void write_time(struct request *rq, struct json_writer *w, const char *key, int64_t us)
@@ -65,57 +69,84 @@ static void write_addresses(struct json_writer *w, struct str rest)
     jw_end(w);
 }
 
-static enum status write_key(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
+static struct key_shown read_key(struct request *rq, struct stmt *row, int64_t now)
 {
-    int64_t id = stmt_int(row, 0), now = now_us();
-    jw_object(w);
-    jw_key_str(w, "name", stmt_str(row, 1));
-    jw_key_str(w, "id", stmt_str(row, 2));
-    jw_key_str(w, "role", role_name((enum role)stmt_int(row, 3)));
-    write_time(rq, w, "createdAt", stmt_int(row, 4));
-    write_time(rq, w, "expiresAt", stmt_int(row, 5));
-    jw_key_bool(w, "expired", stmt_int(row, 5) <= now);
-    write_time(rq, w, "lastUsedAt", key_used_last(id, false, stmt_int(row, 6)));
-    if (stmt_int(row, 7))
-        TRY(write_scopes(rq, id, w, err));
+    struct key_shown key = {.id = stmt_int(row, 0),
+                            .name = arena_copy(rq->arena, stmt_str(row, 1)),
+                            .public_id = arena_copy(rq->arena, stmt_str(row, 2)),
+                            .role = (enum role)stmt_int(row, 3),
+                            .created_us = stmt_int(row, 4),
+                            .ends_us = stmt_int(row, 5),
+                            .is_scoped = stmt_int(row, 7) != 0,
+                            .bytes_per_day = stmt_int(row, 9),
+                            .shown = (enum auth_level)stmt_int(row, 12)};
+    key.used_us = key_used_last(key.id, false, stmt_int(row, 6));
     if (!stmt_is_null(row, 8))
-        write_addresses(w, stmt_str(row, 8));
-    if (stmt_int(row, 9))
-        jw_key_int(w, "bytesPerDay", stmt_int(row, 9));
+        key.addresses = arena_copy(rq->arena, stmt_str(row, 8));
     if (!stmt_is_null(row, 10)) {
-        int64_t used_us = key_used_last(id, true, stmt_int(row, 11));
+        int64_t used_us = key_used_last(key.id, true, stmt_int(row, 11));
         int64_t until_us = stmt_int(row, 10) < used_us + DAY_US ? stmt_int(row, 10) : used_us + DAY_US;
-        if (until_us > now)
-            write_time(rq, w, "oldSecretUntil", until_us);
+        key.old_until_us = until_us > now ? until_us : 0;
     }
+    return key;
+}
+
+enum status keys_shown(struct request *rq, struct str after, struct key_shown out[KEYS_PAGE], size_t *count,
+                       struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    int64_t now = now_us();
+    TRY(db_prepare(rq->db, list_sql, &row, err));
+    stmt_bind_int(row, 1, now);
+    stmt_bind_int(row, 2, rq->actor.account.id);
+    stmt_bind_str(row, 3, str_given(after) ? after : STR(""));
+    stmt_bind_int(row, 4, KEYS_PAGE);
+    for (*count = 0; stmt_next(row); ++*count)
+        out[*count] = read_key(rq, row, now);
+    return stmt_end(row, err);
+}
+
+static enum status write_key(struct request *rq, const struct key_shown *key, struct json_writer *w, struct error *err)
+{
+    jw_object(w);
+    jw_key_str(w, "name", key->name);
+    jw_key_str(w, "id", key->public_id);
+    jw_key_str(w, "role", role_name(key->role));
+    write_time(rq, w, "createdAt", key->created_us);
+    write_time(rq, w, "expiresAt", key->ends_us);
+    jw_key_bool(w, "expired", key->ends_us <= now_us());
+    jw_key_str(w, "signIn", sign_in_name(key->shown));
+    write_time(rq, w, "lastUsedAt", key->used_us);
+    if (key->is_scoped) {
+        jw_key(w, "repos");
+        jw_array(w);
+        TRY(key_scopes_each(rq, key->id, write_scope, w, err));
+        jw_end(w);
+    }
+    if (str_given(key->addresses))
+        write_addresses(w, key->addresses);
+    if (key->bytes_per_day)
+        jw_key_int(w, "bytesPerDay", key->bytes_per_day);
+    if (key->old_until_us)
+        write_time(rq, w, "oldSecretUntil", key->old_until_us);
     jw_end(w);
     return OK;
 }
 
-#define PAGE 100
-
 /* GET /api/settings/keys: by name, a page at a time; never a secret. */
 enum status keys_get(struct request *rq, struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
-    struct str after = request_query(rq, "cursor", 0), last = {0};
-    size_t count = 0;
-    TRY(db_prepare(rq->db, list_sql, &row, err));
-    stmt_bind_int(row, 1, now_us());
-    stmt_bind_int(row, 2, rq->actor.account.id);
-    stmt_bind_str(row, 3, str_given(after) ? after : STR(""));
-    stmt_bind_int(row, 4, PAGE);
+    struct key_shown *keys = arena_array(rq->arena, KEYS_PAGE, sizeof *keys);
+    size_t count;
+    TRY(keys_shown(rq, request_query(rq, "cursor", 0), keys, &count, err));
     jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = arena_copy(rq->arena, stmt_str(row, 1));
-        TRY(write_key(rq, row, &w, err));
-    }
-    TRY(stmt_end(row, err));
+    for (size_t i = 0; i < count; i++)
+        TRY(write_key(rq, &keys[i], &w, err));
     jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, last);
+    if (count == KEYS_PAGE)
+        request_link_next(rq, keys[count - 1].name);
     request_reply_json(rq, &body);
     return OK;
 }
@@ -216,6 +247,7 @@ enum status key_post(struct request *rq, struct error *err)
     TRY(body_members(body, members, err));
     new.name = json_get_str(body, "name");
     new.ends_most_us = rq->actor.is_session ? 0 : rq->actor.key_ends_us;
+    new.shown = rq->actor.shown;
     TRY(read_role(rq, body, &new.role, err));
     TRY(number_of(body, "days", KEY_DAYS, &new.days, err));
     TRY(number_of(body, "bytesPerDay", 0, &new.bytes_per_day, err));
@@ -241,6 +273,7 @@ enum status key_rotate_post(struct request *rq, struct error *err)
     struct key_rotation rotation = {.user = rq->actor.account.name,
                                     .name = rq->params[0],
                                     .renew = rq->actor.is_session,
+                                    .shown = rq->actor.shown,
                                     .by_id = rq->actor.account.id};
     TRY(request_json(rq, BODY_LIMIT, &body, err));
     TRY(body_members(body, members, err));

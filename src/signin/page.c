@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* GET /signin: to sign in, and to see how one is signed in. Works without a script; passkeys alone need one. */
+/* GET /signin: to sign in. Works without a script; passkeys alone need one. */
 #include "base/text.h"
-#include "base/time.h"
 #include "identity/session.h"
 #include "router/session.h"
 #include "signin/handlers.h"
@@ -9,8 +8,6 @@
 #include "signin/page_files.h"
 
 #define FORM_LIMIT (16 * 1024)
-
-/* Nobody yet. */
 
 static void reply_form(struct request *rq, int status, struct str user, bool wants_code, struct str next,
                        struct str trouble)
@@ -43,77 +40,6 @@ static void reply_form(struct request *rq, int status, struct str user, bool wan
         html_put(&page, "<p><a href=\"signin/oidc?next=%s\">Sign in with %s</a></p>",
                  percent_encode(rq->arena, next, false), rq->hub->outside_name);
     html_reply(rq, status, &page, (struct str){0});
-}
-
-/* Somebody. */
-
-static const char passkeys_sql[] = "SELECT name, created_us FROM passkey WHERE account_id = ? ORDER BY id";
-static const char sessions_sql[] = "SELECT agent, remote, created_us, id FROM session WHERE account_id = ? AND "
-                                   "ends_us > ? ORDER BY created_us DESC";
-
-static struct str day(struct request *rq, int64_t us)
-{
-    return str_slice(time_iso(rq->arena, us), 0, 10);
-}
-
-static enum status put_passkeys(struct request *rq, struct buf *page, struct error *err)
-{
-    auto_stmt struct stmt *row = NULL;
-    bool any = false;
-    TRY(db_prepare(rq->db, passkeys_sql, &row, err));
-    stmt_bind_int(row, 1, rq->actor.account.id);
-    buf_str(page, STR("<h2>Passkeys</h2><div class=\"card\"><ul>"));
-    for (; stmt_next(row); any = true)
-        html_put(page, "<li><span>%s</span><span class=\"soft\">since %s</span></li>", stmt_str(row, 0),
-                 day(rq, stmt_int(row, 1)));
-    TRY(stmt_end(row, err));
-    if (!any)
-        buf_str(page,
-                STR("<li class=\"soft\">None yet. A passkey signs you in with the lock of your phone or computer, and "
-                    "cannot be given away by mistake.</li>"));
-    buf_str(page,
-            STR("</ul><label>Name of a new one<input id=\"passkey-name\" maxlength=\"100\" value=\"passkey\"></label>"
-                "<button type=\"button\" class=\"plain\" id=\"new-passkey\" hidden>Register a passkey</button></div>"));
-    return OK;
-}
-
-static enum status put_sessions(struct request *rq, struct buf *page, struct error *err)
-{
-    auto_stmt struct stmt *row = NULL;
-    TRY(db_prepare(rq->db, sessions_sql, &row, err));
-    stmt_bind_int(row, 1, rq->actor.account.id);
-    stmt_bind_int(row, 2, now_us());
-    buf_str(page, STR("<h2>Where you are signed in</h2><div class=\"card\"><ul>"));
-    while (stmt_next(row)) {
-        struct str agent = stmt_str(row, 0);
-        html_put(page, "<li><span>%s</span>", agent.len ? agent : STR("a program without a name"), (struct str){0});
-        html_put(page, "<span class=\"soft\">%s, since %s", stmt_str(row, 1), day(rq, stmt_int(row, 2)));
-        buf_str(page, rq->actor.key_id == stmt_int(row, 3) ? STR(" (here)</span></li>") : STR("</span></li>"));
-    }
-    TRY(stmt_end(row, err));
-    buf_str(page, STR("</ul></div>"));
-    return OK;
-}
-
-static enum status reply_account(struct request *rq, struct error *err)
-{
-    auto_buf struct buf page = {0};
-    html_begin(&page, "Your account", "wide", "");
-    html_put(&page,
-             "<div class=\"top\"><div><h1>%s</h1><p class=\"soft\">signed in by %s</p></div>"
-             "<form class=\"bare\" method=\"post\" action=\"signin/out\"><button class=\"plain\">Sign "
-             "out</button></form></div>"
-             "<div class=\"bad\" id=\"trouble\" role=\"alert\"></div>",
-             rq->actor.account.name, auth_level_name(rq->actor.level));
-    TRY(put_passkeys(rq, &page, err));
-    TRY(put_sessions(rq, &page, err));
-    if (str_given(rq->hub->outside_name))
-        html_put(&page,
-                 "<form class=\"bare\" method=\"post\" action=\"signin/oidc\"><h2>Elsewhere</h2><button "
-                 "class=\"plain\">Sign in with %s from now on</button></form>",
-                 rq->hub->outside_name, (struct str){0});
-    html_reply(rq, 200, &page, (struct str){0});
-    return OK;
 }
 
 enum status page_get(struct request *rq, struct error *err)

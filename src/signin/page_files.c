@@ -7,7 +7,7 @@
             "\"\n.global " #name "_end\n.hidden " #name "_end\n" #name "_end:\n.byte 0\n.popsection\n");               \
     extern const char name[] __attribute__((visibility("hidden"))), name##_end[] __attribute__((visibility("hidden")))
 
-FILE_AS(signin_page_js, "signin/page.js");
+FILE_AS(signin_page_js, "signin/qr.js\"\n.incbin \"signin/page.js"); /* one script out of two */
 FILE_AS(signin_page_css, "signin/page.css");
 
 struct str page_script(void)

@@ -87,6 +87,19 @@ static enum status ask_board(struct db_conn *conn, struct arena *arena, const js
     return OK;
 }
 
+static enum status ask_sign_in(struct db_conn *conn, struct arena *arena, const json_t *rule,
+                               const struct rule_facts *facts, struct rule_state *out, struct error *err)
+{
+    enum auth_level wanted = AUTH_NONE, has;
+    sign_in_parse(json_get_str(rule, "level"), &wanted);
+    TRY(account_strength(conn, facts->account.id, &has, err));
+    out->met = has >= wanted;
+    out->what = arena_printf(arena, "you can sign in by %.*s", STR_ARG(sign_in_name(wanted)));
+    out->how = wanted == AUTH_PASSKEY ? STR("Register a passkey on your account page, /signin.")
+                                      : STR("Set up one-time codes or a passkey on your account page, /signin.");
+    return OK;
+}
+
 static const struct rule_kind {
     const char *name;
     rule_fn *ask;
@@ -95,6 +108,7 @@ static const struct rule_kind {
     {"address", ask_address, {"rule", "pattern"}}, {"age", ask_age, {"rule", "days"}},
     {"answered", ask_answered, {"rule"}},          {"board", ask_board, {"rule"}},
     {"clean", ask_clean, {"rule", "days"}},        {"used", ask_used, {"rule", "unit", "percent"}},
+    {"sign-in", ask_sign_in, {"rule", "level"}},
 };
 
 static const struct rule_kind *kind_of(const json_t *rule)
@@ -110,7 +124,7 @@ static enum status check(const json_t *rule, struct error *err)
 {
     const struct rule_kind *kind = kind_of(rule);
     if (!kind)
-        return fail(err, INVALID, NULL, "\"rule\" of a tier is address, age, answered, board, clean or used");
+        return fail(err, INVALID, NULL, "\"rule\" of a tier is address, age, answered, board, clean, sign-in or used");
     TRY(doc_only(rule, "A rule", kind->members, err));
     int64_t days = json_get_int(rule, "days", 0), percent = json_get_int(rule, "percent", 0);
     if (days < 0 || days > 36600 || percent < 0 || percent > 100)
@@ -119,6 +133,9 @@ static enum status check(const json_t *rule, struct error *err)
     if (kind->ask == ask_address &&
         (!str_given(json_get_str(rule, "pattern")) || json_get_str(rule, "pattern").len > 200))
         return fail(err, INVALID, NULL, "The rule address needs a \"pattern\" of at most 200 bytes");
+    enum auth_level level = AUTH_NONE;
+    if (kind->ask == ask_sign_in && (!sign_in_parse(json_get_str(rule, "level"), &level) || level < AUTH_TOTP))
+        return fail(err, INVALID, NULL, "The rule sign-in needs a \"level\": two-factor or passkey");
     if (kind->ask == ask_used && unit_named(json_get_str(rule, "unit")) == UNIT_NONE)
         return fail(err, INVALID, NULL, "The rule used needs a \"unit\"");
     return OK;

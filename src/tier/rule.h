@@ -12,6 +12,7 @@
  *   {"rule": "clean", "days": 90}                  it was not suspended, blocked or struck in that time
  *   {"rule": "used", "unit": "bytes.store.public", "percent": 60}
  *                                                  of the soft limit that the person has now is used
+ *   {"rule": "sign-in", "level": "two-factor"}     the account has one-time codes or a passkey ("passkey": a passkey)
  *   {"rule": "answered"}                           an application with all answers, and evidence
  *   {"rule": "board"}                              an administrator of the hub has looked at it
  */

@@ -60,33 +60,32 @@ enum status xet_write_token(struct request *rq, struct error *err)
     return reply_grant(rq, true);
 }
 
-struct grant_fields {
-    bool write;
-    int64_t key_id, repo_id, until_s;
-};
-
-static bool token_fields(struct str token, struct grant_fields *out)
+bool xet_token_read(struct str token, struct xet_token *out)
 {
     struct str version, scope, key, repo, until;
+    struct xet_token read = {0};
     if (!str_cut(&token, '.', &version) || !str_cut(&token, '.', &scope) || !str_cut(&token, '.', &key) ||
         !str_cut(&token, '.', &repo) || !str_cut(&token, '.', &until))
         return false;
-    out->write = str_eq(scope, STR("w"));
-    return str_eq(version, STR("xet1")) && scope.len == 1 && str_to_i64(key, &out->key_id) &&
-           str_to_i64(repo, &out->repo_id) && str_to_i64(until, &out->until_s);
+    read.write = str_eq(scope, STR("w"));
+    if (!str_eq(version, STR("xet1")) || scope.len != 1 || !str_to_i64(key, &read.key_id) ||
+        !str_to_i64(repo, &read.repo_id) || !str_to_i64(until, &read.until_s))
+        return false;
+    *out = read;
+    return true;
 }
 
 enum status xet_token_check(struct request *rq, struct error *err)
 {
     struct str token = http_header(rq->http, "authorization");
-    struct grant_fields fields;
+    struct xet_token fields;
     if (!str_eq_nocase(str_slice(token, 0, 7), STR("bearer ")))
         return fail(err, UNAUTHENTICATED, NULL, "The storage needs a Xet token: ask the hub for one.");
     token = str_trim(str_from(token, 7));
     const char *dot = memrchr(token.data, '.', token.len);
     size_t signed_len = dot ? (size_t)(dot - token.data) : 0;
     if (!dot || !sign_matches(rq, str_slice(token, 0, signed_len), str_from(token, signed_len + 1)) ||
-        !token_fields(token, &fields))
+        !xet_token_read(token, &fields))
         return fail(err, UNAUTHENTICATED, NULL, "This is not a Xet token of this hub: ask it for one.");
     if (fields.until_s + SLACK_SECONDS < now_us() / SECOND_US)
         return fail(err, UNAUTHENTICATED, NULL, "This Xet token has expired: ask the hub for a new one.");

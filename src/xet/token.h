@@ -17,4 +17,11 @@ struct xet_grant {
 /* For rq->repo and rq->actor; the caller has asked the door for ACT_READ, or ACT_PROPOSE when write. Lives in rq->arena. */
 struct xet_grant xet_grant(struct request *rq, bool write);
 
+/* What a token says; whether the hub has signed it is another question. False, and out is left alone, for what is none. */
+struct xet_token {
+    bool write;
+    int64_t key_id, repo_id, until_s;
+};
+bool xet_token_read(struct str token, struct xet_token *out);
+
 #endif

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 
 import httpx
 import pytest
@@ -26,7 +26,10 @@ def asked(url):
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
 
 
-def hub_with(folder, issuer, secret="a secret of the tests", sign_up="on", client_id="cairn-hub", port=None):
+SECRET = "a secret of the tests: 50% + more"
+
+
+def hub_with(folder, issuer, secret=SECRET, sign_up="on", client_id="cairn-hub", port=None):
     file = folder / "client-secret"
     file.write_text(secret + "\n")
     flags = ["--oidc-issuer", issuer, "--oidc-client-id", client_id, "--oidc-client-secret-file", file, "--oidc-sign-up", sign_up]
@@ -45,10 +48,11 @@ def folder(tmp_path):
 class Provider:
     """oidc-provider, from the npm registry."""
 
-    def __init__(self, back, alg):
+    def __init__(self, back, alg, method="client_secret_post", spread=False):
         self.port = free_port()
         self.issuer = f"http://localhost:{self.port}"
-        self.process = subprocess.Popen(["node", ROOT / "tests/js/provider.mjs", str(self.port), back, alg],
+        self.process = subprocess.Popen(["node", ROOT / "tests/js/provider.mjs", str(self.port), back, alg, method,
+                                         *([str(free_port())] if spread else [])],
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self.process.stdout.readline() == "ready\n"
 
@@ -65,10 +69,12 @@ class Provider:
         return url
 
 
-@pytest.fixture(params=["RS256", "ES256"])
+@pytest.fixture(params=[("RS256", "client_secret_post", False), ("ES256", "client_secret_basic", False),
+                        ("ES256", "client_secret_post", True), ("RS256", "client_secret_basic", True)],
+                ids=["RS256, post", "ES256, basic", "ES256, post, on two hosts", "RS256, basic, on two hosts"])
 def provider(request, folder):
     port = free_port()
-    provider = Provider(f"http://localhost:{port}/signin/oidc/callback", request.param)
+    provider = Provider(f"http://localhost:{port}/signin/oidc/callback", *request.param)
     provider.hub_port = port
     yield provider
     provider.process.terminate()
@@ -98,7 +104,7 @@ def test_a_person_signs_in_with_another_provider_and_is_the_same_the_next_time(p
         other.http.get(provider.sign_in(other.http.get("/signin/oidc").headers["location"], "taken"))
         assert other.who() == "taken-2", "a name that is taken stays whose it is"
         assert browser.http.get(back).status_code == 403, "the way back is open once"
-        assert "a secret of the tests" not in hub.log_text() and asked(back)["code"] not in hub.log_text()
+        assert SECRET not in hub.log_text() and asked(back)["code"] not in hub.log_text()
     finally:
         hub.stop()
 
@@ -164,13 +170,13 @@ class Liar:
         self.rsa = jwk.RSAKey.generate_key(2048, {"kid": "r", "use": "sig"})
         self.ec = jwk.ECKey.generate_key("P-256", {"kid": "e", "use": "sig"})
         self.keys = [self.rsa.as_dict(private=False), self.ec.as_dict(private=False)]
-        self.token, self.about, self.paths, self.forms = None, {}, [], []
+        self.token, self.about, self.paths, self.forms, self.headers, self.wants = None, {}, [], [], [], None
         liar = self
 
         class Handler(BaseHTTPRequestHandler):
-            def reply(self, value):
+            def reply(self, value, status=200):
                 body = json.dumps(value).encode()
-                self.send_response(200)
+                self.send_response(status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
@@ -185,6 +191,9 @@ class Liar:
             def do_POST(self):
                 form = self.rfile.read(int(self.headers["content-length"])).decode()
                 liar.forms.append(parse_qs(form))
+                liar.headers.append(self.headers.get("authorization"))
+                if liar.wants and liar.wants != ("client_secret_basic" if liar.headers[-1] else "client_secret_post"):
+                    return self.reply({"error": "invalid_client"}, 401)
                 self.reply({"access_token": "x", "token_type": "bearer", "id_token": liar.token})
 
             def log_message(self, *_):
@@ -282,7 +291,52 @@ def test_a_token_that_is_right_does(lied_to, liar, alg):
                                                   email="somebody@example.org", email_verified=False), alg)
     assert liar.come_back(browser, truth).status_code == 303 and browser.who().startswith("person")
     form = liar.forms[-1]
-    assert form["client_secret"] == ["a secret of the tests"] and len(form["code_verifier"][0]) >= 43
+    assert "client_secret" not in form and len(form["code_verifier"][0]) >= 43
+    user, secret = base64.b64decode(liar.headers[-1].removeprefix("Basic ")).decode().split(":")
+    assert (unquote(user), unquote(secret)) == ("cairn-hub", SECRET), "what a provider takes that says nothing of it"
+
+
+BOTH = ["client_secret_post", "private_key_jwt", "client_secret_basic"]
+
+
+@pytest.mark.parametrize("says, wants, tries", [
+    (None, "client_secret_basic", 1), (["client_secret_post"], "client_secret_post", 1), (["client_secret_basic"], "client_secret_basic", 1),
+    (BOTH, "client_secret_basic", 1), (BOTH, "client_secret_post", 2)])
+def test_the_hub_proves_who_it_is_as_the_provider_takes_it(liar, folder, says, wants, tries):
+    liar.about = {"token_endpoint_auth_methods_supported": says} if says else {}
+    hub = hub_with(folder, liar.issuer).start()
+    try:
+        liar.wants, before = wants, len(liar.forms)
+        browser = Browser(hub)
+        assert liar.come_back(browser, lambda nonce: liar.signed(liar.claims(nonce))).status_code == 303
+        assert len(liar.forms) - before == tries
+        if wants == "client_secret_post":
+            assert liar.forms[-1]["client_secret"] == [SECRET] and not liar.headers[-1]
+        liar.wants = "something else"
+        assert liar.come_back(Browser(hub), lambda nonce: liar.signed(liar.claims(nonce))).status_code == 503
+    finally:
+        liar.wants, liar.about = None, {}
+        hub.stop()
+
+
+def test_a_provider_that_takes_no_way_of_ours_is_told_nothing(liar, folder):
+    liar.about, before = {"token_endpoint_auth_methods_supported": ["private_key_jwt", "none"]}, len(liar.forms)
+    hub = hub_with(folder, liar.issuer).start()
+    try:
+        answer = liar.come_back(Browser(hub), lambda nonce: liar.signed(liar.claims(nonce)))
+        assert answer.status_code == 400 and "client_secret_basic" in answer.text and len(liar.forms) == before
+    finally:
+        liar.about = {}
+        hub.stop()
+
+
+def test_a_hub_without_a_secret_sends_none(liar, folder):
+    hub = Hub(folder / "hub", flags=["--oidc-issuer", liar.issuer, "--oidc-client-id", "cairn-hub", "--oidc-sign-up", "on"]).start()
+    try:
+        assert liar.come_back(Browser(hub), lambda nonce: liar.signed(liar.claims(nonce))).status_code == 303
+        assert "client_secret" not in liar.forms[-1] and not liar.headers[-1]
+    finally:
+        hub.stop()
 
 
 def test_people_are_known_by_issuer_and_subject_never_by_address_or_name(lied_to, liar):
@@ -322,15 +376,19 @@ def test_the_answer_must_fit_the_browser_and_be_of_now(lied_to, liar):
 
 
 def test_keys_that_the_provider_has_changed_are_fetched_anew_but_not_at_every_lie(lied_to, liar):
+    liar.come_back(Browser(lied_to), lambda nonce: liar.signed(liar.claims(nonce)))
+    before = liar.paths.count("/jwks")
     for _ in range(3):
         liar.come_back(Browser(lied_to), lambda nonce: liar.signed(liar.claims(nonce), key=jwk.RSAKey.generate_key(2048, {"kid": "no"})))
-    assert liar.paths.count("/jwks") <= 4
+    assert liar.paths.count("/jwks") - before <= 1
 
 
 @pytest.mark.parametrize("lie", [{"issuer": "https://elsewhere.example"}, {"token_endpoint": "http://169.254.169.254/latest"},
-                                 {"jwks_uri": "http://127.0.0.1:1/keys"}, {"authorization_endpoint": "javascript:alert(1)"},
+                                 {"jwks_uri": "http://127.0.0.1:1@elsewhere.example/keys"}, {"jwks_uri": "file:///etc/passwd"},
+                                 {"token_endpoint": "http://127.0.0.1.elsewhere.example:1/token"}, {"token_endpoint": "https://"},
+                                 {"authorization_endpoint": "javascript:alert(1)"},
                                  {"authorization_endpoint": "http://elsewhere.example/"}])
-def test_only_the_issuer_is_asked_whatever_its_documents_say(liar, folder, lie):
+def test_nobody_is_asked_without_https_whatever_the_documents_say(liar, folder, lie):
     liar.about = lie
     hub = hub_with(folder, liar.issuer).start()
     try:

@@ -46,7 +46,7 @@ try {
 
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("button", { name: "Sign out" }).waitFor();
+  await page.getByRole("button", { name: "Sign out", exact: true }).waitFor();
   seen.byPassword = await page.locator(".top").textContent();
 
   await page.getByLabel("Name of a new one").fill("the device of the test");
@@ -56,13 +56,13 @@ try {
   seen.credentials = credentials.map(({ rpId, isResidentCredential, signCount }) => ({ rpId, isResidentCredential, signCount }));
   await look("account");
 
-  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
   await page.getByRole("button", { name: "Use a passkey" }).click();
-  await page.getByRole("button", { name: "Sign out" }).waitFor();
+  await page.getByRole("button", { name: "Sign out", exact: true }).waitFor();
   seen.byPasskey = await page.locator(".top").textContent();
 
   // A person whom the device does not know is not let in, and the page says so.
-  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
   await page.getByRole("button", { name: "Use a passkey" }).waitFor();
   await devtools.send("WebAuthn.setUserVerified", { ...device, isUserVerified: false });
   await page.getByRole("button", { name: "Use a passkey" }).click();

@@ -17,6 +17,7 @@ struct world {
     bool has_gate, says_gated, private, held, pending, binds_members;
     int opens, epoch, due[3]; /* due[i]: of epoch i + 1 */
     const char *territory;
+    enum auth_level sign_in, strength; /* what the gate asks for; the factor that the person has */
     struct {
         bool given;
         int state, not_before, expires, epoch, until;
@@ -32,6 +33,7 @@ struct asker {
     int64_t account_id;
     enum role role, key; /* in the owner; of the key */
     bool is_admin;
+    enum auth_level shown;
     const char *country; /* NULL: no proxy says */
 };
 
@@ -68,12 +70,14 @@ static enum status write_gate(struct db_conn *tx, const struct stage *s, const s
     snprintf(
         sql, sizeof sql,
         "INSERT INTO gate (id, owner_id, state, version, policy_seq, opens_us, binds_members, terms_epoch, territory, "
-        "created_us) VALUES (1, %lld, 1, 1, 1, %lld, %d, %d, '%s', 1);"
+        "created_us, sign_in) VALUES (1, %lld, 1, 1, 1, %lld, %d, %d, '%s', 1, %d);"
         "INSERT INTO gate_repo VALUES (1, 1);",
-        (long long)s->owner, (long long)at(s, w->opens), w->binds_members, w->epoch, w->territory);
+        (long long)s->owner, (long long)at(s, w->opens), w->binds_members, w->epoch, w->territory, w->sign_in);
     TRY(db_exec(tx, sql, err));
     for (int i = 0; i < w->epoch; i++) {
-        snprintf(sql, sizeof sql, "INSERT INTO gate_epoch (gate_id, epoch, terms_version_id, due_us, at_us) VALUES (1, %d, 1, %lld, 0)", i + 1, (long long)at(s, w->due[i]));
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO gate_epoch (gate_id, epoch, terms_version_id, due_us, at_us) VALUES (1, %d, 1, %lld, 0)",
+                 i + 1, (long long)at(s, w->due[i]));
         TRY(db_exec(tx, sql, err));
     }
     return OK;
@@ -108,13 +112,25 @@ static enum status write_people(struct db_conn *tx, const struct stage *s, const
     return OK;
 }
 
+static enum status write_factor(struct db_conn *tx, const struct stage *s, const struct world *w, struct error *err)
+{
+    char sql[512];
+    snprintf(sql, sizeof sql,
+             w->strength == AUTH_PASSKEY
+                 ? "INSERT INTO passkey (account_id, credential_id, public_key, sign_count, name, created_us, used_us) "
+                   "VALUES (%lld, x'01', x'02', 0, 'phone', 1, 1)"
+                 : "INSERT INTO totp (account_id, secret, confirmed, last_step) VALUES (%lld, x'01', %d, 0)",
+             (long long)s->person, w->strength == AUTH_TOTP); /* a secret that was never confirmed is no factor */
+    return db_exec(tx, sql, err);
+}
+
 static enum status write_world(struct db_conn *tx, void *context, struct error *err)
 {
     const struct writing *writing = context;
     const struct world *w = writing->w;
     TRY(db_exec(tx,
                 "DELETE FROM access_hold; DELETE FROM access_block; DELETE FROM access_grant; DELETE FROM gate_epoch; "
-                "DELETE FROM gate_repo; DELETE FROM gate",
+                "DELETE FROM gate_repo; DELETE FROM gate; DELETE FROM totp; DELETE FROM passkey",
                 err));
     for (int i = 0; i < 2; i++)
         if (i ? w->pending : w->held)
@@ -127,6 +143,7 @@ static enum status write_world(struct db_conn *tx, void *context, struct error *
                 err));
     if (w->has_gate)
         TRY(write_gate(tx, writing->stage, w, err));
+    TRY(write_factor(tx, writing->stage, w, err));
     return write_people(tx, writing->stage, w, err);
 }
 
@@ -228,7 +245,11 @@ static const char *expected(const struct world *w, const struct asker *a)
         return "embargo";
     if (is_abroad(w, a->country))
         return "territory";
-    return a->account_id ? grants_verdict(w) : "sign-in";
+    if (!a->account_id)
+        return "sign-in";
+    const char *verdict = grants_verdict(w);
+    bool has_factor = w->sign_in <= AUTH_PASSWORD || w->strength >= w->sign_in;
+    return verdict[0] == 0 && (a->shown < w->sign_in || !has_factor) ? "sign-in-level" : verdict;
 }
 
 /* ---- chance ---- */
@@ -256,6 +277,8 @@ static struct world random_world(uint64_t *chance)
     w.opens = pick(chance, 4) ? 0 : some_hours(chance);
     w.territory = territories[pick(chance, 4)];
     w.epoch = pick(chance, 4);
+    w.sign_in = pick(chance, 3) ? AUTH_NONE : (enum auth_level)(AUTH_PASSWORD + pick(chance, 3));
+    w.strength = (enum auth_level)(AUTH_PASSWORD + pick(chance, 3));
     for (int i = 0; i < 3; i++)
         w.due[i] = pick(chance, 2) ? 30 - 20 * i : -30 + i;
     for (int i = 0; i < GRANTS; i++) {
@@ -288,6 +311,7 @@ static struct asker random_asker(const struct stage *stage, uint64_t *chance)
     a.role = pick(chance, 3) ? ROLE_NONE : (enum role)pick(chance, 4);
     a.key = (enum role)(1 + pick(chance, 3));
     a.is_admin = pick(chance, 4) == 0;
+    a.shown = (enum auth_level)pick(chance, 5);
     return a;
 }
 
@@ -306,7 +330,8 @@ static enum status ask(const struct stage *stage, const struct world *w, const s
                        struct access_answer *answer, struct error *err)
 {
     auto_conn struct db_conn *conn = NULL;
-    struct actor actor = {.account = {.id = a->account_id, .is_admin = a->is_admin}, .key_role = a->key};
+    struct actor actor = {
+        .account = {.id = a->account_id, .is_admin = a->is_admin}, .key_role = a->key, .shown = a->shown};
     if (a->country)
         actor.country = str_of(a->country);
     struct access_object object = {
@@ -351,12 +376,13 @@ static void the_first_that_matches_answers(void **state)
     w.opens = 10;
     w.territory = "+ DE";
     w.epoch = 1;
+    w.sign_in = AUTH_TOTP;
     w.due[0] = -1;
     w.blocks[0].given = true;
     w.blocks[0].from = -1;
-    static const char *const order[] = {
-        "hidden",  "held-reupload", "pending-check", "blocked", "embargo", "territory", "no-grant",
-        "revoked", "expired",       "suspended",     "not-yet", "terms",   ""};
+    static const char *const order[] = {"hidden",    "held-reupload", "pending-check", "blocked",       "embargo",
+                                        "territory", "no-grant",      "revoked",       "expired",       "suspended",
+                                        "not-yet",   "terms",         "sign-in-level", "sign-in-level", ""};
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         switch (i) {
         case 1:
@@ -402,6 +428,12 @@ static void the_first_that_matches_answers(void **state)
         case 12:
             w.grants[0].epoch = 1;
             break;
+        case 13:
+            a.shown = AUTH_TOTP;
+            break; /* by a factor that the account has no more */
+        case 14:
+            w.strength = AUTH_PASSKEY;
+            break; /* it need not be the same one */
         }
         put(&stage, &w);
         assert_string_equal(order[i], expected(&w, &a));

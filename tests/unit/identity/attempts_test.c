@@ -3,16 +3,18 @@
 #include "base/time.h"
 #include "identity/attempts.h"
 
+static int64_t ahead_us;
+
 static int forget(void **state)
 {
     (void)state;
+    ahead_us = 0;
     attempts_forget();
     clock_travel(0);
     return 0;
 }
 #define in_time(test) cmocka_unit_test_setup_teardown(test, forget, forget)
 
-static int64_t ahead_us;
 static void pass(int64_t seconds)
 {
     ahead_us += seconds * SECOND_US;
@@ -125,6 +127,78 @@ static void any_number_of_names_fits(void **state)
     attempt_begin(STR(""), STR("nonsense"));
 }
 
+/* Tokens. */
+
+/* The wait that the next wrong token of 198.51.100.0/24 is told. */
+static int64_t wrong(size_t number)
+{
+    char token[32], remote[32];
+    snprintf(token, sizeof token, "guess-%zu", number);
+    snprintf(remote, sizeof remote, "198.51.100.%zu", number % 250);
+    return token_was_wrong(str_of(token), str_of(remote));
+}
+
+static void a_hundred_wrong_tokens_of_a_network_are_free_and_then_each_takes_twice_as_long(void **state)
+{
+    (void)state;
+    static const int64_t wanted[] = {1, 2, 4, 8, 16, 32, 64, 128};
+    size_t number = 0;
+    for (; number < 101; number++)
+        assert_int_equal(0, wrong(number));
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        int64_t wait = token_must_wait(STR("198.51.100.7"));
+        assert_in_range(wait, 1, wanted[i]);
+        assert_in_range(wrong(number), 1, wanted[i]); /* it is told how long, and not counted */
+        assert_in_range(wrong(number + 1), 1, wanted[i]);
+        pass(wanted[i] + 1);
+        assert_int_equal(0, token_must_wait(STR("198.51.100.7")));
+        assert_int_equal(0, wrong(number++));
+    }
+    assert_true(token_must_wait(STR("198.51.100.7")) > 128);
+    assert_int_equal(0, token_must_wait(STR("198.51.101.7")));
+    assert_int_equal(0, token_was_wrong(STR("guess"), STR("198.51.101.7")));
+    assert_int_equal(0, token_was_wrong(STR("guess"), STR("2001:db8::7")));
+}
+
+static void no_wait_is_longer_than_a_quarter_of_an_hour_and_all_is_forgotten(void **state)
+{
+    (void)state;
+    int64_t wait = 0;
+    for (size_t number = 0; number < 140; number++) {
+        wait = wrong(number);
+        assert_in_range(wait, 0, 900);
+        pass(wait);
+    }
+    pass(24 * 3600);
+    for (size_t number = 0; number < 101; number++)
+        assert_int_equal(0, wrong(number));
+    assert_true(wrong(101) > 0);
+}
+
+static void one_token_that_is_wrong_again_and_again_is_no_guessing(void **state)
+{
+    (void)state;
+    int64_t before = tokens_wrong();
+    for (int i = 0; i < 10000; i++)
+        assert_int_equal(0, token_was_wrong(STR("of-last-year"), STR("198.51.100.7")));
+    assert_int_equal(before + 10000, tokens_wrong());
+    for (size_t number = 0; number < 100; number++)
+        assert_int_equal(0, wrong(number));
+    assert_true(wrong(100) > 0);
+}
+
+static void guesses_from_any_number_of_networks_fit(void **state)
+{
+    (void)state;
+    char remote[32];
+    for (size_t i = 0; i < 100000; i++) {
+        snprintf(remote, sizeof remote, "2001:db8:%zx:%zx00::1", i >> 8, i & 255);
+        assert_int_equal(0, token_was_wrong(STR("guess"), str_of(remote)));
+    }
+    token_was_wrong((struct str){0}, (struct str){0});
+    token_must_wait((struct str){0});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +209,10 @@ int main(void)
         in_time(being_right_ends_the_wait_of_the_account_but_is_no_way_around_for_a_network),
         in_time(half_is_forgotten_every_quarter_of_an_hour),
         in_time(any_number_of_names_fits),
+        in_time(a_hundred_wrong_tokens_of_a_network_are_free_and_then_each_takes_twice_as_long),
+        in_time(no_wait_is_longer_than_a_quarter_of_an_hour_and_all_is_forgotten),
+        in_time(one_token_that_is_wrong_again_and_again_is_no_guessing),
+        in_time(guesses_from_any_number_of_networks_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

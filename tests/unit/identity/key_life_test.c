@@ -250,6 +250,77 @@ static void a_rotation_is_an_event_without_the_secret(void **state)
     assert_false(str_has(event, str_slice(new, 20, 32)));
 }
 
+/* What was shown. */
+
+static enum auth_level shown_by(struct town *town, struct str token)
+{
+    struct actor actor;
+    GOOD(try_token(town, token, &actor, err));
+    assert_int_equal(AUTH_KEY, actor.level);
+    return actor.shown;
+}
+
+static void a_secret_counts_as_the_session_that_gave_it(void **state)
+{
+    struct town *town = *state;
+    struct str second, third;
+    int64_t until_us;
+    struct key_rotation by = {.user = STR("ada"), .name = STR("laptop"), .overlap_days = 7};
+    add_user(town, "ada");
+    struct str first = make_key(town, &(struct key_new){.shown = AUTH_PASSWORD});
+    assert_int_equal(AUTH_PASSWORD, shown_by(town, first));
+    by.shown = AUTH_PASSKEY;
+    GOOD(key_rotate(town->db, &town->arena, &by, &second, &until_us, err));
+    assert_int_equal(AUTH_PASSKEY, shown_by(town, second));
+    assert_int_equal(AUTH_PASSWORD, shown_by(town, first)); /* whoever had it before has shown no more than then */
+    by.shown = AUTH_NONE;
+    GOOD(key_rotate(town->db, &town->arena, &by, &third, &until_us, err));
+    assert_int_equal(AUTH_NONE, shown_by(town, third));
+    assert_int_equal(AUTH_PASSKEY, shown_by(town, second));
+}
+
+static enum auth_level strength_of(struct town *town, int64_t id)
+{
+    auto_conn struct db_conn *conn = NULL;
+    enum auth_level level;
+    GOOD(db_reader(town->db, &conn, err));
+    GOOD(account_strength(conn, id, &level, err));
+    return level;
+}
+
+static void an_account_is_as_strong_as_the_factors_that_it_has_now(void **state)
+{
+    struct town *town = *state;
+    int64_t ada = add_user(town, "ada");
+    add_user(town, "eve");
+    assert_int_equal(AUTH_PASSWORD, strength_of(town, ada));
+    GOOD(script(town->db, "INSERT INTO totp SELECT id, x'00', name = 'eve', 0 FROM account", err));
+    assert_int_equal(AUTH_PASSWORD, strength_of(town, ada)); /* not confirmed */
+    GOOD(script(town->db, "UPDATE totp SET confirmed = 1", err));
+    assert_int_equal(AUTH_TOTP, strength_of(town, ada));
+    GOOD(script(town->db,
+                "INSERT INTO passkey SELECT NULL, id, name, x'00', 0, 'phone', 1, 1 FROM account WHERE name = 'ada'",
+                err));
+    assert_int_equal(AUTH_PASSKEY, strength_of(town, ada));
+    GOOD(script(town->db, "DELETE FROM passkey; DELETE FROM totp", err));
+    assert_int_equal(AUTH_PASSWORD, strength_of(town, ada));
+}
+
+static void levels_have_one_name_each(void **state)
+{
+    (void)state;
+    enum auth_level level;
+    for (level = AUTH_PASSWORD; level <= AUTH_PASSKEY; level++) {
+        enum auth_level read = AUTH_NONE;
+        assert_true(sign_in_parse(sign_in_name(level), &read));
+        assert_int_equal(level, read);
+    }
+    assert_false(str_given(sign_in_name(AUTH_NONE)) || str_given(sign_in_name(AUTH_KEY)));
+    static const char *const others[] = {"", "key", "none", "totp", "Password", "passkey ", "two factor", NULL};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_false(sign_in_parse(str_of(others[i]), &level));
+}
+
 /* From where. */
 
 static enum status from(struct town *town, struct str token, const char *address, struct error *err)
@@ -345,6 +416,9 @@ int main(void)
         in_time(only_some_rotations_make_a_key_last_anew),
         in_time(a_key_that_has_ended_is_not_rotated_and_the_overlap_has_bounds),
         in_time(a_rotation_is_an_event_without_the_secret),
+        in_time(a_secret_counts_as_the_session_that_gave_it),
+        in_time(an_account_is_as_strong_as_the_factors_that_it_has_now),
+        in_time(levels_have_one_name_each),
         in_time(a_key_works_only_from_its_addresses),
         in_time(ranges_that_are_none_are_refused),
         in_time(last_use_is_kept_in_memory_and_written_for_all_at_once),

@@ -159,6 +159,37 @@ static void who_meets_the_rules_again_in_grace_keeps_the_tier(void **state)
     assert_string_equal(has(town), "trusted active");
 }
 
+static void a_tier_that_asks_for_two_factors_comes_and_goes_with_them(void **state)
+{
+    struct town *town = *state;
+    int64_t seq;
+    publish(town, "{'slug':'careful','name':'Careful','purpose':'Who guards the account.','order':20,'decides':'rule',"
+                  "'rules':[{'rule':'sign-in','level':'two-factor'}]}");
+    on_day(town, 1);
+    assert_string_equal(has(town), "nothing");
+    GOOD(script(town->db, "INSERT INTO totp SELECT id, x'00', 0, 0 FROM account", err));
+    on_day(town, 2);
+    assert_string_equal(has(town), "nothing"); /* a secret of which no code was shown */
+    GOOD(script(town->db, "UPDATE totp SET confirmed = 1", err));
+    on_day(town, 3);
+    assert_string_equal(has(town), "careful active");
+    GOOD(script(town->db, "DELETE FROM totp", err));
+    on_day(town, 4);
+    assert_string_equal(has(town), "careful grace");
+    GOOD(script(town->db, "INSERT INTO passkey SELECT 1, id, x'01', x'02', 0, 'phone', 1, 1 FROM account", err));
+    on_day(town, 5);
+    assert_string_equal(has(town), "careful active"); /* another one will do */
+    static const char *const none[] = {"{\"rule\":\"sign-in\"}", "{\"rule\":\"sign-in\",\"level\":\"password\"}",
+                                       "{\"rule\":\"sign-in\",\"level\":\"totp\"}",
+                                       "{\"rule\":\"sign-in\",\"level\":\"passkey\",\"days\":1}"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        char json[512];
+        snprintf(json, sizeof json, "{\"slug\":\"t\",\"name\":\"T\",\"purpose\":\"p\",\"order\":1,\"rules\":[%s]}",
+                 none[i]);
+        EXPECT(INVALID, tier_publish(town->db, str_of(json), 0, &seq, err));
+    }
+}
+
 static void after_a_downgrade_the_way_up_waits_thirty_days_too(void **state)
 {
     struct town *town = *state;
@@ -302,6 +333,7 @@ int main(void)
         in_town(nobody_moves_by_rule_twice_in_thirty_days),
         in_town(the_way_down_has_a_notice_grace_another_notice_and_then_an_end),
         in_town(who_meets_the_rules_again_in_grace_keeps_the_tier),
+        in_town(a_tier_that_asks_for_two_factors_comes_and_goes_with_them),
         in_town(after_a_downgrade_the_way_up_waits_thirty_days_too),
         in_town(what_the_board_gives_stays_whatever_the_rules_say),
         in_town(nothing_is_possible_that_the_table_does_not_have),
