@@ -181,8 +181,11 @@ static const char oauth_sql[] = "CREATE TABLE oidc_identity ("
                                 "CREATE INDEX oauth_token_code ON oauth_token (code_sha256);"
                                 "CREATE INDEX oauth_token_end ON oauth_token (ends_us);";
 
+/* One of enum key_hold; the part misuse writes it. */
+static const char hold_sql[] = "ALTER TABLE api_key ADD COLUMN hold BIGINT NOT NULL DEFAULT 0;";
+
 const struct migration_set identity_migrations = {
-    "identity", (const char *const[]){create_sql, erased_sql, key_end_sql, signin_sql, oauth_sql, NULL}};
+    "identity", (const char *const[]){create_sql, erased_sql, key_end_sql, signin_sql, oauth_sql, hold_sql, NULL}};
 
 const struct event_kind identity_events[] = {
     [EVENT_ACCOUNT_CREATE] = {"account.create", 1},

@@ -44,7 +44,11 @@ static enum status authenticate(struct request *rq, struct error *err)
         return request_session(rq, err);
     if (!token_of(rq->arena, header, &token))
         return fail(err, UNAUTHENTICATED, NULL, "Invalid credentials in Authorization header");
-    TRY(actor_authenticate(rq->db, rq->arena, token, request_remote(rq), &rq->actor, err));
+    enum status status = actor_authenticate(rq->db, rq->arena, token, request_remote(rq), &rq->actor, err);
+    for (const struct module *const *module = modules; status == UNAUTHENTICATED && *module; module++)
+        if ((*module)->wrong_key)
+            (*module)->wrong_key(rq, token);
+    TRY(status);
     if (str_given(rq->actor.warning))
         reply_header(rq->http, "X-Token-Warning", "%.*s", STR_ARG(rq->actor.warning));
     return OK;
