@@ -146,7 +146,6 @@ static enum status remember(struct db_conn *conn, struct waiting *one, struct er
     return OK;
 }
 
-#define BURST_AFTER_US (7 * DAY_US)
 static const char burst_sql[] =
     "SELECT count(*), (SELECT max(created_us) FROM access_grant WHERE account_id = ? AND gate_id = ? AND state <= 3) "
     "FROM gate_repo WHERE gate_id = ?";
@@ -161,8 +160,7 @@ static enum status settle_burst(struct db_conn *conn, struct waiting *one, struc
     stmt_bind_int(row, 1, one->account_id);
     stmt_bind_int(row, 2, one->gate_id);
     stmt_bind_int(row, 3, one->gate_id);
-    bool bursts = stmt_next(row) && now_us() - stmt_int(row, 1) < BURST_AFTER_US &&
-                  one->burst_repos * 100 > (unsigned)(stmt_int(row, 0) * signal_specs[BURST].threshold);
+    bool bursts = stmt_next(row) && trail_bursts(one->burst_repos, stmt_int(row, 0), stmt_int(row, 1), now_us());
     if (!bursts)
         one->raised &= ~(1U << BURST);
     return stmt_end(row, err);

@@ -10,7 +10,7 @@ const struct signal_spec signal_specs[SIGNALS] = {
     [TRAVEL] = {"travel", "gated files were fetched from two countries in less time than a flight takes", 900,
                 "km in an hour", 25},
     [CONCURRENT] = {"concurrent", "three or more networks used it at the same time", 2,
-                    "networks, by turns in 5 minutes", 15},
+                    "networks, by turns in 5 minutes (or 4, in any order)", 15},
     [HAULING] = {"hauling", "the same files of a gated repo were fetched again and again", 5, "times in a day", 15},
     [BURST] = {"burst", "nearly all repos behind a gate were fetched within an hour, soon after you were let in", 80,
                "% of a gate's repos in an hour", 10},

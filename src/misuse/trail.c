@@ -83,14 +83,15 @@ static bool is_concurrent(struct trail *t, const struct sight *s, uint32_t now_s
             t->places[i] = (struct trail_place){0};
     while (at < TRAIL_PLACES - 1 && t->places[at].network != s->network)
         at++;
-    struct trail_place here = {s->network, low(now_s), 0};
+    struct trail_place here = {s->network, low(now_s), 0}, gone = t->places[at];
     if (t->places[at].network == s->network)
         here.back_s = at ? here.at_s : t->places[at].back_s;
     memmove(&t->places[1], &t->places[0], at * sizeof here);
     t->places[0] = here;
     for (size_t i = 0; i < TRAIL_PLACES; i++)
         back += is_recent(t->places[i].back_s, now_s);
-    return back > limit(CONCURRENT);
+    bool is_crowd = gone.at_s && gone.network != s->network; /* nobody passes through so many in five minutes */
+    return back > limit(CONCURRENT) || is_crowd;
 }
 
 /* Where. */
@@ -155,21 +156,27 @@ static unsigned burst(struct trail *t, const struct sight *s, uint32_t now_s)
     return repos >= BURST_LEAST_REPOS ? repos : 0;
 }
 
+#define BURST_AFTER_US (7 * DAY_S * SECOND_US)
+
+bool trail_bursts(unsigned repos, int64_t gate_repos, int64_t granted_us, int64_t now_us)
+{
+    return now_us - granted_us < BURST_AFTER_US && repos * INT64_C(100) > gate_repos * limit(BURST);
+}
+
 /* The most of the bands, steadily used, of which no two share a network. */
 static int bands_apart(const struct trail *t)
 {
     int most = 0;
     for (unsigned set = 1; set < 1U << TRAIL_BANDS; set++) {
-        unsigned taken = 0, count = 0;
-        for (size_t i = 0; i < TRAIL_BANDS; i++) {
-            if (!(set & 1U << i))
-                continue;
-            bool fits = __builtin_popcount(t->band_days[i]) >= STEADY_DAYS && !(taken & t->band_networks[i]);
-            taken = fits ? taken | t->band_networks[i] : UINT32_MAX;
-            count++;
-        }
-        if (taken != UINT32_MAX && (int)count > most)
-            most = (int)count;
+        uint32_t taken = 0;
+        bool fits = true;
+        for (size_t i = 0; i < TRAIL_BANDS; i++)
+            if (set & 1U << i) {
+                fits = fits && __builtin_popcount(t->band_days[i]) >= STEADY_DAYS && !(taken & t->band_networks[i]);
+                taken |= t->band_networks[i];
+            }
+        if (fits && __builtin_popcount(set) > most)
+            most = __builtin_popcount(set);
     }
     return most;
 }
@@ -183,7 +190,8 @@ static bool resells(struct trail *t, const struct sight *s, uint32_t now_s)
         t->week = week;
     }
     uint8_t days = t->band_days[band] | (uint8_t)(1U << now_s / DAY_S % 7);
-    uint16_t networks = t->band_networks[band] | (uint16_t)(1U << (s->network >> 8) % 16);
+    /* Two networks that share a bit in one week do not in the next. */
+    uint32_t networks = t->band_networks[band] | 1U << ((s->network ^ week * 0x9e3779b9U) * 0x85ebca6bU >> 27);
     if (days == t->band_days[band] && networks == t->band_networks[band])
         return false;
     t->band_days[band] = days;

@@ -46,8 +46,8 @@ struct trail_haul {
 #define TRAIL_BANDS 6 /* of four hours */
 
 struct trail {
-    int64_t key_id, account_id;         /* key 0: a free slot */
-    uint32_t raised_s[KEY_SIGNALS + 1]; /* and THROWAWAY */
+    uint16_t
+        raised_half[KEY_SIGNALS + 1]; /* and THROWAWAY: the half hour in which it was written down last; 0: never */
     uint32_t seen_s;
     uint32_t clients; /* a bit a client */
     uint32_t half;    /* the half hour of the sketches: [half % 2] is of it, the other of the one before */
@@ -55,14 +55,14 @@ struct trail {
     uint8_t networks[2][32], refused[2][8];
     struct trail_place places[TRAIL_PLACES];
     struct trail_haul hauls[TRAIL_HAULS];
-    uint16_t band_networks[TRAIL_BANDS];
+    uint32_t band_networks[TRAIL_BANDS];
     uint8_t band_days[TRAIL_BANDS];
     uint16_t day, woke_day, week;
     int16_t latitude, longitude; /* hundredths of a degree */
     char country[2];
     bool new_clients; /* clients has changed since it was written down */
 };
-_Static_assert(sizeof(struct trail) <= 256, "100,000 active keys fit into 64 MiB (access.md C14)");
+_Static_assert(sizeof(struct trail) + sizeof(int64_t) <= 256, "100,000 active keys fit into 64 MiB (access.md C14)");
 
 /* What a sight shows besides. */
 struct found {
@@ -71,6 +71,9 @@ struct found {
     uint32_t day_kib;     /* of a day that is over: one more volume to compare with; 0: none */
     uint32_t woke_clients; /* clients of before are not known, and the key has slept: these may be new */
 };
+
+/* So many repos of a gate that has gate_repos, whose grant was given at granted_us: is that a burst after approval? */
+bool trail_bursts(unsigned repos, int64_t gate_repos, int64_t granted_us, int64_t now_us);
 
 /* busy_kib: what 99 % of days with downloads stay below; 0: not known yet. */
 struct found trail_add(struct trail *trail, const struct sight *sight, uint32_t busy_kib);

@@ -8,29 +8,38 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define STRIPES 64
-#define WAYS 8
-#define AGAIN_S (6 * 3600) /* a signal that stays is written down anew after so long */
-#define VOLUME_BINS 33     /* by powers of two, of KiB */
-#define VOLUMES_LEAST 100  /* days, before anything is called more than usual */
+#define STRIPES 16
+#define WAYS 16
+#define AGAIN_HALVES 12   /* half hours after which a signal that stays is written down anew */
+#define VOLUME_BINS 33    /* by powers of two, of KiB */
+#define VOLUMES_LEAST 100 /* days, before anything is called more than usual */
 
 struct watch {
-    size_t slots, bytes, stripe_buckets;
-    pthread_mutex_t locks[STRIPES]; /* each of its share of the trails */
+    size_t slots, stripe_buckets;
+    pthread_mutex_t locks[STRIPES]; /* each of its share of the slots */
     atomic_int_least64_t volumes[VOLUME_BINS];
-    struct trail trails[]; /* stripe by stripe, bucket by bucket */
+    int64_t *keys; /* of the trails, stripe by stripe, bucket by bucket; 0: a free place */
+    struct trail *trails;
 };
+
+static void *take_pages(size_t bytes)
+{
+    void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pages == MAP_FAILED)
+        abort();
+    return pages;
+}
 
 struct watch *watch_new(size_t slots)
 {
     assert(slots >= 1024 && (slots & (slots - 1)) == 0);
-    size_t bytes = sizeof(struct watch) + slots * sizeof(struct trail);
-    struct watch *w = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (w == MAP_FAILED)
+    struct watch *w = calloc(1, sizeof *w);
+    if (!w)
         abort();
     w->slots = slots;
-    w->bytes = bytes;
     w->stripe_buckets = slots / STRIPES / WAYS;
+    w->keys = take_pages(slots * sizeof *w->keys);
+    w->trails = take_pages(slots * sizeof *w->trails);
     for (size_t i = 0; i < STRIPES; i++)
         pthread_mutex_init(&w->locks[i], NULL);
     return w;
@@ -42,7 +51,9 @@ void watch_free(struct watch *w)
         return;
     for (size_t i = 0; i < STRIPES; i++)
         pthread_mutex_destroy(&w->locks[i]);
-    munmap(w, w->bytes);
+    munmap(w->keys, w->slots * sizeof *w->keys);
+    munmap(w->trails, w->slots * sizeof *w->trails);
+    free(w);
 }
 
 static uint64_t mix(uint64_t x)
@@ -58,41 +69,48 @@ static pthread_mutex_t *lock_of(struct watch *w, int64_t key_id)
 }
 
 /* Each key may stand in two buckets of its stripe, so that one that is full by chance costs nobody a place. */
-static void buckets_of(struct watch *w, int64_t key_id, struct trail *out[2])
+static void buckets_of(const struct watch *w, int64_t key_id, size_t out[2])
 {
     uint64_t hash = mix((uint64_t)key_id);
-    struct trail *stripe = w->trails + hash % STRIPES * w->stripe_buckets * WAYS;
-    out[0] = stripe + (hash >> 8) % w->stripe_buckets * WAYS;
-    out[1] = stripe + (hash >> 36) % w->stripe_buckets * WAYS;
+    size_t stripe = hash % STRIPES * w->stripe_buckets;
+    out[0] = (stripe + (hash >> 8) % w->stripe_buckets) * WAYS;
+    out[1] = (stripe + (hash >> 36) % w->stripe_buckets) * WAYS;
 }
 
 static struct trail *find(struct watch *w, int64_t key_id)
 {
-    struct trail *buckets[2];
+    size_t buckets[2];
     buckets_of(w, key_id, buckets);
     for (size_t i = 0; i < 2 * WAYS; i++)
-        if (buckets[i / WAYS][i % WAYS].key_id == key_id)
-            return &buckets[i / WAYS][i % WAYS];
+        if (w->keys[buckets[i / WAYS] + i % WAYS] == key_id)
+            return &w->trails[buckets[i / WAYS] + i % WAYS];
     return NULL;
 }
 
-static struct trail *make_room(struct watch *w, int64_t key_id)
+static size_t used(const struct watch *w, size_t bucket)
 {
-    struct trail *buckets[2], *coldest = NULL;
-    size_t used[2] = {0, 0};
-    buckets_of(w, key_id, buckets);
-    for (size_t i = 0; i < 2 * WAYS; i++)
-        used[i / WAYS] += buckets[i / WAYS][i % WAYS].key_id != 0;
-    struct trail *emptier = buckets[used[1] < used[0]];
+    size_t count = 0;
     for (size_t i = 0; i < WAYS; i++)
-        if (!emptier[i].key_id)
-            return &emptier[i];
+        count += w->keys[bucket + i] != 0;
+    return count;
+}
+
+/* In the emptier bucket; where both are full, in the place of the coldest. */
+static struct trail *add(struct watch *w, int64_t key_id)
+{
+    size_t buckets[2];
+    buckets_of(w, key_id, buckets);
+    size_t first = used(w, buckets[1]) < used(w, buckets[0]), at = buckets[first];
     for (size_t i = 0; i < 2 * WAYS; i++) {
-        struct trail *t = &buckets[i / WAYS][i % WAYS];
-        if (!coldest || t->seen_s < coldest->seen_s)
-            coldest = t;
+        size_t slot = buckets[(i / WAYS + first) % 2] + i % WAYS;
+        if (!w->keys[slot] || (w->keys[at] && w->trails[slot].seen_s < w->trails[at].seen_s))
+            at = slot;
+        if (!w->keys[slot])
+            break;
     }
-    return coldest;
+    w->keys[at] = key_id;
+    w->trails[at] = (struct trail){0};
+    return &w->trails[at];
 }
 
 /* Volumes. */
@@ -122,10 +140,12 @@ static uint32_t busy_kib(struct watch *w)
 
 static unsigned raise(struct trail *t, unsigned signals, uint32_t now_s)
 {
-    unsigned raised = 0;
+    unsigned raised =
+        signals & 1U << BURST; /* whether it is one is known only outside: each repo more may make it one */
+    uint16_t half = (uint16_t)(now_s / 1800) ? (uint16_t)(now_s / 1800) : 1;
     for (size_t i = 0; i <= KEY_SIGNALS; i++)
-        if ((signals & 1U << i) && (!t->raised_s[i] || now_s - t->raised_s[i] >= AGAIN_S)) {
-            t->raised_s[i] = now_s;
+        if ((signals & 1U << i) && (!t->raised_half[i] || (uint16_t)(half - t->raised_half[i]) >= AGAIN_HALVES)) {
+            t->raised_half[i] = half;
             raised |= 1U << i;
         }
     return raised;
@@ -140,8 +160,7 @@ struct seen watch_see(struct watch *w, const struct sight *sight)
     pthread_mutex_lock(lock);
     struct trail *t = find(w, sight->key_id);
     if (!t) {
-        t = make_room(w, sight->key_id);
-        *t = (struct trail){.key_id = sight->key_id, .account_id = sight->account_id};
+        t = add(w, sight->key_id);
         seen.is_new = true;
     }
     if (t->woke_day && !busy)
@@ -173,7 +192,7 @@ void watch_forget(struct watch *w, int64_t key_id)
     pthread_mutex_lock(lock);
     struct trail *t = find(w, key_id);
     if (t)
-        *t = (struct trail){0};
+        w->keys[t - w->trails] = 0;
     pthread_mutex_unlock(lock);
 }
 
@@ -187,9 +206,9 @@ bool watch_unwritten(struct watch *w, size_t *cursor, int64_t *key_id, uint32_t 
         pthread_mutex_lock(lock);
         for (; !found && *cursor < end; ++*cursor) {
             struct trail *t = &w->trails[*cursor];
-            if (!t->key_id || !t->new_clients)
+            if (!w->keys[*cursor] || !t->new_clients)
                 continue;
-            *key_id = t->key_id;
+            *key_id = w->keys[*cursor];
             *clients = t->clients;
             t->new_clients = false;
             found = true;
@@ -207,7 +226,7 @@ size_t watch_count(struct watch *w)
     for (size_t i = 0; i < w->slots; i++) {
         if (i % share == 0)
             pthread_mutex_lock(&w->locks[i / share]);
-        count += w->trails[i].key_id != 0;
+        count += w->keys[i] != 0;
         if (i % share == share - 1)
             pthread_mutex_unlock(&w->locks[i / share]);
     }
