@@ -123,6 +123,8 @@ def test_the_use_of_a_honey_key_suspends_the_access_of_whose_place_it_lay_in(hub
     assert case["state"] == "barred" and case["points"] == 100
     assert victim.http.get("/api/whoami-v2").headers["x-error-code"] == "TokenHeld"
     assert status_of(bystander) == 200 and cases(bystander) == []
+    fresh = hub.key_of(victim.name)
+    assert fresh.http.get(f"/{repo}/resolve/main/config.json").headers["x-access-reason"] == "suspended"
     assert decide(board, case, "lift", "The key had been copied by a backup.").json()["state"] == "lifted"
     assert status_of(victim, f"/{repo}/resolve/main/config.json") == 200
 

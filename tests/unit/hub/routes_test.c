@@ -86,6 +86,7 @@ static const struct {
     {application_decide, ACT_SELF_CHANGE, "no repo: administrators of the hub decide"},
     {application_withdraw, ACT_SELF_CHANGE, "the caller's application"},
     {holder_post, ACT_SELF_CHANGE, "no repo: administrators of the hub"},
+    {tier_appeal_post, ACT_SELF_CHANGE, "the caller's own tier"},
     {pools_get, ACT_LIST, "totals without names"},
     {pool_get, ACT_LIST, "totals without names"},
     {pool_ledger, ACT_LIST, "amounts without names"},
