@@ -7,6 +7,7 @@
 #include "identity/key.h"
 #include "identity/passkey.h"
 #include "identity/password.h"
+#include "misuse/misuse.h"
 #include "modules.h"
 #include "record/record.h"
 #include "signin/key_scopes.h"
@@ -63,6 +64,10 @@ static const char help[] =
     "      with a warning in its answers, but not after a day without use   (7)\n"
     "  cairn admin token revoke USER --name N\n"
     "      From the next request on the token is worth nothing. Its name can be used again; its value cannot.\n"
+    "  cairn admin token honey NOTE [--user USER]\n"
+    "      Prints a token that opens nothing, to be laid where only a thief looks. Administrators are told of each "
+    "use,\n"
+    "      with NOTE; where it lay in a place of USER, USER's access is suspended until somebody has looked.\n"
     "\n"
     "Organisations: name spaces that several people share\n"
     "  cairn admin org create NAME\n"
@@ -134,6 +139,7 @@ enum flag {
     DRY_RUN,
     TERMS,
     TRUST_NAMES,
+    USER,
     FLAGS
 };
 
@@ -141,24 +147,16 @@ static const struct {
     const char *name;
     bool alone; /* takes no value */
 } flags[FLAGS] = {
-    [DATA] = {"--data"},
-    [ADMIN] = {"--admin", true},
-    [EMAIL] = {"--email"},
-    [FULL_NAME] = {"--full-name"},
-    [NAME] = {"--name"},
-    [ROLE] = {"--role"},
-    [VALUE] = {"--value"},
-    [DEFAULT_PRIVATE] = {"--default-private"},
-    [REASON] = {"--reason"},
-    [ORIGIN] = {"--origin"},
-    [DAYS] = {"--days"},
-    [REPOS] = {"--repos"},
-    [ADDRESSES] = {"--addresses"},
-    [BYTES_PER_DAY] = {"--bytes-per-day"},
-    [OVERLAP] = {"--overlap"},
-    [DRY_RUN] = {"--dry-run", true},
-    [TERMS] = {"--terms"},
-    [TRUST_NAMES] = {"--trust-names", true},
+    [DATA] = {"--data"},           [ADMIN] = {"--admin", true},
+    [EMAIL] = {"--email"},         [FULL_NAME] = {"--full-name"},
+    [NAME] = {"--name"},           [ROLE] = {"--role"},
+    [VALUE] = {"--value"},         [DEFAULT_PRIVATE] = {"--default-private"},
+    [REASON] = {"--reason"},       [ORIGIN] = {"--origin"},
+    [DAYS] = {"--days"},           [REPOS] = {"--repos"},
+    [ADDRESSES] = {"--addresses"}, [BYTES_PER_DAY] = {"--bytes-per-day"},
+    [OVERLAP] = {"--overlap"},     [DRY_RUN] = {"--dry-run", true},
+    [TERMS] = {"--terms"},         [TRUST_NAMES] = {"--trust-names", true},
+    [USER] = {"--user"},
 };
 
 #define WORDS_MOST 4 /* two of the command, two names */
@@ -277,6 +275,15 @@ static enum status token_revoke(struct db *db, const struct words *given, struct
 {
     TRY(key_revoke(db, given->word[2], given->flag[NAME], 0, err));
     say(given->flag[NAME], "is revoked");
+    return OK;
+}
+
+static enum status token_honey(struct db *db, const struct words *given, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    struct str token;
+    TRY(honey_make(db, &arena, given->flag[USER], given->word[2], &token, err));
+    printf("%.*s\n", STR_ARG(token));
     return OK;
 }
 
@@ -436,6 +443,7 @@ static const struct command {
      FLAG(VALUE) | FLAG(DAYS) | FLAG(REPOS) | FLAG(ADDRESSES) | FLAG(BYTES_PER_DAY), token_create},
     {"token", "rotate", "USER", 1, FLAG(NAME), FLAG(OVERLAP), token_rotate},
     {"token", "revoke", "USER", 1, FLAG(NAME), 0, token_revoke},
+    {"token", "honey", "NOTE", 1, 0, FLAG(USER), token_honey},
     {"tier", "set", "FILE", 1, 0, 0, tier_set},
     {"tier", "give", "NAME SLUG", 2, 0, 0, give_tier},
     {"payment", "source", "NAME FILE", 2, 0, 0, payment_source},

@@ -93,6 +93,8 @@ struct module {
     enum status (*accepted)(struct db_conn *tx, int64_t account_id, struct error *err);
     /* After a reply is out, or its client gone: rq->http says what became of it. On a thread that others wait for. */
     void (*served)(struct request *rq);
+    /* A token that is nobody's was shown; the answer is out of this function's hands. */
+    void (*wrong_key)(struct request *rq, struct str token);
     /* In the write that erases an account: forgets what the part keeps of the person. */
     enum status (*erase)(struct db_conn *tx, int64_t account_id, struct error *err);
 };

@@ -7,6 +7,7 @@
 #include "grant/grant.h"
 #include "hub/hub.h"
 #include "lineage/lineage.h"
+#include "misuse/misuse.h"
 #include "module.h"
 #include "notice/notice.h"
 #include "oidc/oidc.h"
@@ -55,6 +56,7 @@ const struct module *const modules[] = {
     &use_module,      /* who has read what, recalls, broken terms, re-uploads */
     &signin_module,   /* keys as their holders see them, and signing in */
     &oidc_module,     /* OpenID Connect, both ways, and the device flow */
+    &misuse_module,   /* keys that look misused, leaked keys, honey keys */
     &xet_module,      /* the Xet protocol: large files in chunks */
     &tier_module,     /* tiers: who may use how much of the hub */
     &hub_module,      /* the Hub protocol */

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "misuse/misuse.h"
 #include "module.h"
 #include "modules.h"
 #include "oidc/oidc.h"
@@ -259,7 +260,7 @@ static const char help[] =
     "  cairn serve [--data DIR] [--listen HOST:PORT] [--public-url URL] [--xet on|off]\n"
     "              [--proxies ADDRESSES]\n"
     "              [--witness-policy FILE] [--witness-logs FILE] [--certificate-anchors FILE]\n"
-    "              [--country-header NAME]\n"
+    "              [--country-header NAME] [--countries FILE] [--throwaway-mail FILE]\n"
     "              [--oidc-issuer URL --oidc-client-id ID [--oidc-client-secret-file FILE] [--oidc-sign-up on|off]]\n"
     "\n"
     "  --data DIR          where everything is kept; made when missing          (./data)\n"
@@ -278,6 +279,11 @@ static const char help[] =
     "  --country-header NAME\n"
     "                      the header in which the proxy in front says from which country a request comes, in two\n"
     "                      letters; it must take off what clients say themselves. Rules of territory need it\n"
+    "  --countries FILE    where networks are, in lines \"192.0.2.0/24 NL 52.4 4.9\" (range, country, latitude, "
+    "longitude):\n"
+    "                      without it nobody notices a key that is used in two places too far apart\n"
+    "  --throwaway-mail FILE\n"
+    "                      mail domains, one a line, whose new accounts are looked at more closely\n"
     "  --oidc-issuer URL   let people sign in with this OpenID provider too, which calls this hub --oidc-client-id,\n"
     "                      and answers at PUBLIC-URL/signin/oidc/callback\n"
     "  --oidc-client-secret-file FILE\n"
@@ -289,7 +295,8 @@ static const char help[] =
     "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL, CAIRN_PROXIES, "
     "CAIRN_XET,\n"
     "CAIRN_WITNESS_POLICY, CAIRN_WITNESS_LOGS, CAIRN_CERTIFICATE_ANCHORS,\n"
-    "CAIRN_COUNTRY_HEADER, CAIRN_OIDC_ISSUER, CAIRN_OIDC_CLIENT_ID, CAIRN_OIDC_CLIENT_SECRET_FILE, "
+    "CAIRN_COUNTRY_HEADER, CAIRN_COUNTRIES, CAIRN_THROWAWAY_MAIL, CAIRN_OIDC_ISSUER, CAIRN_OIDC_CLIENT_ID, "
+    "CAIRN_OIDC_CLIENT_SECRET_FILE, "
     "CAIRN_OIDC_SIGN_UP.\n"
     "Stops on SIGTERM or SIGINT, after the requests in flight. Logs one JSON object a line on standard error.\n"
     "Nobody can sign in until you make a person: see cairn admin --help.\n";
@@ -314,7 +321,7 @@ static enum status read_anchors(const char *path, struct buf *pem, struct hub *h
 int serve_main(int argc, char **argv)
 {
     const char *data = "data", *listen = "127.0.0.1:8080", *public_url = NULL, *xet = "on", *anchors = NULL,
-               *proxies = NULL, *country = NULL, *sign_up = "off";
+               *proxies = NULL, *country = NULL, *sign_up = "off", *countries = NULL, *throwaway = NULL;
     struct oidc_outside outside = {0};
     struct witness_files files = {0};
     const struct option_spec specs[] = {{"data", &data},
@@ -326,6 +333,8 @@ int serve_main(int argc, char **argv)
                                         {"witness-logs", &files.logs},
                                         {"certificate-anchors", &anchors},
                                         {"country-header", &country},
+                                        {"countries", &countries},
+                                        {"throwaway-mail", &throwaway},
                                         {"oidc-issuer", &outside.issuer},
                                         {"oidc-client-id", &outside.client_id},
                                         {"oidc-client-secret-file", &outside.secret_file},
@@ -363,6 +372,8 @@ int serve_main(int argc, char **argv)
     if (status == OK && anchors)
         status = read_anchors(anchors, &anchors_pem, &hub, &err);
     if (status == OK)
+        status = misuse_open(countries, throwaway, &err);
+    if (status == OK)
         status = open_hub(data, &files, &outside, &hub, &lock, &err);
     if (status == OK)
         status = run(&hub, listen, &err);
@@ -377,5 +388,6 @@ int serve_main(int argc, char **argv)
         store_close(hub.store);
     if (hub.db)
         db_close(hub.db);
+    misuse_close();
     return status == OK ? 0 : 1;
 }

@@ -21,6 +21,7 @@ extern const struct migration_set access_migrations;
 enum action {
     ACT_PUBLIC,      /* reads nothing that anybody may not know: health, metrics, validate-yaml */
     ACT_LIST,        /* lists: each item is asked for with ACT_SEE */
+    ACT_APPEAL,      /* what the hub has done about the actor: also with a key that is suspended for it */
     ACT_SELF,        /* about the actor itself: needs a key */
     ACT_SELF_CHANGE, /* how others know the actor, as by signing keys: needs a key that may write */
     ACT_CREATE,      /* a repo in a name space */

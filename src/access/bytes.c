@@ -383,6 +383,16 @@ static enum status check_gate(struct barrier *b, struct access_answer *answer, s
     return check_grants(b, answer, err);
 }
 
+/* A key that looks misused. Members' keys are stolen like others. */
+static enum status refuse_held_key(struct barrier *b, struct error *err)
+{
+    enum status status =
+        refuse(b, "step-up", 0, err,
+               "This token looked misused. Sign in, and say that it was you: GET /api/misuse tells how.");
+    error_explain(err, "step-up", 0, "/api/misuse");
+    return status;
+}
+
 enum status access_bytes(struct db_conn *conn, const struct actor *actor, const struct access_object *object,
                          bool is_board, struct access_answer *answer, struct error *err)
 {
@@ -400,5 +410,7 @@ enum status access_bytes(struct db_conn *conn, const struct actor *actor, const 
     if (!gated)
         return OK;
     answer->gate_id = b.gate_id;
+    if (actor->hold)
+        return refuse_held_key(&b, err);
     return is_member && !b.binds_members ? OK : check_gate(&b, answer, err);
 }

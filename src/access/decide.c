@@ -29,6 +29,7 @@ static const struct rule {
 } rules[ACTIONS] = {
     [ACT_PUBLIC] = {"public", "", NOTHING, ANYBODY, ANYBODY, ROLE_NONE},
     [ACT_LIST] = {"list", "", NOTHING, ANYBODY, ANYBODY, ROLE_NONE},
+    [ACT_APPEAL] = {"appeal", "", NOTHING, SIGNED_IN, SIGNED_IN, ROLE_READ},
     [ACT_SELF] = {"self", "", NOTHING, SIGNED_IN, SIGNED_IN, ROLE_READ},
     [ACT_SELF_CHANGE] = {"self-change", "", NOTHING, SIGNED_IN, SIGNED_IN, ROLE_WRITE},
     [ACT_CREATE] = {"create", "create repos in", NAME_SPACE, WRITER, WRITER, ROLE_WRITE},

@@ -44,10 +44,31 @@ static enum status refuse(const struct actor *actor, enum action action, const s
                 action_name(action));
 }
 
+/* What a misused key may not do. It makes no other key either, which would be free of its hold. */
+static enum status check_hold(struct db_conn *conn, const struct actor *actor, enum action action,
+                              const struct access_object *object, struct error *err)
+{
+    const struct actor nobody = {.country = actor->country};
+    if (actor->hold < KEY_SUSPENDED && action != ACT_SELF_CHANGE)
+        return OK;
+    if (access_decide(conn, &nobody, action, object, NULL) == OK)
+        return OK;
+    if (object && object->repo_id && object->visibility == VISIBILITY_PRIVATE)
+        return access_hidden(actor, err);
+    enum status status =
+        fail(err, FORBIDDEN, "TokenHeld",
+             "This token is %s, because it looked misused. GET /api/misuse tells why, and how to appeal.",
+             actor->hold == KEY_SUSPENDED ? "suspended" : "held");
+    error_explain(err, "misuse", 0, "/api/misuse");
+    return status;
+}
+
 enum status access_scope(struct db_conn *conn, const struct actor *actor, enum action action,
                          const struct access_object *object, struct error *err)
 {
     const struct actor nobody = {.country = actor->country};
+    if (actor->hold && action != ACT_APPEAL)
+        TRY(check_hold(conn, actor, action, object, err));
     if (!actor->is_scoped)
         return OK;
     if (action == ACT_SELF_CHANGE)

@@ -65,8 +65,9 @@ enum status fail_credentials(const char *code, struct error *err)
 
 #define ACTOR_SQL(old, condition)                                                                                      \
     "SELECT k.id, k.name, k.role, k.created_us, k.expires_us, k.scoped, k.addresses, k.bytes_per_day, " old            \
-    ", " ACCOUNT_COLUMNS " FROM api_key k JOIN account a ON a.id = k.account_id " condition                            \
+    ", " ACCOUNT_COLUMNS ", k.hold, k.used_us FROM api_key k JOIN account a ON a.id = k.account_id " condition         \
     " AND k.revoked_us IS NULL"
+#define ACCOUNT_AT 11 /* where the account's columns begin */
 #define OLD_COLUMNS "o.until_us, o.used_us, o.level"
 #define NO_OLD_COLUMNS "NULL, NULL, k.level"
 
@@ -98,7 +99,10 @@ static bool read_actor(struct stmt *row, struct arena *arena, struct actor *out,
         rest->old_until_us = stmt_int(row, 8) < used_us + DAY_US ? stmt_int(row, 8) : used_us + DAY_US;
     }
     out->shown = (enum auth_level)stmt_int(row, 10);
-    account_read(row, 11, arena, &out->account);
+    account_read(row, ACCOUNT_AT, arena, &out->account);
+    out->hold = (enum key_hold)stmt_int(row, ACCOUNT_AT + 9);
+    out->used_us = stmt_int(row, ACCOUNT_AT + 10);
+    out->has_addresses = str_given(rest->addresses);
     out->level = AUTH_KEY;
     return true;
 }

@@ -43,6 +43,14 @@ struct key_scope {
     enum role role;
 };
 
+/* What the hub has done about a key that looks misused (src/misuse). Ordered: each includes those before it. */
+enum key_hold {
+    KEY_FREE,
+    KEY_ASKED,     /* no bytes of gated repos, and no keys or settings, until its person has signed in and said so */
+    KEY_SLOWED,    /* and requests at the floor rate only */
+    KEY_SUSPENDED, /* worth as much as no key, but for appealing */
+};
+
 /* Who asks: an account by one of its keys or a session, or nobody (account.id 0). */
 struct actor {
     struct account account;
@@ -55,6 +63,9 @@ struct actor {
     const struct key_scope *scopes;
     size_t scope_count;
     int64_t bytes_per_day; /* most that the key may download; 0: what the account may */
+    enum key_hold hold;
+    bool has_addresses; /* its owner has said from which addresses the key is used */
+    int64_t used_us;    /* when the key was last used, to the minute, before this; 0: never */
     enum auth_level level;
     int64_t auth_us; /* when the person last showed that level */
     /* What the person has shown for this: of a session its level, of a key that of the session in which it got its
@@ -69,6 +80,8 @@ struct actor {
 void actor_auth(const struct actor *actor, enum auth_level *level, int64_t *at_us);
 /* The most that an account can show now: AUTH_PASSKEY or AUTH_TOTP where it has that, else AUTH_PASSWORD. */
 enum status account_strength(struct db_conn *conn, int64_t account_id, enum auth_level *out, struct error *err);
+
+#define SESSION_FIRST (INT64_C(1) << 52) /* ids of sessions begin there; keys count from 1 */
 
 /* Letters, digits, '-', '_', '.'; 1 to 96; not "." or "..", no "--" or "..", no '-' or '.' at either end (hub-protocol
  * 0.1). */

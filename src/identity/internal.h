@@ -60,7 +60,6 @@ struct signin_event {
 enum status signin_event_append(struct db_conn *tx, const struct signin_event *what, struct error *err);
 
 /* The actor of a session by its id (session.c), as actor_of_key(). */
-#define SESSION_FIRST (INT64_C(1) << 52) /* ids of sessions begin there; keys count from 1 */
 enum status actor_of_session(struct db_conn *conn, struct arena *arena, int64_t id, struct actor *out,
                              struct error *err);
 

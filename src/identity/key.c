@@ -44,6 +44,13 @@ static uint32_t crc32_of(struct str data)
     return ~crc;
 }
 
+static void put_check(struct str checked, char out[CHECK_LEN])
+{
+    uint32_t crc = crc32_of(checked);
+    for (size_t i = CHECK_LEN; i > 0; i--, crc /= 62)
+        out[i - 1] = base62[crc % 62];
+}
+
 /* hf_cairn_<id>_<secret><check> (access C13); the JavaScript client refuses tokens that do not begin with hf_. By the
  * check, scanners of public code know a token from a look-alike. */
 static struct str make_token(struct arena *arena, const char id[ID_LEN])
@@ -51,10 +58,25 @@ static struct str make_token(struct arena *arena, const char id[ID_LEN])
     char secret[SECRET_LEN], check[CHECK_LEN];
     random_digits(secret, sizeof secret);
     struct str checked = arena_printf(arena, "hf_cairn_%.*s_%.*s", ID_LEN, id, SECRET_LEN, secret);
-    uint32_t crc = crc32_of(checked);
-    for (size_t i = CHECK_LEN; i > 0; i--, crc /= 62)
-        check[i - 1] = base62[crc % 62];
+    put_check(checked, check);
     return arena_printf(arena, "%.*s%.*s", STR_ARG(checked), CHECK_LEN, check);
+}
+
+struct str key_make_token(struct arena *arena)
+{
+    char id[ID_LEN];
+    random_digits(id, ID_LEN);
+    return make_token(arena, id);
+}
+
+bool key_is_ours(struct str token)
+{
+    const size_t checked = strlen("hf_cairn_") + ID_LEN + 1 + SECRET_LEN;
+    char check[CHECK_LEN];
+    if (token.len != checked + CHECK_LEN || !str_starts(token, STR("hf_cairn_")))
+        return false;
+    put_check(str_slice(token, 0, checked), check);
+    return memcmp(token.data + checked, check, CHECK_LEN) == 0;
 }
 
 /* Changes. */
@@ -380,6 +402,81 @@ enum status key_revoke(struct db *db, struct str user, struct str name, int64_t 
     enum status status = db_write(db, write_revocation, &gone, err);
     arena_free(&gone.arena);
     return status;
+}
+
+/* Leaks. */
+
+static const char leak_sql[] = "SELECT k.id, k.account_id, k.name, 0 FROM api_key k WHERE k.secret_sha256 = ? AND "
+                               "k.revoked_us IS NULL AND k.expires_us > ? UNION ALL "
+                               "SELECT k.id, k.account_id, k.name, 1 FROM api_key_old o JOIN api_key k ON k.id = "
+                               "o.key_id WHERE o.secret_sha256 = ? AND k.revoked_us IS NULL AND o.until_us > ?";
+
+enum status key_leak_find(struct db_conn *conn, struct arena *arena, struct key_leak *leak, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    int64_t now = now_us();
+    TRY(db_prepare(conn, leak_sql, &row, err));
+    stmt_bind_blob(row, 1, leak->digest, sizeof leak->digest);
+    stmt_bind_int(row, 2, now);
+    stmt_bind_blob(row, 3, leak->digest, sizeof leak->digest);
+    stmt_bind_int(row, 4, now);
+    leak->key_id = 0;
+    if (stmt_next(row)) {
+        leak->key_id = stmt_int(row, 0);
+        leak->account_id = stmt_int(row, 1);
+        leak->name = arena_copy(arena, stmt_str(row, 2));
+        leak->old = stmt_int(row, 3) != 0;
+    }
+    return stmt_end(row, err);
+}
+
+/* An event of a rotation whose overlap is over. */
+static enum status end_old_secret(struct db_conn *tx, const struct key_leak *leak, const struct account *user,
+                                  struct error *err)
+{
+    auto_stmt struct stmt *end = NULL;
+    struct key_change change = {.name = leak->name, .old_until_us = now_us()};
+    struct live key;
+    TRY(db_prepare(tx, "UPDATE api_key_old SET until_us = ? WHERE secret_sha256 = ?", &end, err));
+    stmt_bind_int(end, 1, change.old_until_us);
+    stmt_bind_blob(end, 2, leak->digest, sizeof leak->digest);
+    TRY(stmt_run(end, err));
+    enum status status = find_live(tx, &change, user->id, &key, err);
+    change.ends_us = key.expires_us;
+    if (status == OK)
+        status = append_key_event(tx, EVENT_KEY_ROTATE, &change, user, key.id, key.public_id, err);
+    arena_free(&change.arena);
+    return status;
+}
+
+enum status key_leak_end(struct db_conn *tx, struct arena *arena, const struct key_leak *leak, struct error *err)
+{
+    struct account user;
+    TRY(account_get(tx, arena, leak->account_id, &user, err));
+    return leak->old ? end_old_secret(tx, leak, &user, err) : key_revoke_in(tx, arena, user.name, leak->name, 0, err);
+}
+
+/* All of them. */
+
+static const char next_sql[] = "SELECT name FROM api_key WHERE account_id = ? AND ? IN (0, id) AND revoked_us IS NULL";
+
+enum status keys_revoke(struct db_conn *tx, struct arena *arena, int64_t account_id, int64_t key_id, int64_t by_id,
+                        struct error *err)
+{
+    struct account user;
+    TRY(account_get(tx, arena, account_id, &user, err));
+    while (true) {
+        auto_stmt struct stmt *row = NULL;
+        TRY(db_prepare(tx, next_sql, &row, err));
+        stmt_bind_int(row, 1, account_id);
+        stmt_bind_int(row, 2, key_id);
+        bool found = stmt_next(row);
+        struct str name = found ? arena_copy(arena, stmt_str(row, 0)) : STR("");
+        TRY(stmt_end(row, err));
+        if (!found)
+            return OK;
+        TRY(key_revoke_in(tx, arena, user.name, name, by_id, err));
+    }
 }
 
 /* Address ranges. */

@@ -52,6 +52,29 @@ enum status key_rotate(struct db *db, struct arena *arena, const struct key_rota
                        int64_t *old_until_us, struct error *err);
 enum status key_revoke(struct db *db, struct str user, struct str name, int64_t by_id, struct error *err);
 
+/* Whether it has the form of the hub's tokens, with the check that belongs to it: look-alikes cost no question of the
+ * database. */
+bool key_is_ours(struct str token);
+/* One that is nobody's. */
+struct str key_make_token(struct arena *arena);
+
+/* A secret that somebody has found where it does not belong. */
+struct key_leak {
+    uint8_t digest[SHA256_SIZE]; /* of the token */
+    /* filled in: */
+    int64_t key_id, account_id; /* 0: nobody's, or it has ended already */
+    struct str name;            /* of the key */
+    bool old;                   /* one that was replaced: only it ends, and the key goes on with the new one */
+};
+/* Whose it is, if it still works. */
+enum status key_leak_find(struct db_conn *conn, struct arena *arena, struct key_leak *leak, struct error *err);
+/* In a write: the secret is worth nothing from now on. by_id 0: nobody knows who has reported it. */
+enum status key_leak_end(struct db_conn *tx, struct arena *arena, const struct key_leak *leak, struct error *err);
+
+/* In a write: one key, or with key_id 0 all keys of the account. */
+enum status keys_revoke(struct db_conn *tx, struct arena *arena, int64_t account_id, int64_t key_id, int64_t by_id,
+                        struct error *err);
+
 /* "10.0.0.0/8, 2001:db8::1" into at most KEY_ADDRESSES_MOST ranges; INVALID with a sentence. */
 enum status key_addresses_parse(struct str text, struct network out[KEY_ADDRESSES_MOST], size_t *count,
                                 struct error *err);

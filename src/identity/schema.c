@@ -189,8 +189,12 @@ static const char level_sql[] = "ALTER TABLE api_key ADD COLUMN level BIGINT NOT
                                 "ALTER TABLE api_key_old ADD COLUMN level BIGINT NOT NULL DEFAULT 0;"
                                 "ALTER TABLE oauth_device ADD COLUMN level BIGINT NOT NULL DEFAULT 0;";
 
+/* One of enum key_hold; the part misuse writes it. */
+static const char hold_sql[] = "ALTER TABLE api_key ADD COLUMN hold BIGINT NOT NULL DEFAULT 0;";
+
 const struct migration_set identity_migrations = {
-    "identity", (const char *const[]){create_sql, erased_sql, key_end_sql, signin_sql, oauth_sql, level_sql, NULL}};
+    "identity",
+    (const char *const[]){create_sql, erased_sql, key_end_sql, signin_sql, oauth_sql, level_sql, hold_sql, NULL}};
 
 const struct event_kind identity_events[] = {
     [EVENT_ACCOUNT_CREATE] = {"account.create", 1},

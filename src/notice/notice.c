@@ -31,6 +31,19 @@ enum status notice_add(struct db_conn *tx, const struct notice *notice, struct e
     return stmt_run(add, err);
 }
 
+static const char board_sql[] = "SELECT id FROM account WHERE is_admin <> 0";
+
+enum status notice_board(struct db_conn *tx, int64_t repo_id, const char *kind, struct str text, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, board_sql, &row, err));
+    while (stmt_next(row)) {
+        const struct notice notice = {stmt_int(row, 0), repo_id, kind, text};
+        TRY(notice_add(tx, &notice, err));
+    }
+    return stmt_end(row, err);
+}
+
 static const char list_sql[] = "SELECT n.id, n.kind, n.text, n.at_us, n.due_us, r.ns || '/' || r.name "
                                "FROM notice n LEFT JOIN repo r ON r.id = n.repo_id "
                                "WHERE n.account_id = ? AND n.id < ? ORDER BY n.id DESC LIMIT ?";

@@ -11,6 +11,7 @@
 #define ACCOUNT_BUCKETS 4096 /* with WAYS: 16,384 accounts that are active at once */
 #define PARALLEL_BUCKETS 4096
 #define SENT_BUCKETS 1024
+#define DAY_BUCKETS 4096 /* 384 KiB: 16,384 limited keys that download in the same day */
 #define WAYS 4
 #define LOCKS 64
 #define FRESH_NS INT64_C(5000000000)
@@ -34,6 +35,11 @@ struct sent {
     int64_t bytes;
 };
 
+/* What a key with a limit of its own has downloaded since the first byte of its day. */
+struct key_day {
+    int64_t key_id, began_us, bytes;
+};
+
 struct limiter {
     struct db *db;
     struct rate_table *rates;
@@ -41,6 +47,8 @@ struct limiter {
     pthread_mutex_t locks[LOCKS];      /* of accounts and parallel, by bucket */
     struct known_account accounts[ACCOUNT_BUCKETS][WAYS];
     struct present parallel[PARALLEL_BUCKETS][WAYS];
+
+    struct key_day days[DAY_BUCKETS][WAYS];
 
     pthread_mutex_t sent_lock;
     struct sent sent[SENT_BUCKETS][WAYS];
@@ -147,6 +155,33 @@ static void account_sent(struct limiter *limiter, int64_t account_id, int64_t by
     pthread_mutex_lock(lock);
     find_account(limiter, account_id)->sent += bytes;
     pthread_mutex_unlock(lock);
+}
+
+/* Bytes a day of a key. In memory alone: a hub that starts anew starts the days anew. */
+
+#define KEY_DAY_US (INT64_C(86400) * SECOND_US)
+
+/* The day of a key with these bytes added: none is begun without. One that is over makes room, else the one with the
+ * least. */
+static struct key_day add_day(struct limiter *limiter, int64_t key_id, int64_t bytes, int64_t now)
+{
+    struct key_day *bucket = limiter->days[(uint64_t)key_id % DAY_BUCKETS], *slot = bucket, day = {key_id, now, 0};
+    pthread_mutex_t *lock = &limiter->locks[(uint64_t)key_id % DAY_BUCKETS % LOCKS];
+    pthread_mutex_lock(lock);
+    for (size_t i = 0; i < WAYS; i++) {
+        if (bucket[i].began_us + KEY_DAY_US <= now)
+            bucket[i] = (struct key_day){0};
+        if (bucket[i].bytes < slot->bytes)
+            slot = &bucket[i];
+    }
+    for (size_t i = 0; i < WAYS; i++)
+        if (bucket[i].key_id == key_id)
+            day = *(slot = &bucket[i]);
+    day.bytes += bytes;
+    if (bytes)
+        *slot = day;
+    pthread_mutex_unlock(lock);
+    return day;
 }
 
 /* What is there at once. */
@@ -280,6 +315,25 @@ static enum status enter_egress(const struct known_account *account, struct visi
                 (long long)seconds(again * 1000));
 }
 
+static enum status enter_day(struct limiter *limiter, const struct caller *caller, struct visit *visit,
+                             struct error *err)
+{
+    int64_t now = now_us();
+    if (!caller->bytes_per_day)
+        return OK;
+    visit->limited_key = caller->key_id;
+    struct key_day day = add_day(limiter, caller->key_id, 0, now);
+    if (visit->unit != UNIT_RESOLVE || day.bytes < caller->bytes_per_day)
+        return OK;
+    visit->answer = (struct rate_answer){.wait_ns = (day.began_us + KEY_DAY_US - now) * 1000};
+    return fail(err, TOO_MANY, "TokenBytes",
+                "This token may download %lld bytes a day, and has. It can go on in %lld seconds.",
+                (long long)caller->bytes_per_day, (long long)seconds(visit->answer.wait_ns));
+}
+
+/* The floor: what is left to a key that looks misused. */
+#define FLOOR rate_of(30, 60, 30)
+
 static enum status enter_rates(struct limiter *limiter, const struct caller *caller, const struct limits *limits,
                                int64_t now, struct visit *visit, struct error *err)
 {
@@ -287,10 +341,19 @@ static enum status enter_rates(struct limiter *limiter, const struct caller *cal
         if (holds(caller, limits, scope, visit->unit))
             visit->asks[visit->ask_count++] =
                 (struct rate_ask){subject_of(limiter, caller, scope, visit->unit), limits->of[scope][visit->unit].rate};
+    if (caller->slowed)
+        visit->asks[visit->ask_count++] =
+            (struct rate_ask){rate_subject(limiter->rates, SCOPES, visit->unit, 0, (uint64_t)caller->key_id), FLOOR};
     visit->answer = rate_take(limiter->rates, visit->asks, visit->ask_count, visit->tenths, now);
     if (visit->answer.allowed)
         return OK;
     const struct rate *rate = &visit->asks[visit->answer.strictest].rate;
+    if (caller->slowed && visit->answer.strictest == visit->ask_count - 1)
+        return fail(err, TOO_MANY, "TokenSlowed",
+                    "This token looked misused, and is slowed to %lld requests in %lld seconds. Wait %lld seconds; "
+                    "GET /api/misuse tells why, and how to appeal.",
+                    (long long)rate->most, (long long)seconds(rate->burst_ns),
+                    (long long)seconds(visit->answer.wait_ns));
     return fail(err, TOO_MANY, "RateLimited",
                 "The tier %s allows %lld %s in %lld seconds, and these are used up. Wait %lld seconds, then go on; "
                 "/api/usage says how to be allowed more.",
@@ -308,6 +371,7 @@ enum status limiter_enter(struct limiter *limiter, struct db_conn *conn, const s
     TRY(account_now(limiter, conn, caller->account_id, now, &account, err));
     TRY(enter_parallel(limiter, caller, account.limits, visit, err));
     TRY(enter_egress(&account, visit, err));
+    TRY(enter_day(limiter, caller, visit, err));
     return enter_rates(limiter, caller, account.limits, now, visit, err);
 }
 
@@ -343,6 +407,8 @@ void limiter_leave(struct limiter *limiter, struct visit *visit, int status, int
     if (!counts || bytes <= 0)
         return;
     count_sent(limiter, visit->account_id, bytes);
+    if (visit->limited_key)
+        add_day(limiter, visit->limited_key, bytes, now_us());
     if (visit->account_id)
         account_sent(limiter, visit->account_id, bytes);
 }

@@ -16,12 +16,14 @@ struct caller {
     int64_t key_id, account_id; /* 0: nobody */
     struct str address;         /* of the client, as text */
     bool local;                 /* on the hub's own machine */
+    bool slowed;                /* the key is held to the floor rate, whatever its tier */
+    int64_t bytes_per_day;      /* most that the key may download; 0: no such limit */
 };
 
 /* A request from its beginning to its end. */
 struct visit {
     enum unit unit;
-    int64_t account_id;
+    int64_t account_id, limited_key; /* the key whose bytes a day are limited; 0: none is */
     struct rate_ask asks[SCOPES];
     size_t ask_count;
     struct rate_answer answer; /* about asks[answer.strictest]; nothing when ask_count is 0 */

@@ -29,6 +29,7 @@ static const struct {
 } of_action[ACTIONS] = {
     [ACT_PUBLIC] = {UNIT_PAGE, UNIT_PAGE},
     [ACT_LIST] = {UNIT_API, UNIT_API},
+    [ACT_APPEAL] = {UNIT_API, UNIT_WRITE},
     [ACT_SELF] = {UNIT_API, UNIT_WRITE},
     [ACT_SELF_CHANGE] = {UNIT_API, UNIT_WRITE},
     [ACT_CREATE] = {UNIT_API, UNIT_WRITE},

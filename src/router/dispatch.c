@@ -54,6 +54,9 @@ static enum status authenticate_token(struct request *rq, struct str token, stru
     struct str remote = request_remote(rq);
     int64_t wait = 0;
     enum status status = actor_authenticate(rq->db, rq->arena, token, remote, &rq->actor, err);
+    for (const struct module *const *module = modules; status == UNAUTHENTICATED && *module; module++)
+        if ((*module)->wrong_key)
+            (*module)->wrong_key(rq, token);
     if (status == UNAUTHENTICATED && !err->code[0])
         wait = token_was_wrong(token, remote);
     else if (status == OK && !key_is_made(token))

@@ -33,6 +33,8 @@ enum status request_limit(struct request *rq, struct error *err)
     struct caller caller = {.key_id = rq->actor.key_id, .account_id = rq->actor.account.id};
     caller.address = request_remote(rq);
     caller.local = request_is_local(rq);
+    caller.slowed = rq->actor.hold >= KEY_SLOWED;
+    caller.bytes_per_day = rq->actor.bytes_per_day;
     enum status status = limiter_enter(rq->hub->limiter, rq->db, &caller,
                                        unit_of_action(rq->route->action, rq->route->method == HTTP_GET),
                                        rq->http->method == HTTP_HEAD, &rq->visit, err);

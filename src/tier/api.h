@@ -6,7 +6,8 @@
 
 /* Handlers of this part's routes; module.c has the table. */
 route_handler tiers_get, tier_get, usage_get;
-route_handler application_post, applications_get, application_decide, application_withdraw, holder_post;
+route_handler application_post, applications_get, application_decide, application_withdraw, holder_post,
+    tier_appeal_post;
 route_handler pools_get, pool_get, pool_ledger, pool_post, pool_wish;
 route_handler payment_post;
 

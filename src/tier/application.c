@@ -2,6 +2,7 @@
 /* Applying for a tier, and deciding on it. */
 #include "base/text.h"
 #include "base/time.h"
+#include "notice/notice.h"
 #include "quota/limiter.h"
 #include "router/page.h"
 #include "tier/api.h"
@@ -326,7 +327,7 @@ static enum status hold_in_write(struct db_conn *tx, void *context, struct error
     return assign_do(tx, &what->assign, &what->step, err);
 }
 
-/* POST /api/tiers/holders/{account} {"event": "warn"|"downgrade"|"suspend"|"lift", "code", "text"} */
+/* POST /api/tiers/holders/{account} {"event": "warn"|"downgrade"|"suspend"|"lift"|"uphold", "code", "text"} */
 enum status holder_post(struct request *rq, struct error *err)
 {
     static const char *const members[] = {"event", "code", "text", NULL};
@@ -336,8 +337,8 @@ enum status holder_post(struct request *rq, struct error *err)
     TRY(doc_only(body, "An event", members, err));
     struct str text = json_get_str(body, "text"), code = json_get_str(body, "code");
     int event = machine_event_named(&assign_machine, json_get_str(body, "event"));
-    if (event < ASSIGN_WARN)
-        return fail(err, INVALID, NULL, "\"event\" is warn, downgrade, suspend or lift");
+    if (event < ASSIGN_WARN || event == ASSIGN_APPEAL)
+        return fail(err, INVALID, NULL, "\"event\" is warn, downgrade, suspend, lift or uphold");
     if (!text.len || text.len > TIER_ANSWER_LIMIT || code.len > 128)
         return fail(err, INVALID, NULL, "\"text\" tells the person why, in 1 to %d bytes", TIER_ANSWER_LIMIT);
     struct holding what = {.account = rq->params[0],
@@ -351,6 +352,44 @@ enum status holder_post(struct request *rq, struct error *err)
     request_done_reading(rq);
     TRY(db_write(rq->hub->db, hold_in_write, &what, err));
     limiter_changed(rq->hub->limiter);
+    request_reply_empty(rq);
+    return OK;
+}
+
+/* Appeals. */
+
+static enum status appeal_in_write(struct db_conn *tx, void *context, struct error *err)
+{
+    struct holding *what = context;
+    TRY(assign_find(tx, what->arena, what->assign.account_id, &what->assign, err));
+    TRY(assign_do(tx, &what->assign, &what->step, err));
+    struct str text = arena_printf(what->arena,
+                                   "%.*s appeals against the suspension of a tier: %.*s\nPOST /api/tiers/holders/%.*s "
+                                   "{\"event\": \"lift\"|\"uphold\", \"text\"} decides.",
+                                   STR_ARG(what->account), STR_ARG(what->step.text), STR_ARG(what->account));
+    return notice_board(tx, 0, "tier.appeal", text, err);
+}
+
+/* POST /api/tiers/appeal {"text", "account"?}: against the suspension of one's own tier, once. */
+enum status tier_appeal_post(struct request *rq, struct error *err)
+{
+    static const char *const members[] = {"text", "account", NULL};
+    struct account account;
+    json_t *body;
+    TRY(request_json(rq, BODY_LIMIT, &body, err));
+    TRY(doc_only(body, "An appeal", members, err));
+    struct str text = json_get_str(body, "text");
+    if (!text.len || text.len > TIER_ANSWER_LIMIT)
+        return fail(err, INVALID, NULL, "\"text\" says why, in 1 to %d bytes", TIER_ANSWER_LIMIT);
+    TRY(tier_admit_account(rq, json_get_str(body, "account"), &account, err));
+    struct holding what = {
+        .account = account.name,
+        .arena = rq->arena,
+        .assign = {.account_id = account.id},
+        .step = {
+            .event = ASSIGN_APPEAL, .by = BY_HOLDER, .actor_id = rq->actor.account.id, .text = text, .quiet = true}};
+    request_done_reading(rq);
+    TRY(db_write(rq->hub->db, appeal_in_write, &what, err));
     request_reply_empty(rq);
     return OK;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tier/assign.h"
+#include "access/log.h"
 #include "base/time.h"
 #include "notice/notice.h"
 
 /* Rows. */
 
-#define COLUMNS "id, account_id, tier_id, state, version, source, until_us, back, moved_us"
+#define COLUMNS "id, account_id, tier_id, state, version, source, until_us, back, moved_us, suspended_by, appealed_us"
 static const char get_sql[] = "SELECT " COLUMNS " FROM tier_assign WHERE id = ?";
 static const char live_sql[] = "SELECT " COLUMNS " FROM tier_assign WHERE account_id = ? AND state IN (3, 4, 5)";
 static const char moved_sql[] = "SELECT max(moved_us) FROM tier_assign WHERE account_id = ?";
@@ -26,7 +27,9 @@ static enum status read_row(struct db_conn *conn, struct arena *arena, const cha
                                .source = arena_copy(arena, stmt_str(row, 5)),
                                .until_us = stmt_int(row, 6),
                                .back = (int)stmt_int(row, 7),
-                               .moved_us = stmt_int(row, 8)};
+                               .moved_us = stmt_int(row, 8),
+                               .suspended_by = stmt_int(row, 9),
+                               .appealed_us = stmt_int(row, 10)};
     TRY(stmt_end(row, err));
     return found ? OK : fail(err, NOT_FOUND, NULL, "There is no such tier of an account.");
 }
@@ -78,7 +81,8 @@ struct walk {
 };
 
 static const char save_sql[] = "UPDATE tier_assign SET state = ?, version = version + 1, from_us = ?, until_us = ?,"
-                               " back = ?, moved_us = ?, code = ? WHERE id = ? AND version = ?";
+                               " back = ?, moved_us = ?, code = coalesce(?, code), suspended_by = ?, appealed_us = ?,"
+                               " appeal = coalesce(?, appeal) WHERE id = ? AND version = ?";
 
 /* Coming to a tier and losing it by the clock are moves. What applications and grace do changes no limits, and a tier that another
  * takes the place of goes with that one's move. */
@@ -95,16 +99,29 @@ static enum status save(struct step *step, struct error *err)
     auto_stmt struct stmt *update = NULL;
     assign->until_us = step->to == ASSIGN_GRACE ? step->now_us + ASSIGN_GRACE_US : 0;
     assign->moved_us = is_move(step) ? step->now_us : assign->moved_us;
-    assign->back = step->to == ASSIGN_SUSPENDED ? step->from : 0;
+    bool moves = step->from != step->to;
+    struct str appeal = {0};
+    if (moves) {
+        assign->back = step->to == ASSIGN_SUSPENDED ? step->from : 0;
+        assign->suspended_by = step->to == ASSIGN_SUSPENDED ? step->actor_id : 0;
+        assign->appealed_us = 0;
+        appeal = STR("");
+    } else if (step->event == ASSIGN_APPEAL) {
+        assign->appealed_us = step->now_us;
+        appeal = step->text;
+    }
     TRY(db_prepare(walk->tx, save_sql, &update, err));
     stmt_bind_int(update, 1, step->to);
     stmt_bind_int(update, 2, step->now_us);
     stmt_bind_int(update, 3, assign->until_us);
     stmt_bind_int(update, 4, assign->back);
     stmt_bind_int(update, 5, assign->moved_us);
-    stmt_bind_str(update, 6, str_given(step->code) ? step->code : STR(""));
-    stmt_bind_int(update, 7, assign->id);
-    stmt_bind_int(update, 8, assign->version);
+    stmt_bind_str(update, 6, moves && !str_given(step->code) ? STR("") : step->code);
+    stmt_bind_int(update, 7, assign->suspended_by);
+    stmt_bind_int(update, 8, assign->appealed_us);
+    stmt_bind_str(update, 9, appeal);
+    stmt_bind_int(update, 10, assign->id);
+    stmt_bind_int(update, 11, assign->version);
     enum status status = stmt_run(update, err);
     if (status == CONFLICT)
         return fail(err, CONFLICT, "AlreadyThere",
@@ -156,6 +173,50 @@ static enum answer grace_is_over(struct step *step, struct error *err)
     return REFUSED;
 }
 
+static enum answer not_appealed(struct step *step, struct error *err)
+{
+    const struct walk *walk = step->subject;
+    if (!walk->assign->appealed_us)
+        return YES;
+    fail(err, CONFLICT, "Appealed", "This suspension has been appealed already.");
+    return REFUSED;
+}
+
+static const char others_sql[] =
+    "SELECT 1 FROM account WHERE is_admin <> 0 AND erased_us IS NULL AND id NOT IN (?, ?) LIMIT 1";
+
+/* Nobody decides on the own tier; and on an appeal not who has ordered the suspension, unless there is nobody else. */
+static enum answer somebody_else(struct step *step, struct error *err)
+{
+    const struct walk *walk = step->subject;
+    auto_stmt struct stmt *row = NULL;
+    enum role role;
+    bool others = false;
+    if (account_role_in(walk->tx, step->actor_id, walk->assign->account_id, &role, err) != OK ||
+        db_prepare(walk->tx, others_sql, &row, err) != OK)
+        return REFUSED;
+    stmt_bind_int(row, 1, step->actor_id);
+    stmt_bind_int(row, 2, walk->assign->account_id);
+    others = stmt_next(row);
+    if (stmt_end(row, err) != OK)
+        return REFUSED;
+    bool ordered = walk->assign->appealed_us && walk->assign->suspended_by == step->actor_id && others;
+    if (role < ROLE_ADMIN && !ordered)
+        return YES;
+    fail(err, FORBIDDEN, NULL, "Somebody else has to decide that: %s.",
+         ordered ? "you have ordered the suspension" : "it is about you");
+    return REFUSED;
+}
+
+static enum answer appealed(struct step *step, struct error *err)
+{
+    const struct walk *walk = step->subject;
+    if (walk->assign->appealed_us)
+        return somebody_else(step, err);
+    fail(err, CONFLICT, NULL, "There is no appeal against this suspension.");
+    return REFUSED;
+}
+
 static enum status remind(struct step *step, struct error *err)
 {
     const struct walk *walk = step->subject;
@@ -173,8 +234,8 @@ static const struct machine_state states[ASSIGN_STATES] = {
     [ASSIGN_REFUSED] = {"refused", "refused", true, false},
     [ASSIGN_WITHDRAWN] = {"withdrawn", "withdrawn", true, false},
 };
-static const char *const events[ASSIGN_EVENTS] = {"apply", "verify",    "activate", "refuse", "withdraw",
-                                                  "warn",  "downgrade", "suspend",  "lift"};
+static const char *const events[ASSIGN_EVENTS] = {"apply",     "verify",  "activate", "refuse", "withdraw", "warn",
+                                                  "downgrade", "suspend", "lift",     "appeal", "uphold"};
 static const struct move moves[] = {
     {ASSIGN_APPLY, ASSIGN_NONE, ASSIGN_APPLIED, BY_HOLDER, NULL, NULL, "", ""},
     {ASSIGN_VERIFY, ASSIGN_APPLIED, ASSIGN_VERIFYING, BY_BOARD, NULL, NULL, "", ""},
@@ -199,7 +260,11 @@ static const struct move moves[] = {
      "another tier takes its place, or the holder gives it up", ""},
     {ASSIGN_SUSPEND, ASSIGN_ACTIVE, ASSIGN_SUSPENDED, BY_BOARD | BY_RULE, NULL, NULL, "", "the tier restricted holds"},
     {ASSIGN_SUSPEND, ASSIGN_GRACE, ASSIGN_SUSPENDED, BY_BOARD | BY_RULE, NULL, NULL, "", "the tier restricted holds"},
-    {ASSIGN_LIFT, ASSIGN_SUSPENDED, ASSIGN_ACTIVE, BY_BOARD, NULL, NULL, "", ""},
+    {ASSIGN_LIFT, ASSIGN_SUSPENDED, ASSIGN_ACTIVE, BY_BOARD, somebody_else, NULL,
+     "not about oneself; after an appeal, not who has suspended it", ""},
+    {ASSIGN_APPEAL, ASSIGN_SUSPENDED, TO_SAME, BY_HOLDER, not_appealed, NULL, "once", "the board is told"},
+    {ASSIGN_UPHOLD, ASSIGN_SUSPENDED, TO_SAME, BY_BOARD, appealed, NULL,
+     "after an appeal; not about oneself, and not who has suspended it", "the holder is told"},
 };
 const struct machine assign_machine = {"tier assignment",
                                        "Which tier an account has, and how it comes to it and loses it.",
@@ -212,6 +277,23 @@ const struct machine assign_machine = {"tier assignment",
                                        save};
 
 /* What is written down of a step. */
+
+/* An appeal changes nobody's limits; what comes of it is a decision like others. */
+static enum status append_appeal(struct db_conn *tx, const struct assign *assign, const struct assign_step *what,
+                                 struct error *err)
+{
+    const struct step_made made = {.actor_id = what->actor_id,
+                                   .id = assign->id,
+                                   .machine = assign_machine.name,
+                                   .event = events[what->event],
+                                   .from = states[assign->state].name,
+                                   .to = states[assign->state].name};
+    struct decision_made upheld = {.account_id = assign->account_id,
+                                   .actor_id = what->actor_id,
+                                   .decision = "appeal-dismissed",
+                                   .basis = "appeal"};
+    return what->event == ASSIGN_APPEAL ? access_log_step(tx, &made, err) : access_log_decision(tx, &upheld, err);
+}
 
 static enum status append_event(struct db_conn *tx, const struct assign *assign, const struct assign_step *what,
                                 const struct tier_in_force *tier, struct error *err)
@@ -248,7 +330,8 @@ static enum status tell(struct db_conn *tx, struct arena *arena, const struct as
             "says what is not met and what to do. Nothing of yours is deleted at the end: you can read all "
             "of it, but write no more than the lower tier allows.",
         [ASSIGN_DOWNGRADE] = "You do not have the tier %.*s any more. Nothing of yours was deleted.",
-        [ASSIGN_SUSPEND] = "Your tier %.*s is suspended. You may appeal to the administrators of the hub.",
+        [ASSIGN_SUSPEND] = "Your tier %.*s is suspended. You may appeal: POST /api/tiers/appeal {\"text\"}.",
+        [ASSIGN_UPHOLD] = "Your appeal was heard. The suspension of your tier %.*s stands.",
         [ASSIGN_LIFT] = "Your tier %.*s is yours again.",
         [ASSIGN_VERIFY] = "Your application for the tier %.*s is being looked at.",
     };
@@ -282,7 +365,10 @@ static enum status step_once(struct db_conn *tx, struct assign *assign, const st
     TRY(machine_do(&step, err));
     struct str slug = tier_slug(tx, &arena, assign->tier_id, err);
     TRY(tier_in_force(tx, &arena, slug, step.now_us, &tier, err));
-    TRY(append_event(tx, assign, what, &tier, err));
+    if (what->event < ASSIGN_APPEAL)
+        TRY(append_event(tx, assign, what, &tier, err));
+    else
+        TRY(append_appeal(tx, assign, what, err));
     return what->quiet ? OK : tell(tx, &arena, assign, what, slug, err);
 }
 

@@ -27,6 +27,8 @@ enum assign_event {
     ASSIGN_DOWNGRADE, /* grace is over, or another tier takes this one's place */
     ASSIGN_SUSPEND,
     ASSIGN_LIFT,
+    ASSIGN_APPEAL, /* against a suspension, once */
+    ASSIGN_UPHOLD, /* it stands */
     ASSIGN_EVENTS,
 };
 extern const struct machine assign_machine;
@@ -39,6 +41,7 @@ extern const struct machine assign_machine;
 
 struct assign {
     int64_t id, account_id, tier_id, version, until_us, moved_us;
+    int64_t suspended_by, appealed_us; /* of a suspension */
     enum assign_state state;
     int back;
     struct str source; /* application, board, payment or rule: on what it rests */

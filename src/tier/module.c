@@ -13,6 +13,7 @@ static const struct route routes[] = {
     {HTTP_POST, "/api/tiers/applications/{id}", ACT_SELF_CHANGE, application_decide},
     {HTTP_DELETE, "/api/tiers/applications/{id}", ACT_SELF_CHANGE, application_withdraw},
     {HTTP_POST, "/api/tiers/holders/{account}", ACT_SELF_CHANGE, holder_post},
+    {HTTP_POST, "/api/tiers/appeal", ACT_SELF_CHANGE, tier_appeal_post},
     {HTTP_GET, "/api/pools", ACT_LIST, pools_get},
     {HTTP_GET, "/api/pools/{id}", ACT_LIST, pool_get},
     {HTTP_GET, "/api/pools/{id}/ledger", ACT_LIST, pool_ledger},
@@ -41,7 +42,7 @@ static const struct machine *const machines[] = {&assign_machine, NULL};
 /* Answers and evidence go, and so does what hangs on them; counters keep a number that is nobody's any more. */
 static enum status erase(struct db_conn *tx, int64_t account_id, struct error *err)
 {
-    static const char end_sql[] = "UPDATE tier_assign SET state = 6, version = version + 1, code = '' "
+    static const char end_sql[] = "UPDATE tier_assign SET state = 6, version = version + 1, code = '', appeal = '' "
                                   "WHERE account_id = ? AND state IN (1, 2, 3, 4, 5)";
     static const char *const forget[] = {
         "DELETE FROM tier_application WHERE account_id = ?",

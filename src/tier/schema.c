@@ -51,7 +51,12 @@ static const char create_sql[] =
     "  at_us BIGINT NOT NULL,"
     "  PRIMARY KEY (source, event)) WITHOUT ROWID;";
 
-const struct migration_set tier_migrations = {"tier", (const char *const[]){create_sql, NULL}};
+/* Of a suspension: who has ordered it, and what its holder says against it. */
+static const char appeal_sql[] = "ALTER TABLE tier_assign ADD COLUMN suspended_by BIGINT NOT NULL DEFAULT 0;"
+                                 "ALTER TABLE tier_assign ADD COLUMN appealed_us BIGINT NOT NULL DEFAULT 0;"
+                                 "ALTER TABLE tier_assign ADD COLUMN appeal TEXT NOT NULL DEFAULT '';";
+
+const struct migration_set tier_migrations = {"tier", (const char *const[]){create_sql, appeal_sql, NULL}};
 
 const struct event_kind tier_events[] = {[EVENT_TIER_PUBLISH] = {"tier.publish", 1},
                                          [EVENT_TIER_STEP] = {"tier.step", 1},

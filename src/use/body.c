@@ -39,15 +39,6 @@ static enum status tell_rows(struct db_conn *tx, struct stmt *row, int64_t repo_
     return stmt_end(row, err);
 }
 
-static const char board_sql[] = "SELECT id FROM account WHERE is_admin <> 0";
-
-enum status tell_board(struct db_conn *tx, int64_t repo_id, const char *kind, struct str text, struct error *err)
-{
-    auto_stmt struct stmt *row = NULL;
-    TRY(db_prepare(tx, board_sql, &row, err));
-    return tell_rows(tx, row, repo_id, kind, text, err);
-}
-
 static const char owners_sql[] = "SELECT id FROM account WHERE id = ? AND kind = 1 "
                                  "UNION SELECT user_id FROM member WHERE org_id = ? AND role >= 3";
 

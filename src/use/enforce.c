@@ -164,7 +164,7 @@ static enum status strike(struct step *step, struct error *err)
                      "A person has %lld points of strikes with the owner of %.*s: a case for the board. GET "
                      "/api/{type}/%.*s/enforcement shows the steps and their grounds.",
                      (long long)points, STR_ARG(e->repo_name), STR_ARG(e->repo_name));
-    return tell_board(e->tx, e->repo_id, "board.case", text, err);
+    return notice_board(e->tx, e->repo_id, "board.case", text, err);
 }
 
 static const char block_sql[] = "INSERT INTO access_block (account_id, owner_id, from_us, until_us, code, text, by_id) "
@@ -365,7 +365,7 @@ static enum status ask_second(struct enforcing *e, struct error *err)
         "/api/{type}/%.*s/enforcement/%lld/sign. The board looks at it within 7 days in any case.",
         events[e->event], STR_ARG(e->code), STR_ARG(e->repo_name), STR_ARG(e->repo_name), (long long)e->step_id);
     TRY(tell_owners(e->tx, e->owner_id, e->repo_id, "enforcement.second", text, err));
-    return tell_board(e->tx, e->repo_id, "enforcement.second", text, err);
+    return notice_board(e->tx, e->repo_id, "enforcement.second", text, err);
 }
 
 enum status ladder_do(struct enforcing *e, bool *waits, struct error *err)

@@ -2,6 +2,7 @@
 #ifndef CAIRN_USE_INTERNAL_H
 #define CAIRN_USE_INTERNAL_H
 
+#include "notice/notice.h"
 #include "router/page.h"
 #include "tlog/tree.h"
 #include "use/use.h"
@@ -46,8 +47,7 @@ enum status use_body_only(const json_t *body, const char *const *members, struct
 /* A text of a body, 1 to most bytes of UTF-8 when it is wanted; absent otherwise. */
 enum status use_body_text(const json_t *body, const char *key, size_t most, bool wanted, struct str *out,
                           struct error *err);
-/* In a write: the same notice to all administrators of the hub; and to those who administer a name space. */
-enum status tell_board(struct db_conn *tx, int64_t repo_id, const char *kind, struct str text, struct error *err);
+/* In a write: the same notice to all who administer a name space. */
 enum status tell_owners(struct db_conn *tx, int64_t owner_id, int64_t repo_id, const char *kind, struct str text,
                         struct error *err);
 /* Does the account administer the name space? */

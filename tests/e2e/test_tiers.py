@@ -223,6 +223,45 @@ def test_a_suspended_tier_gives_what_restricted_gives_until_it_is_lifted(own_hub
     assert tier_of(ada) == "academic"
 
 
+def test_a_suspension_is_appealed_once_and_decided_by_somebody_else(own_hub, ada, board):
+    def appeal(person, **more):
+        return person.http.post("/api/tiers/appeal", json={"text": "The keys were stolen.", **more}).status_code
+
+    def decide(person, event):
+        return person.http.post("/api/tiers/holders/ada", json={"event": event, "text": "I have looked at it."}).status_code
+
+    academic(own_hub)
+    assert appeal(ada) == 404, "there is nothing to appeal against"
+    own_hub.admin("tier", "give", "ada", "academic")
+    assert appeal(ada) == 409
+    assert decide(board, "suspend") == 200
+    assert "/api/tiers/appeal" in ada.http.get("/api/notices").json()[0]["text"]
+    assert decide(board, "uphold") == 409, "nobody has appealed"
+    ben = own_hub.person("ben")
+    assert appeal(ben) == 404 and appeal(ben, account="ada") == 403
+    assert appeal(ada) == 200 and appeal(ada) == 409
+    assert any("The keys were stolen." in notice["text"] for notice in board.http.get("/api/notices").json())
+    own_hub.admin("user", "create", "second", "--admin")
+    second = own_hub.key_of("second", role="admin")
+    assert decide(board, "lift") == decide(board, "uphold") == 403, "who has ordered it does not hear the appeal"
+    assert decide(second, "uphold") == 200
+    assert usage(ada)["tier"]["state"] == "suspended" and "stands" in ada.http.get("/api/notices").json()[0]["text"]
+    assert appeal(ada) == 409
+    assert decide(second, "lift") == 200 and tier_of(ada) == "academic"
+    assert decide(second, "suspend") == 200 and appeal(ada) == 200, "another suspension is another matter"
+
+
+def test_an_administrator_does_not_lift_the_own_suspension(own_hub, board):
+    academic(own_hub)
+    own_hub.admin("tier", "give", "board", "academic")
+    own_hub.admin("user", "create", "second", "--admin")
+    second = own_hub.key_of("second", role="admin")
+    path, how = "/api/tiers/holders/board", {"text": "why"}
+    assert second.http.post(path, json={"event": "suspend", **how}).status_code == 200
+    assert board.http.post(path, json={"event": "lift", **how}).status_code == 403
+    assert second.http.post(path, json={"event": "lift", **how}).status_code == 200
+
+
 def test_grace_ends_after_thirty_days_and_nothing_is_deleted(own_hub, ada, board):
     publish(own_hub, "basic", held("bytes.store.public", 100), rate("req.api", 1000, 1000))
     publish(own_hub, "academic", held("bytes.store.public", 10**9), rate("req.api", 1000, 1000), order=30)

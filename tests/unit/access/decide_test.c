@@ -100,41 +100,41 @@ static char letter_of(enum status status, const struct error *err)
                                                                   : '?';
 }
 
-/* Each row: public list self self-change | create govern countersign | see read apply attest | propose write administer. */
+/* Each row: public list appeal self self-change | create govern countersign | see read apply attest | propose write administer. */
 static const struct row {
     enum who who;
     enum role key;
     const char *open, *closed, *open_disabled, *closed_disabled; /* public and private repos */
 } table[] = {
-    {NO_ONE, ROLE_NONE, "++sssss++sssss", "++ssssshhhhhhh", "++sssssddddddd", "++ssssshhhhhhh"},
+    {NO_ONE, ROLE_NONE, "++ssssss++sssss", "++sssssshhhhhhh", "++ssssssddddddd", "++sssssshhhhhhh"},
 
-    {STRANGER, ROLE_READ, "+++kfff++++kff", "+++kfffhhhhhhh", "+++kfffddddddd", "+++kfffhhhhhhh"},
-    {STRANGER, ROLE_WRITE, "++++fff+++++ff", "++++fffhhhhhhh", "++++fffddddddd", "++++fffhhhhhhh"},
-    {STRANGER, ROLE_ADMIN, "++++fff+++++ff", "++++fffhhhhhhh", "++++fffddddddd", "++++fffhhhhhhh"},
+    {STRANGER, ROLE_READ, "++++kfff++++kff", "++++kfffhhhhhhh", "++++kfffddddddd", "++++kfffhhhhhhh"},
+    {STRANGER, ROLE_WRITE, "+++++fff+++++ff", "+++++fffhhhhhhh", "+++++fffddddddd", "+++++fffhhhhhhh"},
+    {STRANGER, ROLE_ADMIN, "+++++fff+++++ff", "+++++fffhhhhhhh", "+++++fffddddddd", "+++++fffhhhhhhh"},
 
-    {READER, ROLE_READ, "+++kfff++++kff", "+++kfff++++kff", "+++kfffddddddd", "+++kfffddddddd"},
-    {READER, ROLE_WRITE, "++++fff+++++ff", "++++fff+++++ff", "++++fffddddddd", "++++fffddddddd"},
-    {READER, ROLE_ADMIN, "++++fff+++++ff", "++++fff+++++ff", "++++fffddddddd", "++++fffddddddd"},
+    {READER, ROLE_READ, "++++kfff++++kff", "++++kfff++++kff", "++++kfffddddddd", "++++kfffddddddd"},
+    {READER, ROLE_WRITE, "+++++fff+++++ff", "+++++fff+++++ff", "+++++fffddddddd", "+++++fffddddddd"},
+    {READER, ROLE_ADMIN, "+++++fff+++++ff", "+++++fff+++++ff", "+++++fffddddddd", "+++++fffddddddd"},
 
-    {WRITER, ROLE_READ, "+++kkff++++kkf", "+++kkff++++kkf", "+++kkffddddddd", "+++kkffddddddd"},
-    {WRITER, ROLE_WRITE, "+++++ff++++++f", "+++++ff++++++f", "+++++ffddddddd", "+++++ffddddddd"},
-    {WRITER, ROLE_ADMIN, "+++++ff++++++f", "+++++ff++++++f", "+++++ffddddddd", "+++++ffddddddd"},
+    {WRITER, ROLE_READ, "++++kkff++++kkf", "++++kkff++++kkf", "++++kkffddddddd", "++++kkffddddddd"},
+    {WRITER, ROLE_WRITE, "++++++ff++++++f", "++++++ff++++++f", "++++++ffddddddd", "++++++ffddddddd"},
+    {WRITER, ROLE_ADMIN, "++++++ff++++++f", "++++++ff++++++f", "++++++ffddddddd", "++++++ffddddddd"},
 
-    {ORG_ADMIN, ROLE_READ, "+++kkkk++++kkk", "+++kkkk++++kkk", "+++kkkkddddddd", "+++kkkkddddddd"},
-    {ORG_ADMIN, ROLE_WRITE, "++++++++++++++", "++++++++++++++", "+++++++ddddddd", "+++++++ddddddd"},
-    {ORG_ADMIN, ROLE_ADMIN, "++++++++++++++", "++++++++++++++", "+++++++ddddddd", "+++++++ddddddd"},
+    {ORG_ADMIN, ROLE_READ, "++++kkkk++++kkk", "++++kkkk++++kkk", "++++kkkkddddddd", "++++kkkkddddddd"},
+    {ORG_ADMIN, ROLE_WRITE, "+++++++++++++++", "+++++++++++++++", "++++++++ddddddd", "++++++++ddddddd"},
+    {ORG_ADMIN, ROLE_ADMIN, "+++++++++++++++", "+++++++++++++++", "++++++++ddddddd", "++++++++ddddddd"},
 
-    {ADA, ROLE_READ, "+++kkkk++++kkk", "+++kkkk++++kkk", "+++kkkkddddddd", "+++kkkkddddddd"},
-    {ADA, ROLE_WRITE, "++++++++++++++", "++++++++++++++", "+++++++ddddddd", "+++++++ddddddd"},
-    {ADA, ROLE_ADMIN, "++++++++++++++", "++++++++++++++", "+++++++ddddddd", "+++++++ddddddd"},
+    {ADA, ROLE_READ, "++++kkkk++++kkk", "++++kkkk++++kkk", "++++kkkkddddddd", "++++kkkkddddddd"},
+    {ADA, ROLE_WRITE, "+++++++++++++++", "+++++++++++++++", "++++++++ddddddd", "++++++++ddddddd"},
+    {ADA, ROLE_ADMIN, "+++++++++++++++", "+++++++++++++++", "++++++++ddddddd", "++++++++ddddddd"},
 
     /* With a lesser key, a hub administrator is whoever they would be without the office. */
-    {HUB_ADMIN, ROLE_READ, "+++kfff++++kff", "+++kfffhhhhhhh", "+++kfffddddddd", "+++kfffhhhhhhh"},
-    {HUB_ADMIN, ROLE_WRITE, "++++fff+++++ff", "++++fffhhhhhhh", "++++fffddddddd", "++++fffhhhhhhh"},
-    {HUB_ADMIN, ROLE_ADMIN, "++++ff++++++++", "++++ff++++++++", "++++ff++dddddd", "++++ff++dddddd"},
-    {READING_HUB_ADMIN, ROLE_READ, "+++kfff++++kff", "+++kfff++++kff", "+++kfffddddddd", "+++kfffddddddd"},
-    {READING_HUB_ADMIN, ROLE_WRITE, "++++fff+++++ff", "++++fff+++++ff", "++++fffddddddd", "++++fffddddddd"},
-    {READING_HUB_ADMIN, ROLE_ADMIN, "++++ff++++++++", "++++ff++++++++", "++++ff++dddddd", "++++ff++dddddd"},
+    {HUB_ADMIN, ROLE_READ, "++++kfff++++kff", "++++kfffhhhhhhh", "++++kfffddddddd", "++++kfffhhhhhhh"},
+    {HUB_ADMIN, ROLE_WRITE, "+++++fff+++++ff", "+++++fffhhhhhhh", "+++++fffddddddd", "+++++fffhhhhhhh"},
+    {HUB_ADMIN, ROLE_ADMIN, "+++++ff++++++++", "+++++ff++++++++", "+++++ff++dddddd", "+++++ff++dddddd"},
+    {READING_HUB_ADMIN, ROLE_READ, "++++kfff++++kff", "++++kfff++++kff", "++++kfffddddddd", "++++kfffddddddd"},
+    {READING_HUB_ADMIN, ROLE_WRITE, "+++++fff+++++ff", "+++++fff+++++ff", "+++++fffddddddd", "+++++fffddddddd"},
+    {READING_HUB_ADMIN, ROLE_ADMIN, "+++++ff++++++++", "+++++ff++++++++", "+++++ff++dddddd", "+++++ff++dddddd"},
 };
 #define ROWS (sizeof table / sizeof *table)
 

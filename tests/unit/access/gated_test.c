@@ -35,6 +35,7 @@ struct asker {
     bool is_admin;
     enum auth_level shown;
     const char *country; /* NULL: no proxy says */
+    enum key_hold hold;
 };
 
 struct stage {
@@ -330,8 +331,10 @@ static enum status ask(const struct stage *stage, const struct world *w, const s
                        struct access_answer *answer, struct error *err)
 {
     auto_conn struct db_conn *conn = NULL;
-    struct actor actor = {
-        .account = {.id = a->account_id, .is_admin = a->is_admin}, .key_role = a->key, .shown = a->shown};
+    struct actor actor = {.account = {.id = a->account_id, .is_admin = a->is_admin},
+                          .key_role = a->key,
+                          .shown = a->shown,
+                          .hold = a->hold};
     if (a->country)
         actor.country = str_of(a->country);
     struct access_object object = {
@@ -592,6 +595,33 @@ static void a_grant_runs_out_though_no_timer_has_run(void **state)
     clock_travel(0);
 }
 
+static void a_key_that_looks_misused_gets_no_gated_bytes_whosever_it_is(void **state)
+{
+    struct stage stage;
+    struct access_answer answer;
+    set_stage(&stage, *state);
+    struct asker member = {.account_id = stage.person, .key = ROLE_WRITE, .role = ROLE_WRITE}, holder = member;
+    holder.role = ROLE_NONE;
+    struct world w = {.has_gate = true, .says_gated = true, .territory = ""}, open = {.territory = ""};
+    w.grants[0].given = true;
+    w.grants[0].state = 1;
+    w.grants[0].code = "";
+    for (enum key_hold hold = KEY_FREE; hold <= KEY_SLOWED; hold++) {
+        member.hold = holder.hold = hold;
+        struct error err = {0};
+        put(&stage, &w);
+        set_role(&stage, ROLE_NONE);
+        enum status status = ask(&stage, &w, &holder, &answer, &err);
+        assert_string_equal(hold ? "step-up" : "", word_of(status, &err));
+        set_role(&stage, ROLE_WRITE);
+        err = (struct error){0};
+        status = ask(&stage, &w, &member, &answer, &err);
+        assert_string_equal(hold ? "step-up" : "", word_of(status, &err));
+        put(&stage, &open);
+        assert_int_equal(OK, ask(&stage, &open, &holder, &answer, NULL));
+    }
+}
+
 static void the_office_of_hub_administrator_opens_no_gate(void **state)
 {
     struct stage stage;
@@ -616,6 +646,7 @@ int main(void)
         in_town(a_refusal_names_the_reason_the_next_step_and_the_day),
         in_town(in_the_time_of_grace_the_door_is_open_and_says_until_when),
         in_town(a_grant_runs_out_though_no_timer_has_run),
+        in_town(a_key_that_looks_misused_gets_no_gated_bytes_whosever_it_is),
         in_town(the_office_of_hub_administrator_opens_no_gate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,6 +144,44 @@ static void a_limit_only_takes_away_and_never_below_what_everybody_has(void **st
     db_release(&door.conn);
 }
 
+/* Keys that look misused. */
+
+static void a_key_that_is_suspended_is_as_no_key_but_may_appeal(void **state)
+{
+    struct door door;
+    fill(&door, *state);
+    struct actor key = ada_with(&door, NULL, 0), nobody = {0};
+    struct error err = {0};
+    key.hold = KEY_SUSPENDED;
+    assert_int_equal(OK, access_decide(door.conn, &key, ACT_APPEAL, NULL, NULL));
+    assert_int_equal(FORBIDDEN, access_decide(door.conn, &key, ACT_SELF, NULL, &err));
+    assert_string_equal("TokenHeld", err.code);
+    assert_int_equal(FORBIDDEN, access_decide(door.conn, &key, ACT_SELF_CHANGE, NULL, NULL));
+    assert_int_equal(NOT_FOUND, ask(&door, &key, ACT_SEE, repo(7, door.ada, VISIBILITY_PRIVATE)));
+    for (enum action action = ACT_SEE; action < ACTIONS; action++) {
+        struct access_object open = repo(7, door.ada, VISIBILITY_PUBLIC);
+        assert_int_equal(ask(&door, &nobody, action, open) == OK, ask(&door, &key, action, open) == OK);
+    }
+    assert_int_equal(UNAUTHENTICATED, access_decide(door.conn, &nobody, ACT_APPEAL, NULL, NULL));
+    db_release(&door.conn);
+}
+
+static void a_key_that_is_held_does_all_but_make_other_keys(void **state)
+{
+    struct door door;
+    fill(&door, *state);
+    struct actor key = ada_with(&door, NULL, 0);
+    for (enum key_hold hold = KEY_ASKED; hold <= KEY_SLOWED; hold++) {
+        key.hold = hold;
+        assert_int_equal(FORBIDDEN, access_decide(door.conn, &key, ACT_SELF_CHANGE, NULL, NULL));
+        assert_int_equal(OK, access_decide(door.conn, &key, ACT_SELF, NULL, NULL));
+        assert_int_equal(OK, ask(&door, &key, ACT_WRITE, repo(7, door.ada, VISIBILITY_PRIVATE)));
+    }
+    key.hold = KEY_FREE;
+    assert_int_equal(OK, access_decide(door.conn, &key, ACT_SELF_CHANGE, NULL, NULL));
+    db_release(&door.conn);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +189,8 @@ int main(void)
         in_town(a_key_for_a_name_space_opens_all_of_it_and_its_new_repos),
         in_town(a_key_that_is_limited_to_nothing_is_as_no_key),
         in_town(a_limited_key_cannot_change_how_its_owner_is_known),
+        in_town(a_key_that_is_suspended_is_as_no_key_but_may_appeal),
+        in_town(a_key_that_is_held_does_all_but_make_other_keys),
         in_town(a_limit_only_takes_away_and_never_below_what_everybody_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

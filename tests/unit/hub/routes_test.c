@@ -7,6 +7,7 @@
 #include "grant/internal.h"
 #include "hub/handlers.h"
 #include "lineage/internal.h"
+#include "misuse/internal.h"
 route_handler userinfo_bearer; /* oidc/handlers.h */
 #include "record/internal.h"
 #include "terms/internal.h"
@@ -85,11 +86,18 @@ static const struct {
     {application_decide, ACT_SELF_CHANGE, "no repo: administrators of the hub decide"},
     {application_withdraw, ACT_SELF_CHANGE, "the caller's application"},
     {holder_post, ACT_SELF_CHANGE, "no repo: administrators of the hub"},
+    {tier_appeal_post, ACT_SELF_CHANGE, "the caller's own tier"},
     {pools_get, ACT_LIST, "totals without names"},
     {pool_get, ACT_LIST, "totals without names"},
     {pool_ledger, ACT_LIST, "amounts without names"},
     {pool_post, ACT_SELF_CHANGE, "no repo: administrators of the hub"},
     {pool_wish, ACT_SELF_CHANGE, "the caller's wish"},
+    {signals_get, ACT_LIST, "the rules of what is called misuse"},
+    {cases_get, ACT_APPEAL, "the caller's cases; all of them for administrators of the hub"},
+    {case_appeal, ACT_APPEAL, "the caller's own case"},
+    {case_confirm, ACT_SELF_CHANGE, "the caller's own case"},
+    {case_decide, ACT_SELF_CHANGE, "no repo: administrators of the hub"},
+    {leaked_post, ACT_LIST, "a key that the caller has in hand"},
     {payment_post, ACT_PUBLIC, "what a payment provider has signed"},
     {validate_yaml, ACT_PUBLIC, "the caller's own text"},
     {whoami, ACT_SELF, "the caller"},
@@ -253,6 +261,7 @@ static const struct {
 } keyless[] = {
     {validate_yaml, "looks at a text and keeps nothing"},
     {xet_telemetry, "keeps nothing"},
+    {leaked_post, "ends the key that the caller has in hand, and could use"},
     {payment_post, "believes only what a payment provider has signed"},
     {witness_add, "remembers what a log has signed, and nothing else"},
     {paths_info, "a question whose words stand in the body"},
@@ -276,7 +285,7 @@ static const char *check_change(const struct route *route)
         listed = listed || strcmp(route->pattern, keyless_patterns[i]) == 0;
     for (size_t i = 0; i < sizeof keyless / sizeof *keyless; i++)
         listed = listed || route->handle == keyless[i].handle;
-    EXPECT(listed || route->action == ACT_SELF || route->action == ACT_SELF_CHANGE || route->action == ACT_CREATE ||
+    EXPECT(listed || route->action == ACT_APPEAL || route->action == ACT_SELF || route->action == ACT_SELF_CHANGE || route->action == ACT_CREATE ||
                route->action == ACT_GOVERN || route->action == ACT_COUNTERSIGN || route->action >= ACT_APPLY,
            "changes something for everybody. If it does not, list it here with the reason");
     return NULL;

@@ -79,6 +79,69 @@ static void who_is_slowed_pays_ten_times_for_a_download(void **state)
     limiter_free(limiter);
 }
 
+static void a_key_that_is_slowed_has_the_floor_rate_and_the_others_do_not(void **state)
+{
+    struct town *town = *state;
+    struct limiter *limiter = limiter_new(town->db);
+    struct caller slowed = somebody;
+    slowed.slowed = slowed.local = true; /* whatever its tier, and wherever it comes from */
+    int allowed = 0;
+    while (allowed < 1000 && visit_once(limiter, &slowed, UNIT_API, 0) == OK)
+        allowed++;
+    assert_in_range(allowed, 30, 32);
+    struct visit visit;
+    assert_int_equal(come(limiter, &slowed, UNIT_API, &visit), TOO_MANY);
+    assert_in_range(visit.answer.wait_ns, 1, 2000000000);
+    limiter_leave(limiter, &visit, 429, 0, false);
+    slowed.key_id = 4;
+    slowed.slowed = false;
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(visit_once(limiter, &slowed, UNIT_API, 0), OK);
+    limiter_free(limiter);
+}
+
+static void a_key_downloads_its_bytes_of_a_day_and_waits_exactly_until_the_day_is_over(void **state)
+{
+    struct town *town = *state;
+    struct limiter *limiter = limiter_new(town->db);
+    struct caller small = somebody, other = somebody;
+    struct visit visit;
+    small.bytes_per_day = 2500;
+    other.key_id = 4;
+    other.bytes_per_day = 2500;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(visit_once(limiter, &small, UNIT_RESOLVE, 1000), OK);
+    clock_travel(3600 * SECOND_US);
+    assert_int_equal(come(limiter, &small, UNIT_RESOLVE, &visit), TOO_MANY);
+    int64_t left_ns = INT64_C(82800) * 1000000000;
+    assert_in_range(visit.answer.wait_ns, left_ns - 60 * INT64_C(1000000000), left_ns);
+    limiter_leave(limiter, &visit, 429, 0, true);
+    assert_int_equal(visit_once(limiter, &small, UNIT_API, 0), OK);
+    assert_int_equal(visit_once(limiter, &other, UNIT_RESOLVE, 1000), OK);
+    clock_travel(86399 * SECOND_US - 2 * SECOND_US);
+    assert_int_equal(visit_once(limiter, &small, UNIT_RESOLVE, 1000), TOO_MANY);
+    clock_travel(86401 * SECOND_US);
+    assert_int_equal(visit_once(limiter, &small, UNIT_RESOLVE, 1000), OK);
+    small.bytes_per_day = 0;
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(visit_once(limiter, &small, UNIT_RESOLVE, 1000), OK);
+    limiter_free(limiter);
+}
+
+static void many_keys_with_a_limit_are_counted_apart(void **state)
+{
+    struct town *town = *state;
+    struct limiter *limiter = limiter_new(town->db);
+    struct caller small = somebody;
+    small.bytes_per_day = 1;
+    for (int round = 0; round < 2; round++)
+        for (int64_t key = 1; key <= 10000; key++) {
+            small.key_id = key;
+            assert_int_equal(visit_once(limiter, &small, UNIT_RESOLVE, 1), round ? TOO_MANY : OK);
+        }
+    limiter_free(limiter);
+}
+
 static void what_was_not_modified_costs_a_tenth(void **state)
 {
     struct town *town = *state;
@@ -191,6 +254,9 @@ int main(void)
         in_town(bytes_sent_are_written_once_and_never_lost_at_the_end),
         in_town(who_has_downloaded_enough_waits_for_the_next_span),
         in_town(who_is_slowed_pays_ten_times_for_a_download),
+        in_town(a_key_that_is_slowed_has_the_floor_rate_and_the_others_do_not),
+        in_town(a_key_downloads_its_bytes_of_a_day_and_waits_exactly_until_the_day_is_over),
+        in_town(many_keys_with_a_limit_are_counted_apart),
         in_town(what_was_not_modified_costs_a_tenth),
         in_town(limits_of_a_key_and_of_its_person_both_hold),
         in_town(on_the_hubs_own_machine_only_a_tier_that_says_so_is_free),

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CAIRN_MISUSE_INTERNAL_H
+#define CAIRN_MISUSE_INTERNAL_H
+
+#include "misuse/cases.h"
+#include "misuse/misuse.h"
+#include "router/request.h"
+
+#define BODY_LIMIT (64 << 10)
+
+/* Handlers, file by file; module.c has their addresses. */
+/* api.c */ route_handler signals_get, cases_get, case_appeal, case_confirm, case_decide;
+/* leak.c */ route_handler leaked_post;
+
+/* look.c: what requests show, gathered in memory; and what a job makes of it. */
+void look_served(struct request *rq);
+enum status look_run(struct hub *hub, struct error *err);
+enum status look_write_clients(struct hub *hub, struct error *err);
+void look_forget(int64_t key_id); /* its sketches, when a person has said that they mislead */
+
+/* honey.c */
+void honey_wrong_key(struct request *rq, struct str token);
+enum status honey_run(struct hub *hub, struct error *err);
+
+#endif

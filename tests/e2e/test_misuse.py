@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keys that look misused: leaked keys, honey keys, the steps that follow from points, appeals, and bytes a day."""
+
+import zlib
+
+import httpx
+import pytest
+
+from support import Hub, Person, new_name, until
+from test_enforcement import ask, gated, notices
+from test_signin import PASSWORD, Browser, set_password
+
+DAY = 86400
+BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+@pytest.fixture(scope="module")
+def board(hub):
+    return hub.person(new_name("board"), "admin", ("--admin",))
+
+
+@pytest.fixture
+def victim(hub):
+    return hub.person(new_name("victim"))
+
+
+def status_of(person, path="/api/whoami-v2", **how):
+    return person.http.get(path, **how).status_code
+
+
+def report(anyone, body):
+    return anyone.http.post("/api/keys/leaked", json=body)
+
+
+def checked(text):
+    """The text with the check behind it that tokens have."""
+    crc, check = zlib.crc32(text.encode()), ""
+    for _ in range(6):
+        check, crc = BASE62[crc % 62] + check, crc // 62
+    return text + check
+
+
+# Keys that were found.
+
+
+def test_a_leaked_key_is_dead_at_once_and_its_owner_told(anyone, victim, board):
+    assert status_of(victim) == 200
+    answer = report(anyone, {"key": victim.token})
+    assert (answer.status_code, answer.text) == (202, "{}")
+    assert status_of(victim) == 401
+    other = victim.hub.key_of(victim.name)
+    [told] = notices(other, "key.leaked")
+    assert "reported" in told["text"] and victim.token not in told["text"]
+    assert any("reported" in notice["text"] for notice in notices(board, "key.leaked"))
+
+
+def test_scanners_report_many_keys_at_once(hub, anyone, victim):
+    other = hub.key_of(victim.name)
+    answer = report(anyone, [{"token": victim.token, "type": "cairn_token", "url": "https://code.example/x"},
+                             {"token": "hf_cairn_rubbish"}, {"token": other.token}])
+    assert (answer.status_code, answer.text) == (202, "{}")
+    assert status_of(victim) == status_of(other) == 401
+
+
+def test_the_answer_to_a_report_does_not_tell_whether_the_key_existed(anyone, victim):
+    nobodys = checked("hf_cairn_0123456789_" + "x" * 32)
+    answers = {report(anyone, {"key": key}).text + str(report(anyone, {"key": key}).status_code)
+               for key in (victim.token, nobodys, "rubbish", victim.token[:-1])}
+    assert answers == {"{}202"}
+
+
+@pytest.mark.parametrize("spoil", [lambda t: t[:-1] + ("0" if t[-1] != "0" else "1"), lambda t: t[:-1], lambda t: t + "x",
+                                   lambda t: "x" + t[1:]])
+def test_a_report_of_something_else_ends_no_key(anyone, victim, spoil):
+    assert report(anyone, {"key": spoil(victim.token)}).status_code == 202
+    assert status_of(victim) == 200
+
+
+@pytest.mark.parametrize("body", [{}, {"token": "x"}, "x", 7, [{"token": "x"}] * 101])
+def test_a_report_that_says_nothing_is_refused(anyone, body):
+    assert report(anyone, body).status_code == 400
+
+
+def test_of_a_rotated_key_only_the_secret_that_leaked_ends(anyone, victim):
+    name = new_name("rotated")
+    made = victim.http.post("/api/settings/keys", json={"name": name, "role": "read"}).json()["token"]
+    new = victim.http.post(f"/api/settings/keys/{name}/rotate", json={"overlapDays": 7}).json()["token"]
+    old, new = Person(victim.hub, victim.name, made), Person(victim.hub, victim.name, new)
+    assert status_of(old) == status_of(new) == 200
+    report(anyone, {"key": old.token})
+    assert (status_of(old), status_of(new)) == (401, 200)
+    assert "former secret" in notices(victim, "key.leaked")[0]["text"]
+
+
+# Keys that lie about to be found.
+
+
+def honey(hub, note, *flags):
+    return Person(hub, "thief", hub.admin("token", "honey", note, *flags).stdout.strip())
+
+
+def test_a_honey_key_is_refused_like_any_wrong_key_and_raises_an_alarm(hub, board, anyone):
+    note = new_name("in the wiki")
+    thief = honey(hub, note)
+    wrong = Person(hub, "guess", checked("hf_cairn_0123456789_" + "y" * 32))
+    answers = [person.http.get("/api/whoami-v2", headers={"user-agent": "loader/1.0"}) for person in (thief, wrong)]
+    assert len({(answer.status_code, answer.text, tuple(sorted(set(answer.headers) - {"x-request-id"}))) for answer in answers}) == 1
+    assert answers[0].status_code == 401
+    [alarm] = until(lambda: [told for told in notices(board, "honey.used") if note in told["text"]])
+    assert "127.0.0.1" in alarm["text"] and "loader/1.0" in alarm["text"]
+    assert not any("y" * 32 in told["text"] for told in notices(board, "honey.used"))
+    assert thief.token not in hub.log_text() and note not in hub.log_text()
+
+
+def test_the_use_of_a_honey_key_suspends_the_access_of_whose_place_it_lay_in(hub, alice, board, victim):
+    repo = gated(alice)
+    ask(victim, repo)
+    assert status_of(victim, f"/{repo}/resolve/main/config.json") == 200
+    thief = honey(hub, "in the victim's home", "--user", victim.name)
+    bystander = hub.person(new_name("bystander"))
+    assert status_of(thief) == 401
+    case = until(lambda: next(iter(cases(victim)), None))
+    assert case["state"] == "barred" and case["points"] == 100
+    assert victim.http.get("/api/whoami-v2").headers["x-error-code"] == "TokenHeld"
+    assert status_of(bystander) == 200 and cases(bystander) == []
+    fresh = hub.key_of(victim.name)
+    assert fresh.http.get(f"/{repo}/resolve/main/config.json").headers["x-access-reason"] == "suspended"
+    assert decide(board, case, "lift", "The key had been copied by a backup.").json()["state"] == "lifted"
+    assert status_of(victim, f"/{repo}/resolve/main/config.json") == 200
+
+
+# Steps.
+
+
+def cases(person, **query):
+    return person.http.get("/api/misuse", params=query).raise_for_status().json()
+
+
+def decide(person, case, decision, text="I have looked at it."):
+    return person.http.post(f"/api/misuse/{case['id']}", json={"decision": decision, "text": text})
+
+
+def appeal(person, case, text="That was our new office."):
+    return person.http.post(f"/api/misuse/{case['id']}/appeal", json={"text": text})
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory):
+    """A hub behind a proxy, so that the tests can come from many networks, which knows where some of them are."""
+    folder = tmp_path_factory.mktemp("misuse")
+    countries = folder / "countries"
+    countries.write_text("# where networks are\n192.0.2.0/24 NL 52.4 4.9\n198.51.100.0/24 NZ -36.8 174.8\n203.0.113.0/24 BE 50.8 4.4\n")
+    throwaway = folder / "throwaway"
+    throwaway.write_text("trash.example\n")
+    hub = Hub(folder / "hub", flags=["--proxies", "127.0.0.1", "--countries", str(countries), "--throwaway-mail", str(throwaway)])
+    hub.folder.mkdir()
+    hub.start()
+    hub.owner = hub.person("owner")
+    hub.board = hub.person("board", "admin", ("--admin",))
+    yield hub
+    hub.stop()
+
+
+def come_from(person, address, path="/api/whoami-v2"):
+    return person.http.get(path, headers={"x-forwarded-for": address})
+
+
+def fan_out(person):
+    """From eight networks, which come back by turns: 35 points."""
+    for _ in range(3):
+        for i in range(3):
+            come_from(person, f"10.1.{i}.1")
+    for i in range(8):
+        come_from(person, f"10.1.{i}.1")
+
+
+def haul(person, path):
+    for _ in range(7):
+        come_from(person, "10.1.7.1", path)
+
+
+def travel(person, path):
+    for address in ("192.0.2.7", "198.51.100.7"):
+        come_from(person, address, path)
+
+
+@pytest.fixture(scope="module")
+def weights(crowd):
+    """A file behind a gate, of two MiB."""
+    repo = gated(crowd.owner)
+    crowd.owner.commit_files(repo, {"model.bin": b"w" * (2 << 20)})
+    return repo, f"/{repo}/resolve/main/model.bin"
+
+
+@pytest.fixture
+def sharer(crowd, weights):
+    person = crowd.person(new_name("sharer"))
+    ask(person, weights[0])
+    return person
+
+
+def first_case(person, state=None):
+    """Seen with another key, as that one may be slowed by then."""
+    other = person.hub.key_of(person.name, "read")
+    return until(lambda: next((case for case in cases(other) if state in (None, case["state"])), None))
+
+
+def codes(case):
+    return {signal["code"] for signal in case["signals"]}
+
+
+def test_thirty_points_ask_for_a_sign_in_before_gated_files_are_served(crowd, weights, sharer):
+    path = weights[1]
+    fan_out(sharer)
+    case = first_case(sharer, "asked")
+    assert codes(case) == {"fan-out", "concurrent"} and case["points"] == 35
+    refused = come_from(sharer, "10.1.0.1", path)
+    assert refused.status_code == 403 and refused.headers["x-access-reason"] == "step-up"
+    assert refused.headers["x-access-next"].endswith("/api/misuse")
+    assert status_of(sharer) == 200, "all else goes on"
+    [told] = notices(sharer, "misuse.step")
+    assert "many networks within an hour" in told["text"] and "at the same time" in told["text"] and "/appeal" in told["text"]
+    assert sharer.http.post(f"/api/misuse/{case['id']}/confirm").status_code == 403, "whoever has the key is not the person"
+    browser = Browser(crowd, sharer.name)
+    set_password(crowd, sharer.name)
+    browser.sign_in().raise_for_status()
+    assert browser.post(f"/api/misuse/{case['id']}/confirm").json()["state"] == "answered"
+    assert come_from(sharer, "10.1.0.1", path).status_code == 200
+
+
+def test_ordinary_use_from_few_networks_has_no_points(crowd, weights, sharer):
+    for i in range(40):
+        assert come_from(sharer, f"10.2.{i // 20}.1", weights[1] if i % 10 == 0 else "/api/whoami-v2").status_code == 200
+    marker = crowd.person(new_name("marker"))
+    fan_out(marker)
+    first_case(marker)
+    assert cases(sharer) == [] and notices(sharer, "misuse.step") == []
+
+
+def test_fifty_points_slow_the_key_to_the_floor(crowd, weights, sharer):
+    haul(sharer, weights[1])
+    fan_out(sharer)
+    case = first_case(sharer, "slowed")
+    assert case["points"] == 50 and "hauling" in codes(case)
+    answers = [come_from(sharer, "10.1.0.1") for _ in range(32)]
+    assert answers[0].status_code == 200 and answers[-1].status_code == 429
+    assert answers[-1].headers["x-error-code"] == "TokenSlowed" and 1 <= int(answers[-1].headers["retry-after"]) <= 4
+    other = crowd.key_of(sharer.name)
+    assert [status_of(other) for _ in range(32)] == [200] * 32, "the person's other keys are not slowed"
+
+
+@pytest.fixture
+def accused(crowd, weights):
+    """Somebody whose mail domain is one to be thrown away, too: 85 points."""
+    name = new_name("accused")
+    crowd.admin("user", "create", name, "--email", f"{name}@mail.trash.example")
+    person = crowd.key_of(name)
+    ask(person, weights[0])
+    haul(person, weights[1])
+    travel(person, weights[1])
+    fan_out(person)
+    return person, first_case(person, "suspended")
+
+
+def test_eighty_points_suspend_the_key_and_call_a_person(crowd, weights, accused):
+    person, case = accused
+    assert case["points"] == 85 and codes(case) == {"fan-out", "concurrent", "hauling", "travel", "throwaway-mail"}
+    refused = person.http.get("/api/whoami-v2")
+    assert refused.status_code == 403 and refused.headers["x-error-code"] == "TokenHeld"
+    public = crowd.owner.new_repo()
+    crowd.owner.commit_files(public, {"a.txt": b"a"})
+    assert status_of(person, f"/{public}/resolve/main/a.txt") == 200, "it is worth as much as no key"
+    assert person.http.post("/api/settings/keys", json={"name": "free", "role": "read"}).status_code == 403
+    assert any(f"Case {case['id']}:" in told["text"] and "24 hours" in told["text"] for told in notices(crowd.board, "misuse.case"))
+    [told] = [told for told in notices(crowd.key_of(person.name), "misuse.step") if "suspended" in told["text"]]
+    assert "two countries in less time than a flight takes" in told["text"] and told["due"]
+    assert case["id"] in [one["id"] for one in cases(crowd.board, open=True)]
+
+
+def test_an_appeal_is_heard_and_lifts_the_suspension(crowd, weights, accused):
+    person, case = accused
+    assert appeal(person, case).json()["appeal"] == "That was our new office.", "the suspended key can do that"
+    assert appeal(person, case).status_code == 409
+    assert any("an appeal" in told["text"] and f"Case {case['id']}:" in told["text"] for told in notices(crowd.board, "misuse.case"))
+    assert decide(crowd.board, case, "lift", "It is an office.").json()["state"] == "lifted"
+    assert come_from(person, "10.1.0.1", weights[1]).status_code == 200
+    assert cases(person)[0]["answer"] == "It is an office."
+    fan_out(person)
+    assert first_case(person, "asked")["points"] == 45, "the score began anew; that of the account stays"
+
+
+def test_an_appeal_that_is_dismissed_ends_the_key(crowd, accused):
+    person, case = accused
+    assert decide(crowd.board, case, "uphold", "This is resale.").json()["state"] == "suspended"
+    assert appeal(person, case).status_code == 200
+    again = decide(crowd.board, case, "uphold")
+    assert again.json()["state"] == "upheld", "there is no other administrator"
+    assert status_of(person) == 401
+
+
+def test_who_has_decided_does_not_hear_the_appeal(crowd, accused):
+    person, case = accused
+    assert decide(crowd.board, case, "uphold", "This is resale.").status_code == 200
+    appeal(person, case)
+    second = crowd.person(new_name("second"), "admin", ("--admin",))
+    assert decide(crowd.board, case, "uphold").status_code == 403
+    assert decide(crowd.board, case, "lift").status_code == 403
+    assert decide(second, case, "lift").json()["state"] == "lifted"
+
+
+def test_nobody_decides_on_the_own_case_or_on_that_of_others_without_office(crowd, weights, sharer):
+    boss = crowd.person(new_name("boss"), "admin", ("--admin",))
+    fan_out(boss)
+    case = first_case(boss, "asked")
+    free = crowd.key_of(boss.name, "admin")
+    assert decide(free, case, "lift").status_code == 403
+    assert decide(sharer, case, "lift").status_code == 403
+    assert appeal(sharer, case).status_code == 404
+    assert decide(crowd.anyone(), case, "lift").status_code == 401
+    assert sharer.http.get("/api/misuse?open=true").status_code == 403
+    assert crowd.anyone().http.get("/api/misuse").status_code == 401
+    assert decide(crowd.board, case, "lift").status_code == 200
+
+
+def test_a_key_whose_owner_has_said_from_where_may_come_from_many_networks(crowd, sharer):
+    made = sharer.http.post("/api/settings/keys", json={"name": "fleet", "role": "read", "addresses": ["10.0.0.0/8"]}).json()
+    fleet = Person(crowd, sharer.name, made["token"])
+    fan_out(fleet)
+    fan_out(sharer)
+    first_case(sharer)
+    assert len(cases(sharer)) == 1
+
+
+def test_a_browser_that_is_shared_has_to_sign_in_again(crowd, sharer):
+    set_password(crowd, sharer.name)
+    browser = Browser(crowd, sharer.name)
+    browser.sign_in().raise_for_status()
+    for _ in range(2):
+        for i in range(8):
+            browser.http.get("/api/whoami-v2", headers={"x-forwarded-for": f"10.3.{i % 3 if _ == 0 else i}.1"})
+    for i in range(3):
+        browser.http.get("/api/whoami-v2", headers={"x-forwarded-for": f"10.3.{i}.1"})
+    until(lambda: browser.me().status_code == 401)
+    assert "browser session" in notices(sharer, "misuse.step")[0]["text"]
+
+
+def test_points_fade_and_so_do_the_steps(tmp_path):
+    hub = Hub(tmp_path, flags=["--proxies", "127.0.0.1"]).start()
+    person = hub.person("ada")
+    fan_out(person)
+    assert first_case(person)["state"] == "asked"
+    hub.stop()
+    hub.environment["CAIRN_CLOCK_AHEAD"] = str(7 * DAY)
+    hub.start()
+    case = first_case(person, "faded")
+    assert notices(person, "misuse.over") and case["points"] == 17, "35 have halved"
+    hub.stop()
+
+
+def test_points_outlive_a_restart(tmp_path):
+    hub = Hub(tmp_path, flags=["--proxies", "127.0.0.1"]).start()
+    owner, person = hub.person("owner"), hub.person("ada")
+    repo = gated(owner)
+    owner.commit_files(repo, {"model.bin": b"w" * (2 << 20)})
+    ask(person, repo)
+    fan_out(person)
+    assert first_case(person)["state"] == "asked"
+    hub.kill()
+    hub.start()
+    assert come_from(person, "10.1.0.1", f"/{repo}/resolve/main/model.bin").headers["x-access-reason"] == "step-up"
+    hub.stop()
+
+
+def test_everybody_can_read_the_rules(anyone):
+    rules = anyone.http.get("/api/misuse/signals").json()
+    points = {signal["code"]: signal["points"] for signal in rules["signals"]}
+    assert points["fan-out"] == 20 and points["honey-key"] == 100 and rules["halveInDays"] == 7
+    assert [step["points"] for step in rules["steps"]] == [30, 50, 80, 100]
+    assert all(signal["words"] for signal in rules["signals"])
+
+
+# Files that the operator gives.
+
+
+@pytest.mark.parametrize("line", ["192.0.2.0/24 NL 52.4", "192.0.2.1/24 NL 52.4 4.9", "192.0.2.0/24 nl 52.4 4.9", "192.0.2.0/24 NL 95 4.9"])
+def test_a_hub_does_not_start_on_a_file_of_countries_that_is_wrong(tmp_path, line):
+    (tmp_path / "countries").write_text(f"198.51.100.0/24 NZ -36.8 174.8\n{line}\n")
+    hub = Hub(tmp_path)
+    done = hub.cairn("serve", "--data", hub.data, "--countries", tmp_path / "countries", check=False)
+    assert done.returncode == 1 and "line 2" in done.stderr
+
+
+# Bytes a day.
+
+
+def test_a_key_downloads_no_more_bytes_a_day_than_it_may(alice, hub):
+    repo = alice.new_repo()
+    alice.commit_files(repo, {"a.bin": b"a" * 1000})
+    made = alice.http.post("/api/settings/keys", json={"name": new_name("small"), "role": "read", "bytesPerDay": 2000}).json()
+    key = Person(hub, alice.name, made["token"])
+    path = f"/{repo}/resolve/main/a.bin"
+    assert [status_of(key, path) for _ in range(2)] == [200, 200]
+    refused = until(lambda: (lambda answer: answer if answer.status_code == 429 else None)(key.http.get(path)))
+    assert refused.headers["x-error-code"] == "TokenBytes"
+    assert DAY - 120 < int(refused.headers["retry-after"]) <= DAY
+    assert status_of(key) == 200, "only downloads count"
+    assert status_of(alice, path) == 200, "and only with this key"
