@@ -7,7 +7,7 @@
 
 /* What the files of this part share. */
 
-#define ROBUST_BLOCK 4096 /* coordinates that are read at once, of each row */
+#define ROBUST_BLOCK ROBUST_PIECE_MOST
 
 /*
  * How the output comes from the rows, once a rule has been decided: lines are made of them, and of the lines' values in
