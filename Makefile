@@ -67,9 +67,10 @@ fuzz: deps ## run every fuzz target for a minute (FUZZ_SECONDS)
 	@scripts/apt-install clang libclang-rt-14-dev
 	@scripts/fuzz
 
-install: all ## install to PREFIX (/usr/local): the program, libcairn and its header
+install: all ## install to PREFIX (/usr/local): the program, libcairn and its headers
 	install -D -m 755 build/cairn $(DESTDIR)$(PREFIX)/bin/cairn
 	install -D -m 644 include/cairn/verify.h $(DESTDIR)$(PREFIX)/include/cairn/verify.h
+	install -D -m 644 include/cairn/federate.h $(DESTDIR)$(PREFIX)/include/cairn/federate.h
 	install -D -m 644 build/release/libcairn.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/libcairn.pc
 	cp -P build/release/libcairn.so build/release/libcairn.so.* $(DESTDIR)$(PREFIX)/lib/
 	@test -n "$(DESTDIR)" || ldconfig || true # so that it is found where it was just put
