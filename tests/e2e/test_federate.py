@@ -182,7 +182,7 @@ def test_a_round_leaves_its_record_and_a_leaf_that_names_it(alice, crowd):
     entries = alice.http.get(f"/api/models/{repo}/provenance").json()
     leaves = [json.loads(entry["leaf"]) for entry in entries["entries"] if entry["type"] == "federated-round"]
     assert len(leaves) == 1
-    body = leaves[0]["body"]
+    body = leaves[0]["b"]
     assert body["record"] == sha256(text) and body["result"] == record["model"] and body["accepted"] == 2 and body["round"] == 1
 
 
