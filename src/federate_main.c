@@ -18,15 +18,18 @@ static const char help[] =
     "  cairn federate status REPO\n"
     "  cairn federate stop REPO\n"
     "\n"
-    "  REPO is \"ns/name\"; its main must hold a model.safetensors with tensors of F32. The hub's address is taken from\n"
+    "  REPO is \"ns/name\"; its main must hold a model.safetensors with tensors of F32. The hub's address is taken "
+    "from\n"
     "  CAIRN_URL, your key from CAIRN_TOKEN; opening and stopping take who administers the repo.\n"
     "\n"
     "  --mode plain            the hub sees each update\n"
     "  --rounds N              how many models are made, one after the other\n"
     "  --min-participants K    a round waits for the updates of so many\n"
-    "  --rule R                what is made of the updates: mean (each weighs as many examples as it was trained with),\n"
+    "  --rule R                what is made of the updates: mean (each weighs as many examples as it was trained "
+    "with),\n"
     "                          trimmed-mean, median, meamed, geometric-median, krum, multi-krum, bulyan or\n"
-    "                          centred-clipping; with \":F\" behind it for F suspects, and with \"nnm+\" or \"bucketing:S+\" in\n"
+    "                          centred-clipping; with \":F\" behind it for F suspects, and with \"nnm+\" or "
+    "\"bucketing:S+\" in\n"
     "                          front of it for mixing or averaging first. mean when not given\n"
     "  --bound C               updates that are farther than C from the model (L2) are rejected\n"
     "  --grace SECONDS         how long the others are waited for, once K updates have come; 10 when not given\n"
@@ -59,7 +62,8 @@ static enum status ask(const struct command *command, const char *method, struct
     *out = answer.body;
     if (answer.status == 200)
         return OK;
-    struct str said = json_read(answer.body, ANSWER_LIMIT, &failure, NULL) == OK ? json_get_str(failure, "error") : STR("");
+    struct str said =
+        json_read(answer.body, ANSWER_LIMIT, &failure, NULL) == OK ? json_get_str(failure, "error") : STR("");
     return fail(err, UNAVAILABLE, NULL, "the hub answers %d: %.*s", answer.status, STR_ARG(said));
 }
 
@@ -131,9 +135,8 @@ static const struct {
 static enum status run(struct command *command, int argc, char **argv, struct error *err)
 {
     const struct option_spec specs[] = {
-        {"url", &command->url},       {"token", &command->token},
-        {"mode", &command->mode},     {"rounds", &command->rounds},
-        {"rule", &command->rule},     {"min-participants", &command->min_participants},
+        {"url", &command->url},       {"token", &command->token}, {"mode", &command->mode},
+        {"rounds", &command->rounds}, {"rule", &command->rule},   {"min-participants", &command->min_participants},
         {"bound", &command->bound},   {"grace", &command->grace},
     };
     const char *words[2];

@@ -73,10 +73,10 @@ struct cairn_trained {
 typedef int cairn_train(void *context, const char *config, struct cairn_trained *model);
 
 enum cairn_training {
-    CAIRN_TRAINED = 0,      /* the last round is over */
-    CAIRN_TRAIN_REFUSED = 1, /* the hub does not let you, or has rejected what was sent */
-    CAIRN_TRAIN_MISUSED = 2, /* a setting is missing or cannot be */
-    CAIRN_TRAIN_UNABLE = 3,  /* the hub could not be reached for too long, or it gave an answer that makes no sense */
+    CAIRN_TRAINED = 0,        /* the last round is over */
+    CAIRN_TRAIN_REFUSED = 1,  /* the hub does not let you, or has rejected what was sent */
+    CAIRN_TRAIN_MISUSED = 2,  /* a setting is missing or cannot be */
+    CAIRN_TRAIN_UNABLE = 3,   /* the hub could not be reached for too long, or it gave an answer that makes no sense */
     CAIRN_TRAIN_GIVEN_UP = 4, /* the function said so */
 };
 

@@ -240,8 +240,8 @@ static enum status find_head(struct closing *c, struct error *err)
     } else if (found != OK && found != NOT_FOUND) {
         return found;
     }
-    return fail(err, UNPROCESSABLE, NULL, "Somebody has put another %s on main: what was trained does not belong to it.",
-                MODEL_PATH);
+    return fail(err, UNPROCESSABLE, NULL,
+                "Somebody has put another %s on main: what was trained does not belong to it.", MODEL_PATH);
 }
 
 static enum status commit_once(struct closing *c, struct error *err)
@@ -322,7 +322,8 @@ static enum status close_run(struct hub *hub, int64_t run_id, struct error *err)
         round_files_remove(hub->federate, &c.run);
         return OK;
     }
-    log_line("error", "federate", "Round %lld of %.*s: %s", (long long)c.run.round, STR_ARG(c.repo.full_name), why.message);
+    log_line("error", "federate", "Round %lld of %.*s: %s", (long long)c.run.round, STR_ARG(c.repo.full_name),
+             why.message);
     if (is_lasting(status)) {
         const struct ending ending = {&c.run, str_of(why.message)};
         TRY(db_write(hub->db, end_run, (void *)&ending, err));
@@ -344,9 +345,9 @@ enum status round_close(struct hub *hub, int64_t run_id, struct error *err)
 
 /* The job. */
 
-static const char waiting_sql[] =
-    "SELECT id FROM federate_run WHERE state = 1 AND (frozen_us <> 0 OR (due_us <> 0 AND due_us <= ?)) AND id > ? ORDER BY "
-    "id LIMIT 1";
+static const char waiting_sql[] = "SELECT id FROM federate_run WHERE state = 1 AND (frozen_us <> 0 OR (due_us <> 0 AND "
+                                  "due_us <= ?)) AND id > ? ORDER BY "
+                                  "id LIMIT 1";
 
 static enum status next_waiting(struct db *db, int64_t after, int64_t *out, struct error *err)
 {

@@ -61,8 +61,8 @@ struct run {
     int64_t round;              /* from 1 */
     int64_t accepted, rejected; /* of all rounds */
     int64_t round_rejected;
-    struct oid base; /* the commit whose model this round starts from */
-    int64_t due_us;  /* enough have come: until then others are waited for; 0: not enough */
+    struct oid base;   /* the commit whose model this round starts from */
+    int64_t due_us;    /* enough have come: until then others are waited for; 0: not enough */
     int64_t frozen_us; /* the round's updates are those that are there; 0: not yet */
     struct str why;    /* it was stopped */
 };

@@ -248,11 +248,13 @@ static enum status match(const struct tensor_list *ours, const struct tensor_lis
     for (size_t i = 0; i < ours->count; i++) {
         const struct tensor *mine = &ours->items[i];
         /* Nearly always they stand in the same place. */
-        const struct tensor *found = str_eq(theirs->items[i].name, mine->name) ? &theirs->items[i] : find_tensor(theirs, mine->name);
+        const struct tensor *found =
+            str_eq(theirs->items[i].name, mine->name) ? &theirs->items[i] : find_tensor(theirs, mine->name);
         if (!found)
             return reject(err, "It lacks the tensor \"%.*s\".", STR_ARG(str_slice(mine->name, 0, 100)));
         if (!same_shape(found, mine))
-            return reject(err, "Its tensor \"%.*s\" has another shape than the model's.", STR_ARG(str_slice(mine->name, 0, 100)));
+            return reject(err, "Its tensor \"%.*s\" has another shape than the model's.",
+                          STR_ARG(str_slice(mine->name, 0, 100)));
         at[i] = found->begin;
         *in_order = *in_order && found->begin == mine->begin;
     }
@@ -287,8 +289,8 @@ static enum status reorder(int fd, const char *path, int64_t data_at, const stru
 }
 
 /* Its header differs from the model's: only in order or in what does not matter, or in what does? */
-static enum status check_header(const struct model *model, int fd, int64_t size, const struct buf *head, const char *path,
-                                struct update *out, struct error *err)
+static enum status check_header(const struct model *model, int fd, int64_t size, const struct buf *head,
+                                const char *path, struct update *out, struct error *err)
 {
     auto_arena struct arena arena = {0};
     struct tensor_list ours, theirs;

@@ -11,7 +11,7 @@ struct str run_state_name(enum run_state state)
 /* Runs. */
 
 #define RUN_COLUMNS                                                                                                    \
-    "id, repo_id, by_id, public_id, state, settings, round, accepted, rejected, round_rejected, base_oid, due_us, "     \
+    "id, repo_id, by_id, public_id, state, settings, round, accepted, rejected, round_rejected, base_oid, due_us, "    \
     "frozen_us, why"
 static const char of_repo_sql[] = "SELECT " RUN_COLUMNS " FROM federate_run WHERE repo_id = ? ORDER BY id DESC LIMIT 1";
 static const char get_sql[] = "SELECT " RUN_COLUMNS " FROM federate_run WHERE id = ?";
@@ -74,8 +74,9 @@ static enum status append_event(struct db_conn *tx, int which, const struct run 
     return event_append(tx, &event, err);
 }
 
-static const char insert_sql[] = "INSERT INTO federate_run (repo_id, public_id, by_id, state, settings, round, base_oid, "
-                                 "opened_us) VALUES (?, ?, ?, 1, ?, 1, ?, ?)";
+static const char insert_sql[] =
+    "INSERT INTO federate_run (repo_id, public_id, by_id, state, settings, round, base_oid, "
+    "opened_us) VALUES (?, ?, ?, 1, ?, 1, ?, ?)";
 
 enum status run_insert(struct db_conn *tx, struct run *run, struct error *err)
 {
@@ -128,7 +129,8 @@ enum status run_end(struct db_conn *tx, const struct run *run, enum run_state st
 
 /* Participants. */
 
-static enum status one_number(struct db_conn *conn, const char *sql, int64_t a, int64_t b, int64_t *out, struct error *err)
+static enum status one_number(struct db_conn *conn, const char *sql, int64_t a, int64_t b, int64_t *out,
+                              struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
     TRY(db_prepare(conn, sql, &row, err));
@@ -165,8 +167,8 @@ enum status participant_add(struct db_conn *tx, int64_t run_id, int64_t account_
     int64_t count;
     TRY(participant_count(tx, run_id, &count, err));
     if (count >= PARTICIPANTS_MOST)
-        return fail(err, CONFLICT, "RunIsFull", "This federated training has %d participants, which is as many as it takes.",
-                    PARTICIPANTS_MOST);
+        return fail(err, CONFLICT, "RunIsFull",
+                    "This federated training has %d participants, which is as many as it takes.", PARTICIPANTS_MOST);
     TRY(db_prepare(tx, join_sql, &row, err));
     stmt_bind_int(row, 1, run_id);
     stmt_bind_int(row, 2, account_id);
@@ -223,11 +225,12 @@ enum status update_list(struct db_conn *conn, struct arena *arena, const struct 
     return stmt_end(row, err);
 }
 
-static const char put_sql[] = "INSERT INTO federate_update (run_id, account_id, state, examples, tries, sha256, data_at, "
-                              "norm) SELECT id, ?, ?, ?, ?, ?, ?, ? FROM federate_run WHERE id = ? AND state = 1 AND round = "
-                              "? AND frozen_us = 0 ON CONFLICT (run_id, account_id) DO UPDATE SET state = excluded.state, "
-                              "examples = excluded.examples, tries = excluded.tries, sha256 = excluded.sha256, "
-                              "data_at = excluded.data_at, norm = excluded.norm WHERE federate_update.state <> 1";
+static const char put_sql[] =
+    "INSERT INTO federate_update (run_id, account_id, state, examples, tries, sha256, data_at, "
+    "norm) SELECT id, ?, ?, ?, ?, ?, ?, ? FROM federate_run WHERE id = ? AND state = 1 AND round = "
+    "? AND frozen_us = 0 ON CONFLICT (run_id, account_id) DO UPDATE SET state = excluded.state, "
+    "examples = excluded.examples, tries = excluded.tries, sha256 = excluded.sha256, "
+    "data_at = excluded.data_at, norm = excluded.norm WHERE federate_update.state <> 1";
 static const char count_accepted_sql[] = "UPDATE federate_run SET accepted = accepted + 1 WHERE id = ?";
 static const char count_rejected_sql[] =
     "UPDATE federate_run SET rejected = rejected + 1, round_rejected = round_rejected + 1 WHERE id = ?";
@@ -292,10 +295,12 @@ enum status round_freeze_if_due(struct db_conn *tx, int64_t run_id, int64_t at_u
 
 static const char missed_sql[] =
     "UPDATE federate_participant SET missed = CASE WHEN EXISTS (SELECT 1 FROM federate_update u WHERE u.run_id = "
-    "federate_participant.run_id AND u.account_id = federate_participant.account_id) THEN 0 ELSE 1 END WHERE run_id = ?";
-static const char next_sql[] = "UPDATE federate_run SET round = CASE WHEN ? <> 0 THEN round ELSE round + 1 END, state = CASE WHEN "
-                               "? <> 0 THEN 2 ELSE 1 END, base_oid = ?, due_us = 0, frozen_us = 0, round_rejected = 0 WHERE id = ? "
-                               "AND state = 1 AND round = ?";
+    "federate_participant.run_id AND u.account_id = federate_participant.account_id) THEN 0 ELSE 1 END WHERE run_id = "
+    "?";
+static const char next_sql[] =
+    "UPDATE federate_run SET round = CASE WHEN ? <> 0 THEN round ELSE round + 1 END, state = CASE WHEN "
+    "? <> 0 THEN 2 ELSE 1 END, base_oid = ?, due_us = 0, frozen_us = 0, round_rejected = 0 WHERE id = ? "
+    "AND state = 1 AND round = ?";
 
 enum status round_next(struct db_conn *tx, const struct run *run, const struct oid *commit, struct error *err)
 {
@@ -316,7 +321,8 @@ enum status round_next(struct db_conn *tx, const struct run *run, const struct o
 }
 
 static const char lost_sql[] = "DELETE FROM federate_update WHERE run_id = ? AND account_id = ?";
-static const char thaw_sql[] = "UPDATE federate_run SET due_us = 0, frozen_us = 0, accepted = accepted - ? WHERE id = ?";
+static const char thaw_sql[] =
+    "UPDATE federate_run SET due_us = 0, frozen_us = 0, accepted = accepted - ? WHERE id = ?";
 
 enum status round_thaw(struct db_conn *tx, const struct run *run, const int64_t *missing, size_t count,
                        struct error *err)

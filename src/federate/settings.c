@@ -13,10 +13,11 @@ static enum status unknown_rule(struct str piece, struct error *err)
     auto_buf struct buf list = {0};
     for (int i = 0; i < ROBUST_RULES; i++)
         buf_printf(&list, "%s, ", robust_rule_name((enum robust_rule)i));
-    return fail(err, INVALID, NULL,
-                "\"%.*s\" is no rule: a rule is one of [%.*s], with nnm+ or bucketing:SIZE+ in front of it where wanted, and "
-                "behind it the number of suspects, as in nnm+trimmed-mean:2.",
-                STR_ARG(str_slice(piece, 0, 64)), (int)list.len - 2, list.data);
+    return fail(
+        err, INVALID, NULL,
+        "\"%.*s\" is no rule: a rule is one of [%.*s], with nnm+ or bucketing:SIZE+ in front of it where wanted, and "
+        "behind it the number of suspects, as in nnm+trimmed-mean:2.",
+        STR_ARG(str_slice(piece, 0, 64)), (int)list.len - 2, list.data);
 }
 
 /* A piece of a rule: a name, and a number behind a colon. */
@@ -31,7 +32,9 @@ static enum status read_piece(struct str piece, struct settings *out, bool *has_
     if (name.len >= sizeof text)
         return unknown_rule(piece, err);
     for (size_t i = 0; i < name.len; i++)
-        text[i] = name.data[i] == '_' ? '-' : name.data[i] >= 'A' && name.data[i] <= 'Z' ? (char)(name.data[i] + 32) : name.data[i];
+        text[i] = name.data[i] == '_'                          ? '-'
+                  : name.data[i] >= 'A' && name.data[i] <= 'Z' ? (char)(name.data[i] + 32)
+                                                               : name.data[i];
     text[name.len] = '\0';
     if (strcmp(text, "nnm") == 0 && number < 0) {
         out->how.mix = true;
@@ -67,8 +70,8 @@ static enum status read_rule(struct str rule, struct settings *out, struct error
     return OK;
 }
 
-static enum status read_count(const json_t *body, const char *name, int64_t otherwise, int64_t least, int64_t most, int64_t *out,
-                              struct error *err)
+static enum status read_count(const json_t *body, const char *name, int64_t otherwise, int64_t least, int64_t most,
+                              int64_t *out, struct error *err)
 {
     const json_t *value = json_object_get(body, name);
     *out = value ? json_get_int(body, name, -1) : otherwise;
@@ -110,7 +113,8 @@ enum status settings_read(const json_t *body, struct settings *out, struct error
     if (bound && !json_is_null(bound))
         out->bound = json_is_number(bound) ? json_number_value(bound) : -1;
     if (!isfinite(out->bound) || out->bound < 0 || (bound && !json_is_null(bound) && out->bound <= 0))
-        return fail(err, INVALID, NULL, "\"bound\" must be a number above 0: the largest norm that an update may have.");
+        return fail(err, INVALID, NULL,
+                    "\"bound\" must be a number above 0: the largest norm that an update may have.");
     TRY(read_rule(str_given(rule) ? rule : STR("mean"), out, err));
     if (out->how.rule == ROBUST_CENTRED_CLIPPING && out->bound <= 0)
         return fail(err, INVALID, NULL, "The rule centred-clipping needs a bound.");

@@ -28,8 +28,8 @@ static enum status find_place(struct request *rq, int64_t round, struct place *o
         return fail(err, CONFLICT, "RoundOver", "Round %lld takes no updates any more.", (long long)round);
     TRY(update_find(rq->db, &out->run, rq->actor.account.id, &out->before, err));
     if (out->before.state == UPDATE_REJECTED && out->before.tries >= TRIES_MOST)
-        return fail(err, FORBIDDEN, "TooManyTries", "%d of your updates were rejected in this round: wait for the next one.",
-                    TRIES_MOST);
+        return fail(err, FORBIDDEN, "TooManyTries",
+                    "%d of your updates were rejected in this round: wait for the next one.", TRIES_MOST);
     update_path(rq->hub->federate, &out->run, rq->actor.account.id, out->path);
     return OK;
 }
@@ -197,7 +197,8 @@ enum status update_finish(struct request *rq, struct error *err)
     update->account_id = rq->actor.account.id;
     update->examples = json_get_int(body, "examples", -1);
     if (update->examples < 1 || update->examples > EXAMPLES_MOST)
-        return fail(err, INVALID, NULL, "\"examples\" must be a whole number from 1 to %lld.", (long long)EXAMPLES_MOST);
+        return fail(err, INVALID, NULL, "\"examples\" must be a whole number from 1 to %lld.",
+                    (long long)EXAMPLES_MOST);
     if (!hex_decode(json_get_str(body, "sha256"), update->sha256, SHA256_SIZE))
         return fail(err, INVALID, NULL, "\"sha256\" must be 64 hex digits.");
     TRY(find_place(rq, json_get_int(body, "round", -1), &place, err));

@@ -137,7 +137,7 @@ enum status fetch(struct arena *arena, const struct fetch *what, struct fetch_an
     if (code == CURLE_OK) {
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
         *out = (struct fetch_answer){(int)status, type_of(curl, arena), arena_copy(arena, buf_view(&receiving.body)),
-                                      error_code_of(curl, arena)};
+                                     error_code_of(curl, arena)};
     }
     curl_easy_reset(curl); /* what it was told lives no longer than this call */
     curl_slist_free_all(headers);

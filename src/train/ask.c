@@ -93,15 +93,14 @@ enum status ask(struct cairn_federate *part, const char *method, const char *pat
 {
     auto_arena struct arena arena = {0};
     struct fetch_answer answer;
-    const struct fetch what = {
-        .method = method,
-        .url = arena_printf(&arena, "%.*s/api/models/%.*s/federate%s", STR_ARG(base_of(part)),
-                            STR_ARG(percent_encode(&arena, str_of(part->repo), true)), path),
-        .token = str_of(part->token),
-        .type = type,
-        .body = body,
-        .limit = ANSWER_LIMIT,
-        .timeout_ms = PIECE_TIMEOUT_MS};
+    const struct fetch what = {.method = method,
+                               .url = arena_printf(&arena, "%.*s/api/models/%.*s/federate%s", STR_ARG(base_of(part)),
+                                                   STR_ARG(percent_encode(&arena, str_of(part->repo), true)), path),
+                               .token = str_of(part->token),
+                               .type = type,
+                               .body = body,
+                               .limit = ANSWER_LIMIT,
+                               .timeout_ms = PIECE_TIMEOUT_MS};
     TRY(fetch_patiently(part, &arena, &what, &answer, err));
     if (answer.status != 200)
         return refused(&answer, err);
@@ -119,8 +118,8 @@ enum status ask_bytes(struct cairn_federate *part, struct str commit, struct str
     char range[64];
     snprintf(range, sizeof range, "%lld-%lld", (long long)at, (long long)at + (long long)most - 1);
     const struct fetch what = {.url = arena_printf(&arena, "%.*s/%.*s/resolve/%.*s/%.*s", STR_ARG(base_of(part)),
-                                                   STR_ARG(percent_encode(&arena, str_of(part->repo), true)), STR_ARG(commit),
-                                                   STR_ARG(percent_encode(&arena, file, true))),
+                                                   STR_ARG(percent_encode(&arena, str_of(part->repo), true)),
+                                                   STR_ARG(commit), STR_ARG(percent_encode(&arena, file, true))),
                                .token = str_of(part->token),
                                .range = range,
                                .limit = most,

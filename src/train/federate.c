@@ -88,7 +88,8 @@ static enum status download(struct round *round, struct error *err)
     if (!str_given(commit) || !str_given(file))
         return fail(err, INVALID, NULL, "The hub does not say which model is to be trained.");
     while (!end) {
-        TRY(ask_bytes(round->part, commit, file, (int64_t)round->model.bytes.len, PIECE, &round->model.bytes, &end, err));
+        TRY(ask_bytes(round->part, commit, file, (int64_t)round->model.bytes.len, PIECE, &round->model.bytes, &end,
+                      err));
         tell(round->part, "Round %lld of %lld: %zu bytes of the model have come", (long long)round->number,
              (long long)round->rounds, round->model.bytes.len);
     }
@@ -117,7 +118,9 @@ static enum status received(struct round *round, int64_t *out, struct error *err
     if (json_get_int(told, "round", -1) != round->number)
         return fail(err, CONFLICT, NULL, "The round is over.");
     *out = json_get_int(json_object_get(told, "update"), "received", 0);
-    return *out >= 0 && *out <= (int64_t)round->update.len ? OK : fail(err, CONFLICT, NULL, "Another client sends an update.");
+    return *out >= 0 && *out <= (int64_t)round->update.len
+               ? OK
+               : fail(err, CONFLICT, NULL, "Another client sends an update.");
 }
 
 static enum status send_from(struct round *round, int64_t at, struct error *err)
@@ -129,8 +132,8 @@ static enum status send_from(struct round *round, int64_t at, struct error *err)
         snprintf(path, sizeof path, "/update?round=%lld&offset=%lld", (long long)round->number, (long long)at);
         TRY(ask(round->part, "PUT", path, STR("application/octet-stream"), piece, NULL, err));
         at += (int64_t)piece.len;
-        tell(round->part, "Round %lld of %lld: %lld of %zu bytes sent", (long long)round->number, (long long)round->rounds,
-             (long long)at, all.len);
+        tell(round->part, "Round %lld of %lld: %lld of %zu bytes sent", (long long)round->number,
+             (long long)round->rounds, (long long)at, all.len);
     }
     return OK;
 }
@@ -144,7 +147,8 @@ static enum status upload(struct round *round, struct error *err)
 {
     int64_t at = 0;
     enum status status = send_from(round, 0, err);
-    for (int again = 0; again < 100 && status == CONFLICT && (is_code(err, "WrongOffset") || is_code(err, "UploadInProgress"));
+    for (int again = 0;
+         again < 100 && status == CONFLICT && (is_code(err, "WrongOffset") || is_code(err, "UploadInProgress"));
          again++) {
         doze(POLL_LEAST_US);
         TRY(received(round, &at, err));
@@ -177,7 +181,8 @@ static enum status run_round(struct round *round, cairn_train *train, void *cont
     TRY(model_write(&round->model, &trained, round->bound, &round->update, err));
     TRY(upload(round, err));
     TRY(finish(round, trained.examples, err));
-    tell(round->part, "Round %lld of %lld: the update was accepted", (long long)round->number, (long long)round->rounds);
+    tell(round->part, "Round %lld of %lld: the update was accepted", (long long)round->number,
+         (long long)round->rounds);
     return OK;
 }
 
@@ -259,5 +264,6 @@ int cairn_federate_run(struct cairn_federate *part, cairn_train *train, void *co
     }
     if (part->given_up)
         return CAIRN_TRAIN_GIVEN_UP;
-    return status == UNAVAILABLE || status == TIMED_OUT || status == TOO_LARGE ? CAIRN_TRAIN_UNABLE : CAIRN_TRAIN_REFUSED;
+    return status == UNAVAILABLE || status == TIMED_OUT || status == TOO_LARGE ? CAIRN_TRAIN_UNABLE
+                                                                               : CAIRN_TRAIN_REFUSED;
 }

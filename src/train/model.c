@@ -13,7 +13,8 @@ static enum status read_tensor(const struct model *model, struct arena *arena, c
                                struct cairn_tensor *out, struct error *err)
 {
     if (strcmp(tensor_dtype_name(from->dtype), "F32") != 0)
-        return fail(err, INVALID, NULL, "The model's tensor \"%.*s\" is not of F32.", STR_ARG(str_slice(from->name, 0, 100)));
+        return fail(err, INVALID, NULL, "The model's tensor \"%.*s\" is not of F32.",
+                    STR_ARG(str_slice(from->name, 0, 100)));
     if (memchr(from->name.data, 0, from->name.len))
         return fail(err, INVALID, NULL, "The name of a tensor has a NUL in it.");
     *out = (struct cairn_tensor){.name = arena_cstr(arena, from->name),
@@ -131,7 +132,8 @@ enum status model_write(const struct model *model, const struct cairn_trained *t
         abort();
     memcpy(base, model->bytes.data + model->data_at, numbers * sizeof *base);
     for (size_t i = 0; i < trained->count; i++)
-        memcpy((char *)values + model->list.items[i].begin, trained->tensors[i].values, trained->tensors[i].count * sizeof *values);
+        memcpy((char *)values + model->list.items[i].begin, trained->tensors[i].values,
+               trained->tensors[i].count * sizeof *values);
     if (bound > 0)
         draw_back(values, base, numbers, bound);
     buf_reserve(out, model->bytes.len);
