@@ -70,7 +70,7 @@ struct cairn_trained {
  * Trains for one round. config is a JSON object: "round" and "rounds", counted from 1, "bound", where there is one (what goes farther from
  * the model is drawn back to it), and the hub's other settings. Returns 0, or anything else to give up.
  */
-typedef int cairn_train(void *context, const char *config, struct cairn_trained *model);
+typedef int (*cairn_train)(void *context, const char *config, struct cairn_trained *model);
 
 enum cairn_training {
     CAIRN_TRAINED = 0,        /* the last round is over */
@@ -81,7 +81,7 @@ enum cairn_training {
 };
 
 /* Joins, and trains until the run is over. */
-int cairn_federate_run(struct cairn_federate *part, cairn_train *train, void *context);
+int cairn_federate_run(struct cairn_federate *part, cairn_train train, void *context);
 
 /* Why it did not end well, in a sentence; "" when it did. */
 const char *cairn_federate_why(const struct cairn_federate *part);

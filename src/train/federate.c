@@ -96,7 +96,7 @@ static enum status download(struct round *round, struct error *err)
     return OK;
 }
 
-static enum status call_train(struct round *round, cairn_train *train, void *context, struct cairn_trained *trained,
+static enum status call_train(struct round *round, cairn_train train, void *context, struct cairn_trained *trained,
                               struct error *err)
 {
     auto_buf struct buf config = {0};
@@ -171,7 +171,7 @@ static enum status finish(struct round *round, int64_t examples, struct error *e
     return ask(round->part, "POST", "/update", STR("application/json"), buf_view(&body), NULL, err);
 }
 
-static enum status run_round(struct round *round, cairn_train *train, void *context, struct error *err)
+static enum status run_round(struct round *round, cairn_train train, void *context, struct error *err)
 {
     auto_arena struct arena arena = {0};
     struct cairn_trained trained;
@@ -186,7 +186,7 @@ static enum status run_round(struct round *round, cairn_train *train, void *cont
     return OK;
 }
 
-static enum status take_part(struct cairn_federate *part, const json_t *told, cairn_train *train, void *context,
+static enum status take_part(struct cairn_federate *part, const json_t *told, cairn_train train, void *context,
                              struct error *err)
 {
     const json_t *bound = json_object_get(told, "bound");
@@ -216,7 +216,7 @@ static enum status check_settings(struct cairn_federate *part, struct error *err
 }
 
 /* *over: the run is, or another one has begun. */
-static enum status step(struct cairn_federate *part, struct str run, cairn_train *train, void *context, bool *over,
+static enum status step(struct cairn_federate *part, struct str run, cairn_train train, void *context, bool *over,
                         int64_t *wait, struct error *err)
 {
     auto_json json_t *told = NULL;
@@ -237,7 +237,7 @@ static enum status step(struct cairn_federate *part, struct str run, cairn_train
     return OK;
 }
 
-static enum status run_all(struct cairn_federate *part, cairn_train *train, void *context, struct error *err)
+static enum status run_all(struct cairn_federate *part, cairn_train train, void *context, struct error *err)
 {
     auto_json json_t *joined = NULL;
     int64_t wait = POLL_LEAST_US;
@@ -251,7 +251,7 @@ static enum status run_all(struct cairn_federate *part, cairn_train *train, void
     return OK;
 }
 
-int cairn_federate_run(struct cairn_federate *part, cairn_train *train, void *context)
+int cairn_federate_run(struct cairn_federate *part, cairn_train train, void *context)
 {
     part->err = (struct error){0};
     part->given_up = false;
