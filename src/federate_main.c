@@ -14,7 +14,7 @@ static const char help[] =
     "cairn federate - train a model where the data are\n"
     "\n"
     "  cairn federate open REPO --mode plain --rounds N --min-participants K\n"
-    "                 [--rule R] [--bound C] [--grace SECONDS]\n"
+    "                 [--rule R] [--bound C] [--noise SIGMA [--delta D] [--budget EPSILON]] [--grace SECONDS]\n"
     "  cairn federate status REPO\n"
     "  cairn federate stop REPO\n"
     "\n"
@@ -32,6 +32,11 @@ static const char help[] =
     "\"bucketing:S+\" in\n"
     "                          front of it for mixing or averaging first. mean when not given\n"
     "  --bound C               updates that are farther than C from the model (L2) are rejected\n"
+    "  --noise SIGMA           adds noise to the sum of the updates: of SIGMA times the bound. Needs a bound and the "
+    "rule\n"
+    "                          mean, in which each weighs the same then. None when not given\n"
+    "  --delta D               for which epsilon is told; 0.00001 when not given\n"
+    "  --budget EPSILON        no round is begun that would go beyond it\n"
     "  --grace SECONDS         how long the others are waited for, once K updates have come; 10 when not given\n"
     "\n"
     "status prints one JSON object: state, round, participants, accepted, rejected, epsilon.\n"
@@ -40,7 +45,7 @@ static const char help[] =
 struct command {
     struct arena *arena;
     const char *url, *token, *repo;
-    const char *mode, *rounds, *min_participants, *rule, *bound, *grace;
+    const char *mode, *rounds, *min_participants, *rule, *bound, *noise, *delta, *budget, *grace;
 };
 
 static enum status ask(const struct command *command, const char *method, struct str body, struct str *out,
@@ -106,6 +111,9 @@ static enum status run_open(const struct command *command, struct error *err)
     if (command->rule)
         jw_key_str(&w, "rule", str_of(command->rule));
     TRY(real(&w, "bound", "bound", command->bound, err));
+    TRY(real(&w, "noise", "noise", command->noise, err));
+    TRY(real(&w, "delta", "delta", command->delta, err));
+    TRY(real(&w, "budget", "budget", command->budget, err));
     TRY(number(&w, "grace", "graceSeconds", command->grace, err));
     jw_end(&w);
     TRY(ask(command, "POST", buf_view(&body), &answer, err));
@@ -137,6 +145,7 @@ static enum status run(struct command *command, int argc, char **argv, struct er
     const struct option_spec specs[] = {
         {"url", &command->url},       {"token", &command->token}, {"mode", &command->mode},
         {"rounds", &command->rounds}, {"rule", &command->rule},   {"min-participants", &command->min_participants},
+        {"noise", &command->noise},   {"delta", &command->delta}, {"budget", &command->budget},
         {"bound", &command->bound},   {"grace", &command->grace},
     };
     const char *words[2];

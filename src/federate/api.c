@@ -98,7 +98,10 @@ enum status run_status(struct request *rq, struct error *err)
     jw_key_int(&w, "accepted", run.accepted);
     jw_key_int(&w, "rejected", run.rejected);
     jw_key(&w, "epsilon");
-    jw_null(&w);
+    if (run.settings.noise > 0)
+        jw_raw(&w, arena_printf(rq->arena, "%.6f", settings_epsilon(&run.settings, run_rounds_done(&run))));
+    else
+        jw_null(&w);
     jw_end(&w);
     request_reply_json(rq, &body);
     return OK;

@@ -5,9 +5,11 @@
  */
 #include "base/log.h"
 #include "federate/internal.h"
+#include "privacy/gauss.h"
 #include "use/use.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,7 +26,9 @@ struct closing {
     size_t count;
     int *fds; /* of the updates */
     struct robust_how how;
-    int out; /* the new model */
+    double step;         /* of the grid on which noise is added; 0: none is */
+    int64_t noise_sigma; /* in such steps */
+    int out;             /* the new model */
     uint8_t sha256[SHA256_SIZE];
     struct str record;
     struct oid commit, head;
@@ -89,11 +93,56 @@ static enum status read_row(void *context, size_t row, int64_t at, size_t count,
                       err);
 }
 
+/*
+ * Noise is added on a grid of steps so fine that its standard deviation is some 2^20 of them. The differences are rounded to
+ * it, which makes them longer by half a step in each number at most; the noise is larger by as much. Sums of whole
+ * numbers are exact, so nothing but the noise decides the last bits.
+ */
+#define NOISE_STEPS (1 << 20)
+
+static void plan_noise(struct closing *c)
+{
+    const struct settings *settings = &c->run.settings;
+    if (settings->noise <= 0)
+        return;
+    c->step = settings->bound * settings->noise / NOISE_STEPS;
+    double reach = settings->bound * BOUND_SLACK / c->step + sqrt((double)c->base.width) / 2;
+    c->noise_sigma = (int64_t)ceil(settings->noise * reach);
+}
+
+/* A row as whole steps. */
+static enum status read_steps(void *context, size_t row, int64_t at, size_t count, float *out, struct error *err)
+{
+    const struct closing *c = context;
+    float base[ROBUST_PIECE_MOST];
+    TRY(read_row(context, row, at, count, out, err));
+    TRY(read_row(context, c->count, at, count, base, err));
+    for (size_t i = 0; i < count; i++)
+        out[i] = (float)rint((double)(out[i] - base[i]) / c->step);
+    return OK;
+}
+
+/* From the mean of the steps to that of the differences, with noise on the sum. Pieces begin at multiples of their size, so that
+ * each has a stream of noise of its own. */
+static void add_noise(const struct closing *c, int64_t at, size_t count, const double *steps, double *out)
+{
+    int64_t noise[ROBUST_PIECE_MOST];
+    double updates = (double)c->count;
+    gauss_fill(c->run.noise_seed, (uint64_t)(at / ROBUST_PIECE_MOST), c->noise_sigma, noise, count);
+    for (size_t i = 0; i < count; i++)
+        out[i] = (double)(llround(steps[i] * updates) + noise[i]) * c->step / updates;
+}
+
 static enum status write_row(void *context, int64_t at, size_t count, const double *values, struct error *err)
 {
     const struct closing *c = context;
     float model[ROBUST_PIECE_MOST];
+    double noisy[ROBUST_PIECE_MOST];
     TRY(read_row(context, c->count, at, count, model, err));
+    if (c->noise_sigma) {
+        add_noise(c, at, count, values, noisy);
+        values = noisy;
+    }
     for (size_t i = 0; i < count; i++)
         model[i] = (float)((double)model[i] + values[i]);
     return pwrite_full(c->out, model, count * sizeof *model, c->base.data_at + at * (int64_t)sizeof *model, err);
@@ -104,12 +153,14 @@ static enum status aggregate(struct closing *c, struct error *err)
     double *weights = arena_array(c->arena, c->count, sizeof *weights);
     for (size_t i = 0; i < c->count; i++)
         weights[i] = (double)c->updates[i].examples;
+    plan_noise(c);
+    /* With noise, each weighs the same: what one can change of the sum must not hang on what it says of itself. */
     const struct robust_rows rows = {.count = c->count,
                                      .width = c->base.width,
-                                     .weights = weights,
-                                     .read = read_row,
+                                     .weights = c->noise_sigma ? NULL : weights,
+                                     .read = c->noise_sigma ? read_steps : read_row,
                                      .context = c,
-                                     .has_origin = true};
+                                     .has_origin = c->noise_sigma == 0};
     const struct robust_sink sink = {write_row, c};
     c->how = settings_how(&c->run.settings, c->count);
     TRY(store_scratch(c->hub->store, &c->out, err));
@@ -170,6 +221,10 @@ static void write_record(struct closing *c)
     jw_key_hex(&w, "model", c->sha256, SHA256_SIZE);
     settings_write(&c->run.settings, &w);
     jw_key_int(&w, "suspects", (int64_t)c->how.suspects);
+    if (c->noise_sigma) {
+        jw_key(&w, "epsilon");
+        jw_raw(&w, arena_printf(c->arena, "%.6f", settings_epsilon(&c->run.settings, c->run.round)));
+    }
     jw_key_int(&w, "accepted", (int64_t)c->count);
     jw_key_int(&w, "rejected", c->run.round_rejected);
     jw_key(&w, "updates");
@@ -202,6 +257,8 @@ static enum status append_round(struct db_conn *tx, const struct closing *c, str
     jw_key_str(&w, "base", c->base.sha256);
     jw_key_str(&w, "commit", oid_hex(c->arena, &c->commit));
     jw_key_str(&w, "mode", STR("plain"));
+    if (c->noise_sigma)
+        jw_key_int(&w, "noise", llround(c->run.settings.noise * 1e6));
     jw_key_hex(&w, "record", digest, SHA256_SIZE);
     jw_key_int(&w, "rejected", c->run.round_rejected);
     jw_key_hex(&w, "result", c->sha256, SHA256_SIZE);

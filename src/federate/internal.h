@@ -22,6 +22,7 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP };
 #define PARTICIPANTS_MOST 1000
 #define ROUNDS_MOST 100000
 #define EXAMPLES_MOST (INT64_C(1) << 31)
+#define BOUND_SLACK 1.000001 /* who clips to the bound in float32 may come out a little above it */
 #define TRIES_MOST 3 /* updates of one participant that are refused in one round; after that it waits for the next */
 
 /* Handlers, file by file; module.c has their addresses. */
@@ -40,11 +41,16 @@ struct settings {
     struct robust_how how;
     bool has_suspects; /* otherwise as many as a fifth of the updates */
     double bound;      /* L2, of an update's difference to the model; 0: none */
+    double noise;      /* its standard deviation on the sum, over the bound; 0: none */
+    double delta;      /* at which epsilon is told */
+    double budget;     /* of epsilon: no round goes beyond it; 0: none */
     int64_t grace_us;  /* how long others are waited for, once enough have come */
 };
 /* INVALID with what is wrong. The rule's text lives as long as body. */
 enum status settings_read(const json_t *body, struct settings *out, struct error *err);
 void settings_write(const struct settings *settings, struct json_writer *w); /* the members of an object */
+/* Epsilon after so many rounds; each may have had everybody in it. INFINITY without noise. */
+double settings_epsilon(const struct settings *settings, int64_t rounds);
 /* The rule for that many updates. */
 struct robust_how settings_how(const struct settings *settings, size_t count);
 
@@ -61,14 +67,17 @@ struct run {
     int64_t round;              /* from 1 */
     int64_t accepted, rejected; /* of all rounds */
     int64_t round_rejected;
-    struct oid base;   /* the commit whose model this round starts from */
-    int64_t due_us;    /* enough have come: until then others are waited for; 0: not enough */
-    int64_t frozen_us; /* the round's updates are those that are there; 0: not yet */
-    struct str why;    /* it was stopped */
+    struct oid base;        /* the commit whose model this round starts from */
+    int64_t due_us;         /* enough have come: until then others are waited for; 0: not enough */
+    int64_t frozen_us;      /* the round's updates are those that are there; 0: not yet */
+    struct str why;         /* it was stopped, or has ended early */
+    uint8_t noise_seed[32]; /* of a frozen round */
 };
 /* The newest run of a repo, or one by its id; NOT_FOUND "NoRun". Strings live in arena. */
 enum status run_of_repo(struct db_conn *conn, struct arena *arena, int64_t repo_id, struct run *out, struct error *err);
 enum status run_get(struct db_conn *conn, struct arena *arena, int64_t id, struct run *out, struct error *err);
+/* How many of its rounds have been committed. */
+int64_t run_rounds_done(const struct run *run);
 /* In writes. */
 enum status run_insert(struct db_conn *tx, struct run *run, struct error *err);
 enum status run_end(struct db_conn *tx, const struct run *run, enum run_state state, struct str why, int64_t by_id,

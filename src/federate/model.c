@@ -343,9 +343,6 @@ static enum status measure(const struct model *model, int fd, struct update *out
     return OK;
 }
 
-/* Who clips to the bound in float32 may come out a little above it. */
-#define BOUND_SLACK 1.000001
-
 enum status update_check(const struct model *model, int fd, const char *path, double bound, struct update *out,
                          struct error *err)
 {

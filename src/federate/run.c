@@ -12,7 +12,7 @@ struct str run_state_name(enum run_state state)
 
 #define RUN_COLUMNS                                                                                                    \
     "id, repo_id, by_id, public_id, state, settings, round, accepted, rejected, round_rejected, base_oid, due_us, "    \
-    "frozen_us, why"
+    "frozen_us, why, noise_seed"
 static const char of_repo_sql[] = "SELECT " RUN_COLUMNS " FROM federate_run WHERE repo_id = ? ORDER BY id DESC LIMIT 1";
 static const char get_sql[] = "SELECT " RUN_COLUMNS " FROM federate_run WHERE id = ?";
 
@@ -32,6 +32,8 @@ static enum status read_run(struct stmt *row, struct arena *arena, struct run *o
                         .frozen_us = stmt_int(row, 12),
                         .why = arena_copy(arena, stmt_str(row, 13))};
     memcpy(out->base.bytes, stmt_str(row, 10).data, SHA1_SIZE);
+    if (stmt_str(row, 14).len == sizeof out->noise_seed)
+        memcpy(out->noise_seed, stmt_str(row, 14).data, sizeof out->noise_seed);
     TRY(json_read(stmt_str(row, 5), BODY_LIMIT, &settings, err));
     TRY(settings_read(settings, &out->settings, err));
     out->settings.rule = arena_copy(arena, out->settings.rule);
@@ -125,6 +127,11 @@ enum status run_end(struct db_conn *tx, const struct run *run, enum run_state st
         return fail(err, CONFLICT, "RunIsOver", "This federated training is over already.");
     TRY(forget_updates(tx, run->id, err));
     return state == RUN_STOPPED ? append_event(tx, EVENT_STOP, run, by_id, err) : OK;
+}
+
+int64_t run_rounds_done(const struct run *run)
+{
+    return run->state == RUN_FINISHED ? run->round : run->round - 1;
 }
 
 /* Participants. */
@@ -270,13 +277,15 @@ static const char here_sql[] = "SELECT count(*) FROM federate_update WHERE run_i
 static const char awaited_sql[] =
     "SELECT count(*) FROM federate_participant p WHERE p.run_id = ? AND p.missed = 0 AND NOT EXISTS "
     "(SELECT 1 FROM federate_update u WHERE u.run_id = p.run_id AND u.account_id = p.account_id)";
-static const char clock_sql[] = "UPDATE federate_run SET due_us = ?, frozen_us = ? WHERE id = ? AND state = 1";
+static const char clock_sql[] =
+    "UPDATE federate_run SET due_us = ?, frozen_us = ?, noise_seed = ? WHERE id = ? AND state = 1";
 
 enum status round_freeze_if_due(struct db_conn *tx, int64_t run_id, int64_t at_us, struct error *err)
 {
     auto_arena struct arena arena = {0};
     auto_stmt struct stmt *row = NULL;
     struct run run;
+    uint8_t seed[32];
     int64_t here, awaited;
     TRY(run_get(tx, &arena, run_id, &run, err));
     if (run.state != RUN_OPEN || run.frozen_us)
@@ -288,8 +297,11 @@ enum status round_freeze_if_due(struct db_conn *tx, int64_t run_id, int64_t at_u
     int64_t due_us = run.due_us ? run.due_us : at_us + run.settings.grace_us;
     TRY(db_prepare(tx, clock_sql, &row, err));
     stmt_bind_int(row, 1, due_us);
-    stmt_bind_int(row, 2, awaited == 0 || due_us <= at_us ? at_us : 0);
-    stmt_bind_int(row, 3, run_id);
+    bool freezes = awaited == 0 || due_us <= at_us;
+    random_bytes(seed, sizeof seed);
+    stmt_bind_int(row, 2, freezes ? at_us : 0);
+    stmt_bind_blob(row, 3, seed, freezes && run.settings.noise > 0 ? sizeof seed : 0);
+    stmt_bind_int(row, 4, run_id);
     return stmt_run(row, err);
 }
 
@@ -298,31 +310,35 @@ static const char missed_sql[] =
     "federate_participant.run_id AND u.account_id = federate_participant.account_id) THEN 0 ELSE 1 END WHERE run_id = "
     "?";
 static const char next_sql[] =
-    "UPDATE federate_run SET round = CASE WHEN ? <> 0 THEN round ELSE round + 1 END, state = CASE WHEN "
-    "? <> 0 THEN 2 ELSE 1 END, base_oid = ?, due_us = 0, frozen_us = 0, round_rejected = 0 WHERE id = ? "
+    "UPDATE federate_run SET round = CASE WHEN ? <> 0 THEN round ELSE round + 1 END, why = ?, state = CASE WHEN "
+    "? <> 0 THEN 2 ELSE 1 END, base_oid = ?, due_us = 0, frozen_us = 0, noise_seed = NULL, round_rejected = 0 WHERE id "
+    "= ? "
     "AND state = 1 AND round = ?";
 
 enum status round_next(struct db_conn *tx, const struct run *run, const struct oid *commit, struct error *err)
 {
     auto_stmt struct stmt *missed = NULL, *next = NULL;
-    bool last = run->round >= run->settings.rounds;
+    const struct settings *settings = &run->settings;
+    bool spent = settings->budget > 0 && settings_epsilon(settings, run->round + 1) > settings->budget;
+    bool last = run->round >= settings->rounds || spent;
     TRY(db_prepare(tx, missed_sql, &missed, err));
     stmt_bind_int(missed, 1, run->id);
     TRY(stmt_run(missed, err));
     TRY(forget_updates(tx, run->id, err));
     TRY(db_prepare(tx, next_sql, &next, err));
     stmt_bind_int(next, 1, last);
-    stmt_bind_int(next, 2, last);
-    stmt_bind_blob(next, 3, commit->bytes, SHA1_SIZE);
-    stmt_bind_int(next, 4, run->id);
-    stmt_bind_int(next, 5, run->round);
+    stmt_bind_str(next, 2, spent ? STR("Another round would go beyond the budget of privacy.") : STR(""));
+    stmt_bind_int(next, 3, last);
+    stmt_bind_blob(next, 4, commit->bytes, SHA1_SIZE);
+    stmt_bind_int(next, 5, run->id);
+    stmt_bind_int(next, 6, run->round);
     TRY(stmt_run(next, err));
     return db_changes(tx) ? OK : fail(err, CONFLICT, "RunIsOver", "This federated training was stopped meanwhile.");
 }
 
 static const char lost_sql[] = "DELETE FROM federate_update WHERE run_id = ? AND account_id = ?";
 static const char thaw_sql[] =
-    "UPDATE federate_run SET due_us = 0, frozen_us = 0, accepted = accepted - ? WHERE id = ?";
+    "UPDATE federate_run SET due_us = 0, frozen_us = 0, noise_seed = NULL, accepted = accepted - ? WHERE id = ?";
 
 enum status round_thaw(struct db_conn *tx, const struct run *run, const int64_t *missing, size_t count,
                        struct error *err)

@@ -5,6 +5,7 @@
  * - federate_run: settings is the JSON object that it was opened with. state: enum run_state. round counts from 1;
  *   base_oid, due_us, frozen_us and round_rejected are of that round. A round that is frozen takes no update any more: what
  *   it comes to is settled then, whenever it is computed.
+ *   noise_seed is there while a round is frozen: who has it can take the noise off again.
  * - federate_participant: missed: it sent nothing for the round before, and is not waited for.
  * - federate_update: of the current round; they go in the write that ends it.
  */
@@ -23,6 +24,7 @@ static const char create_sql[] = "CREATE TABLE federate_run ("
                                  "  frozen_us BIGINT NOT NULL DEFAULT 0,"
                                  "  round_rejected BIGINT NOT NULL DEFAULT 0,"
                                  "  why TEXT NOT NULL DEFAULT '',"
+                                 "  noise_seed BLOB,"
                                  "  opened_us BIGINT NOT NULL);"
                                  "CREATE INDEX federate_run_repo ON federate_run (repo_id, id);"
                                  "CREATE UNIQUE INDEX federate_run_open ON federate_run (repo_id) WHERE state = 1;"

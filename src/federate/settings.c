@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "federate/internal.h"
+#include "privacy/rdp.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,9 @@
 #define RULE_MOST 200
 #define GRACE_SECONDS 10
 #define DAY_SECONDS 86400
+#define DELTA 1e-5
+#define NOISE_LEAST 0.1 /* with less, an update has more steps of the noise's grid than a float32 can count (close.c) */
+#define NOISE_MOST 1000
 
 static enum status unknown_rule(struct str piece, struct error *err)
 {
@@ -83,7 +87,8 @@ static enum status read_count(const json_t *body, const char *name, int64_t othe
 
 static enum status check_members(const json_t *body, struct error *err)
 {
-    static const char *const members[] = {"mode", "rounds", "minParticipants", "rule", "bound", "graceSeconds", NULL};
+    static const char *const members[] = {"mode",         "rounds", "minParticipants", "rule",   "bound",
+                                          "graceSeconds", "noise",  "delta",           "budget", NULL};
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)body, key, value)
@@ -97,9 +102,37 @@ static enum status check_members(const json_t *body, struct error *err)
     return OK;
 }
 
+/* A number above 0; otherwise where it is not there. */
+static enum status read_real(const json_t *body, const char *name, double otherwise, double least, double most,
+                             double *out, struct error *err)
+{
+    const json_t *value = json_object_get(body, name);
+    bool given = value && !json_is_null(value);
+    *out = otherwise;
+    if (given)
+        *out = json_is_number(value) ? json_number_value(value) : NAN;
+    if (given && !(*out >= least && *out <= most))
+        return fail(err, INVALID, NULL, "\"%s\" must be a number from %g to %g.", name, least, most);
+    return OK;
+}
+
+/* What one participant can change of the sum is known for the plain mean alone, and only with a bound. */
+static enum status check_noise(const struct settings *settings, struct error *err)
+{
+    if (settings->noise <= 0)
+        return settings->budget > 0 ? fail(err, INVALID, NULL, "A \"budget\" of privacy needs \"noise\".") : OK;
+    if (settings->bound <= 0 || settings->how.rule != ROBUST_MEAN || settings->how.mix || settings->how.bucket)
+        return fail(err, INVALID, NULL,
+                    "\"noise\" needs a \"bound\", and the rule mean: only then is it known what it hides.");
+    if (settings->budget > 0 && settings_epsilon(settings, 1) > settings->budget)
+        return fail(err, INVALID, NULL,
+                    "One round with this noise takes epsilon %.4g, which is more than the budget of %.4g.",
+                    settings_epsilon(settings, 1), settings->budget);
+    return OK;
+}
+
 enum status settings_read(const json_t *body, struct settings *out, struct error *err)
 {
-    const json_t *bound = json_object_get(body, "bound");
     struct str rule = json_get_str(body, "rule"), mode = json_get_str(body, "mode");
     int64_t grace;
     *out = (struct settings){0};
@@ -110,31 +143,45 @@ enum status settings_read(const json_t *body, struct settings *out, struct error
     TRY(read_count(body, "minParticipants", -1, 1, PARTICIPANTS_MOST, &out->min_participants, err));
     TRY(read_count(body, "graceSeconds", GRACE_SECONDS, 0, 30 * DAY_SECONDS, &grace, err));
     out->grace_us = grace * SECOND_US;
-    if (bound && !json_is_null(bound))
-        out->bound = json_is_number(bound) ? json_number_value(bound) : -1;
-    if (!isfinite(out->bound) || out->bound < 0 || (bound && !json_is_null(bound) && out->bound <= 0))
-        return fail(err, INVALID, NULL,
-                    "\"bound\" must be a number above 0: the largest norm that an update may have.");
+    TRY(read_real(body, "bound", 0, 1e-12, 1e30, &out->bound, err));
+    TRY(read_real(body, "noise", 0, NOISE_LEAST, NOISE_MOST, &out->noise, err));
+    TRY(read_real(body, "delta", DELTA, 1e-30, 0.1, &out->delta, err));
+    TRY(read_real(body, "budget", 0, 1e-6, 1e6, &out->budget, err));
     TRY(read_rule(str_given(rule) ? rule : STR("mean"), out, err));
     if (out->how.rule == ROBUST_CENTRED_CLIPPING && out->bound <= 0)
         return fail(err, INVALID, NULL, "The rule centred-clipping needs a bound.");
     out->how.radius = out->bound;
-    return OK;
+    return check_noise(out, err);
+}
+
+static void write_real(struct json_writer *w, const char *name, double value)
+{
+    char number[40];
+    snprintf(number, sizeof number, "%.17g", value);
+    jw_key(w, name);
+    jw_raw(w, str_of(number));
 }
 
 void settings_write(const struct settings *settings, struct json_writer *w)
 {
-    char number[40];
     jw_key_str(w, "mode", STR("plain"));
     jw_key_int(w, "rounds", settings->rounds);
     jw_key_int(w, "minParticipants", settings->min_participants);
     jw_key_str(w, "rule", settings->rule);
-    if (settings->bound > 0) {
-        snprintf(number, sizeof number, "%.17g", settings->bound);
-        jw_key(w, "bound");
-        jw_raw(w, str_of(number));
+    if (settings->bound > 0)
+        write_real(w, "bound", settings->bound);
+    if (settings->noise > 0) {
+        write_real(w, "noise", settings->noise);
+        write_real(w, "delta", settings->delta);
     }
+    if (settings->budget > 0)
+        write_real(w, "budget", settings->budget);
     jw_key_int(w, "graceSeconds", settings->grace_us / SECOND_US);
+}
+
+double settings_epsilon(const struct settings *settings, int64_t rounds)
+{
+    return rdp_epsilon(1, settings->noise, (double)rounds, settings->delta);
 }
 
 /* A fifth, and one at least, as far as the rule can withstand them among so few. */

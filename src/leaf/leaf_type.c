@@ -75,6 +75,7 @@ static const struct leaf_type types[] = {
      {{"accepted", LEAF_COUNT},
       {"base", LEAF_HEX, .digits = 64},
       {"mode", LEAF_WORD, .words = "one-house plain two-houses"},
+      {"noise", LEAF_COUNT, .optional = true},
       {"record", LEAF_HEX, .digits = 64},
       {"rejected", LEAF_COUNT},
       {"result", LEAF_HEX, .digits = 64},

@@ -349,6 +349,39 @@ def test_updates_are_drawn_back_to_the_bound_by_the_client(alice, crowd, preload
     assert abs(norm - 0.01) < 1e-6
 
 
+def test_noise_has_its_size_and_its_price(alice, crowd):
+    start = {"w": numpy.zeros(20_000, numpy.float32)}
+    repo = new_model(alice, start)
+    open_run(alice, repo, 2, 3, "--bound", 0.5, "--noise", 2)
+    assert federate(alice, "status", repo)["epsilon"] == 0
+    change = numpy.random.default_rng(1).normal(size=(3, 20_000)).astype(numpy.float32) * numpy.float32(0.001)
+    for person, one, examples in zip(crowd, change, (1, 50, 1000)):
+        assert Sender(person, repo).join().send(save({"w": one}), examples).status_code == 200
+    assert federate(alice, "status", repo)["round"] == 2
+    assert abs(federate(alice, "status", repo)["epsilon"] - 2.165716) < 1e-6  # dp_accounting: sigma 2, one round, delta 1e-5
+    noise = load(alice.read(repo, "model.safetensors"))["w"] * 3.0 - change.sum(axis=0, dtype=float)
+    assert abs(noise.mean()) < 6 / 20_000 ** 0.5 and abs(noise.std() - 1) < 6 / 40_000 ** 0.5
+    leaves = alice.http.get(f"/api/models/{repo}/provenance").json()["entries"]
+    assert json.loads(next(entry["leaf"] for entry in leaves if entry["type"] == "federated-round"))["b"]["noise"] == 2_000_000
+    record = json.loads(alice.read(repo, "fl/rounds/000001.json"))
+    assert record["noise"] == 2 and record["epsilon"] == federate(alice, "status", repo)["epsilon"]
+
+
+def test_no_round_goes_beyond_the_budget_of_privacy(alice, crowd):
+    repo = new_model(alice)
+    settings = "--mode", "plain", "--rounds", 5, "--min-participants", 1, "--bound", 1, "--noise", 2, "--budget"
+    refused = federate(alice, "open", repo, *settings, 2, check=False)
+    assert refused.returncode == 1 and "more than the budget" in refused.stderr
+    federate(alice, "open", repo, *settings, 3.5)
+    sender = Sender(crowd[0], repo).join()
+    for number in (1, 2):
+        base = load(alice.read(repo, "model.safetensors"))
+        assert sender.send(save(base), number=number).status_code == 200
+    status = federate(alice, "status", repo)
+    assert status["state"] == "finished" and status["round"] == 2 and abs(status["epsilon"] - 3.188992) < 1e-6
+    assert "budget" in sender.round()["why"]
+
+
 def test_what_a_participant_raises_comes_out_of_join(alice, crowd, preload):  # noqa: F811
     repo = new_model(alice)
     open_run(alice, repo)
@@ -409,7 +442,8 @@ def test_a_run_needs_a_model_of_float32_on_main(alice):
 
 
 @pytest.mark.parametrize("flags", [("--rule", "best"), ("--rounds", 0), ("--bound", -1), ("--bound", 0), ("--mode", "secret"),
-                                   ("--min-participants", 0), ("--rule", "centred-clipping"), ("--rule", "mean+median")])
+                                   ("--min-participants", 0), ("--rule", "centred-clipping"), ("--rule", "mean+median"),
+                                   ("--noise", 1), ("--budget", 1)])
 def test_a_run_with_settings_that_cannot_be_is_refused(alice, flags):
     settings = {"--mode": "plain", "--rounds": 1, "--min-participants": 1, **dict([flags])}
     refused = federate(alice, "open", new_model(alice), *[word for pair in settings.items() for word in pair], check=False)
