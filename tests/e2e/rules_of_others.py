@@ -6,6 +6,7 @@ through those of Flower and byzfl. Prints a JSON list of what differs.
 """
 
 import importlib.util
+import itertools
 import json
 import subprocess
 import sys
@@ -30,6 +31,8 @@ def load_byzfl():
 
 
 BYZFL, PRE = load_byzfl()
+import flwr.common as COMMON  # noqa: E402
+import flwr.server.strategy as STRATEGY  # noqa: E402
 from flwr.server.strategy import aggregate as FLOWER  # noqa: E402
 
 PROGRAM, FOLDER, SEED, COUNT = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
@@ -38,8 +41,8 @@ PROGRAM, FOLDER, SEED, COUNT = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]),
 def ours(values, rule, **settings):
     rows, width = values.shape
     values.astype("<f4").tofile(FOLDER / "rows")
-    words = [f"{name}={value}" for name, value in settings.items()]
-    done = subprocess.run([PROGRAM, f"rule={rule}", f"n={rows}", f"d={width}", f"rows={FOLDER}/rows", f"out={FOLDER}/out", *words],
+    words = [f"{name}={value}" for name, value in ({"rule": rule} | settings).items()]
+    done = subprocess.run([PROGRAM, f"n={rows}", f"d={width}", f"rows={FOLDER}/rows", f"out={FOLDER}/out", *words],
                           capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{done.args}: {done.stderr}")
@@ -48,6 +51,25 @@ def ours(values, rule, **settings):
 
 def listed(numbers):
     return ",".join(map(str, numbers))
+
+
+def flower_rounds(strategy, changes):
+    """The model after a round for each change, from zero, by one of Flower's strategies."""
+    for number, change in enumerate(changes, 1):
+        sent = COMMON.ndarrays_to_parameters([strategy.current_weights[0] + change])
+        strategy.aggregate_fit(number, [(None, COMMON.FitRes(COMMON.Status(COMMON.Code.OK, ""), sent, 1, {}))], [])
+    return strategy.current_weights[0]
+
+
+def optimisers(dice, changes):
+    start = COMMON.ndarrays_to_parameters([numpy.zeros(changes.shape[1])])
+    rate, beta1, beta2, tau = (float(dice.uniform(*ends)) for ends in ((0.001, 1), (0, 0.99), (0.5, 0.999), (1e-4, 1e-1)))
+    rounds, few = changes.astype(float), {"eta": rate, "tau": tau, "initial_parameters": start}
+    betas = {"beta_1": beta1, "beta_2": beta2}
+    for name, strategy in ("fedadagrad", STRATEGY.FedAdagrad(**few)), ("fedadam", STRATEGY.FedAdam(**few, **betas)), \
+            ("fedyogi", STRATEGY.FedYogi(**few, **betas)):
+        settings = {"rate": rate, "tau": tau, "flower": 1, **({"beta1": beta1, "beta2": beta2} if name != "fedadagrad" else {})}
+        yield f"flower {name}", ours(changes, None, optimiser=name, **settings), flower_rounds(strategy, rounds)
 
 
 def keep_without_tie(values, bad, keep):
@@ -60,12 +82,19 @@ def keep_without_tie(values, bad, keep):
     return keep
 
 
-def cases(dice):
-    """(name, ours, theirs) of one table of updates. Theirs is computed in float64, so that their rounding decides nothing."""
+def updates(dice):
+    """A table of updates, and how many of them are bad."""
     rows, width = int(dice.integers(3, 25)), int(dice.integers(1, 300))
     bad = int(dice.integers(0, (rows - 1) // 2 + 1))
     values = (dice.normal(size=(rows, width)) * dice.choice([0.01, 1, 100]) + dice.normal(size=width)).astype(numpy.float32)
     values[:bad] *= numpy.float32(dice.choice([1, -10, 3]))
+    return values, bad
+
+
+def cases(dice):
+    """(name, ours, theirs) of one table of updates. Theirs is computed in float64, so that their rounding decides nothing."""
+    values, bad = updates(dice)
+    rows = len(values)
     exact, examples = values.astype(float), [int(number) for number in dice.integers(1, 1000, rows)]
     keep, few = keep_without_tie(exact, bad, int(dice.integers(1, rows + 1))), (rows - 3) // 4
     radius, steps = float(dice.choice([0.1, 1, 10, 100])), int(dice.integers(1, 4))
@@ -106,7 +135,7 @@ def cases(dice):
 def main():
     dice, counts, different = numpy.random.default_rng(SEED), {}, []
     for number in range(COUNT):
-        for name, mine, theirs in cases(dice):
+        for name, mine, theirs in itertools.chain(cases(dice), optimisers(dice, updates(dice)[0][:8])):
             counts[name] = counts.get(name, 0) + 1
             scale = max(1e-30, numpy.abs(theirs).max())
             if not numpy.allclose(mine, theirs, rtol=1e-5, atol=1e-6 * scale):

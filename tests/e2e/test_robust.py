@@ -26,7 +26,7 @@ def test_flowers_rules_and_byzfls_give_what_ours_give(tmp_path):
     seed = random.randrange(1 << 30)
     print(f"seed {seed}")
     counts, different = ask_others("rules_of_others.py", "bench_robust", tmp_path, seed, COUNT)
-    assert len(counts) == 19 and set(counts.values()) == {COUNT}
+    assert len(counts) == 22 and set(counts.values()) == {COUNT}
     assert different == []
 
 
