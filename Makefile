@@ -9,7 +9,7 @@ export JOBS
 
 BUILD_PACKAGES = build-essential cmake ninja-build pkg-config ccache libsqlite3-dev libgit2-dev libjansson-dev libssl-dev \
 	libyaml-dev libseccomp-dev zlib1g-dev liblz4-dev librust-blake3-dev libcurl4-openssl-dev libsodium-dev git
-CLIENTS = .venv/ready .venv/older/ready .venv/oldest/ready .venv/signing/ready .venv/bom/ready .venv/oidc/ready
+CLIENTS = .venv/ready .venv/older/ready .venv/oldest/ready .venv/signing/ready .venv/bom/ready .venv/oidc/ready .venv/federated/ready
 LAUNCHER = $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := all
@@ -53,23 +53,27 @@ test: ## install what is missing, build, run every test; the last line counts th
 		{ echo "What the tests need could not be installed"; echo "0 passed, 1 failed"; exit 1; }
 	@python3 scripts/run-tests
 
-soak: all test-deps ## the long tests: 200 rounds of kill -9, a file over 5 GiB, others' monitors of the log
+soak: all test-deps ## the long tests: 200 rounds of kill -9, a file over 5 GiB, others' monitors of the log, others' rules and accountants
+	@ninja -C build/release -j $(JOBS) bench_robust bench_privacy
 	@CAIRN_SOAK=1 CAIRN_BINARY=$(CURDIR)/build/cairn .venv/bin/python -m pytest -p no:cacheprovider -v \
-		tests/e2e/test_crash.py tests/e2e/test_big.py tests/e2e/test_outside.py tests/e2e/test_log_drills.py
+		tests/e2e/test_crash.py tests/e2e/test_big.py tests/e2e/test_outside.py tests/e2e/test_log_drills.py \
+		tests/e2e/test_robust.py
 
 bench: all test-deps ## measure against nginx and the plain pipeline; prints a table of ratios
 	@scripts/apt-install nginx-light wrk
-	@ninja -C build/release -j $(JOBS) bench_hashes bench_record bench_access bench_tier
+	@ninja -C build/release -j $(JOBS) bench_hashes bench_record bench_access bench_tier bench_robust
 	@.venv/bin/python bench/run.py
 	@.venv/bin/python bench/tier.py
+	@.venv/bin/python bench/robust.py
 
 fuzz: deps ## run every fuzz target for a minute (FUZZ_SECONDS)
 	@scripts/apt-install clang libclang-rt-14-dev
 	@scripts/fuzz
 
-install: all ## install to PREFIX (/usr/local): the program, libcairn and its header
+install: all ## install to PREFIX (/usr/local): the program, libcairn and its headers
 	install -D -m 755 build/cairn $(DESTDIR)$(PREFIX)/bin/cairn
 	install -D -m 644 include/cairn/verify.h $(DESTDIR)$(PREFIX)/include/cairn/verify.h
+	install -D -m 644 include/cairn/federate.h $(DESTDIR)$(PREFIX)/include/cairn/federate.h
 	install -D -m 644 build/release/libcairn.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/libcairn.pc
 	cp -P build/release/libcairn.so build/release/libcairn.so.* $(DESTDIR)$(PREFIX)/lib/
 	@test -n "$(DESTDIR)" || ldconfig || true # so that it is found where it was just put

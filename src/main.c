@@ -4,6 +4,7 @@
 #include "attest_main.h"
 #include "care.h"
 #include "du.h"
+#include "federate_main.h"
 #include "gc.h"
 #include "ledger/signer.h"
 #include "machines.h"
@@ -29,6 +30,7 @@ static const char help[] = "cairn " CAIRN_VERSION " - a self-hosted hub for open
                            "  cairn attest   sign approvals, releases and deployments\n"
                            "  cairn usage    what you have at a hub, and what you use of it\n"
                            "  cairn access   ask for access to a gated repo\n"
+                           "  cairn federate train a model where the data are\n"
                            "  cairn routes   list what the hub answers to\n"
                            "  cairn machines the rules by which requests and grants change their state\n"
                            "\n"
@@ -42,6 +44,7 @@ static const struct {
     {"gc", gc_main},         {"du", du_main},         {"routes", routes_main}, {"machines", machines_main},
     {"worker", worker_main}, /* started by the server, in a sandbox */
     {"sign", sign_main},     {"verify", verify_main}, {"attest", attest_main}, {"access", access_main},
+    {"federate", federate_main},
     {"usage", usage_main},
     {"signer", signer_main}, /* started by the server; it alone has the key of the log */
 };

@@ -22,6 +22,7 @@ struct store;
 struct request;
 struct limiter;
 struct cosigner;
+struct federate;
 struct witness;
 
 /* What every handler and job may use; made once by serve. */
@@ -41,6 +42,7 @@ struct hub {
     struct oidc *oidc;          /* signing in elsewhere with this hub, and here with an outside provider */
     struct str outside_name;    /* the host of that provider; absent: there is none */
     struct witness *witness;    /* the witnesses of this hub's log; NULL: it has none */
+    struct federate *federate;  /* what participants of federated training have sent */
     struct limiter *limiter;    /* of requests and bytes sent; NULL: nothing is limited */
     struct http_server *server;
     int64_t started_us;

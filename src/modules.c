@@ -3,6 +3,7 @@
 #include "attest/attest.h"
 #include "base/file.h"
 #include "bom/bom.h"
+#include "federate/federate.h"
 #include "gate/review.h"
 #include "grant/grant.h"
 #include "hub/hub.h"
@@ -53,6 +54,7 @@ const struct module *const modules[] = {
     &grant_module,    /* rights with an end */
     &gate_module,     /* who is let in: gates, requests */
     &review_module,   /* who judges requests, and who hears appeals */
+    &federate_module, /* training where the data are */
     &use_module,      /* who has read what, recalls, broken terms, re-uploads */
     &signin_module,   /* keys as their holders see them, and signing in */
     &oidc_module,     /* OpenID Connect, both ways, and the device flow */

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "federate/federate.h"
 #include "misuse/misuse.h"
 #include "module.h"
 #include "modules.h"
@@ -174,6 +175,7 @@ static enum status open_hub(const char *dir, const struct witness_files *files, 
     hub->limiter = limiter_new(hub->db);
     store_watch_holds(hold_watch);
     TRY(open_record(dir, files, hub, err));
+    TRY(federate_open(dir, &hub->federate, err));
     TRY(terms_publish_templates(hub->db, err));
     TRY(oidc_open(dir, outside, hub, err));
     return files->logs ? open_cosigner(dir, files->logs, hub, err) : OK;
@@ -384,6 +386,7 @@ int serve_main(int argc, char **argv)
     oidc_close(hub.oidc);
     record_stop(hub.record);
     limiter_free(hub.limiter);
+    federate_close(hub.federate);
     if (hub.store)
         store_close(hub.store);
     if (hub.db)

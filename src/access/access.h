@@ -31,6 +31,7 @@ enum action {
     ACT_READ,        /* a repo's bytes */
     ACT_APPLY,       /* ask for a repo's bytes: whoever may see it */
     ACT_ATTEST,      /* statements about a repo's commits, signed by whoever may read them */
+    ACT_TAKE_PART,   /* federated training of a repo's model, by whoever may read it */
     ACT_PROPOSE,     /* a pull request */
     ACT_WRITE,       /* commits, branches, tags, uploads */
     ACT_ADMINISTER,  /* settings, move, delete */
@@ -58,7 +59,7 @@ struct access_object {
 enum status access_decide(struct db_conn *conn, const struct actor *actor, enum action action,
                           const struct access_object *object, struct error *err);
 
-/* On what a yes to ACT_READ or ACT_ATTEST rests. All zero where no gate stands before the bytes. */
+/* On what a yes to ACT_READ, ACT_ATTEST or ACT_TAKE_PART rests. All zero where no gate stands before the bytes. */
 struct access_answer {
     int64_t gate_id, grant_id; /* grant 0: a member of the owner, whom the gate does not bind */
     int64_t terms_due_us;      /* until then some text of the gate has to be accepted; 0: nothing is missing */

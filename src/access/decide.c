@@ -39,6 +39,7 @@ static const struct rule {
     [ACT_READ] = {"read", "read", REPO, ANYBODY, NOBODY, ROLE_NONE},
     [ACT_APPLY] = {"apply", "ask for access to", REPO, SIGNED_IN, NOBODY, ROLE_READ},
     [ACT_ATTEST] = {"attest", "sign statements about", REPO, SIGNED_IN, NOBODY, ROLE_READ},
+    [ACT_TAKE_PART] = {"take-part", "take part in the training of", REPO, SIGNED_IN, NOBODY, ROLE_WRITE},
     [ACT_PROPOSE] = {"propose", "propose changes to", REPO, SIGNED_IN, NOBODY, ROLE_WRITE},
     [ACT_WRITE] = {"write", "write to", REPO, WRITER, NOBODY, ROLE_WRITE},
     [ACT_ADMINISTER] = {"administer", "administer", REPO, OWNER, NOBODY, ROLE_WRITE},
@@ -58,7 +59,7 @@ static bool is_hidden_from_strangers(const struct rule *rule, const struct acces
 
 static bool is_about_bytes(const struct rule *rule)
 {
-    return rule == &rules[ACT_READ] || rule == &rules[ACT_ATTEST];
+    return rule == &rules[ACT_READ] || rule == &rules[ACT_ATTEST] || rule == &rules[ACT_TAKE_PART];
 }
 
 static enum status find_standing(struct db_conn *conn, const struct actor *actor, const struct rule *rule,

@@ -14,6 +14,7 @@ static enum role role_needed(enum action action)
     case ACT_ATTEST:
         return ROLE_READ;
     case ACT_CREATE:
+    case ACT_TAKE_PART:
     case ACT_PROPOSE:
     case ACT_WRITE:
         return ROLE_WRITE;

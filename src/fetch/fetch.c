@@ -91,6 +91,8 @@ static void set_up(CURL *curl, struct arena *arena, const struct fetch *what, st
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)what->body.len);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, what->body.data);
     }
+    if (what->range)
+        curl_easy_setopt(curl, CURLOPT_RANGE, what->range);
     if (what->method)
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, what->method);
 }
@@ -102,6 +104,14 @@ static struct str type_of(CURL *curl, struct arena *arena)
     curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &text);
     rest = text ? arena_copy(arena, str_of(text)) : STR("");
     return str_cut(&rest, ';', &type) ? str_trim(type) : STR("");
+}
+
+static struct str error_code_of(CURL *curl, struct arena *arena)
+{
+    struct curl_header *header;
+    if (curl_easy_header(curl, "X-Error-Code", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return STR("");
+    return arena_copy(arena, str_of(header->value));
 }
 
 static enum status failed(const struct fetch *what, CURLcode code, bool too_large, const char *why, struct error *err)
@@ -130,7 +140,8 @@ enum status fetch(struct arena *arena, const struct fetch *what, struct fetch_an
     CURLcode code = curl_easy_perform(curl);
     if (code == CURLE_OK) {
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        *out = (struct fetch_answer){(int)status, type_of(curl, arena), arena_copy(arena, buf_view(&receiving.body))};
+        *out = (struct fetch_answer){(int)status, type_of(curl, arena), arena_copy(arena, buf_view(&receiving.body)),
+                                     error_code_of(curl, arena)};
     }
     curl_easy_reset(curl); /* what it was told lives no longer than this call */
     curl_slist_free_all(headers);

@@ -16,6 +16,7 @@ struct fetch {
     struct str token;      /* sent as "Authorization: Bearer", and to no other host after a redirect; absent for none */
     struct str basic;      /* "user:password", sent as "Authorization: Basic", as token is; absent for none */
     struct str type, body; /* of a POST or PUT; absent for none */
+    const char *range;     /* "0-1023": only these bytes, where the server can (it answers 206 then); NULL: all */
     size_t limit;          /* bytes that the answer's body may have; 0: 1 MiB */
     int timeout_ms;        /* for all of it; 0: 30 s */
     bool follow;           /* redirects, five at most */
@@ -25,6 +26,7 @@ struct fetch_answer {
     int status;      /* of HTTP, whatever it is */
     struct str type; /* Content-Type without parameters; "" when there was none */
     struct str body;
+    struct str error_code; /* X-Error-Code, by which a hub says what was wrong; "" when there was none */
 };
 
 /*

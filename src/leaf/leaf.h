@@ -24,6 +24,10 @@
  *   bom         digest, format                                     of a repo: SHA-256 of a bill of material
  *   deployment  approval?, config?, env, hardware?, id, manifest, phase, runtime?, tee?
  *                                                                  of a repo: manifest is a dirHash1
+ *   federated-round
+ *               accepted, base, mode, noise?, record, rejected, result, round, rule, run
+ *                                                                  of a repo: base and result are digests of the model; noise in
+ *                                                                  millionths of the bound
  *   key         digest, op, use                                    of the hub
  *   erasure     count, digest, reason                              of the hub: the digest hides which leaves
  *   void        index                                              of either: the change of that leaf was not made

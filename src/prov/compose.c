@@ -260,6 +260,11 @@ static void evaluation(const struct source *from, struct composition *out)
     statement_leaf(from, out, "evaluation");
 }
 
+static void federated_round(const struct source *from, struct composition *out)
+{
+    statement_leaf(from, out, "federated-round");
+}
+
 static void lineage(const struct source *from, struct composition *out)
 {
     statement_leaf(from, out, "lineage");
@@ -324,6 +329,9 @@ static const struct {
     {"commit", 1, commit},
     {"deployment", 1, deployment},
     {"evaluation", 1, evaluation},
+    {"federate.open", 1, NULL},
+    {"federate.round", 1, federated_round},
+    {"federate.stop", 1, NULL},
     {"key.create", 1, key_create},
     {"key.revoke", 1, key_revoke},
     {"key.rotate", 1, key_rotate},

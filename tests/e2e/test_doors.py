@@ -160,6 +160,17 @@ OPENID = {
     "DELETE /api/settings/oidc": (None, 403, "not a token"),
 }
 BODIES |= {name: body for name, (body, _, _) in OPENID.items() if body is not None}
+# test_federate.py has runs.
+FEDERATED = {
+    "POST /api/{api}/federate": ({"mode": "plain", "rounds": 1, "minParticipants": 1}, 422, "F32"),
+    "DELETE /api/{api}/federate": (None, 404, "no federated training"),
+    "GET /api/{api}/federate": (None, 404, "no federated training"),
+    "POST /api/{api}/federate/join": ({}, 404, "no federated training"),
+    "GET /api/{api}/federate/round": (None, 404, "no federated training"),
+    "PUT /api/{api}/federate/update": ({}, 400, "round"),
+    "POST /api/{api}/federate/update": ({"round": 1, "examples": 1, "sha256": "0" * 64}, 404, "no federated training"),
+}
+BODIES |= {name: body for name, (body, _, _) in FEDERATED.items() if body is not None}
 TENSORS = b'\x3b\0\0\0\0\0\0\0{"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}      \1\2'
 LEAVES = {}  # of the furnished repos: the index of one of their entries in the log
 NAMES = {"POST /api/{api}/branch/{name}": "new", "DELETE /api/{api}/branch/{name}": "side", "DELETE /api/{api}/tag/{name}": "v1"}
@@ -343,8 +354,8 @@ def assert_through(answer, route):
         assert answer.status_code == 404 and "no signing key" in answer.text
     elif "/log/old/" in route.pattern:
         assert answer.status_code == 404 and "no such log" in answer.text, "test_log_drills.py has a hub with two"
-    elif route.name in REVIEWS:
-        _, status, words = REVIEWS[route.name]
+    elif route.name in REVIEWS | FEDERATED:
+        _, status, words = (REVIEWS | FEDERATED)[route.name]
         assert answer.status_code == status and words in answer.text, answer.text
     elif "/evidence/" in route.pattern:
         assert answer.status_code == 404 and "no such evidence" in answer.text

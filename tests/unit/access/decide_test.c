@@ -100,41 +100,41 @@ static char letter_of(enum status status, const struct error *err)
                                                                   : '?';
 }
 
-/* Each row: public list appeal self self-change | create govern countersign | see read apply attest | propose write administer. */
+/* Each row: public list appeal self self-change | create govern countersign | see read apply attest | take-part propose write administer. */
 static const struct row {
     enum who who;
     enum role key;
     const char *open, *closed, *open_disabled, *closed_disabled; /* public and private repos */
 } table[] = {
-    {NO_ONE, ROLE_NONE, "++ssssss++sssss", "++sssssshhhhhhh", "++ssssssddddddd", "++sssssshhhhhhh"},
+    {NO_ONE, ROLE_NONE, "++ssssss++ssssss", "++sssssshhhhhhhh", "++ssssssdddddddd", "++sssssshhhhhhhh"},
 
-    {STRANGER, ROLE_READ, "++++kfff++++kff", "++++kfffhhhhhhh", "++++kfffddddddd", "++++kfffhhhhhhh"},
-    {STRANGER, ROLE_WRITE, "+++++fff+++++ff", "+++++fffhhhhhhh", "+++++fffddddddd", "+++++fffhhhhhhh"},
-    {STRANGER, ROLE_ADMIN, "+++++fff+++++ff", "+++++fffhhhhhhh", "+++++fffddddddd", "+++++fffhhhhhhh"},
+    {STRANGER, ROLE_READ, "++++kfff++++kkff", "++++kfffhhhhhhhh", "++++kfffdddddddd", "++++kfffhhhhhhhh"},
+    {STRANGER, ROLE_WRITE, "+++++fff++++++ff", "+++++fffhhhhhhhh", "+++++fffdddddddd", "+++++fffhhhhhhhh"},
+    {STRANGER, ROLE_ADMIN, "+++++fff++++++ff", "+++++fffhhhhhhhh", "+++++fffdddddddd", "+++++fffhhhhhhhh"},
 
-    {READER, ROLE_READ, "++++kfff++++kff", "++++kfff++++kff", "++++kfffddddddd", "++++kfffddddddd"},
-    {READER, ROLE_WRITE, "+++++fff+++++ff", "+++++fff+++++ff", "+++++fffddddddd", "+++++fffddddddd"},
-    {READER, ROLE_ADMIN, "+++++fff+++++ff", "+++++fff+++++ff", "+++++fffddddddd", "+++++fffddddddd"},
+    {READER, ROLE_READ, "++++kfff++++kkff", "++++kfff++++kkff", "++++kfffdddddddd", "++++kfffdddddddd"},
+    {READER, ROLE_WRITE, "+++++fff++++++ff", "+++++fff++++++ff", "+++++fffdddddddd", "+++++fffdddddddd"},
+    {READER, ROLE_ADMIN, "+++++fff++++++ff", "+++++fff++++++ff", "+++++fffdddddddd", "+++++fffdddddddd"},
 
-    {WRITER, ROLE_READ, "++++kkff++++kkf", "++++kkff++++kkf", "++++kkffddddddd", "++++kkffddddddd"},
-    {WRITER, ROLE_WRITE, "++++++ff++++++f", "++++++ff++++++f", "++++++ffddddddd", "++++++ffddddddd"},
-    {WRITER, ROLE_ADMIN, "++++++ff++++++f", "++++++ff++++++f", "++++++ffddddddd", "++++++ffddddddd"},
+    {WRITER, ROLE_READ, "++++kkff++++kkkf", "++++kkff++++kkkf", "++++kkffdddddddd", "++++kkffdddddddd"},
+    {WRITER, ROLE_WRITE, "++++++ff+++++++f", "++++++ff+++++++f", "++++++ffdddddddd", "++++++ffdddddddd"},
+    {WRITER, ROLE_ADMIN, "++++++ff+++++++f", "++++++ff+++++++f", "++++++ffdddddddd", "++++++ffdddddddd"},
 
-    {ORG_ADMIN, ROLE_READ, "++++kkkk++++kkk", "++++kkkk++++kkk", "++++kkkkddddddd", "++++kkkkddddddd"},
-    {ORG_ADMIN, ROLE_WRITE, "+++++++++++++++", "+++++++++++++++", "++++++++ddddddd", "++++++++ddddddd"},
-    {ORG_ADMIN, ROLE_ADMIN, "+++++++++++++++", "+++++++++++++++", "++++++++ddddddd", "++++++++ddddddd"},
+    {ORG_ADMIN, ROLE_READ, "++++kkkk++++kkkk", "++++kkkk++++kkkk", "++++kkkkdddddddd", "++++kkkkdddddddd"},
+    {ORG_ADMIN, ROLE_WRITE, "++++++++++++++++", "++++++++++++++++", "++++++++dddddddd", "++++++++dddddddd"},
+    {ORG_ADMIN, ROLE_ADMIN, "++++++++++++++++", "++++++++++++++++", "++++++++dddddddd", "++++++++dddddddd"},
 
-    {ADA, ROLE_READ, "++++kkkk++++kkk", "++++kkkk++++kkk", "++++kkkkddddddd", "++++kkkkddddddd"},
-    {ADA, ROLE_WRITE, "+++++++++++++++", "+++++++++++++++", "++++++++ddddddd", "++++++++ddddddd"},
-    {ADA, ROLE_ADMIN, "+++++++++++++++", "+++++++++++++++", "++++++++ddddddd", "++++++++ddddddd"},
+    {ADA, ROLE_READ, "++++kkkk++++kkkk", "++++kkkk++++kkkk", "++++kkkkdddddddd", "++++kkkkdddddddd"},
+    {ADA, ROLE_WRITE, "++++++++++++++++", "++++++++++++++++", "++++++++dddddddd", "++++++++dddddddd"},
+    {ADA, ROLE_ADMIN, "++++++++++++++++", "++++++++++++++++", "++++++++dddddddd", "++++++++dddddddd"},
 
     /* With a lesser key, a hub administrator is whoever they would be without the office. */
-    {HUB_ADMIN, ROLE_READ, "++++kfff++++kff", "++++kfffhhhhhhh", "++++kfffddddddd", "++++kfffhhhhhhh"},
-    {HUB_ADMIN, ROLE_WRITE, "+++++fff+++++ff", "+++++fffhhhhhhh", "+++++fffddddddd", "+++++fffhhhhhhh"},
-    {HUB_ADMIN, ROLE_ADMIN, "+++++ff++++++++", "+++++ff++++++++", "+++++ff++dddddd", "+++++ff++dddddd"},
-    {READING_HUB_ADMIN, ROLE_READ, "++++kfff++++kff", "++++kfff++++kff", "++++kfffddddddd", "++++kfffddddddd"},
-    {READING_HUB_ADMIN, ROLE_WRITE, "+++++fff+++++ff", "+++++fff+++++ff", "+++++fffddddddd", "+++++fffddddddd"},
-    {READING_HUB_ADMIN, ROLE_ADMIN, "+++++ff++++++++", "+++++ff++++++++", "+++++ff++dddddd", "+++++ff++dddddd"},
+    {HUB_ADMIN, ROLE_READ, "++++kfff++++kkff", "++++kfffhhhhhhhh", "++++kfffdddddddd", "++++kfffhhhhhhhh"},
+    {HUB_ADMIN, ROLE_WRITE, "+++++fff++++++ff", "+++++fffhhhhhhhh", "+++++fffdddddddd", "+++++fffhhhhhhhh"},
+    {HUB_ADMIN, ROLE_ADMIN, "+++++ff+++++++++", "+++++ff+++++++++", "+++++ff++ddddddd", "+++++ff++ddddddd"},
+    {READING_HUB_ADMIN, ROLE_READ, "++++kfff++++kkff", "++++kfff++++kkff", "++++kfffdddddddd", "++++kfffdddddddd"},
+    {READING_HUB_ADMIN, ROLE_WRITE, "+++++fff++++++ff", "+++++fff++++++ff", "+++++fffdddddddd", "+++++fffdddddddd"},
+    {READING_HUB_ADMIN, ROLE_ADMIN, "+++++ff+++++++++", "+++++ff+++++++++", "+++++ff++ddddddd", "+++++ff++ddddddd"},
 };
 #define ROWS (sizeof table / sizeof *table)
 
@@ -246,8 +246,8 @@ static void nobody_changes_anything_without_a_key(void **state)
     struct door door;
     fill(&door, *state);
     struct actor nobody = {0};
-    static const enum action changes[] = {ACT_CREATE,     ACT_ATTEST, ACT_PROPOSE,    ACT_WRITE,
-                                          ACT_ADMINISTER, ACT_SELF,   ACT_SELF_CHANGE};
+    static const enum action changes[] = {ACT_CREATE, ACT_ATTEST,     ACT_TAKE_PART, ACT_PROPOSE,
+                                          ACT_WRITE,  ACT_ADMINISTER, ACT_SELF,      ACT_SELF_CHANGE};
     for (size_t i = 0; i < REPOS; i++)
         for (size_t j = 0; j < sizeof changes / sizeof *changes; j++) {
             struct access_object object = every_repo[i];
@@ -261,7 +261,8 @@ static void a_read_key_changes_nothing(void **state)
 {
     struct door door;
     fill(&door, *state);
-    static const enum action changes[] = {ACT_CREATE, ACT_PROPOSE, ACT_WRITE, ACT_ADMINISTER, ACT_SELF_CHANGE};
+    static const enum action changes[] = {ACT_CREATE, ACT_TAKE_PART,  ACT_PROPOSE,
+                                          ACT_WRITE,  ACT_ADMINISTER, ACT_SELF_CHANGE};
     for (enum who who = STRANGER; who < WHO; who++)
         for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
             struct actor actor = actor_of(&door, who, ROLE_READ);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+#ifndef CAIRN_FEDERATE_H
+#define CAIRN_FEDERATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * libcairn: takes part in federated training. The hub sends a model, your own function trains it with data that stay where they are,
+ * and what came out of it goes back; round after round, until the hub says that it was the last.
+ *
+ *     static int train(void *context, const char *config, struct cairn_trained *model)
+ *     {
+ *         for (size_t i = 0; i < model->count; i++)
+ *             step(context, model->tensors[i].name, model->tensors[i].values);
+ *         model->examples = 600;
+ *         return 0;
+ *     }
+ *
+ *     struct cairn_federate *part = cairn_federate_new();
+ *     cairn_federate_set(part, "url", "https://hub.example.org");
+ *     cairn_federate_set(part, "token", getenv("CAIRN_TOKEN"));
+ *     cairn_federate_set(part, "repo", "clinic/flora");
+ *     if (cairn_federate_run(part, train, context) != CAIRN_TRAINED)
+ *         puts(cairn_federate_why(part));
+ *     cairn_federate_free(part);
+ *
+ * Texts are UTF-8 and end with NUL; those that are returned belong to the struct, and stay until it is run again or freed. Several may
+ * be used at once, each by one thread at a time. Out of memory ends the program.
+ */
+struct cairn_federate;
+
+struct cairn_federate *cairn_federate_new(void);
+void cairn_federate_free(struct cairn_federate *part); /* NULL is fine */
+
+/*
+ * Says where and what. The value is copied; NULL takes a setting back. Returns 0, or -1 when there is no setting of that name.
+ *   "url"       the hub's address
+ *   "token"     a key of yours that may write
+ *   "repo"      "ns/name", a model
+ *   "patience"  for how many seconds a hub that does not answer is asked again; 600 when not given
+ */
+int cairn_federate_set(struct cairn_federate *part, const char *name, const char *value);
+
+/* progress is called now and then with a line of text, without line end. */
+void cairn_federate_on_progress(struct cairn_federate *part, void (*progress)(void *context, const char *line),
+                                void *context);
+
+struct cairn_tensor {
+    const char *name;
+    const int64_t *shape;
+    size_t dimensions;
+    float *values; /* in C's order */
+    size_t count;  /* of them */
+};
+
+struct cairn_trained {
+    /* The model, to be changed in place; or another array of tensors put in their place, with the same names and shapes, which must
+     * stay until the function is called again or cairn_federate_run() returns. */
+    struct cairn_tensor *tensors;
+    size_t count;
+    int64_t examples; /* with how many it was trained; at least 1 */
+};
+
+/*
+ * Trains for one round. config is a JSON object: "round" and "rounds", counted from 1, "bound", where there is one (what goes farther from
+ * the model is drawn back to it), and the hub's other settings. Returns 0, or anything else to give up.
+ */
+typedef int (*cairn_train)(void *context, const char *config, struct cairn_trained *model);
+
+enum cairn_training {
+    CAIRN_TRAINED = 0,        /* the last round is over */
+    CAIRN_TRAIN_REFUSED = 1,  /* the hub does not let you, or has rejected what was sent */
+    CAIRN_TRAIN_MISUSED = 2,  /* a setting is missing or cannot be */
+    CAIRN_TRAIN_UNABLE = 3,   /* the hub could not be reached for too long, or it gave an answer that makes no sense */
+    CAIRN_TRAIN_GIVEN_UP = 4, /* the function said so */
+};
+
+/* Joins, and trains until the run is over. */
+int cairn_federate_run(struct cairn_federate *part, cairn_train train, void *context);
+
+/* Why it did not end well, in a sentence; "" when it did. */
+const char *cairn_federate_why(const struct cairn_federate *part);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

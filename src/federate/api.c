@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Opening a run, seeing how it stands, and what a participant is told. */
+#include "federate/internal.h"
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* Opening. */
+
+static enum status insert_run(struct db_conn *tx, void *context, struct error *err)
+{
+    return run_insert(tx, context, err);
+}
+
+static enum status check_none_open(struct request *rq, struct error *err)
+{
+    struct run now;
+    enum status found = run_of_repo(rq->db, rq->arena, rq->repo.id, &now, err);
+    if (found == OK && now.state == RUN_OPEN)
+        return fail(err, CONFLICT, "RunIsOpen", "Federated training of this repo is under way already.");
+    return found == NOT_FOUND ? OK : found;
+}
+
+static void write_run(struct request *rq, const struct run *run)
+{
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    jw_object(&w);
+    jw_key_str(&w, "run", run->public_id);
+    jw_key_str(&w, "base", oid_hex(rq->arena, &run->base));
+    settings_write(&run->settings, &w);
+    jw_end(&w);
+    request_reply_json(rq, &body);
+}
+
+/* POST /api/{api}/federate */
+enum status run_open(struct request *rq, struct error *err)
+{
+    json_t *body;
+    uint8_t id[16];
+    struct revision main_branch;
+    auto_model struct model model = {0};
+    TRY(request_json(rq, BODY_LIMIT, &body, err));
+    TRY(request_read(rq, err));
+    random_bytes(id, sizeof id);
+    struct run run = {.repo_id = rq->repo.id,
+                      .by_id = rq->actor.account.id,
+                      .public_id = hex_encode(rq->arena, id, sizeof id),
+                      .state = RUN_OPEN,
+                      .round = 1};
+    TRY(settings_read(body, &run.settings, err));
+    TRY(check_none_open(rq, err));
+    TRY(revision_resolve(rq->db, rq->arena, rq->repo.id, STR("refs/heads/main"), &main_branch, err));
+    run.base = main_branch.commit;
+    request_done_reading(rq);
+    enum status status = model_open(rq->hub, rq->arena, &run, true, &model, err);
+    if (status == OK)
+        status = db_write(rq->hub->db, insert_run, &run, err);
+    if (status != OK) {
+        round_files_remove(rq->hub->federate, &run);
+        return status;
+    }
+    write_run(rq, &run);
+    return OK;
+}
+
+static enum status stop_run(struct db_conn *tx, void *context, struct error *err)
+{
+    const struct run *run = context;
+    return run_end(tx, run, RUN_STOPPED, STR("It was stopped by who administers the repo."), run->by_id, err);
+}
+
+/* DELETE /api/{api}/federate */
+enum status run_stop(struct request *rq, struct error *err)
+{
+    struct run run;
+    TRY(run_of_repo(rq->db, rq->arena, rq->repo.id, &run, err));
+    run.by_id = rq->actor.account.id;
+    request_done_reading(rq);
+    TRY(db_write(rq->hub->db, stop_run, &run, err));
+    round_files_remove(rq->hub->federate, &run);
+    request_reply_empty(rq);
+    return OK;
+}
+
+/* GET /api/{api}/federate */
+enum status run_status(struct request *rq, struct error *err)
+{
+    struct run run;
+    int64_t participants;
+    TRY(run_of_repo(rq->db, rq->arena, rq->repo.id, &run, err));
+    TRY(participant_count(rq->db, run.id, &participants, err));
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    jw_object(&w);
+    jw_key_str(&w, "state", run_state_name(run.state));
+    jw_key_int(&w, "round", run.round);
+    jw_key_int(&w, "participants", participants);
+    jw_key_int(&w, "accepted", run.accepted);
+    jw_key_int(&w, "rejected", run.rejected);
+    jw_key(&w, "epsilon");
+    if (run.settings.noise > 0)
+        jw_raw(&w, arena_printf(rq->arena, "%.6f", settings_epsilon(&run.settings, run_rounds_done(&run))));
+    else
+        jw_null(&w);
+    jw_end(&w);
+    request_reply_json(rq, &body);
+    return OK;
+}
+
+/* Participants. */
+
+struct joining {
+    const struct run *run;
+    int64_t account_id;
+};
+
+static enum status join(struct db_conn *tx, void *context, struct error *err)
+{
+    const struct joining *joining = context;
+    return participant_add(tx, joining->run->id, joining->account_id, err);
+}
+
+/* POST /api/{api}/federate/join: again as often as one likes. */
+enum status run_join(struct request *rq, struct error *err)
+{
+    struct run run;
+    TRY(run_of_repo(rq->db, rq->arena, rq->repo.id, &run, err));
+    if (run.state != RUN_OPEN)
+        return fail(err, CONFLICT, "RunIsOver", "This federated training is over.");
+    request_done_reading(rq);
+    struct joining joining = {&run, rq->actor.account.id};
+    TRY(db_write(rq->hub->db, join, &joining, err));
+    write_run(rq, &run);
+    return OK;
+}
+
+static enum status write_own(struct request *rq, const struct run *run, struct json_writer *w, struct error *err)
+{
+    struct update update;
+    struct stat about;
+    char path[4096];
+    TRY(update_find(rq->db, run, rq->actor.account.id, &update, err));
+    update_path(rq->hub->federate, run, rq->actor.account.id, path);
+    bool there = update.state != UPDATE_ACCEPTED && stat(path, &about) == 0;
+    jw_key(w, "update");
+    jw_object(w);
+    jw_key_str(w, "state",
+               update.state == UPDATE_ACCEPTED   ? STR("accepted")
+               : update.state == UPDATE_REJECTED ? STR("rejected")
+                                                 : STR("awaited"));
+    jw_key_int(w, "received", there ? about.st_size : 0);
+    jw_end(w);
+    return OK;
+}
+
+/* GET /api/{api}/federate/round: the round under way, and what the participant has sent for it. */
+enum status round_get(struct request *rq, struct error *err)
+{
+    struct run run;
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    TRY(run_of_repo(rq->db, rq->arena, rq->repo.id, &run, err));
+    jw_object(&w);
+    jw_key_str(&w, "run", run.public_id);
+    jw_key_str(&w, "state", run_state_name(run.state));
+    if (run.why.len)
+        jw_key_str(&w, "why", run.why);
+    jw_key_int(&w, "round", run.round);
+    jw_key_str(&w, "base", oid_hex(rq->arena, &run.base));
+    jw_key_str(&w, "model", STR(MODEL_PATH));
+    jw_key_bool(&w, "closing", run.frozen_us != 0);
+    settings_write(&run.settings, &w);
+    TRY(write_own(rq, &run, &w, err));
+    jw_end(&w);
+    request_reply_json(rq, &body);
+    return OK;
+}

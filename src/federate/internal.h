@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CAIRN_FEDERATE_INTERNAL_H
+#define CAIRN_FEDERATE_INTERNAL_H
+
+#include "base/file.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "federate/federate.h"
+#include "leaf/tensor.h"
+#include "repo/draft.h"
+#include "robust/robust.h"
+#include "router/request.h"
+#include <pthread.h>
+
+/* What the files of this part share. */
+extern const struct migration_set federate_migrations;
+extern const struct event_kind federate_events[];
+enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP };
+
+#define MODEL_PATH "model.safetensors"
+#define BODY_LIMIT (64 << 10)
+#define PARTICIPANTS_MOST 1000
+#define ROUNDS_MOST 100000
+#define EXAMPLES_MOST (INT64_C(1) << 31)
+#define BOUND_SLACK 1.000001 /* who clips to the bound in float32 may come out a little above it */
+#define TRIES_MOST 3 /* updates of one participant that are refused in one round; after that it waits for the next */
+
+/* Handlers, file by file; module.c has their addresses. */
+/* api.c */ route_handler run_open, run_stop, run_status, run_join, round_get;
+/* update.c */ route_handler update_put, update_finish;
+
+struct federate {
+    char folder[3072];
+    pthread_mutex_t closing; /* one round is closed at a time: it takes both processors */
+};
+
+/* settings.c: what a run was opened with. */
+struct settings {
+    int64_t rounds, min_participants;
+    struct str rule; /* as it was given: "nnm+trimmed-mean:2" */
+    struct robust_how how;
+    bool has_suspects; /* otherwise as many as a fifth of the updates */
+    double bound;      /* L2, of an update's difference to the model; 0: none */
+    double noise;      /* its standard deviation on the sum, over the bound; 0: none */
+    double delta;      /* at which epsilon is told */
+    double budget;     /* of epsilon: no round goes beyond it; 0: none */
+    int64_t grace_us;  /* how long others are waited for, once enough have come */
+};
+/* INVALID with what is wrong. The rule's text lives as long as body. */
+enum status settings_read(const json_t *body, struct settings *out, struct error *err);
+void settings_write(const struct settings *settings, struct json_writer *w); /* the members of an object */
+/* Epsilon after so many rounds; each may have had everybody in it. INFINITY without noise. */
+double settings_epsilon(const struct settings *settings, int64_t rounds);
+/* The rule for that many updates. */
+struct robust_how settings_how(const struct settings *settings, size_t count);
+
+/* run.c: rows. */
+
+enum run_state { RUN_OPEN = 1, RUN_FINISHED = 2, RUN_STOPPED = 3 };
+struct str run_state_name(enum run_state state);
+
+struct run {
+    int64_t id, repo_id, by_id;
+    struct str public_id; /* 32 hex */
+    enum run_state state;
+    struct settings settings;
+    int64_t round;              /* from 1 */
+    int64_t accepted, rejected; /* of all rounds */
+    int64_t round_rejected;
+    struct oid base;        /* the commit whose model this round starts from */
+    int64_t due_us;         /* enough have come: until then others are waited for; 0: not enough */
+    int64_t frozen_us;      /* the round's updates are those that are there; 0: not yet */
+    struct str why;         /* it was stopped, or has ended early */
+    uint8_t noise_seed[32]; /* of a frozen round */
+};
+/* The newest run of a repo, or one by its id; NOT_FOUND "NoRun". Strings live in arena. */
+enum status run_of_repo(struct db_conn *conn, struct arena *arena, int64_t repo_id, struct run *out, struct error *err);
+enum status run_get(struct db_conn *conn, struct arena *arena, int64_t id, struct run *out, struct error *err);
+/* How many of its rounds have been committed. */
+int64_t run_rounds_done(const struct run *run);
+/* In writes. */
+enum status run_insert(struct db_conn *tx, struct run *run, struct error *err);
+enum status run_end(struct db_conn *tx, const struct run *run, enum run_state state, struct str why, int64_t by_id,
+                    struct error *err);
+enum status participant_count(struct db_conn *conn, int64_t run_id, int64_t *out, struct error *err);
+enum status participant_add(struct db_conn *tx, int64_t run_id, int64_t account_id, struct error *err);
+enum status participant_find(struct db_conn *conn, int64_t run_id, int64_t account_id, bool *found, struct error *err);
+
+enum update_state { UPDATE_NONE, UPDATE_ACCEPTED = 1, UPDATE_REJECTED = 2 };
+struct update {
+    int64_t account_id, examples, tries;
+    enum update_state state;
+    uint8_t sha256[SHA256_SIZE];
+    int64_t data_at; /* where its numbers begin in its file */
+    double norm;
+};
+/* Of the run's current round; state UPDATE_NONE when there is none. */
+enum status update_find(struct db_conn *conn, const struct run *run, int64_t account_id, struct update *out,
+                        struct error *err);
+/* Those accepted, by account: the order in which everything is computed. */
+enum status update_list(struct db_conn *conn, struct arena *arena, const struct run *run, struct update **out,
+                        size_t *count, struct error *err);
+/* In a write: STALE when the round is over or frozen. */
+enum status update_store(struct db_conn *tx, const struct run *run, const struct update *update, struct error *err);
+/* In a write: freezes the round when enough have come and nobody is waited for any more. */
+enum status round_freeze_if_due(struct db_conn *tx, int64_t run_id, int64_t now_us, struct error *err);
+/* In a write: the next round, or the end. */
+enum status round_next(struct db_conn *tx, const struct run *run, const struct oid *commit, struct error *err);
+/* In a write: accepted updates whose files are gone do not count; the round goes on. */
+enum status round_thaw(struct db_conn *tx, const struct run *run, const int64_t *missing, size_t count,
+                       struct error *err);
+
+/* model.c: the model and updates as files. */
+
+/* Where a round's update of a participant is, complete or not; account 0: the model that it starts from. */
+void update_path(const struct federate *federate, const struct run *run, int64_t account_id, char out[4096]);
+enum status run_folder_make(const struct federate *federate, const struct run *run, struct error *err);
+/* Removes what a round has left behind. */
+void round_files_remove(const struct federate *federate, const struct run *run);
+
+struct model {
+    int fd;
+    int64_t data_at, width, size; /* size: bytes of the file */
+    struct buf head;              /* the file's first data_at bytes */
+    struct str sha256;            /* of the file; in the arena */
+};
+/*
+ * The model of the round's base commit, in a file. UNPROCESSABLE when main has none, or one that cannot be trained here: every tensor
+ * must be F32. checks: the header is read, by a sandboxed child.
+ */
+enum status model_open(struct hub *hub, struct arena *arena, const struct run *run, bool checks, struct model *out,
+                       struct error *err);
+void model_close(struct model *model);
+#define auto_model __attribute__((cleanup(model_close)))
+
+/*
+ * Checks an update against the model: same tensors, all numbers finite, norm of the difference within bound (0: any). Where its tensors lie
+ * in another order they are put into the model's. Fills data_at and norm. UNPROCESSABLE with the reason.
+ */
+enum status update_check(const struct model *model, int fd, const char *path, double bound, struct update *out,
+                         struct error *err);
+
+/* close.c */
+
+/* Makes the commit of a frozen round. OK as well when somebody else is at it. */
+enum status round_close(struct hub *hub, int64_t run_id, struct error *err);
+/* A job: rounds whose time is up, and what a crash has left. */
+enum status rounds_job(struct hub *hub, struct error *err);
+
+#endif

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Models and updates as files of the data folder. Their numbers are read here; their headers only by a sandboxed child. */
+#include "base/path.h"
+#include "federate/internal.h"
+#include "repo/tree.h"
+#include "scan/worker.h"
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PIECE ((size_t)1 << 20)
+#define NUMBERS (PIECE / sizeof(float))
+
+/* Folders. */
+
+enum status federate_open(const char *dir, struct federate **out, struct error *err)
+{
+    struct federate *federate = calloc(1, sizeof *federate);
+    if (!federate)
+        abort();
+    pthread_mutex_init(&federate->closing, NULL);
+    *out = federate;
+    if ((size_t)snprintf(federate->folder, sizeof federate->folder, "%s/federate", dir) >= sizeof federate->folder)
+        return fail(err, INVALID, NULL, "The name of the data folder is too long");
+    return folder_make(federate->folder, 0700, err);
+}
+
+void federate_close(struct federate *federate)
+{
+    if (federate)
+        pthread_mutex_destroy(&federate->closing);
+    free(federate);
+}
+
+void update_path(const struct federate *federate, const struct run *run, int64_t account_id, char out[4096])
+{
+    snprintf(out, 4096, "%s/%.*s/%lld-%lld", federate->folder, STR_ARG(run->public_id), (long long)run->round,
+             (long long)account_id);
+}
+
+enum status run_folder_make(const struct federate *federate, const struct run *run, struct error *err)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%.*s", federate->folder, STR_ARG(run->public_id));
+    return folder_make(path, 0700, err);
+}
+
+/* The model. */
+
+static enum status find_model(struct db_conn *conn, struct arena *arena, const struct run *run, struct entry *out,
+                              struct error *err)
+{
+    enum status found = entry_find(conn, arena, run->repo_id, &run->base, STR(MODEL_PATH), false, out, err);
+    if (found == NOT_FOUND || (found == OK && out->is_folder))
+        return fail(err, UNPROCESSABLE, "NoModel", "The branch main has no %s to train: commit one first.", MODEL_PATH);
+    return found;
+}
+
+static enum status copy_view(struct store_view *view, int fd, struct error *err)
+{
+    auto_buf struct buf room = {0};
+    struct store_piece piece;
+    bool found;
+    buf_reserve(&room, PIECE);
+    for (;;) {
+        TRY(store_view_next(view, &piece, &found, err));
+        if (!found)
+            return OK;
+        if (piece.fd < 0)
+            TRY(write_full(fd, piece.data, (size_t)piece.length, err));
+        while (piece.fd >= 0 && piece.length > 0) {
+            size_t len = (uint64_t)piece.length < PIECE ? (size_t)piece.length : PIECE;
+            TRY(pread_full(piece.fd, room.data, len, piece.offset, err));
+            TRY(write_full(fd, room.data, len, err));
+            piece.offset += (int64_t)len;
+            piece.length -= (int64_t)len;
+        }
+    }
+}
+
+static enum status copy_model(struct hub *hub, struct db_conn *conn, struct arena *arena, const struct run *run,
+                              const struct entry *entry, int fd, struct error *err)
+{
+    struct object object;
+    struct store_view *view;
+    struct str bytes;
+    if (!entry->is_lfs) {
+        TRY(blob_read(conn, arena, run->repo_id, &entry->oid, &bytes, err));
+        return write_full(fd, bytes.data, bytes.len, err);
+    }
+    TRY(store_lookup(conn, run->repo_id, entry->sha256, &object, err));
+    TRY(store_view_open(hub->store, conn, object.id, 0, object.size, &view, err));
+    enum status status = copy_view(view, fd, err);
+    store_view_close(view);
+    return status;
+}
+
+/* In place as a whole or not at all. */
+static enum status put_in_place(int fd, const char *from, const char *to, struct error *err)
+{
+    if (fdatasync(fd) != 0)
+        return fail_errno(err, from);
+    return rename(from, to) == 0 ? OK : fail_errno(err, to);
+}
+
+static enum status fetch_model(struct hub *hub, struct db_conn *conn, struct arena *arena, const struct run *run,
+                               const struct entry *entry, const char *path, struct error *err)
+{
+    struct str temporary = arena_printf(arena, "%s.%llx.new", path, (unsigned long long)monotonic_us());
+    TRY(run_folder_make(hub->federate, run, err));
+    auto_fd int fd = open(temporary.data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fail_errno(err, temporary.data);
+    enum status status = copy_model(hub, conn, arena, run, entry, fd, err);
+    if (status == OK)
+        status = put_in_place(fd, temporary.data, path, err);
+    if (status != OK)
+        unlink(temporary.data);
+    return status;
+}
+
+/* The first bytes of a safetensors file, up to its numbers. */
+static enum status read_head(int fd, int64_t size, struct buf *head, struct error *err)
+{
+    uint8_t first[8];
+    int64_t len;
+    if (size < 8)
+        return fail(err, UNPROCESSABLE, NULL, "It is too short for a safetensors file.");
+    TRY(pread_full(fd, first, sizeof first, 0, err));
+    TRY(tensor_header_size(first, &len, err));
+    if (len > size - 8)
+        return fail(err, UNPROCESSABLE, NULL, "Its header is longer than the file.");
+    buf_reserve(head, (size_t)len + 8);
+    TRY(pread_full(fd, head->data, (size_t)len + 8, 0, err));
+    head->len = (size_t)len + 8;
+    return OK;
+}
+
+/* Every tensor must be of float32. INVALID and TOO_LARGE are the child's words about the header. */
+static enum status read_tensors(const struct buf *head, int64_t size, struct arena *arena, struct tensor_list *out,
+                                struct error *err)
+{
+    unsigned f32 = 0;
+    TRY(scan_tensors(str_from(buf_view(head), 8), arena, out, err));
+    tensor_dtype_find(STR("F32"), &f32);
+    for (size_t i = 0; i < out->count; i++)
+        if (out->items[i].dtype != f32)
+            return fail(err, UNPROCESSABLE, NULL, "Its tensor \"%.*s\" is of type %s; only F32 can be trained here.",
+                        STR_ARG(str_slice(out->items[i].name, 0, 100)), tensor_dtype_name(out->items[i].dtype));
+    if (out->bytes != size - (int64_t)head->len)
+        return fail(err, UNPROCESSABLE, NULL, "It has %lld bytes behind its header, but its tensors take %lld.",
+                    (long long)(size - (int64_t)head->len), (long long)out->bytes);
+    return OK;
+}
+
+static enum status file_size(int fd, int64_t *out, struct error *err)
+{
+    struct stat about;
+    if (fstat(fd, &about) != 0)
+        return fail_errno(err, "fstat");
+    *out = about.st_size;
+    return OK;
+}
+
+static enum status check_model(const struct model *model, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    struct tensor_list list;
+    struct error why = {0};
+    enum status status = read_tensors(&model->head, model->size, &arena, &list, &why);
+    if (status == OK && model->width > 0)
+        return OK;
+    if (status != OK && status != INVALID && status != TOO_LARGE && status != UNPROCESSABLE)
+        return fail(err, status, NULL, "%s", why.message);
+    return fail(err, UNPROCESSABLE, "NoModel", "The %s on main cannot be trained here. %s", MODEL_PATH,
+                status == OK ? "It has no numbers." : why.message);
+}
+
+enum status model_open(struct hub *hub, struct arena *arena, const struct run *run, bool checks, struct model *out,
+                       struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    struct entry entry;
+    uint8_t digest[SHA256_SIZE];
+    char path[4096];
+    TRY(db_reader(hub->db, &conn, err));
+    TRY(find_model(conn, arena, run, &entry, err));
+    TRY(entry_sha256(conn, run->repo_id, &entry, digest, err));
+    update_path(hub->federate, run, 0, path);
+    if (access(path, R_OK) != 0)
+        TRY(fetch_model(hub, conn, arena, run, &entry, path, err));
+    db_release(&conn);
+    *out = (struct model){.fd = open(path, O_RDONLY | O_CLOEXEC), .sha256 = hex_encode(arena, digest, SHA256_SIZE)};
+    if (out->fd < 0)
+        return fail_errno(err, path);
+    TRY(file_size(out->fd, &out->size, err));
+    TRY(read_head(out->fd, out->size, &out->head, err));
+    out->data_at = (int64_t)out->head.len;
+    out->width = (out->size - out->data_at) / (int64_t)sizeof(float);
+    return checks ? check_model(out, err) : OK;
+}
+
+void model_close(struct model *model)
+{
+    if (model->fd > 0)
+        fd_close(&model->fd);
+    buf_free(&model->head);
+}
+
+/* Updates. */
+
+static enum status reject(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static enum status reject(struct error *err, const char *format, ...)
+{
+    char text[700];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return fail(err, UNPROCESSABLE, "UpdateRejected", "The update is rejected. %s", text);
+}
+
+static const struct tensor *find_tensor(const struct tensor_list *list, struct str name)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (str_eq(list->items[i].name, name))
+            return &list->items[i];
+    return NULL;
+}
+
+static bool same_shape(const struct tensor *a, const struct tensor *b)
+{
+    return a->dimensions == b->dimensions &&
+           (a->dimensions == 0 || memcmp(a->shape, b->shape, a->dimensions * sizeof *a->shape) == 0);
+}
+
+/* Theirs has the tensors of ours, in whatever order. at[i]: where tensor i of ours begins in theirs. */
+static enum status match(const struct tensor_list *ours, const struct tensor_list *theirs, int64_t *at, bool *in_order,
+                         struct error *err)
+{
+    *in_order = true;
+    if (ours->count != theirs->count)
+        return reject(err, "It has %zu tensors, the model has %zu.", theirs->count, ours->count);
+    for (size_t i = 0; i < ours->count; i++) {
+        const struct tensor *mine = &ours->items[i];
+        /* Nearly always they stand in the same place. */
+        const struct tensor *found =
+            str_eq(theirs->items[i].name, mine->name) ? &theirs->items[i] : find_tensor(theirs, mine->name);
+        if (!found)
+            return reject(err, "It lacks the tensor \"%.*s\".", STR_ARG(str_slice(mine->name, 0, 100)));
+        if (!same_shape(found, mine))
+            return reject(err, "Its tensor \"%.*s\" has another shape than the model's.",
+                          STR_ARG(str_slice(mine->name, 0, 100)));
+        at[i] = found->begin;
+        *in_order = *in_order && found->begin == mine->begin;
+    }
+    return OK;
+}
+
+static enum status copy_range(int from, int64_t at, int64_t length, int to, char *room, struct error *err)
+{
+    while (length > 0) {
+        size_t len = (uint64_t)length < PIECE ? (size_t)length : PIECE;
+        TRY(pread_full(from, room, len, at, err));
+        TRY(write_full(to, room, len, err));
+        at += (int64_t)len;
+        length -= (int64_t)len;
+    }
+    return OK;
+}
+
+/* Puts the numbers of an update into the model's order, in place of its file. */
+static enum status reorder(int fd, const char *path, int64_t data_at, const struct tensor_list *ours, const int64_t *at,
+                           struct arena *arena, struct error *err)
+{
+    struct str temporary = arena_printf(arena, "%s.new", path);
+    auto_buf struct buf room = {0};
+    auto_fd int to = open(temporary.data, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (to < 0)
+        return fail_errno(err, temporary.data);
+    buf_reserve(&room, PIECE);
+    for (size_t i = 0; i < ours->count; i++)
+        TRY(copy_range(fd, data_at + at[i], ours->items[i].end - ours->items[i].begin, to, room.data, err));
+    return put_in_place(to, temporary.data, path, err);
+}
+
+/* Its header differs from the model's: only in order or in what does not matter, or in what does? */
+static enum status check_header(const struct model *model, int fd, int64_t size, const struct buf *head,
+                                const char *path, struct update *out, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    struct tensor_list ours, theirs;
+    struct error why = {0};
+    bool in_order;
+    enum status status = read_tensors(head, size, &arena, &theirs, &why);
+    if (status == INVALID || status == TOO_LARGE || status == UNPROCESSABLE)
+        return reject(err, "%s", why.message);
+    if (status != OK)
+        return fail(err, status, NULL, "%s", why.message);
+    TRY(read_tensors(&model->head, model->size, &arena, &ours, err));
+    int64_t *at = arena_array(&arena, ours.count, sizeof *at);
+    TRY(match(&ours, &theirs, at, &in_order, err));
+    if (in_order)
+        return OK;
+    TRY(reorder(fd, path, out->data_at, &ours, at, &arena, err));
+    out->data_at = 0;
+    return OK;
+}
+
+/* Sums squares of differences in float32, as the rules see them. False for a number that is none. */
+static bool add_squares(const float *values, const float *model, size_t count, double *sum)
+{
+    bool finite = true;
+    double squares = 0;
+    for (size_t i = 0; i < count; i++) {
+        float difference = values[i] - model[i];
+        finite = finite && isfinite(values[i]) && isfinite(difference);
+        squares += (double)difference * (double)difference;
+    }
+    *sum += squares;
+    return finite;
+}
+
+static enum status measure(const struct model *model, int fd, struct update *out, struct error *err)
+{
+    auto_buf struct buf room = {0};
+    double squares = 0;
+    buf_reserve(&room, 2 * PIECE);
+    float *values = (float *)room.data, *base = values + NUMBERS;
+    for (int64_t at = 0; at < model->width; at += (int64_t)NUMBERS) {
+        int64_t left = model->width - at;
+        size_t count = (uint64_t)left < NUMBERS ? (size_t)left : NUMBERS;
+        TRY(pread_full(fd, values, count * sizeof *values, out->data_at + at * (int64_t)sizeof *values, err));
+        TRY(pread_full(model->fd, base, count * sizeof *base, model->data_at + at * (int64_t)sizeof *base, err));
+        if (!add_squares(values, base, count, &squares))
+            return reject(err, "Some of its numbers are infinite or not a number.");
+    }
+    out->norm = sqrt(squares);
+    return OK;
+}
+
+enum status update_check(const struct model *model, int fd, const char *path, double bound, struct update *out,
+                         struct error *err)
+{
+    auto_buf struct buf head = {0};
+    int64_t size;
+    struct error why = {0};
+    TRY(file_size(fd, &size, err));
+    enum status status = read_head(fd, size, &head, &why);
+    if (status == UNPROCESSABLE || status == TOO_LARGE || status == INVALID)
+        return reject(err, "%s", why.message);
+    TRY(status);
+    out->data_at = (int64_t)head.len;
+    auto_fd int now = -1;
+    if (!str_eq(buf_view(&head), buf_view(&model->head))) {
+        TRY(check_header(model, fd, size, &head, path, out, err));
+        now = open(path, O_RDONLY | O_CLOEXEC); /* it may be another file by now */
+        if (now < 0)
+            return fail_errno(err, path);
+    } else if (size != model->size) {
+        return reject(err, "It has %lld bytes, the model has %lld.", (long long)size, (long long)model->size);
+    }
+    TRY(measure(model, now >= 0 ? now : fd, out, err));
+    if (bound > 0 && out->norm > bound * BOUND_SLACK)
+        return reject(err, "It is %.6g away from the model; the bound of this training is %.6g.", out->norm, bound);
+    return OK;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "federate/internal.h"
+
+/*
+ * - federate_run: settings is the JSON object that it was opened with. state: enum run_state. round counts from 1;
+ *   base_oid, due_us, frozen_us and round_rejected are of that round. A round that is frozen takes no update any more: what
+ *   it comes to is settled then, whenever it is computed.
+ *   noise_seed is there while a round is frozen: who has it can take the noise off again.
+ * - federate_participant: missed: it sent nothing for the round before, and is not waited for.
+ * - federate_update: of the current round; they go in the write that ends it.
+ */
+static const char create_sql[] = "CREATE TABLE federate_run ("
+                                 "  id INTEGER PRIMARY KEY,"
+                                 "  repo_id BIGINT NOT NULL REFERENCES repo (id) ON DELETE CASCADE,"
+                                 "  public_id TEXT NOT NULL UNIQUE,"
+                                 "  by_id BIGINT NOT NULL,"
+                                 "  state BIGINT NOT NULL,"
+                                 "  settings TEXT NOT NULL,"
+                                 "  round BIGINT NOT NULL,"
+                                 "  accepted BIGINT NOT NULL DEFAULT 0,"
+                                 "  rejected BIGINT NOT NULL DEFAULT 0,"
+                                 "  base_oid BLOB NOT NULL,"
+                                 "  due_us BIGINT NOT NULL DEFAULT 0,"
+                                 "  frozen_us BIGINT NOT NULL DEFAULT 0,"
+                                 "  round_rejected BIGINT NOT NULL DEFAULT 0,"
+                                 "  why TEXT NOT NULL DEFAULT '',"
+                                 "  noise_seed BLOB,"
+                                 "  opened_us BIGINT NOT NULL);"
+                                 "CREATE INDEX federate_run_repo ON federate_run (repo_id, id);"
+                                 "CREATE UNIQUE INDEX federate_run_open ON federate_run (repo_id) WHERE state = 1;"
+
+                                 "CREATE TABLE federate_participant ("
+                                 "  run_id BIGINT NOT NULL REFERENCES federate_run (id) ON DELETE CASCADE,"
+                                 "  account_id BIGINT NOT NULL,"
+                                 "  joined_us BIGINT NOT NULL,"
+                                 "  missed BIGINT NOT NULL DEFAULT 0,"
+                                 "  PRIMARY KEY (run_id, account_id));"
+
+                                 "CREATE TABLE federate_update ("
+                                 "  run_id BIGINT NOT NULL REFERENCES federate_run (id) ON DELETE CASCADE,"
+                                 "  account_id BIGINT NOT NULL,"
+                                 "  state BIGINT NOT NULL,"
+                                 "  examples BIGINT NOT NULL,"
+                                 "  tries BIGINT NOT NULL,"
+                                 "  sha256 BLOB NOT NULL,"
+                                 "  data_at BIGINT NOT NULL,"
+                                 "  norm TEXT NOT NULL,"
+                                 "  PRIMARY KEY (run_id, account_id));";
+
+const struct migration_set federate_migrations = {"federate", (const char *const[]){create_sql, NULL}};

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Updates as they come in: pieces that go on where the last one ended, and the word that this was all. */
+#include "federate/internal.h"
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PIECE ((size_t)1 << 20)
+#define HEADER_ROOM (1 << 20) /* bytes by which an update may be longer than the model: its header may say more */
+
+/* A participant's place in the round that the request names. */
+struct place {
+    struct run run;
+    struct update before;
+    char path[4096];
+};
+
+static enum status find_place(struct request *rq, int64_t round, struct place *out, struct error *err)
+{
+    bool joined;
+    TRY(request_read(rq, err));
+    TRY(run_of_repo(rq->db, rq->arena, rq->repo.id, &out->run, err));
+    TRY(participant_find(rq->db, out->run.id, rq->actor.account.id, &joined, err));
+    if (!joined)
+        return fail(err, FORBIDDEN, "NotJoined", "Join this federated training first.");
+    if (out->run.state != RUN_OPEN || out->run.round != round || out->run.frozen_us)
+        return fail(err, CONFLICT, "RoundOver", "Round %lld takes no updates any more.", (long long)round);
+    TRY(update_find(rq->db, &out->run, rq->actor.account.id, &out->before, err));
+    if (out->before.state == UPDATE_REJECTED && out->before.tries >= TRIES_MOST)
+        return fail(err, FORBIDDEN, "TooManyTries",
+                    "%d of your updates were rejected in this round: wait for the next one.", TRIES_MOST);
+    update_path(rq->hub->federate, &out->run, rq->actor.account.id, out->path);
+    return OK;
+}
+
+/* One request at a time writes to an update. */
+static enum status open_locked(const char *path, int *out, struct error *err)
+{
+    auto_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fail_errno(err, path);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return fail(err, CONFLICT, "UploadInProgress", "Another request is sending this update.");
+    *out = fd;
+    fd = -1;
+    return OK;
+}
+
+static enum status receive(struct request *rq, int fd, int64_t at, int64_t limit, int64_t *end, struct error *err)
+{
+    auto_buf struct buf piece = {0};
+    buf_reserve(&piece, PIECE);
+    for (size_t got = 1; got > 0; at += (int64_t)got) {
+        TRY(body_read(rq->http, piece.data, PIECE, &got, err));
+        if (at + (int64_t)got > limit)
+            return fail(err, TOO_LARGE, NULL, "The update is longer than %lld bytes, which no update of this model is.",
+                        (long long)limit);
+        TRY(pwrite_full(fd, piece.data, got, at, err));
+    }
+    *end = at;
+    return OK;
+}
+
+static enum status query_number(struct request *rq, const char *name, int64_t *out, struct error *err)
+{
+    if (str_to_i64(request_query(rq, name, 0), out))
+        return OK;
+    return fail(err, INVALID, NULL, "The address must say \"%s\", a whole number.", name);
+}
+
+static void reply_number(struct request *rq, const char *name, int64_t value)
+{
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    jw_object(&w);
+    jw_key_int(&w, name, value);
+    jw_end(&w);
+    request_reply_json(rq, &body);
+}
+
+static enum status put_pieces(struct request *rq, const struct place *place, int64_t offset, int64_t limit,
+                              struct error *err)
+{
+    auto_fd int fd = -1;
+    struct stat about;
+    int64_t end = 0;
+    TRY(open_locked(place->path, &fd, err));
+    if (fstat(fd, &about) != 0)
+        return fail_errno(err, place->path);
+    if (offset == 0 && ftruncate(fd, 0) != 0)
+        return fail_errno(err, place->path);
+    if (offset != 0 && offset != about.st_size) {
+        reply_header(rq->http, "X-Received", "%lld", (long long)about.st_size);
+        return fail(err, CONFLICT, "WrongOffset", "The hub has %lld bytes of this update: go on from there.",
+                    (long long)about.st_size);
+    }
+    TRY(receive(rq, fd, offset, limit, &end, err));
+    reply_number(rq, "received", end);
+    return OK;
+}
+
+/* PUT /api/{api}/federate/update?round=N&offset=N: bytes of the participant's update from there on. Whatever arrives stays, so that
+ * after a broken line the rest is enough. */
+enum status update_put(struct request *rq, struct error *err)
+{
+    struct place place;
+    auto_model struct model model = {0};
+    int64_t round, offset;
+    TRY(query_number(rq, "round", &round, err));
+    TRY(query_number(rq, "offset", &offset, err));
+    TRY(find_place(rq, round, &place, err));
+    if (place.before.state == UPDATE_ACCEPTED)
+        return fail(err, CONFLICT, "RoundOver", "Your update of this round has been accepted already.");
+    request_done_reading(rq);
+    TRY(model_open(rq->hub, rq->arena, &place.run, false, &model, err));
+    return put_pieces(rq, &place, offset, model.size + HEADER_ROOM, err);
+}
+
+/* The end. */
+
+struct finishing {
+    const struct place *place;
+    struct update update;
+};
+
+static enum status store_result(struct db_conn *tx, void *context, struct error *err)
+{
+    struct finishing *finishing = context;
+    TRY(update_store(tx, &finishing->place->run, &finishing->update, err));
+    return round_freeze_if_due(tx, finishing->place->run.id, now_us(), err);
+}
+
+static enum status digest_file(int fd, uint8_t out[SHA256_SIZE], struct error *err)
+{
+    auto_buf struct buf piece = {0};
+    struct hasher *hasher = hasher_sha256();
+    buf_reserve(&piece, PIECE);
+    ssize_t got = 1;
+    for (int64_t at = 0; got > 0; at += got) {
+        got = pread(fd, piece.data, PIECE, at);
+        if (got > 0)
+            hasher_add(hasher, piece.data, (size_t)got);
+    }
+    hasher_end(hasher, out);
+    hasher_free(hasher);
+    return got == 0 ? OK : fail_errno(err, "update");
+}
+
+/* The bytes are on disk before anything says that they were accepted. */
+static enum status check_bytes(struct request *rq, struct finishing *finishing, struct error *err)
+{
+    const struct place *place = finishing->place;
+    struct update *update = &finishing->update;
+    uint8_t digest[SHA256_SIZE];
+    auto_model struct model model = {0};
+    auto_fd int fd = -1;
+    TRY(open_locked(place->path, &fd, err));
+    TRY(digest_file(fd, digest, err));
+    if (memcmp(digest, update->sha256, SHA256_SIZE) != 0)
+        return fail(err, INVALID, "DigestMismatch",
+                    "The bytes that arrived do not have that SHA-256: send them again, from the start.");
+    TRY(model_open(rq->hub, rq->arena, &place->run, false, &model, err));
+    TRY(update_check(&model, fd, place->path, place->run.settings.bound, update, err));
+    return fdatasync(fd) == 0 ? OK : fail_errno(err, place->path);
+}
+
+static enum status finish(struct request *rq, struct finishing *finishing, struct error *err)
+{
+    struct error why = {0};
+    enum status status = check_bytes(rq, finishing, &why);
+    if (status == INVALID || (status == UNPROCESSABLE && strcmp(why.code, "UpdateRejected") == 0))
+        unlink(finishing->place->path);
+    if (status != OK && strcmp(why.code, "UpdateRejected") != 0) {
+        *err = why;
+        return status;
+    }
+    finishing->update.state = status == OK ? UPDATE_ACCEPTED : UPDATE_REJECTED;
+    finishing->update.tries = finishing->place->before.tries + 1;
+    TRY(db_write(rq->hub->db, store_result, finishing, err));
+    /* A refusal may be what the round has waited for. Who sent it need not know how the round ends. */
+    struct error later = {0};
+    round_close(rq->hub, finishing->place->run.id, &later);
+    if (status != OK)
+        *err = why;
+    return status;
+}
+
+/* POST /api/{api}/federate/update: {"round": n, "examples": n, "sha256": hex of all bytes that were sent} */
+enum status update_finish(struct request *rq, struct error *err)
+{
+    struct place place;
+    json_t *body;
+    TRY(request_json(rq, BODY_LIMIT, &body, err));
+    struct finishing finishing = {.place = &place};
+    struct update *update = &finishing.update;
+    update->account_id = rq->actor.account.id;
+    update->examples = json_get_int(body, "examples", -1);
+    if (update->examples < 1 || update->examples > EXAMPLES_MOST)
+        return fail(err, INVALID, NULL, "\"examples\" must be a whole number from 1 to %lld.",
+                    (long long)EXAMPLES_MOST);
+    if (!hex_decode(json_get_str(body, "sha256"), update->sha256, SHA256_SIZE))
+        return fail(err, INVALID, NULL, "\"sha256\" must be 64 hex digits.");
+    TRY(find_place(rq, json_get_int(body, "round", -1), &place, err));
+    request_done_reading(rq);
+    if (place.before.state != UPDATE_ACCEPTED)
+        TRY(finish(rq, &finishing, err));
+    else if (memcmp(place.before.sha256, update->sha256, SHA256_SIZE) != 0)
+        return fail(err, CONFLICT, "RoundOver", "Another update of yours has been accepted in this round.");
+    request_reply_empty(rq);
+    return OK;
+}

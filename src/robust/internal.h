@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+#ifndef CAIRN_ROBUST_INTERNAL_H
+#define CAIRN_ROBUST_INTERNAL_H
+
+#include "robust/kernel.h"
+#include "robust/robust.h"
+
+/* What the files of this part share. */
+
+#define ROBUST_BLOCK ROBUST_PIECE_MOST
+
+/*
+ * How the output comes from the rows, once a rule has been decided: lines are made of them, and of the lines' values in
+ * each coordinate one number.
+ */
+enum column { COLUMN_SUM, COLUMN_MEDIAN, COLUMN_LOWER_MEDIAN, COLUMN_MIDDLE, COLUMN_NEAREST };
+
+struct plan {
+    size_t rows, lines;
+    double *matrix; /* lines * rows; NULL: each line is a row, those of pick */
+    size_t *pick;
+    enum column column;
+    size_t low, high; /* MIDDLE: the mean of these ranks, high excluded */
+    size_t nearest;   /* NEAREST: how many */
+    bool *used;       /* by row: it needs to be read */
+};
+
+/* plan.c. gram (the rows' own) may be NULL where plan_wants_gram() says no. */
+bool plan_wants_gram(const struct robust_how *how);
+enum status plan_check(const struct robust_rows *rows, const struct robust_how *how, struct error *err);
+void plan_make(const struct robust_rows *rows, const struct robust_how *how, const double *gram, struct plan *out);
+void plan_free(struct plan *plan);
+
+/* weigh.c: rules that choose or weigh lines by their Gram matrix alone. weights has n numbers. */
+void weigh_krum(const double *gram, size_t n, const struct robust_how *how, const double *given, double *weights);
+void weigh_geometric_median(const double *gram, size_t n, double nu, unsigned steps, double *weights);
+void weigh_clipped(const double *gram, size_t n, double radius, unsigned steps, double *weights);
+/* The lines that repeated Krum takes out, n - 2f of them, in the order of their numbers. */
+void choose_bulyan(const double *gram, size_t n, size_t suspects, size_t *chosen);
+/* matrix, of n * n: each line the mean of the n - f nearest ones. */
+void mix_nearest(const double *gram, size_t n, size_t suspects, double *matrix);
+
+/* pass.c */
+
+/*
+ * The width is cut into stripes, a fixed number of them, and threads take stripes. visit is called for the blocks of a stripe in
+ * order; state is the thread's own memory of that many bytes, zeroed before its first block.
+ */
+#define ROBUST_STRIPES 16
+struct pass {
+    int64_t width;
+    size_t stripes; /* at most ROBUST_STRIPES */
+    unsigned threads;
+    size_t state; /* bytes */
+    enum status (*visit)(void *context, void *state, size_t stripe, int64_t at, size_t count, struct error *err);
+    void *context;
+};
+/* The error is that of the first stripe that failed. */
+enum status pass_run(const struct pass *pass, struct error *err);
+
+/* network.c: sorts n values; comparators that do not matter for the ranks [from, to) are left out. *out is the caller's to free. */
+void network_make(size_t n, size_t from, size_t to, struct comparator **out, size_t *count);
+
+/* column.c: one number of each coordinate, of lines whose keys stand in rows of ROBUST_TILE. */
+struct columns {
+    const struct plan *plan;
+    const struct kernels *kernels;
+    struct comparator *network;
+    size_t comparators;
+};
+void columns_start(struct columns *columns, const struct plan *plan, const struct kernels *kernels);
+void columns_end(struct columns *columns);
+/* lines has plan->lines of them, stride values apart. keys has room for plan->lines * ROBUST_TILE. */
+void columns_run(const struct columns *columns, const float *lines, size_t stride, size_t count, int32_t *keys,
+                 double *out);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* The public interface (include/cairn/federate.h): joins, and goes from round to round. */
+#include "base/hash.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "train/internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PIECE ((size_t)4 << 20)
+#define POLL_LEAST_US (SECOND_US / 10)
+#define POLL_MOST_US (2 * SECOND_US)
+#define PATIENCE_SECONDS 600
+
+static const struct {
+    const char *name;
+    size_t place;
+} names[] = {{"url", offsetof(struct cairn_federate, url)},
+             {"token", offsetof(struct cairn_federate, token)},
+             {"repo", offsetof(struct cairn_federate, repo)},
+             {"patience", offsetof(struct cairn_federate, patience)}};
+#define NAMES (sizeof names / sizeof *names)
+
+static char **setting(struct cairn_federate *part, size_t i)
+{
+    return (char **)((char *)part + names[i].place);
+}
+
+static void *or_abort(void *memory)
+{
+    if (!memory)
+        abort();
+    return memory;
+}
+
+struct cairn_federate *cairn_federate_new(void)
+{
+    return or_abort(calloc(1, sizeof(struct cairn_federate)));
+}
+
+void cairn_federate_free(struct cairn_federate *part)
+{
+    if (!part)
+        return;
+    for (size_t i = 0; i < NAMES; i++)
+        free(*setting(part, i));
+    free(part);
+}
+
+int cairn_federate_set(struct cairn_federate *part, const char *name, const char *value)
+{
+    for (size_t i = 0; i < NAMES; i++)
+        if (strcmp(name, names[i].name) == 0) {
+            free(*setting(part, i));
+            *setting(part, i) = value ? or_abort(strdup(value)) : NULL;
+            return 0;
+        }
+    return -1;
+}
+
+void cairn_federate_on_progress(struct cairn_federate *part, void (*progress)(void *context, const char *line),
+                                void *context)
+{
+    part->progress = progress;
+    part->progress_context = context;
+}
+
+const char *cairn_federate_why(const struct cairn_federate *part)
+{
+    return part->err.message;
+}
+
+/* A round. */
+
+struct round {
+    struct cairn_federate *part;
+    const json_t *told; /* by the hub */
+    int64_t number, rounds;
+    double bound;
+    struct model model;
+    struct buf update;
+};
+
+static enum status download(struct round *round, struct error *err)
+{
+    struct str commit = json_get_str(round->told, "base"), file = json_get_str(round->told, "model");
+    bool end = false;
+    if (!str_given(commit) || !str_given(file))
+        return fail(err, INVALID, NULL, "The hub does not say which model is to be trained.");
+    while (!end) {
+        TRY(ask_bytes(round->part, commit, file, (int64_t)round->model.bytes.len, PIECE, &round->model.bytes, &end,
+                      err));
+        tell(round->part, "Round %lld of %lld: %zu bytes of the model have come", (long long)round->number,
+             (long long)round->rounds, round->model.bytes.len);
+    }
+    return OK;
+}
+
+static enum status call_train(struct round *round, cairn_train train, void *context, struct cairn_trained *trained,
+                              struct error *err)
+{
+    auto_buf struct buf config = {0};
+    json_dump(round->told, &config);
+    buf_byte(&config, '\0');
+    *trained = (struct cairn_trained){.tensors = round->model.tensors, .count = round->model.list.count, .examples = 1};
+    tell(round->part, "Round %lld of %lld: training", (long long)round->number, (long long)round->rounds);
+    if (train(context, config.data, trained) == 0)
+        return OK;
+    round->part->given_up = true;
+    return fail(err, INVALID, NULL, "Training was given up.");
+}
+
+/* How much of the update the hub has: after a broken line it may be more than was acknowledged. */
+static enum status received(struct round *round, int64_t *out, struct error *err)
+{
+    auto_json json_t *told = NULL;
+    TRY(ask(round->part, "GET", "/round", (struct str){0}, (struct str){0}, &told, err));
+    if (json_get_int(told, "round", -1) != round->number)
+        return fail(err, CONFLICT, NULL, "The round is over.");
+    *out = json_get_int(json_object_get(told, "update"), "received", 0);
+    return *out >= 0 && *out <= (int64_t)round->update.len
+               ? OK
+               : fail(err, CONFLICT, NULL, "Another client sends an update.");
+}
+
+static enum status send_from(struct round *round, int64_t at, struct error *err)
+{
+    char path[128];
+    struct str all = buf_view(&round->update);
+    while (at < (int64_t)all.len) {
+        struct str piece = str_slice(all, (size_t)at, PIECE);
+        snprintf(path, sizeof path, "/update?round=%lld&offset=%lld", (long long)round->number, (long long)at);
+        TRY(ask(round->part, "PUT", path, STR("application/octet-stream"), piece, NULL, err));
+        at += (int64_t)piece.len;
+        tell(round->part, "Round %lld of %lld: %lld of %zu bytes sent", (long long)round->number,
+             (long long)round->rounds, (long long)at, all.len);
+    }
+    return OK;
+}
+
+static bool is_code(const struct error *err, const char *code)
+{
+    return strcmp(err->code, code) == 0;
+}
+
+static enum status upload(struct round *round, struct error *err)
+{
+    int64_t at = 0;
+    enum status status = send_from(round, 0, err);
+    for (int again = 0;
+         again < 100 && status == CONFLICT && (is_code(err, "WrongOffset") || is_code(err, "UploadInProgress"));
+         again++) {
+        doze(POLL_LEAST_US);
+        TRY(received(round, &at, err));
+        status = send_from(round, at, err);
+    }
+    return status;
+}
+
+static enum status finish(struct round *round, int64_t examples, struct error *err)
+{
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    uint8_t digest[SHA256_SIZE];
+    sha256(buf_view(&round->update), digest);
+    jw_object(&w);
+    jw_key_int(&w, "round", round->number);
+    jw_key_int(&w, "examples", examples);
+    jw_key_hex(&w, "sha256", digest, sizeof digest);
+    jw_end(&w);
+    return ask(round->part, "POST", "/update", STR("application/json"), buf_view(&body), NULL, err);
+}
+
+static enum status run_round(struct round *round, cairn_train train, void *context, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    struct cairn_trained trained;
+    TRY(download(round, err));
+    TRY(model_read(&round->model, &arena, err));
+    TRY(call_train(round, train, context, &trained, err));
+    TRY(model_write(&round->model, &trained, round->bound, &round->update, err));
+    TRY(upload(round, err));
+    TRY(finish(round, trained.examples, err));
+    tell(round->part, "Round %lld of %lld: the update was accepted", (long long)round->number,
+         (long long)round->rounds);
+    return OK;
+}
+
+static enum status take_part(struct cairn_federate *part, const json_t *told, cairn_train train, void *context,
+                             struct error *err)
+{
+    const json_t *bound = json_object_get(told, "bound");
+    struct round round = {.part = part,
+                          .told = told,
+                          .number = json_get_int(told, "round", 0),
+                          .rounds = json_get_int(told, "rounds", 0),
+                          .bound = json_is_number(bound) ? json_number_value(bound) : 0};
+    enum status status = run_round(&round, train, context, err);
+    model_free(&round.model);
+    buf_free(&round.update);
+    /* Too late for this round: the next one comes. */
+    return status == CONFLICT && is_code(err, "RoundOver") ? OK : status;
+}
+
+/* The run. */
+
+static enum status check_settings(struct cairn_federate *part, struct error *err)
+{
+    int64_t patience = PATIENCE_SECONDS;
+    if (!part->url || !part->token || !part->repo)
+        return fail(err, INVALID, NULL, "\"url\", \"token\" and \"repo\" are needed.");
+    if (part->patience && (!str_to_i64(str_of(part->patience), &patience) || patience > 1000000))
+        return fail(err, INVALID, NULL, "\"patience\" is a number of seconds.");
+    part->patience_us = patience * SECOND_US;
+    return OK;
+}
+
+/* *over: the run is, or another one has begun. */
+static enum status step(struct cairn_federate *part, struct str run, cairn_train train, void *context, bool *over,
+                        int64_t *wait, struct error *err)
+{
+    auto_json json_t *told = NULL;
+    TRY(ask(part, "GET", "/round", (struct str){0}, (struct str){0}, &told, err));
+    struct str state = json_get_str(told, "state");
+    *over = !str_eq(json_get_str(told, "run"), run) || str_eq(state, STR("finished"));
+    if (*over)
+        return OK;
+    if (!str_eq(state, STR("open")))
+        return fail(err, CONFLICT, NULL, "The training was stopped. %.*s", STR_ARG(json_get_str(told, "why")));
+    bool accepted = str_eq(json_get_str(json_object_get(told, "update"), "state"), STR("accepted"));
+    if (!accepted && !json_get_bool(told, "closing", false)) {
+        *wait = POLL_LEAST_US;
+        return take_part(part, told, train, context, err);
+    }
+    doze(*wait);
+    *wait = *wait * 5 / 4 < POLL_MOST_US ? *wait * 5 / 4 : POLL_MOST_US;
+    return OK;
+}
+
+static enum status run_all(struct cairn_federate *part, cairn_train train, void *context, struct error *err)
+{
+    auto_json json_t *joined = NULL;
+    int64_t wait = POLL_LEAST_US;
+    bool over = false;
+    TRY(ask(part, "POST", "/join", STR("application/json"), STR("{}"), &joined, err));
+    struct str run = json_get_str(joined, "run");
+    if (!str_given(run))
+        return fail(err, INVALID, NULL, "The hub does not say what was joined.");
+    while (!over)
+        TRY(step(part, run, train, context, &over, &wait, err));
+    return OK;
+}
+
+int cairn_federate_run(struct cairn_federate *part, cairn_train train, void *context)
+{
+    part->err = (struct error){0};
+    part->given_up = false;
+    if (check_settings(part, &part->err) != OK)
+        return CAIRN_TRAIN_MISUSED;
+    enum status status = run_all(part, train, context, &part->err);
+    if (status == OK) {
+        part->err.message[0] = '\0';
+        return CAIRN_TRAINED;
+    }
+    if (part->given_up)
+        return CAIRN_TRAIN_GIVEN_UP;
+    return status == UNAVAILABLE || status == TIMED_OUT || status == TOO_LARGE ? CAIRN_TRAIN_UNABLE
+                                                                               : CAIRN_TRAIN_REFUSED;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+#ifndef CAIRN_TRAIN_INTERNAL_H
+#define CAIRN_TRAIN_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "cairn/federate.h"
+#include "leaf/tensor.h"
+
+/* What the files of this part share. */
+
+struct cairn_federate {
+    char *url, *token, *repo, *patience;
+    void (*progress)(void *context, const char *line);
+    void *progress_context;
+    struct error err;
+    bool given_up;
+    int64_t patience_us;
+};
+
+/* ask.c: the hub. */
+
+/*
+ * Asks /api/models/REPO/federate + path, again and again while the hub does not answer or says that it cannot now. *out (may be NULL) is
+ * the JSON of its answer, to be released. FORBIDDEN, CONFLICT, UNPROCESSABLE and so on as the hub refuses; code is the hub's.
+ */
+enum status ask(struct cairn_federate *part, const char *method, const char *path, struct str type, struct str body,
+                json_t **out, struct error *err);
+/* Bytes of a file of a commit, from `at` on; out is appended to. *end: there are no more. */
+enum status ask_bytes(struct cairn_federate *part, struct str commit, struct str file, int64_t at, size_t most,
+                      struct buf *out, bool *end, struct error *err);
+void tell(struct cairn_federate *part, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void doze(int64_t us);
+
+/* model.c: the model as bytes of a safetensors file and as tensors. */
+
+struct model {
+    struct buf bytes; /* the whole file */
+    size_t data_at;
+    struct tensor_list list;
+    struct cairn_tensor *tensors; /* with values of their own, which training changes */
+    struct buf values;
+};
+/* Reads bytes; everything else lives in arena but values. INVALID when it is not a safetensors file of F32. */
+enum status model_read(struct model *model, struct arena *arena, struct error *err);
+void model_free(struct model *model);
+/* The file of what training has made of it; drawn back to bound, unless that is 0 or the tensors are others. */
+enum status model_write(const struct model *model, const struct cairn_trained *trained, double bound, struct buf *out,
+                        struct error *err);
+
+#endif

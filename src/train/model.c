@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "train/internal.h"
+#include <math.h>
+#include <stdlib.h>
+
+void model_free(struct model *model)
+{
+    buf_free(&model->bytes);
+    buf_free(&model->values);
+}
+
+static enum status read_tensor(const struct model *model, struct arena *arena, const struct tensor *from,
+                               struct cairn_tensor *out, struct error *err)
+{
+    if (strcmp(tensor_dtype_name(from->dtype), "F32") != 0)
+        return fail(err, INVALID, NULL, "The model's tensor \"%.*s\" is not of F32.",
+                    STR_ARG(str_slice(from->name, 0, 100)));
+    if (memchr(from->name.data, 0, from->name.len))
+        return fail(err, INVALID, NULL, "The name of a tensor has a NUL in it.");
+    *out = (struct cairn_tensor){.name = arena_cstr(arena, from->name),
+                                 .shape = from->shape,
+                                 .dimensions = from->dimensions,
+                                 .values = (float *)(model->values.data + from->begin),
+                                 .count = (size_t)from->elements};
+    return OK;
+}
+
+enum status model_read(struct model *model, struct arena *arena, struct error *err)
+{
+    int64_t len;
+    struct str bytes = buf_view(&model->bytes);
+    if (bytes.len < 8)
+        return fail(err, INVALID, NULL, "The model is too short for a safetensors file.");
+    TRY(tensor_header_size((const uint8_t *)bytes.data, &len, err));
+    if (len > (int64_t)bytes.len - 8)
+        return fail(err, INVALID, NULL, "The model's header is longer than its file.");
+    model->data_at = 8 + (size_t)len;
+    TRY(tensor_header_parse(arena, str_slice(bytes, 8, (size_t)len), &model->list, err));
+    struct str values = str_from(bytes, model->data_at);
+    if (model->list.bytes != (int64_t)values.len)
+        return fail(err, INVALID, NULL, "The model's tensors and its bytes do not fit together.");
+    buf_reserve(&model->values, values.len + 1);
+    buf_str(&model->values, values);
+    model->tensors = arena_array(arena, model->list.count, sizeof *model->tensors);
+    for (size_t i = 0; i < model->list.count; i++)
+        TRY(read_tensor(model, arena, &model->list.items[i], &model->tensors[i], err));
+    return OK;
+}
+
+static bool same_layout(const struct model *model, const struct cairn_trained *trained)
+{
+    if (trained->count != model->list.count)
+        return false;
+    for (size_t i = 0; i < trained->count; i++) {
+        const struct cairn_tensor *a = &trained->tensors[i], *b = &model->tensors[i];
+        if (strcmp(a->name, b->name) != 0 || a->dimensions != b->dimensions || a->count != b->count ||
+            (a->dimensions && memcmp(a->shape, b->shape, a->dimensions * sizeof *a->shape) != 0))
+            return false;
+    }
+    return true;
+}
+
+static double norm_of(const float *values, const float *model, size_t count)
+{
+    double squares = 0;
+    for (size_t i = 0; i < count; i++) {
+        float difference = values[i] - model[i];
+        squares += (double)difference * (double)difference;
+    }
+    return sqrt(squares);
+}
+
+/* In float32 the norm may come out a little above the bound, so it is measured again. */
+static void draw_back(float *values, const float *model, size_t count, double bound)
+{
+    for (int again = 0; again < 8; again++) {
+        double norm = norm_of(values, model, count);
+        if (!(norm > bound) || !isfinite(norm))
+            return;
+        double scale = bound / norm * (again ? 1 - 1e-6 : 1);
+        for (size_t i = 0; i < count; i++)
+            values[i] = (float)((double)model[i] + ((double)values[i] - (double)model[i]) * scale);
+    }
+}
+
+/* What it cannot be for the hub to take it, the hub says. */
+static void write_other(const struct cairn_trained *trained, struct buf *out)
+{
+    auto_buf struct buf header = {0};
+    struct json_writer w = jw_to(&header);
+    uint64_t at = 0, len;
+    jw_object(&w);
+    for (size_t i = 0; i < trained->count; i++) {
+        const struct cairn_tensor *tensor = &trained->tensors[i];
+        jw_key(&w, tensor->name);
+        jw_object(&w);
+        jw_key_str(&w, "dtype", STR("F32"));
+        jw_key(&w, "shape");
+        jw_array(&w);
+        for (size_t k = 0; k < tensor->dimensions; k++)
+            jw_int(&w, tensor->shape[k]);
+        jw_end(&w);
+        jw_key(&w, "data_offsets");
+        jw_array(&w);
+        jw_int(&w, (int64_t)at);
+        at += tensor->count * sizeof(float);
+        jw_int(&w, (int64_t)at);
+        jw_end(&w);
+        jw_end(&w);
+    }
+    jw_end(&w);
+    len = header.len;
+    for (int i = 0; i < 8; i++)
+        buf_byte(out, (char)(len >> (8 * i)));
+    buf_str(out, buf_view(&header));
+    for (size_t i = 0; i < trained->count; i++)
+        buf_add(out, trained->tensors[i].values, trained->tensors[i].count * sizeof(float));
+}
+
+enum status model_write(const struct model *model, const struct cairn_trained *trained, double bound, struct buf *out,
+                        struct error *err)
+{
+    if (trained->examples < 1)
+        return fail(err, INVALID, NULL, "Training must say with how many examples it was done, at least 1.");
+    if (!same_layout(model, trained)) {
+        write_other(trained, out);
+        return OK;
+    }
+    size_t numbers = (model->bytes.len - model->data_at) / sizeof(float);
+    float *values = calloc(numbers + 1, sizeof *values), *base = calloc(numbers + 1, sizeof *base);
+    if (!values || !base)
+        abort();
+    memcpy(base, model->bytes.data + model->data_at, numbers * sizeof *base);
+    for (size_t i = 0; i < trained->count; i++)
+        memcpy((char *)values + model->list.items[i].begin, trained->tensors[i].values,
+               trained->tensors[i].count * sizeof *values);
+    if (bound > 0)
+        draw_back(values, base, numbers, bound);
+    buf_reserve(out, model->bytes.len);
+    buf_add(out, model->bytes.data, model->data_at);
+    buf_add(out, values, numbers * sizeof *values);
+    free(values);
+    free(base);
+    return OK;
+}

@@ -1,0 +1,491 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Federated training in mode plain: participants who train where their data are, the hub that makes one model of it, and some who
+mean no good."""
+
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+
+import numpy
+import pytest
+from safetensors.numpy import load, save
+
+from support import ROOT, SANITIZER, BINARY, Hub, new_name, sha256, until
+from test_libcairn import LIBRARY, preload  # noqa: F401
+
+# What participants run, and the reference beside it: a few steps of logistic regression on data that follow from a seed.
+TRAIN = """
+import numpy
+
+def data(seed, size=60):
+    dice = numpy.random.default_rng(seed)
+    x = dice.normal(size=(size, 5)) + seed % 3
+    return x, (x @ numpy.arange(1, 6) + dice.normal(size=size) > 8).astype(float)
+
+def fit(model, seed):
+    x, y = data(seed, 40 + 10 * seed)
+    w, b = model["w"].astype(float), float(model["b"][0])
+    for _ in range(20):
+        p = 1 / (1 + numpy.exp(-(x @ w + b)))
+        w, b = w - 0.1 * x.T @ (p - y) / len(y), b - 0.1 * float(numpy.mean(p - y))
+    return {"b": numpy.array([b], numpy.float32), "w": w.astype(numpy.float32)}, len(y)
+"""
+exec(TRAIN)
+
+PARTICIPANT = TRAIN + """
+import json, sys
+import cairn.federate
+url, token, repo, seed, how = sys.argv[1:6]
+rounds = []
+
+def train(model, config):
+    rounds.append(config["round"])
+    trained, examples = fit(model, int(seed))
+    if how == "nan":
+        trained["w"][2] = numpy.nan
+    if how == "shape":
+        trained["w"] = numpy.zeros(6, numpy.float32)
+    if how == "fails":
+        raise RuntimeError("no data")
+    return trained, examples
+
+try:
+    cairn.federate.join(url, token, repo, train)
+    print(json.dumps(["done", rounds]))
+except Exception as problem:
+    print(json.dumps([type(problem).__name__, str(problem)]))
+"""
+
+
+class Participant(threading.Thread):
+    """One who takes part, in a program of its own; after join() `said` is what it ended with."""
+
+    def __init__(self, person, repo, seed, preload, how="honest"):  # noqa: F811
+        super().__init__(daemon=True)
+        self.command = [sys.executable, "-c", PARTICIPANT, person.hub.url, person.token, repo, str(seed), how]
+        self.environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY),
+                            "LD_PRELOAD": preload, "ASAN_OPTIONS": "detect_leaks=0", "OPENBLAS_NUM_THREADS": "1"}
+        self.said = None
+        self.start()
+
+    def run(self):
+        done = subprocess.run(self.command, capture_output=True, text=True, timeout=500, env=self.environment)
+        good = done.returncode == 0 and not SANITIZER.search(done.stderr)
+        self.said = json.loads(done.stdout) if good else ["crashed", done.stderr]
+
+
+def federate(person, *arguments, check=True):
+    environment = {**person.hub.environment, "CAIRN_URL": person.hub.url, "CAIRN_TOKEN": person.token or ""}
+    done = subprocess.run([BINARY, "federate", *map(str, arguments)], capture_output=True, text=True, env=environment, timeout=120)
+    assert not SANITIZER.search(done.stderr), done.stderr
+    assert not check or done.returncode == 0, done.stderr
+    return json.loads(done.stdout) if done.returncode == 0 and done.stdout else done
+
+
+def start_model():
+    return {"b": numpy.zeros(1, numpy.float32), "w": numpy.full(5, 0.125, numpy.float32)}
+
+
+def new_model(person, tensors=None, **how):
+    repo = person.new_repo("trained", **how)
+    person.commit_files(repo, {"model.safetensors": save(tensors or start_model())})
+    return repo
+
+
+def mean_of(base, trained):
+    """The mean as the hub computes it, in the same order: differences in float32, sums in float64."""
+    total = sum(examples for _, examples in trained)
+    out = {}
+    for name, start in base.items():
+        change = numpy.zeros(start.shape)
+        for model, examples in trained:
+            change = change + examples / total * (model[name] - start).astype(float)
+        out[name] = (start.astype(float) + change).astype(numpy.float32)
+    return out
+
+
+def reference(seeds, rounds):
+    model = start_model()
+    for _ in range(rounds):
+        model = mean_of(model, [fit(model, seed) for seed in seeds])  # noqa: F821
+    return model
+
+
+def same(found, wanted):
+    return found.keys() == wanted.keys() and all(found[name].tobytes() == wanted[name].tobytes() for name in wanted)
+
+
+class Sender:
+    """A participant by plain HTTP, who can send what no client would."""
+
+    def __init__(self, person, repo):
+        self.http, self.address, self.repo = person.http, f"/api/models/{repo}/federate", repo
+
+    def join(self):
+        answer = self.http.post(f"{self.address}/join", json={})
+        assert answer.status_code == 200, answer.text
+        return self
+
+    def round(self):
+        return self.http.get(f"{self.address}/round").json()
+
+    def put(self, data, offset=0, number=1):
+        return self.http.put(f"{self.address}/update", params={"round": number, "offset": offset}, content=data)
+
+    def finish(self, data, examples=10, number=1, digest=None):
+        return self.http.post(f"{self.address}/update", json={"round": number, "examples": examples, "sha256": digest or sha256(data)})
+
+    def send(self, data, examples=10, number=1):
+        put = self.put(data, number=number)
+        return put if put.status_code != 200 else self.finish(data, examples, number)
+
+
+@pytest.fixture(scope="module")
+def crowd(hub):
+    """Three people, in the order in which the hub sums what they send."""
+    return [hub.person(new_name("part")) for _ in range(3)]
+
+
+def open_run(person, repo, rounds=1, participants=1, *more):
+    return federate(person, "open", repo, "--mode", "plain", "--rounds", rounds, "--min-participants", participants, *more)
+
+
+def test_three_participants_train_a_model_as_the_reference_does(alice, crowd, preload):  # noqa: F811
+    repo = new_model(alice)
+    open_run(alice, repo, 3, 3)
+    assert federate(alice, "status", repo) == {"state": "open", "round": 1, "participants": 0, "accepted": 0, "rejected": 0, "epsilon": None}
+    parts = [Participant(person, repo, seed, preload) for seed, person in enumerate(crowd)]
+    for part in parts:
+        part.join()
+    assert [part.said for part in parts] == [["done", [1, 2, 3]]] * 3
+    assert same(load(alice.read(repo, "model.safetensors")), reference(range(3), 3))
+    assert federate(alice, "status", repo) == {"state": "finished", "round": 3, "participants": 3, "accepted": 9, "rejected": 0, "epsilon": None}
+    assert alice.titles(repo)[:3] == ["Federated round 3", "Federated round 2", "Federated round 1"]
+
+
+def test_a_round_leaves_its_record_and_a_leaf_that_names_it(alice, crowd):
+    repo = new_model(alice)
+    open_run(alice, repo, 1, 2)
+    updates = [save(fit(start_model(), seed)[0]) for seed in (1, 2)]  # noqa: F821
+    for person, update, examples in zip(crowd, updates, (7, 9)):
+        assert Sender(person, repo).join().send(update, examples).status_code == 200
+    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    text = alice.read(repo, "fl/rounds/000001.json")
+    record = json.loads(text)
+    assert [(update["sha256"], update["examples"]) for update in record["updates"]] == [(sha256(updates[0]), 7), (sha256(updates[1]), 9)]
+    assert record["model"] == sha256(alice.read(repo, "model.safetensors")) and record["baseModel"] == sha256(save(start_model()))
+    assert not any(person.name in text.decode() for person in crowd)
+    entries = alice.http.get(f"/api/models/{repo}/provenance").json()
+    leaves = [json.loads(entry["leaf"]) for entry in entries["entries"] if entry["type"] == "federated-round"]
+    assert len(leaves) == 1
+    body = leaves[0]["b"]
+    assert body["record"] == sha256(text) and body["result"] == record["model"] and body["accepted"] == 2 and body["round"] == 1
+
+
+@pytest.mark.parametrize("how, word", [("nan", "not a number"), ("shape", "another shape")])
+def test_a_hostile_participant_is_rejected_and_changes_nothing(alice, hub, crowd, preload, how, word):  # noqa: F811
+    repo = new_model(alice)
+    open_run(alice, repo, 1, 2)
+    bad = Participant(hub.person(new_name("bad")), repo, 7, preload, how)
+    bad.join()
+    assert bad.said[0] == "NotAccepted" and word in bad.said[1]
+    assert federate(alice, "status", repo)["rejected"] == 1
+    parts = [Participant(person, repo, seed, preload) for seed, person in enumerate(crowd[:2])]
+    for part in parts:
+        part.join()
+    assert [part.said[0] for part in parts] == ["done", "done"]
+    assert same(load(alice.read(repo, "model.safetensors")), reference(range(2), 1))
+    status = federate(alice, "status", repo)
+    assert (status["accepted"], status["rejected"]) == (2, 1)
+
+
+def hostile_updates():
+    good = save(start_model())
+    model = start_model()
+    model["w"] = model["w"] + numpy.float32(1e30)
+    yield "far too large", save(model), "bound"
+    model = start_model()
+    model["w"][0] = numpy.inf
+    yield "infinite", save(model), "not a number"
+    yield "half of it", good[:len(good) // 2], "rejected"
+    yield "more behind it", good + b"\0\0\0\0", "rejected"
+    yield "nothing", b"", "too short"
+    yield "no header", b"\xff" * 200, "rejected"
+    yield "a header of 2^62 bytes", struct.pack("<Q", 1 << 62) + good, "rejected"
+    yield "another type", save({"b": numpy.zeros(1, numpy.float16), "w": numpy.zeros(5, numpy.float32)}), "F32"
+    yield "another tensor", save({"b": numpy.zeros(1, numpy.float32), "v": numpy.zeros(5, numpy.float32)}), "lacks"
+    yield "one tensor more", save({**start_model(), "z": numpy.zeros(3, numpy.float32)}), "tensors"
+
+
+@pytest.mark.parametrize("name, update, word", list(hostile_updates()), ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "")
+def test_hostile_bytes_are_refused_and_the_sum_is_the_same_to_the_bit(alice, crowd, hub, name, update, word):
+    repo = new_model(alice)
+    open_run(alice, repo, 1, 2, "--bound", 100)
+    bad = Sender(hub.person(new_name("bad")), repo).join()
+    refused = bad.send(update)
+    assert refused.status_code == 422 and word in refused.json()["error"], refused.text
+    for seed, person in enumerate(crowd[:2]):
+        trained, examples = fit(start_model(), seed)  # noqa: F821
+        assert Sender(person, repo).join().send(save(trained), examples).status_code == 200
+    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    assert same(load(alice.read(repo, "model.safetensors")), reference(range(2), 1))
+    assert federate(alice, "status", repo)["rejected"] == 1
+
+
+def test_an_update_in_another_order_of_tensors_is_the_same_update(alice, crowd):
+    repo = new_model(alice)
+    open_run(alice, repo)
+    trained, examples = fit(start_model(), 1)  # noqa: F821
+    text = json.dumps({"w": {"dtype": "F32", "shape": [5], "data_offsets": [0, 20]},
+                       "b": {"dtype": "F32", "shape": [1], "data_offsets": [20, 24]}}).encode()
+    update = struct.pack("<Q", len(text)) + text + trained["w"].tobytes() + trained["b"].tobytes()
+    assert Sender(crowd[0], repo).join().send(update, examples).status_code == 200
+    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    assert same(load(alice.read(repo, "model.safetensors")), reference([1], 1))
+
+
+def test_the_order_of_arrival_does_not_matter(alice, crowd):
+    models = []
+    for order in ([0, 1, 2], [2, 0, 1]):
+        repo = new_model(alice)
+        open_run(alice, repo, 1, 3)
+        for place in order:
+            trained, examples = fit(start_model(), place)  # noqa: F821
+            assert Sender(crowd[place], repo).join().send(save(trained), examples).status_code == 200
+        until(lambda: federate(alice, "status", repo)["state"] == "finished")
+        models.append(alice.read(repo, "model.safetensors"))
+    assert models[0] == models[1] and same(load(models[0]), reference(range(3), 1))
+
+
+def test_an_upload_goes_on_where_it_was_broken_off(alice, crowd):
+    repo = new_model(alice)
+    open_run(alice, repo)
+    sender, update = Sender(crowd[0], repo).join(), save(fit(start_model(), 1)[0])  # noqa: F821
+    assert sender.put(update[:50]).json() == {"received": 50}
+    wrong = sender.put(update[60:], 60)
+    assert wrong.status_code == 409 and wrong.headers["x-received"] == "50"
+    assert sender.finish(update).status_code == 400  # not all of it is there: nothing is counted, and it begins anew
+    assert sender.round()["update"] == {"state": "awaited", "received": 0}
+    assert sender.put(update[:50]).status_code == 200 and sender.put(update[50:], 50).status_code == 200
+    assert sender.finish(update).status_code == 200
+    assert federate(alice, "status", repo) == {"state": "finished", "round": 1, "participants": 1, "accepted": 1, "rejected": 0, "epsilon": None}
+
+
+def test_one_participant_has_one_update_in_a_round(alice, crowd):
+    repo = new_model(alice)
+    open_run(alice, repo, 2, 2)
+    sender, first, second = Sender(crowd[0], repo).join(), save(fit(start_model(), 1)[0]), save(fit(start_model(), 2)[0])  # noqa: F821
+    assert sender.send(first).status_code == 200
+    assert sender.finish(first).status_code == 200  # a lost answer, asked for again
+    assert sender.send(second).status_code == 409
+    assert federate(alice, "status", repo)["accepted"] == 1
+    assert sender.send(second, number=2).status_code == 409  # a round that has not begun
+
+
+def test_three_rejected_updates_are_enough_for_one_round(alice, crowd):
+    repo = new_model(alice)
+    open_run(alice, repo, 1, 2)
+    sender, good = Sender(crowd[0], repo).join(), save(start_model())
+    for _ in range(3):
+        assert sender.send(good[:-4]).status_code == 422
+    assert sender.send(good).status_code == 403
+    assert federate(alice, "status", repo)["rejected"] == 3
+
+
+def test_who_is_late_is_waited_for_and_then_left_behind(alice, crowd):
+    repo = new_model(alice)
+    open_run(alice, repo, 2, 1, "--grace", 2)
+    quick, slow = Sender(crowd[0], repo).join(), Sender(crowd[1], repo).join()
+    trained, examples = fit(start_model(), 0)  # noqa: F821
+    assert quick.send(save(trained), examples).status_code == 200
+    assert quick.round()["round"] == 1
+    until(lambda: quick.round()["round"] == 2)
+    assert slow.send(save(trained)).status_code == 409
+    after = reference([0], 1)
+    trained, examples = fit(after, 0)  # noqa: F821
+    assert quick.send(save(trained), examples, 2).status_code == 200  # nobody waits for the other one any more
+    assert quick.round()["state"] == "finished"
+
+
+@pytest.mark.parametrize("rule, choose", [
+    ("median", lambda changes: numpy.median(changes, axis=0)),
+    ("trimmed-mean:1", lambda changes: numpy.sort(changes, axis=0)[1:-1].mean(axis=0)),
+    ("nnm+trimmed-mean:1", None), ("krum:1", None), ("bucketing:2+median", None), ("geometric-median", None)])
+def test_one_who_shouts_is_not_heard_by_a_robust_rule(alice, hub, crowd, rule, choose):
+    repo = new_model(alice)
+    people = [*crowd, hub.person(new_name("part")), hub.person(new_name("shouts"))]
+    open_run(alice, repo, 1, len(people), "--rule", rule)
+    sent = []
+    for seed, person in enumerate(people):
+        trained, examples = fit(start_model(), seed)  # noqa: F821
+        if seed == 4:
+            trained = {name: value * numpy.float32(-1e6) for name, value in trained.items()}
+        sent.append(trained)
+        assert Sender(person, repo).join().send(save(trained), examples).status_code == 200
+    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    found = load(alice.read(repo, "model.safetensors"))
+    if rule.startswith("bucketing"):
+        assert all(numpy.isfinite(value).all() for value in found.values())
+        return
+    for name, start in start_model().items():
+        honest = [model[name] for model in sent[:4]]
+        assert (found[name] >= numpy.min(honest, axis=0) - 1e-5).all() and (found[name] <= numpy.max(honest, axis=0) + 1e-5).all()
+        if choose:
+            numpy.testing.assert_allclose(found[name], start + choose([model[name] - start for model in sent]), rtol=1e-5)
+
+
+def test_updates_are_drawn_back_to_the_bound_by_the_client(alice, crowd, preload):  # noqa: F811
+    repo = new_model(alice)
+    open_run(alice, repo, 1, 1, "--bound", 0.01)
+    part = Participant(crowd[0], repo, 1, preload)
+    part.join()
+    assert part.said == ["done", [1]]
+    found, start = load(alice.read(repo, "model.safetensors")), start_model()
+    norm = numpy.sqrt(sum(((found[name] - start[name]).astype(float) ** 2).sum() for name in start))
+    assert abs(norm - 0.01) < 1e-6
+
+
+def test_noise_has_its_size_and_its_price(alice, crowd):
+    start = {"w": numpy.zeros(20_000, numpy.float32)}
+    repo = new_model(alice, start)
+    open_run(alice, repo, 2, 3, "--bound", 0.5, "--noise", 2)
+    assert federate(alice, "status", repo)["epsilon"] == 0
+    change = numpy.random.default_rng(1).normal(size=(3, 20_000)).astype(numpy.float32) * numpy.float32(0.001)
+    for person, one, examples in zip(crowd, change, (1, 50, 1000)):
+        assert Sender(person, repo).join().send(save({"w": one}), examples).status_code == 200
+    assert federate(alice, "status", repo)["round"] == 2
+    assert abs(federate(alice, "status", repo)["epsilon"] - 2.165716) < 1e-6  # dp_accounting: sigma 2, one round, delta 1e-5
+    noise = load(alice.read(repo, "model.safetensors"))["w"] * 3.0 - change.sum(axis=0, dtype=float)
+    assert abs(noise.mean()) < 6 / 20_000 ** 0.5 and abs(noise.std() - 1) < 6 / 40_000 ** 0.5
+    leaves = alice.http.get(f"/api/models/{repo}/provenance").json()["entries"]
+    assert json.loads(next(entry["leaf"] for entry in leaves if entry["type"] == "federated-round"))["b"]["noise"] == 2_000_000
+    record = json.loads(alice.read(repo, "fl/rounds/000001.json"))
+    assert record["noise"] == 2 and record["epsilon"] == federate(alice, "status", repo)["epsilon"]
+
+
+def test_no_round_goes_beyond_the_budget_of_privacy(alice, crowd):
+    repo = new_model(alice)
+    settings = "--mode", "plain", "--rounds", 5, "--min-participants", 1, "--bound", 1, "--noise", 2, "--budget"
+    refused = federate(alice, "open", repo, *settings, 2, check=False)
+    assert refused.returncode == 1 and "more than the budget" in refused.stderr
+    federate(alice, "open", repo, *settings, 3.5)
+    sender = Sender(crowd[0], repo).join()
+    for number in (1, 2):
+        base = load(alice.read(repo, "model.safetensors"))
+        assert sender.send(save(base), number=number).status_code == 200
+    status = federate(alice, "status", repo)
+    assert status["state"] == "finished" and status["round"] == 2 and abs(status["epsilon"] - 3.188992) < 1e-6
+    assert "budget" in sender.round()["why"]
+
+
+def test_what_a_participant_raises_comes_out_of_join(alice, crowd, preload):  # noqa: F811
+    repo = new_model(alice)
+    open_run(alice, repo)
+    part = Participant(crowd[0], repo, 1, preload, "fails")
+    part.join()
+    assert part.said == ["RuntimeError", "no data"]
+
+
+# Who may.
+
+
+def test_only_who_administers_a_repo_opens_and_stops_a_run(alice, bob):
+    repo = new_model(alice)
+    for deed in ("open", repo, "--mode", "plain", "--rounds", 1, "--min-participants", 1), ("stop", repo):
+        refused = federate(bob, *deed, check=False)
+        assert refused.returncode == 1 and "403" in refused.stderr
+    open_run(alice, repo)
+    again = federate(alice, "open", repo, "--mode", "plain", "--rounds", 1, "--min-participants", 1, check=False)
+    assert again.returncode == 1 and "under way" in again.stderr
+    federate(alice, "stop", repo)
+    assert federate(alice, "status", repo)["state"] == "stopped"
+    assert Sender(bob, repo).http.post(f"/api/models/{repo}/federate/join", json={}).status_code == 409
+
+
+def test_participants_come_through_the_gate(alice, bob):
+    repo = new_model(alice)
+    alice.http.put(f"/api/models/{repo}/settings", json={"gated": "manual"}).raise_for_status()
+    open_run(alice, repo)
+    sender = Sender(bob, repo)
+    assert sender.http.post(f"{sender.address}/join", json={}).status_code == 403
+    alice.http.post(f"/api/models/{repo}/user-access-request/grant", json={"user": "bob"}).raise_for_status()
+    assert sender.join().send(save(start_model())).status_code == 200
+
+
+def test_a_private_repo_has_no_run_for_strangers(alice, bob, anyone):
+    repo = new_model(alice, private=True)
+    open_run(alice, repo)
+    for person, status in (bob, 404), (anyone, 401):
+        for answer in (person.http.get(f"/api/models/{repo}/federate"), person.http.get(f"/api/models/{repo}/federate/round"),
+                       person.http.post(f"/api/models/{repo}/federate/join", json={})):
+            assert answer.status_code == status
+
+
+def test_who_has_not_joined_sends_nothing(alice, bob):
+    repo = new_model(alice)
+    open_run(alice, repo)
+    assert Sender(bob, repo).put(b"x").status_code == 403
+
+
+def test_a_run_needs_a_model_of_float32_on_main(alice):
+    for files, word in ({}, "no model.safetensors"), ({"model.safetensors": save({"w": numpy.zeros(3, numpy.float16)})}, "F32"), \
+            ({"model.safetensors": b"not one"}, "safetensors"):
+        repo = alice.new_repo()
+        if files:
+            alice.commit_files(repo, files)
+        refused = federate(alice, "open", repo, "--mode", "plain", "--rounds", 1, "--min-participants", 1, check=False)
+        assert refused.returncode == 1 and word in refused.stderr
+
+
+@pytest.mark.parametrize("flags", [("--rule", "best"), ("--rounds", 0), ("--bound", -1), ("--bound", 0), ("--mode", "secret"),
+                                   ("--min-participants", 0), ("--rule", "centred-clipping"), ("--rule", "mean+median"),
+                                   ("--noise", 1), ("--budget", 1)])
+def test_a_run_with_settings_that_cannot_be_is_refused(alice, flags):
+    settings = {"--mode": "plain", "--rounds": 1, "--min-participants": 1, **dict([flags])}
+    refused = federate(alice, "open", new_model(alice), *[word for pair in settings.items() for word in pair], check=False)
+    assert refused.returncode == 1 and "400" in refused.stderr
+
+
+def test_another_model_on_main_ends_the_run_and_another_file_does_not(alice, crowd):
+    repo = new_model(alice)
+    open_run(alice, repo, 2, 1)
+    sender = Sender(crowd[0], repo).join()
+    alice.commit_files(repo, {"notes.txt": b"hello"})
+    trained, examples = fit(start_model(), 1)  # noqa: F821
+    assert sender.send(save(trained), examples).status_code == 200
+    assert sender.round()["round"] == 2 and alice.read(repo, "notes.txt") == b"hello"
+    alice.commit_files(repo, {"model.safetensors": save(start_model())})
+    assert sender.send(save(trained), examples, 2).status_code == 200
+    told = sender.round()
+    assert told["state"] == "stopped" and "another model.safetensors" in told["why"]
+
+
+# Crashes.
+
+
+def test_kill_9_at_any_moment_of_a_run_leads_to_the_same_model(tmp_path, preload):  # noqa: F811
+    hub = Hub(tmp_path).start()
+    owner = hub.person("owner")
+    people = [hub.person(f"part{number}") for number in range(3)]
+    repo = new_model(owner)
+    open_run(owner, repo, 3, 3)
+    parts = [Participant(person, repo, seed, preload) for seed, person in enumerate(people)]
+    dice = numpy.random.default_rng(5)
+    while any(part.is_alive() for part in parts):
+        parts[0].join(dice.uniform(0.3, 1.5))
+        if not any(part.is_alive() for part in parts):
+            break
+        hub.kill()
+        hub.start()
+    assert [part.said[0] for part in parts] == ["done"] * 3, [part.said for part in parts]
+    assert same(load(owner.read(repo, "model.safetensors")), reference(range(3), 3))
+    assert federate(owner, "status", repo)["accepted"] == 9
+    assert list((hub.data / "federate").iterdir()) == []
+    hub.stop()
+    assert hub.cairn("fsck", "--data", hub.data).stdout == "all is well\n"
+
+

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What must hold whatever the numbers are; tests/e2e/test_robust.py compares them with those of others. */
+#include "robust/internal.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#undef fail /* here it is ours (base/error.h) */
+
+struct table {
+    size_t rows;
+    int64_t width, fails_at; /* reading there fails; -1: nowhere */
+    const float *values;
+    double *out;
+};
+
+static enum status read_table(void *context, size_t row, int64_t at, size_t count, float *out, struct error *err)
+{
+    const struct table *table = context;
+    if (at == table->fails_at)
+        return fail(err, CORRUPT, NULL, "a bad sector");
+    memcpy(out, table->values + (int64_t)row * table->width + at, count * sizeof *out);
+    return OK;
+}
+
+static enum status write_table(void *context, int64_t at, size_t count, const double *values, struct error *err)
+{
+    struct table *table = context;
+    (void)err;
+    memcpy(table->out + at, values, count * sizeof *values);
+    return OK;
+}
+
+static uint32_t dice = 1;
+
+static float roll(void)
+{
+    dice = dice * 1664525 + 1013904223;
+    return (float)((int32_t)dice >> 8) / 65536.0f;
+}
+
+static struct table table_new(size_t rows, int64_t width)
+{
+    size_t count = (rows + 1) * (size_t)width;
+    float *values = calloc(count, sizeof *values);
+    dice = 1;
+    for (size_t i = 0; i < count; i++)
+        values[i] = roll();
+    return (struct table){rows, width, -1, values, calloc((size_t)width, sizeof(double))};
+}
+
+static void table_free(struct table *table)
+{
+    free((void *)table->values);
+    free(table->out);
+}
+
+static enum status run(struct table *table, const struct robust_how *how, unsigned threads, struct error *err)
+{
+    const struct robust_rows rows = {.count = table->rows,
+                                     .width = table->width,
+                                     .read = read_table,
+                                     .context = table,
+                                     .has_origin = true,
+                                     .threads = threads};
+    const struct robust_sink sink = {write_table, table};
+    return robust_aggregate(&rows, how, &sink, err);
+}
+
+static struct robust_how how_of(enum robust_rule rule)
+{
+    return (struct robust_how){.rule = rule, .suspects = 2, .nu = 1e-6, .steps = 4, .radius = 10};
+}
+
+static void any_number_of_threads_gives_the_same_bits(void **state)
+{
+    (void)state;
+    struct table table = table_new(13, 30011);
+    double *first = calloc(30011, sizeof *first);
+    for (int rule = 0; rule < ROBUST_RULES; rule++)
+        for (int mix = 0; mix < 2; mix++) {
+            struct robust_how how = how_of((enum robust_rule)rule);
+            how.mix = mix;
+            for (unsigned threads = 1; threads <= 5; threads++) {
+                assert_int_equal(OK, run(&table, &how, threads, NULL));
+                if (threads == 1)
+                    memcpy(first, table.out, 30011 * sizeof *first);
+                assert_memory_equal(first, table.out, 30011 * sizeof *first);
+            }
+        }
+    free(first);
+    table_free(&table);
+}
+
+/* The processor at hand may have AVX2; the bits must not tell. */
+static void the_plain_loops_give_the_bits_of_the_fast_ones(void **state)
+{
+    (void)state;
+    extern const struct kernels kernels_plain;
+    const struct kernels *fast = kernels_choose();
+    double rows[7 * 64], one[49] = {0}, other[49] = {0}, sums[64] = {0}, sums_too[64] = {0};
+    float values[64];
+    dice = 5;
+    for (size_t i = 0; i < 7 * 64; i++)
+        rows[i] = (double)roll();
+    for (size_t i = 0; i < 64; i++)
+        values[i] = roll();
+    kernels_plain.gram(rows, 7, 64, 64, one);
+    fast->gram(rows, 7, 64, 64, other);
+    for (size_t i = 0; i < 7; i++)
+        assert_memory_equal(one + i * 7 + i, other + i * 7 + i, (7 - i) * sizeof *one);
+    for (int again = 0; again < 3; again++) {
+        kernels_plain.add(sums, 0.1, values, 64);
+        fast->add(sums_too, 0.1, values, 64);
+    }
+    assert_memory_equal(sums, sums_too, sizeof sums);
+}
+
+static void networks_sort_any_number_of_values(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 70; n++) {
+        struct comparator *network;
+        size_t count;
+        int32_t *keys = calloc(n * ROBUST_TILE, sizeof *keys);
+        for (size_t i = 0; i < n * ROBUST_TILE; i++)
+            keys[i] = (int32_t)roll();
+        network_make(n, 0, n, &network, &count);
+        kernels_choose()->sort(keys, network, count);
+        for (size_t i = ROBUST_TILE; i < n * ROBUST_TILE; i++)
+            assert_true(keys[i - ROBUST_TILE] <= keys[i]);
+        free(network);
+        free(keys);
+    }
+}
+
+/* The middle alone takes fewer comparators, and is the same. */
+static void a_pruned_network_finds_the_ranks_that_are_wanted(void **state)
+{
+    (void)state;
+    for (size_t n = 2; n <= 40; n++) {
+        struct comparator *whole, *pruned;
+        size_t count, fewer;
+        int32_t *keys = calloc(2 * n * ROBUST_TILE, sizeof *keys), *copy = keys + n * ROBUST_TILE;
+        for (size_t i = 0; i < n * ROBUST_TILE; i++)
+            keys[i] = copy[i] = (int32_t)roll();
+        network_make(n, 0, n, &whole, &count);
+        network_make(n, n / 2, n / 2 + 1, &pruned, &fewer);
+        assert_true(fewer <= count);
+        kernels_choose()->sort(keys, whole, count);
+        kernels_choose()->sort(copy, pruned, fewer);
+        assert_memory_equal(keys + n / 2 * ROBUST_TILE, copy + n / 2 * ROBUST_TILE, ROBUST_TILE * sizeof *keys);
+        free(whole);
+        free(pruned);
+        free(keys);
+    }
+}
+
+static void rows_are_differences_to_the_origin(void **state)
+{
+    (void)state;
+    float values[] = {5, 7, 9, 1, 2, 3, 3, 3, 3}; /* two rows, and the origin */
+    double out[3];
+    struct table table = {2, 3, -1, values, out};
+    const struct robust_how how = {.rule = ROBUST_MEAN};
+    assert_int_equal(OK, run(&table, &how, 1, NULL));
+    assert_true(out[0] == 0 && out[1] == 1.5 && out[2] == 3);
+}
+
+static void equal_rows_come_out_as_they_are(void **state)
+{
+    (void)state;
+    struct table table = table_new(11, 100);
+    float *values = (float *)table.values;
+    for (size_t row = 1; row < 11; row++)
+        memcpy(values + row * 100, values, 100 * sizeof *values);
+    memset(values + 1100, 0, 100 * sizeof *values);
+    for (int rule = 0; rule < ROBUST_CENTRED_CLIPPING; rule++) {
+        struct robust_how how = how_of((enum robust_rule)rule);
+        assert_int_equal(OK, run(&table, &how, 2, NULL));
+        for (size_t i = 0; i < 100; i++)
+            assert_true(fabs(table.out[i] - (double)values[i]) <= 1e-12 * fabs((double)values[i]));
+    }
+    table_free(&table);
+}
+
+static void too_many_suspects_are_refused(void **state)
+{
+    (void)state;
+    struct table table = table_new(10, 8);
+    struct error err;
+    for (int rule = 0; rule < ROBUST_RULES; rule++) {
+        struct robust_how how = how_of((enum robust_rule)rule);
+        how.suspects = 5;
+        assert_int_equal(INVALID, run(&table, &how, 1, &err));
+        how.suspects = rule == ROBUST_BULYAN ? 1 : 4;
+        assert_int_equal(OK, run(&table, &how, 1, &err));
+    }
+    struct robust_how bulyan = how_of(ROBUST_BULYAN);
+    assert_int_equal(INVALID, run(&table, &bulyan, 1, &err)); /* 10 are fewer than 4 * 2 + 3 */
+    struct robust_how nothing = how_of(ROBUST_MEAN);
+    table.rows = 0;
+    assert_int_equal(INVALID, run(&table, &nothing, 1, &err));
+    table_free(&table);
+}
+
+static void an_error_of_a_read_comes_through(void **state)
+{
+    (void)state;
+    struct table table = table_new(11, 100000);
+    table.fails_at = 8 * ROBUST_BLOCK;
+    for (int rule = 0; rule < ROBUST_RULES; rule++) {
+        struct robust_how how = how_of((enum robust_rule)rule);
+        struct error err = {0};
+        assert_int_equal(CORRUPT, run(&table, &how, 3, &err));
+        assert_string_equal("a bad sector", err.message);
+    }
+    table_free(&table);
+}
+
+static void names_of_rules_lead_back_to_them(void **state)
+{
+    (void)state;
+    enum robust_rule found;
+    for (int rule = 0; rule < ROBUST_RULES; rule++)
+        assert_true(robust_rule_find(robust_rule_name((enum robust_rule)rule), &found) &&
+                    found == (enum robust_rule)rule);
+    assert_false(robust_rule_find("best", &found));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
+        cmocka_unit_test(the_plain_loops_give_the_bits_of_the_fast_ones),
+        cmocka_unit_test(networks_sort_any_number_of_values),
+        cmocka_unit_test(a_pruned_network_finds_the_ranks_that_are_wanted),
+        cmocka_unit_test(rows_are_differences_to_the_origin),
+        cmocka_unit_test(equal_rows_come_out_as_they_are),
+        cmocka_unit_test(too_many_suspects_are_refused),
+        cmocka_unit_test(an_error_of_a_read_comes_through),
+        cmocka_unit_test(names_of_rules_lead_back_to_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
