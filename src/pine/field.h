@@ -21,6 +21,10 @@ struct pine_field {
                            struct error *err);
 };
 extern const struct pine_field pine_field32, pine_field40, pine_field64, pine_field128;
+#ifdef __x86_64__
+extern const struct pine_field pine_field32_avx2,
+    pine_field64_avx2; /* the same text, for what nearly every machine has */
+#endif
 
 /* What a domain separation tag is for. 1 to 7 are those of Prio3. */
 enum pine_usage {

@@ -33,6 +33,12 @@ struct pine_config pine_config_cairn(unsigned field_bits, size_t dimension, uint
 
 static const struct pine_field *field_of(unsigned bits)
 {
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2") && bits == 32)
+        return &pine_field32_avx2;
+    if (__builtin_cpu_supports("avx2") && bits == 64)
+        return &pine_field64_avx2;
+#endif
     switch (bits) {
     case 32:
         return &pine_field32;

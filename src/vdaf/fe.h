@@ -211,9 +211,12 @@ static inline bool fe_read_all(const uint8_t *in, fe *a, size_t count)
     return good;
 }
 
-/* Names that differ by field, for what a template file gives to others. */
-#define FE_JOIN_(name, bits) name##bits
-#define FE_JOIN(name, bits) FE_JOIN_(name, bits)
-#define FE_NAME(name) FE_JOIN(name, FIELD_BITS)
+/* Names that differ by field and by what the file is compiled for (FE_VARIANT), for what a template file gives to others. */
+#ifndef FE_VARIANT
+#define FE_VARIANT
+#endif
+#define FE_JOIN_(name, bits, variant) name##bits##variant
+#define FE_JOIN(name, bits, variant) FE_JOIN_(name, bits, variant)
+#define FE_NAME(name) FE_JOIN(name, FIELD_BITS, FE_VARIANT)
 
 #endif
