@@ -29,7 +29,7 @@ static enum status prep_decide(const struct pine *pine, const uint8_t *leader, c
 {
     size_t len = pine->verifiers_len, seeds = len * FE_SIZE;
     fe *sum = fe_room(2 * len), *other = sum + len;
-    bool read = fe_read_all(leader, sum, len) & fe_read_all(helper, other, len);
+    bool read = fe_read_all(leader, sum, len) && fe_read_all(helper, other, len);
     for (size_t i = 0; i < len; i++)
         sum[i] = fe_add(sum[i], other[i]);
     const struct flp equality = {.gadget = equality_gadget(pine)}, validity = validity_flp(pine);
