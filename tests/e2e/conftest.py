@@ -31,6 +31,15 @@ import pytest  # noqa: E402
 from support import Hub  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "soak: takes minutes, or more than Debian 12 has: part of make soak alone")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not os.environ.get("CAIRN_SOAK"):
+        items[:] = [item for item in items if not item.get_closest_marker("soak")]
+
+
 def pytest_unconfigure():
     shutil.rmtree(HOME, ignore_errors=True)
 

@@ -2,7 +2,6 @@
 """A file over 5 GiB: the size from which one request would no longer do on other hubs. Runs in `make soak`."""
 
 import hashlib
-import os
 import shutil
 
 import httpx
@@ -29,7 +28,7 @@ def huge(tmp_path):
     return path
 
 
-@pytest.mark.skipif(not os.environ.get("CAIRN_SOAK"), reason="takes minutes: make soak")
+@pytest.mark.soak
 def test_a_file_over_5_gib_goes_up_in_parts_and_comes_down(tmp_path, huge):
     (tmp_path / "hub").mkdir()
     hub = Hub(tmp_path / "hub").start()
