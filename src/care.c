@@ -53,7 +53,7 @@ static enum status check_all(const char *data, struct db *db, struct store *stor
     struct error damage = {0};
     fputs("cairn fsck: the database\n", stderr);
     if (db_check(db, &damage) != OK) /* go on: a person wants to know what else is hurt */
-        found(findings, "%s", damage.message);
+        findings_add(findings, "%s", damage.message);
     TRY(db_reader(db, &conn, err));
     fputs("cairn fsck: the log\n", stderr);
     TRY(record_check(data, conn, findings, print_progress, err));
@@ -99,7 +99,7 @@ int fsck_main(int argc, char **argv)
     if (db)
         db_close(db);
     if (status == CORRUPT) {
-        found(&findings, "%s", err.message);
+        findings_add(&findings, "%s", err.message);
     } else if (status != OK) {
         fprintf(stderr, "cairn fsck: %s\n", err.message);
         return 2;

@@ -16,7 +16,7 @@ static enum status sort_error(struct check *check, enum status status, const cha
                               struct error *err)
 {
     if (status == CORRUPT) {
-        found(check->findings, "%s: %s", what, why->message);
+        findings_add(check->findings, "%s: %s", what, why->message);
         return OK;
     }
     if (status != OK && err)
@@ -37,7 +37,8 @@ static enum status compare_nodes(void *context, unsigned level, uint64_t first, 
     bool same = status == OK && memcmp(stored, nodes, count * sizeof *stored) == 0;
     if (!same && (status == OK || status == CORRUPT) && check->reported[file] != tile + 1) {
         check->reported[file] = tile + 1;
-        found(check->findings, "level-%u: tile %llu is not what the entries give", file, (unsigned long long)tile);
+        findings_add(check->findings, "level-%u: tile %llu is not what the entries give", file,
+                     (unsigned long long)tile);
     }
     if (status != OK && status != CORRUPT && err)
         *err = why;
@@ -52,8 +53,8 @@ static enum status compare_bundle(struct check *check, struct error *err)
     enum status status = bundle_start(check->ledger, number, &start, &why);
     snprintf(what, sizeof what, "bundles: bundle %llu", (unsigned long long)number);
     if (status == OK && start != check->growth.bytes)
-        found(check->findings, "%s begins at byte %llu of the entries, not at %llu", what,
-              (unsigned long long)check->growth.bytes, (unsigned long long)start);
+        findings_add(check->findings, "%s begins at byte %llu of the entries, not at %llu", what,
+                     (unsigned long long)check->growth.bytes, (unsigned long long)start);
     return sort_error(check, status, what, &why, err);
 }
 
@@ -87,9 +88,9 @@ static void check_note(struct check *check, struct str bytes, const struct ledge
     struct note note;
     struct error why = {0};
     if (checkpoint_open(&arena, bytes, &check->ledger->verifier, &note, &checkpoint, &why) != OK)
-        found(check->findings, "checkpoint: %s", why.message);
+        findings_add(check->findings, "checkpoint: %s", why.message);
     else if (checkpoint.size != state->size || memcmp(checkpoint.root.bytes, state->root, SHA256_SIZE) != 0)
-        found(check->findings, "checkpoint: it is of another tree than that of the log");
+        findings_add(check->findings, "checkpoint: it is of another tree than that of the log");
 }
 
 enum status ledger_check(struct ledger *ledger, struct findings *findings, struct error *err)
@@ -105,6 +106,6 @@ enum status ledger_check(struct ledger *ledger, struct findings *findings, struc
     enum status status = check_entries(&check, state.size, &whole, err);
     struct tlog_hash root = tlog_root(&check.growth.frontier);
     if (status == OK && whole && memcmp(root.bytes, state.root, SHA256_SIZE) != 0)
-        found(findings, "entries: they do not give the root that was signed, so an entry was changed");
+        findings_add(findings, "entries: they do not give the root that was signed, so an entry was changed");
     return status;
 }

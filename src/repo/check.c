@@ -34,7 +34,7 @@ static void finding(struct checker *c, const char *format, ...)
     va_start(args, format);
     vsnprintf(text + start, sizeof text - (size_t)start, format, args);
     va_end(args);
-    found(c->findings, "%s", text);
+    findings_add(c->findings, "%s", text);
 }
 
 /* Which objects there are. */

@@ -36,7 +36,7 @@ static enum status check_settle(const struct check *check, enum status status, c
     bool stands = stmt_next(exists);
     TRY(stmt_end(exists, err));
     if (stands)
-        found(check->findings, "%s is damaged: %s", what, finding->message);
+        findings_add(check->findings, "%s is damaged: %s", what, finding->message);
     return OK;
 }
 
