@@ -40,36 +40,29 @@ static int wants_help(int argc, char **argv, const char *help)
 /* Fsck. */
 
 /* What is being looked at goes to standard error, for who waits; findings go to standard output. */
-static void print_progress(void *context, int64_t done, int64_t of)
+static void print_progress(int64_t done, int64_t of)
 {
-    (void)context;
     if (done % (1 << 18) == 0 && done < of)
         fprintf(stderr, "cairn fsck: %lld of %lld entries of the log\n", (long long)done, (long long)of);
 }
 
-static enum status check_all(const char *data, struct db *db, struct store *store, int64_t *findings, struct error *err)
+static enum status check_all(const char *data, struct db *db, struct store *store, struct findings *findings,
+                             struct error *err)
 {
     auto_conn struct db_conn *conn = NULL;
-    const struct record_checker checker = {print_finding, print_progress, NULL};
     struct error damage = {0};
     fputs("cairn fsck: the database\n", stderr);
-    if (db_check(db, &damage) != OK) {
-        print_finding(NULL, damage.message);
-        ++*findings; /* go on: a person wants to know what else is hurt */
-    }
-    int64_t in_repos = 0, in_store = 0;
+    if (db_check(db, &damage) != OK) /* go on: a person wants to know what else is hurt */
+        findings_add(findings, "%s", damage.message);
     TRY(db_reader(db, &conn, err));
     fputs("cairn fsck: the log\n", stderr);
-    TRY(record_check(data, conn, &checker, findings, err));
+    TRY(record_check(data, conn, findings, print_progress, err));
     fputs("cairn fsck: the repos\n", stderr);
-    TRY(repo_check(conn, print_finding, NULL, &in_repos, err));
-    *findings += in_repos;
+    TRY(repo_check(conn, findings, err));
     fputs("cairn fsck: the large files\n", stderr);
-    enum status status = store_check(store, print_finding, NULL, &in_store, err);
-    *findings += in_store;
-    TRY(status);
+    TRY(store_check(store, findings, err));
     /* What is damaged is not written to. */
-    if (*findings)
+    if (findings->count)
         return OK;
     fputs("cairn fsck: what counts against quotas\n", stderr);
     return quota_recount(db, print_correction, NULL, err);
@@ -90,7 +83,7 @@ int fsck_main(int argc, char **argv)
     struct error err = {0};
     struct db *db = NULL;
     struct store *store = NULL;
-    int64_t findings = 0;
+    struct findings findings = {print_finding};
     size_t rest;
     if (wants_help(argc, argv, help))
         return 0;
@@ -106,14 +99,13 @@ int fsck_main(int argc, char **argv)
     if (db)
         db_close(db);
     if (status == CORRUPT) {
-        print_finding(NULL, err.message);
-        findings++;
+        findings_add(&findings, "%s", err.message);
     } else if (status != OK) {
         fprintf(stderr, "cairn fsck: %s\n", err.message);
         return 2;
     }
-    printf(findings ? "%lld damages found\n" : "all is well\n", (long long)findings);
-    return findings ? 1 : 0;
+    printf(findings.count ? "%lld damages found\n" : "all is well\n", (long long)findings.count);
+    return findings.count ? 1 : 0;
 }
 
 /* Backup. */

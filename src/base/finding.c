@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void found(struct findings *findings, const char *format, ...)
+void findings_add(struct findings *findings, const char *format, ...)
 {
     char text[1024];
     va_list args;

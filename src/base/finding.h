@@ -12,6 +12,6 @@ struct findings {
 };
 
 /* At most 1023 bytes of it. */
-void found(struct findings *findings, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void findings_add(struct findings *findings, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

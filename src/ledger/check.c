@@ -2,36 +2,21 @@
 #include "base/file.h"
 #include "ledger/internal.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 struct check {
     struct ledger *ledger;
-    void (*report)(void *context, const char *finding);
-    void *context;
-    int64_t findings;
+    struct findings *findings;
     uint64_t reported[LEVEL_FILES]; /* 1 + the tile that was last reported, to report each once */
     struct growth growth;
 };
-
-static void found(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void found(struct check *check, const char *format, ...)
-{
-    char text[1024];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    check->findings++;
-    check->report(check->context, text);
-}
 
 /* Damage is a finding; that a disk cannot be read is an error. */
 static enum status sort_error(struct check *check, enum status status, const char *what, struct error *why,
                               struct error *err)
 {
     if (status == CORRUPT) {
-        found(check, "%s: %s", what, why->message);
+        findings_add(check->findings, "%s: %s", what, why->message);
         return OK;
     }
     if (status != OK && err)
@@ -52,7 +37,8 @@ static enum status compare_nodes(void *context, unsigned level, uint64_t first, 
     bool same = status == OK && memcmp(stored, nodes, count * sizeof *stored) == 0;
     if (!same && (status == OK || status == CORRUPT) && check->reported[file] != tile + 1) {
         check->reported[file] = tile + 1;
-        found(check, "level-%u: tile %llu is not what the entries give", file, (unsigned long long)tile);
+        findings_add(check->findings, "level-%u: tile %llu is not what the entries give", file,
+                     (unsigned long long)tile);
     }
     if (status != OK && status != CORRUPT && err)
         *err = why;
@@ -67,8 +53,8 @@ static enum status compare_bundle(struct check *check, struct error *err)
     enum status status = bundle_start(check->ledger, number, &start, &why);
     snprintf(what, sizeof what, "bundles: bundle %llu", (unsigned long long)number);
     if (status == OK && start != check->growth.bytes)
-        found(check, "%s begins at byte %llu of the entries, not at %llu", what,
-              (unsigned long long)check->growth.bytes, (unsigned long long)start);
+        findings_add(check->findings, "%s begins at byte %llu of the entries, not at %llu", what,
+                     (unsigned long long)check->growth.bytes, (unsigned long long)start);
     return sort_error(check, status, what, &why, err);
 }
 
@@ -102,15 +88,14 @@ static void check_note(struct check *check, struct str bytes, const struct ledge
     struct note note;
     struct error why = {0};
     if (checkpoint_open(&arena, bytes, &check->ledger->verifier, &note, &checkpoint, &why) != OK)
-        found(check, "checkpoint: %s", why.message);
+        findings_add(check->findings, "checkpoint: %s", why.message);
     else if (checkpoint.size != state->size || memcmp(checkpoint.root.bytes, state->root, SHA256_SIZE) != 0)
-        found(check, "checkpoint: it is of another tree than that of the log");
+        findings_add(check->findings, "checkpoint: it is of another tree than that of the log");
 }
 
-enum status ledger_check(struct ledger *ledger, void (*report)(void *context, const char *finding), void *context,
-                         int64_t *findings, struct error *err)
+enum status ledger_check(struct ledger *ledger, struct findings *findings, struct error *err)
 {
-    struct check check = {.ledger = ledger, .report = report, .context = context};
+    struct check check = {.ledger = ledger, .findings = findings};
     auto_buf struct buf note = {0};
     struct ledger_state state;
     bool whole = true;
@@ -121,7 +106,6 @@ enum status ledger_check(struct ledger *ledger, void (*report)(void *context, co
     enum status status = check_entries(&check, state.size, &whole, err);
     struct tlog_hash root = tlog_root(&check.growth.frontier);
     if (status == OK && whole && memcmp(root.bytes, state.root, SHA256_SIZE) != 0)
-        found(&check, "entries: they do not give the root that was signed, so an entry was changed");
-    *findings = check.findings;
+        findings_add(findings, "entries: they do not give the root that was signed, so an entry was changed");
     return status;
 }

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/finding.h"
 #include "base/hash.h"
 
 /*
@@ -80,11 +81,10 @@ enum status ledger_inclusion(struct ledger *ledger, uint64_t index, uint64_t siz
 enum status ledger_consistency(struct ledger *ledger, uint64_t from, uint64_t to, struct buf *out, struct error *err);
 
 /*
- * Computes everything that is published again from entries and compares: levels, bundles, root, signature. Calls
- * report for each finding. Errors are those of a disk that cannot be read; damage is a finding.
+ * Computes everything that is published again from entries and compares: levels, bundles, root, signature. Errors
+ * are those of a disk that cannot be read; damage is a finding.
  */
-enum status ledger_check(struct ledger *ledger, void (*report)(void *context, const char *finding), void *context,
-                         int64_t *findings, struct error *err);
+enum status ledger_check(struct ledger *ledger, struct findings *findings, struct error *err);
 
 /*
  * Copies the log in folder as it is published into the folder to, which is made, while the hub may go on: all but what is the

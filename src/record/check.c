@@ -4,7 +4,6 @@
 #include "prov/compose.h"
 #include "record/internal.h"
 #include "tlog/tile.h"
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,26 +13,14 @@ struct chain { /* of one repo */
 };
 
 struct check {
-    const struct record_checker *how;
-    int64_t *findings;
+    struct findings *findings;
+    void (*progress)(int64_t done, int64_t of);
     struct db_conn *conn;
     struct ledger *ledger;
     uint64_t known;       /* leaves that the database has */
     struct chain *chains; /* by the number of the repo's row */
     int64_t chain_count;
 };
-
-static void found(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void found(struct check *check, const char *format, ...)
-{
-    char text[1024];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    ++*check->findings;
-    check->how->report(check->how->context, text);
-}
 
 static enum status count(struct db_conn *conn, const char *sql, int64_t *out, struct error *err)
 {
@@ -55,16 +42,18 @@ static void check_chain(struct check *check, struct stmt *row, const struct leaf
     if (!leaf->of_repo && stmt_is_null(row, 2))
         return;
     if (!leaf->of_repo || !same || stmt_int(row, 4) != (int64_t)leaf->rseq) {
-        found(check, "the database has leaf %llu of the log in another place of another repo's history", index);
+        findings_add(check->findings,
+                     "the database has leaf %llu of the log in another place of another repo's history", index);
         return;
     }
     if (repo <= 0 || repo >= check->chain_count) {
-        found(check, "the row of repo_log that leaf %llu belongs to has a number that cannot be", index);
+        findings_add(check->findings, "the row of repo_log that leaf %llu belongs to has a number that cannot be",
+                     index);
         return;
     }
     struct chain *chain = &check->chains[repo];
     if (leaf->rseq != chain->next || memcmp(leaf->previous, chain->newest, SHA256_SIZE) != 0)
-        found(check, "leaf %llu of the log does not follow the leaf before it of its repo", index);
+        findings_add(check->findings, "leaf %llu of the log does not follow the leaf before it of its repo", index);
     chain->next = leaf->rseq + 1;
     memcpy(chain->newest, hash->bytes, SHA256_SIZE);
 }
@@ -77,12 +66,12 @@ static void check_leaf(struct check *check, struct stmt *row, struct str entry)
     struct leaf leaf;
     struct error why = {0};
     if (!str_eq(stmt_str(row, 5), (struct str){(const char *)hash.bytes, sizeof hash.bytes}))
-        found(check, "the database has another hash of leaf %llu than the log's entry gives", index);
+        findings_add(check->findings, "the database has another hash of leaf %llu than the log's entry gives", index);
     if (!stmt_is_null(row, 1) && stmt_is_null(row, 6))
-        found(check, "event %lld, which leaf %llu of the log is made from, is gone", (long long)stmt_int(row, 1),
-              index);
+        findings_add(check->findings, "event %lld, which leaf %llu of the log is made from, is gone",
+                     (long long)stmt_int(row, 1), index);
     if (leaf_parse(&arena, entry, &leaf, &why) != OK)
-        found(check, "entry %llu of the log is no leaf: %s", index, why.message);
+        findings_add(check->findings, "entry %llu of the log is no leaf: %s", index, why.message);
     else
         check_chain(check, row, &leaf, &hash);
 }
@@ -111,7 +100,7 @@ static enum status check_bundle(struct check *check, uint64_t first, unsigned wi
     for (uint64_t index = first; index < first + width; index++) {
         struct str entry = next_entry(&bundle);
         if (!more || stmt_int(row, 0) != (int64_t)index) {
-            found(check, "the database lacks leaf %llu of the log", (unsigned long long)index);
+            findings_add(check->findings, "the database lacks leaf %llu of the log", (unsigned long long)index);
             continue;
         }
         check_leaf(check, row, entry);
@@ -130,14 +119,14 @@ static enum status check_leaves(struct check *check, uint64_t size, struct error
         unsigned width = end - first < TILE_WIDTH ? (unsigned)(end - first) : TILE_WIDTH;
         enum status status = ledger_bundle(check->ledger, first / TILE_WIDTH, width, &bundle, &why);
         if (status == CORRUPT) {
-            found(check, "entries %llu to %llu of the log: %s", (unsigned long long)first,
-                  (unsigned long long)(first + width - 1), why.message);
+            findings_add(check->findings, "entries %llu to %llu of the log: %s", (unsigned long long)first,
+                         (unsigned long long)(first + width - 1), why.message);
             return OK;
         }
         if (status != OK)
             return fail(err, status, why.code, "%s", why.message);
         TRY(check_bundle(check, first, width, buf_view(&bundle), err));
-        check->how->progress(check->how->context, (int64_t)(first + width), (int64_t)end);
+        check->progress((int64_t)(first + width), (int64_t)end);
     }
     return OK;
 }
@@ -158,8 +147,8 @@ static enum status check_events(struct check *check, struct error *err)
         struct composition composed;
         struct change change = change_read(row);
         if (compose(&arena, &change, &composed, NULL) != OK || composed.wanted)
-            found(check, "event %lld (%.*s) is not in the log", (long long)change.id,
-                  STR_ARG(str_slice(change.kind, 0, 100)));
+            findings_add(check->findings, "event %lld (%.*s) is not in the log", (long long)change.id,
+                         STR_ARG(str_slice(change.kind, 0, 100)));
     }
     return stmt_end(row, err);
 }
@@ -186,8 +175,9 @@ static enum status check_root(struct check *check, uint64_t index, uint64_t cove
     if (status != OK && status != CORRUPT)
         return fail(err, status, why.code, "%s", why.message);
     if (status == CORRUPT || !hex_decode(root, said, sizeof said) || memcmp(said, made.root.bytes, sizeof said) != 0)
-        found(check, "leaf %llu of the log has another root of all repos' heads than their leaves give",
-              (unsigned long long)index);
+        findings_add(check->findings,
+                     "leaf %llu of the log has another root of all repos' heads than their leaves give",
+                     (unsigned long long)index);
     return OK;
 }
 
@@ -208,7 +198,8 @@ static enum status check_heads(struct check *check, struct error *err)
         root = arena_copy(&arena, stmt_str(row, 3));
         if (ledger_entry(check->ledger, index, &entry, NULL) != OK ||
             leaf_parse(&arena, buf_view(&entry), &leaf, NULL) != OK || !says(&leaf, row))
-            found(check, "the database has another heads leaf %llu than the log", (unsigned long long)index);
+            findings_add(check->findings, "the database has another heads leaf %llu than the log",
+                         (unsigned long long)index);
     }
     TRY(stmt_end(row, err));
     return str_given(root) ? check_root(check, index, covers, root, err) : OK;
@@ -219,13 +210,12 @@ static enum status check_heads(struct check *check, struct error *err)
 static enum status check_both(struct check *check, struct error *err)
 {
     struct ledger_state state;
-    int64_t newest_row, damages = 0;
-    TRY(ledger_check(check->ledger, check->how->report, check->how->context, &damages, err));
-    *check->findings += damages;
+    int64_t newest_row;
+    TRY(ledger_check(check->ledger, check->findings, err));
     ledger_state(check->ledger, &state);
     if (state.size < check->known)
-        found(check, "the log has %llu leaves and the database knows %llu: leaves were lost",
-              (unsigned long long)state.size, (unsigned long long)check->known);
+        findings_add(check->findings, "the log has %llu leaves and the database knows %llu: leaves were lost",
+                     (unsigned long long)state.size, (unsigned long long)check->known);
     TRY(count(check->conn, "SELECT coalesce(max(id), 0) FROM repo_log", &newest_row, err));
     check->chain_count = newest_row < (int64_t)check->known ? newest_row + 1 : (int64_t)check->known + 1;
     check->chains = calloc((size_t)check->chain_count, sizeof *check->chains);
@@ -239,10 +229,10 @@ static enum status check_both(struct check *check, struct error *err)
 }
 
 /* The database is looked at first: what it knows by then is in the log that is opened afterwards. */
-enum status record_check(const char *dir, struct db_conn *conn, const struct record_checker *how, int64_t *findings,
-                         struct error *err)
+enum status record_check(const char *dir, struct db_conn *conn, struct findings *findings,
+                         void (*progress)(int64_t done, int64_t of), struct error *err)
 {
-    struct check check = {.how = how, .findings = findings, .conn = conn};
+    struct check check = {.findings = findings, .progress = progress, .conn = conn};
     char folder[PATH_MAX];
     struct error why = {0};
     int64_t known;
@@ -253,7 +243,7 @@ enum status record_check(const char *dir, struct db_conn *conn, const struct rec
     if (status == NOT_FOUND && known == 0)
         return OK; /* a hub that never ran */
     if (status == NOT_FOUND || status == CORRUPT || status == INVALID) {
-        found(&check, "the log in %s cannot be read: %s", folder, why.message);
+        findings_add(findings, "the log in %s cannot be read: %s", folder, why.message);
         return OK;
     }
     if (status != OK)

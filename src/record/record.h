@@ -101,15 +101,10 @@ enum status record_revision_leaf(struct db_conn *conn, int64_t repo_id, const st
 
 /*
  * Compares the log in dir with what the database knows of it, and both with themselves: entries, tiles and checkpoint; the hash and
- * place of each leaf, the chain of each repo, the heads; and that every event that asks for a leaf has one. The hub may run. report
- * is called for each finding, progress now and then.
+ * place of each leaf, the chain of each repo, the heads; and that every event that asks for a leaf has one. The hub may run.
+ * progress is called now and then, with numbers of leaves.
  */
-struct record_checker {
-    void (*report)(void *context, const char *finding);
-    void (*progress)(void *context, int64_t done, int64_t of); /* leaves */
-    void *context;
-};
-enum status record_check(const char *dir, struct db_conn *conn, const struct record_checker *how, int64_t *findings,
-                         struct error *err);
+enum status record_check(const char *dir, struct db_conn *conn, struct findings *findings,
+                         void (*progress)(int64_t done, int64_t of), struct error *err);
 
 #endif

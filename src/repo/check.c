@@ -16,9 +16,7 @@ struct known {
 
 struct checker {
     struct db_conn *conn;
-    void (*report)(void *context, const char *finding);
-    void *context;
-    int64_t *findings;
+    struct findings *findings;
     /* the repo at hand */
     int64_t repo_id;
     struct str repo_name;
@@ -36,8 +34,7 @@ static void finding(struct checker *c, const char *format, ...)
     va_start(args, format);
     vsnprintf(text + start, sizeof text - (size_t)start, format, args);
     va_end(args);
-    ++*c->findings;
-    c->report(c->context, text);
+    findings_add(c->findings, "%s", text);
 }
 
 /* Which objects there are. */
@@ -270,14 +267,12 @@ static enum status check_repo(struct checker *c, struct error *err)
 
 static const char repos_sql[] = "SELECT id, ns, name FROM repo ORDER BY id";
 
-enum status repo_check(struct db_conn *conn, void (*report)(void *context, const char *finding), void *context,
-                       int64_t *findings, struct error *err)
+enum status repo_check(struct db_conn *conn, struct findings *findings, struct error *err)
 {
     auto_stmt struct stmt *repos = NULL;
-    *findings = 0;
     TRY(db_prepare(conn, repos_sql, &repos, err));
     while (stmt_next(repos)) {
-        struct checker c = {.conn = conn, .report = report, .context = context, .findings = findings};
+        struct checker c = {.conn = conn, .findings = findings};
         c.repo_id = stmt_int(repos, 0);
         c.repo_name = arena_printf(&c.arena, "%.*s/%.*s", STR_ARG(stmt_str(repos, 1)), STR_ARG(stmt_str(repos, 2)));
         enum status status = check_repo(&c, err);

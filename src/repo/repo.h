@@ -4,6 +4,7 @@
 
 #include "access/access.h"
 #include "base/arena.h"
+#include "base/finding.h"
 #include "db/db.h"
 #include "event/event.h"
 #include "store/store.h"
@@ -95,9 +96,8 @@ enum status repo_move_in_write(struct db_conn *tx, const struct repo_move_to *to
 
 /*
  * Checks every git object's id, every ref's target, that all trees and blobs of every reachable commit are there, and
- * that every LFS pointer names an object that the repo holds. Calls report for each finding and goes on.
+ * that every LFS pointer names an object that the repo holds. Goes on after a finding.
  */
-enum status repo_check(struct db_conn *conn, void (*report)(void *context, const char *finding), void *context,
-                       int64_t *findings, struct error *err);
+enum status repo_check(struct db_conn *conn, struct findings *findings, struct error *err);
 
 #endif

@@ -19,9 +19,7 @@ struct check {
     struct store *store;
     struct db_conn *conn;
     struct bench *bench;
-    void (*report)(void *context, const char *finding);
-    void *context;
-    int64_t *findings;
+    struct findings *findings;
 };
 
 /* Goes on after damage. What was swept while it was being looked at is none. */
@@ -29,20 +27,16 @@ static enum status check_settle(const struct check *check, enum status status, c
                                 const char *exists_sql, int64_t id, const char *what, struct error *err)
 {
     auto_stmt struct stmt *exists = NULL;
-    char line[sizeof(finding->message) + 192];
     if (status == OK)
         return OK;
     if (status == UNAVAILABLE) /* that says something about us, not about what is kept */
         return fail(err, status, NULL, "%s", finding->message);
     TRY(db_prepare(check->conn, exists_sql, &exists, err));
     stmt_bind_int(exists, 1, id);
-    bool found = stmt_next(exists);
+    bool stands = stmt_next(exists);
     TRY(stmt_end(exists, err));
-    if (!found)
-        return OK;
-    snprintf(line, sizeof(line), "%s is damaged: %s", what, finding->message);
-    ++*check->findings;
-    check->report(check->context, line);
+    if (stands)
+        findings_add(check->findings, "%s is damaged: %s", what, finding->message);
     return OK;
 }
 
@@ -331,17 +325,15 @@ static enum status check_objects(const struct check *check, struct error *err)
     }
 }
 
-enum status store_check(struct store *store, void (*report)(void *context, const char *finding), void *context,
-                        int64_t *findings, struct error *err)
+enum status store_check(struct store *store, struct findings *findings, struct error *err)
 {
     store_assert(store);
     auto_conn struct db_conn *conn = NULL;
     TRY(db_reader(store->db, &conn, err));
-    struct check check = {.store = store, .conn = conn, .report = report, .context = context, .findings = findings};
+    struct check check = {.store = store, .conn = conn, .findings = findings};
     check.bench = malloc(sizeof(*check.bench));
     if (!check.bench)
         abort();
-    *findings = 0;
     enum status status = check_containers(&check, err);
     if (status == OK)
         status = check_xorbs(&check, err);

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/finding.h"
 #include "base/hash.h"
 #include "cas/xorb.h"
 #include "db/db.h"
@@ -290,11 +291,9 @@ enum status store_usage(struct store *store, struct db_conn *conn, int64_t repo_
 /*
  * Checks every container, xorb and object: containers exist with their size, a xorb's chunks have the hashes of its table and that
  * table its hash, extents cover their object exactly, and its bytes have its SHA-256.
- * Calls report for each finding and goes on; *findings counts them. Only damage counts, not leftovers that a sweep
- * would remove.
+ * Goes on after a finding. Only damage counts, not leftovers that a sweep would remove.
  */
-enum status store_check(struct store *store, void (*report)(void *context, const char *finding), void *context,
-                        int64_t *findings, struct error *err);
+enum status store_check(struct store *store, struct findings *findings, struct error *err);
 
 /*
  * Copies (or links, on the same file system) into root every container that the database at hand names. Nothing of it may be swept

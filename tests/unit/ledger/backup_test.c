@@ -48,10 +48,10 @@ static void report(void *context, const char *finding)
 
 static void assert_sound(struct ledger *ledger)
 {
-    int64_t findings;
+    struct findings findings = {report};
     struct error err;
-    assert_int_equal(ledger_check(ledger, report, NULL, &findings, &err), OK);
-    assert_int_equal(findings, 0);
+    assert_int_equal(ledger_check(ledger, &findings, &err), OK);
+    assert_int_equal(findings.count, 0);
 }
 
 static void go_on_with_copy(struct house *house, size_t leaves)

@@ -189,10 +189,10 @@ static void keep_finding(void *context, const char *finding)
 __attribute__((unused)) static int64_t findings_of(struct ledger *ledger, struct buf *out)
 {
     struct error err;
-    int64_t findings = -1;
-    if (ledger_check(ledger, keep_finding, out, &findings, &err) != OK)
+    struct findings findings = {keep_finding, out};
+    if (ledger_check(ledger, &findings, &err) != OK)
         fail_msg("%s", err.message);
-    return findings;
+    return findings.count;
 }
 
 __attribute__((unused)) static void assert_no_findings(struct ledger *ledger)

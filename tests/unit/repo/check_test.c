@@ -2,25 +2,26 @@
 /* The check finds damage, and nothing where there is none. */
 #include "fixture.h"
 
-struct findings {
+struct heard {
     struct place *p;
     struct str text;
 };
 
 static void take(void *context, const char *finding)
 {
-    struct findings *f = context;
+    struct heard *f = context;
     f->text = arena_printf(&f->p->arena, "%.*s%s\n", STR_ARG(f->text), finding);
 }
 
 static const char *check(struct place *p, int64_t expected)
 {
     auto_conn struct db_conn *conn = reader(p);
-    struct findings f = {p, STR("")};
-    int64_t count;
-    assert_ok(p, repo_check(conn, take, &f, &count, &p->err));
-    if (count != expected)
-        give_up("%lld findings instead of %lld:\n%.*s", (long long)count, (long long)expected, STR_ARG(f.text));
+    struct heard f = {p, STR("")};
+    struct findings findings = {take, &f};
+    assert_ok(p, repo_check(conn, &findings, &p->err));
+    if (findings.count != expected)
+        give_up("%lld findings instead of %lld:\n%.*s", (long long)findings.count, (long long)expected,
+                STR_ARG(f.text));
     return arena_cstr(&p->arena, f.text);
 }
 
