@@ -181,8 +181,13 @@ static const char oauth_sql[] = "CREATE TABLE oidc_identity ("
                                 "CREATE INDEX oauth_token_code ON oauth_token (code_sha256);"
                                 "CREATE INDEX oauth_token_end ON oauth_token (ends_us);";
 
-/* One of enum key_hold; the part misuse writes it. */
-static const char hold_sql[] = "ALTER TABLE api_key ADD COLUMN hold BIGINT NOT NULL DEFAULT 0;";
+/* hold: one of enum key_hold; the part misuse writes it. sign_up: from where people have made accounts in the last day. */
+static const char hold_sql[] = "ALTER TABLE api_key ADD COLUMN hold BIGINT NOT NULL DEFAULT 0;"
+                               "CREATE TABLE sign_up ("
+                               "  account_id BIGINT PRIMARY KEY REFERENCES account (id),"
+                               "  network TEXT NOT NULL,"
+                               "  at_us BIGINT NOT NULL);"
+                               "CREATE INDEX sign_up_network ON sign_up (network);";
 
 const struct migration_set identity_migrations = {
     "identity", (const char *const[]){create_sql, erased_sql, key_end_sql, signin_sql, oauth_sql, hold_sql, NULL}};

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Accounts that are made from one network in a day: one person, it may be, who wants several. */
+#include "base/time.h"
+#include "identity/key.h"
+#include "misuse/internal.h"
+
+static const char any_sql[] = "SELECT 1 FROM sign_up LIMIT 1";
+static const char old_sql[] = "DELETE FROM sign_up WHERE at_us < ?";
+/* One of many whose points are not yet put down. */
+static const char next_sql[] = "SELECT s.account_id FROM sign_up s WHERE (SELECT count(*) FROM sign_up o WHERE "
+                               "o.network = s.network) > ? AND NOT EXISTS "
+                               "(SELECT 1 FROM misuse_signal m WHERE m.account_id = s.account_id AND m.signal = ? AND "
+                               "m.seen_us >= s.at_us) LIMIT 1";
+
+static enum status next_account(struct db_conn *tx, int64_t *account_id, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, next_sql, &row, err));
+    stmt_bind_int(row, 1, signal_specs[MANY_ACCOUNTS].threshold);
+    stmt_bind_str(row, 2, str_of(signal_specs[MANY_ACCOUNTS].code));
+    *account_id = stmt_next(row) ? stmt_int(row, 0) : 0;
+    return stmt_end(row, err);
+}
+
+enum status sign_ups_look(struct db_conn *tx, void *context, struct error *err)
+{
+    auto_stmt struct stmt *old = NULL;
+    (void)context;
+    TRY(db_prepare(tx, old_sql, &old, err));
+    stmt_bind_int(old, 1, now_us() - DAY_US);
+    TRY(stmt_run(old, err));
+    for (int64_t account_id;;) {
+        TRY(next_account(tx, &account_id, err));
+        if (!account_id)
+            return OK;
+        TRY(cases_raise(tx, account_id, 0, 1U << MANY_ACCOUNTS, err));
+    }
+}
+
+static enum status any(struct hub *hub, bool *out, struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_reader(hub->db, &conn, err));
+    TRY(db_prepare(conn, any_sql, &row, err));
+    *out = stmt_next(row);
+    return stmt_end(row, err);
+}
+
+enum status sign_ups_run(struct hub *hub, struct error *err)
+{
+    bool is_any;
+    TRY(any(hub, &is_any, err)); /* most rounds find none, and need no write */
+    return is_any ? db_write(hub->db, sign_ups_look, NULL, err) : OK;
+}
