@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 import test_reupload as reupload
+import tiers
 from support import Hub, Person, new_name, until
 from test_enforcement import ask, gated, notices
 from test_signin import PASSWORD, Browser, set_password
@@ -94,6 +95,15 @@ def test_of_a_rotated_key_only_the_secret_that_leaked_ends(anyone, victim):
     report(anyone, {"key": old.token})
     assert (status_of(old), status_of(new)) == (401, 200)
     assert "former secret" in notices(victim, "key.leaked")[0]["text"]
+
+
+def test_reports_are_limited_like_other_requests(own_hub, anyone):
+    tiers.publish(own_hub, "anon", tiers.rate("req.api", 3, 3, scope="network", per=60), order=0)
+    stranger = own_hub.anyone()
+    answers = until(lambda: (lambda got: got if 429 in got else None)([report(stranger, {"key": "x"}).status_code for _ in range(5)]))
+    assert set(answers) <= {202, 429}
+    refused = report(stranger, {"key": "x"})
+    assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
 
 
 # Keys that lie about to be found.
@@ -285,7 +295,7 @@ def test_eighty_points_suspend_the_key_and_call_a_person(crowd, weights, accused
     assert any(f"Case {case['id']}:" in told["text"] and "24 hours" in told["text"] for told in notices(crowd.board, "misuse.case"))
     [told] = [told for told in notices(crowd.key_of(person.name), "misuse.step") if "suspended" in told["text"]]
     assert "two countries in less time than a flight takes" in told["text"] and told["due"]
-    assert case["id"] in [one["id"] for one in cases(crowd.board, open=True)]
+    assert person.name in [one["user"] for one in cases(crowd.board, open=True) if one["id"] == case["id"]]
 
 
 def test_an_appeal_is_heard_and_lifts_the_suspension(crowd, weights, accused):

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Accounts that are made from one network in a day: one person, it may be, who wants several. */
+/* Signs of misuse that are an account's, and stand in the database already: sign-ups, and uploads that are held. */
 #include "base/time.h"
 #include "identity/key.h"
 #include "misuse/internal.h"
+
+/* Accounts that are made from one network in a day: one person, it may be, who wants several. */
 
 static const char any_sql[] = "SELECT 1 FROM sign_up LIMIT 1";
 static const char old_sql[] = "DELETE FROM sign_up WHERE at_us < ?";
@@ -52,4 +54,53 @@ enum status sign_ups_run(struct hub *hub, struct error *err)
     bool is_any;
     TRY(any(hub, &is_any, err)); /* most rounds find none, and need no write */
     return is_any ? db_write(hub->db, sign_ups_look, NULL, err) : OK;
+}
+
+/* Uploads that are held: their points are the uploader's. */
+
+static const char holds_sql[] =
+    "SELECT h.id, h.uploader_id FROM access_hold h WHERE h.state = 1 AND h.gate_id > 0 AND "
+    "h.uploader_id > 0 AND NOT EXISTS (SELECT 1 FROM misuse_match m WHERE m.hold_id = h.id) LIMIT 1";
+static const char match_sql[] = "INSERT INTO misuse_match (hold_id) VALUES (?)";
+
+static enum status next_hold(struct db_conn *conn, int64_t *id, int64_t *account_id, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(conn, holds_sql, &row, err));
+    *id = 0;
+    if (stmt_next(row)) {
+        *id = stmt_int(row, 0);
+        *account_id = stmt_int(row, 1);
+    }
+    return stmt_end(row, err);
+}
+
+static enum status write_holds(struct db_conn *tx, void *context, struct error *err)
+{
+    (void)context;
+    for (int64_t id, account_id;;) {
+        auto_stmt struct stmt *insert = NULL;
+        TRY(next_hold(tx, &id, &account_id, err));
+        if (!id)
+            return OK;
+        TRY(db_prepare(tx, match_sql, &insert, err));
+        stmt_bind_int(insert, 1, id);
+        TRY(stmt_run(insert, err));
+        TRY(cases_raise(tx, account_id, 0, 1U << REUPLOAD, err));
+    }
+}
+
+static enum status any_hold(struct hub *hub, int64_t *id, struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    int64_t account_id;
+    TRY(db_reader(hub->db, &conn, err));
+    return next_hold(conn, id, &account_id, err);
+}
+
+enum status holds_run(struct hub *hub, struct error *err)
+{
+    int64_t id;
+    TRY(any_hold(hub, &id, err));
+    return id ? db_write(hub->db, write_holds, NULL, err) : OK;
 }
