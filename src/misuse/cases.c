@@ -99,6 +99,13 @@ static enum status save(struct step *step, struct error *err)
     struct misuse_case *of = w->of;
     auto_stmt struct stmt *update = NULL;
     bool asks_person = step->event == CASE_SUSPEND || step->event == CASE_BAR || step->event == CASE_APPEAL;
+    if (step->by == BY_RULE && step->to > step->from && is_level(step->to)) { /* a graver step is another matter */
+        of->looked_by = 0;
+        if (!of->due_us) { /* what was said of the lesser one is answered */
+            of->appealed_us = 0;
+            of->appeal = of->answer = STR("");
+        }
+    }
     if (step->event == CASE_APPEAL) {
         of->appealed_us = step->now_us;
         of->appeal = step->text;

@@ -367,6 +367,22 @@ static void an_appeal_against_a_lesser_step_that_is_dismissed_leaves_it_as_it_is
     assert_int_equal(CASE_FADED, last_case(town).state);
 }
 
+static void a_graver_step_can_be_appealed_though_a_lesser_one_was(void **state)
+{
+    struct town *town = *state;
+    raised(town, town->laptop, SIXTY);
+    assert_int_equal(OK, appeal(town, 1));
+    assert_int_equal(OK, decide(town, 1, CASE_UPHOLD, town->boss));
+    assert_int_equal(CONFLICT, appeal(town, 1));
+    raised(town, town->laptop, BIT(HAULING) | BIT(RESALE));
+    assert_int_equal(CASE_SUSPENDED, last_case(town).state);
+    assert_int_equal(OK, appeal(town, 1));
+    raised(town, town->laptop, BIT(PROBING)); /* while it waits to be heard, it is about this too */
+    assert_int_equal(CASE_BARRED, last_case(town).state);
+    assert_int_equal(CONFLICT, appeal(town, 1));
+    assert_int_equal(OK, decide(town, 1, CASE_LIFT, town->boss));
+}
+
 static void nobody_decides_who_may_not(void **state)
 {
     struct town *town = *state;
@@ -439,6 +455,7 @@ int main(void)
         in_town(an_appeal_that_is_upheld_clears_the_points),
         in_town(an_appeal_that_is_dismissed_by_another_person_ends_the_key),
         in_town(an_appeal_against_a_lesser_step_that_is_dismissed_leaves_it_as_it_is),
+        in_town(a_graver_step_can_be_appealed_though_a_lesser_one_was),
         in_town(nobody_decides_who_may_not),
         in_town(four_accounts_of_one_network_in_a_day_have_points_and_three_have_none),
         in_town(what_a_person_said_goes_with_the_person),
