@@ -61,7 +61,7 @@ soak: all test-deps ## the long tests: 200 rounds of kill -9, a file over 5 GiB,
 
 bench: all test-deps ## measure against nginx and the plain pipeline; prints a table of ratios
 	@scripts/apt-install nginx-light wrk
-	@ninja -C build/release -j $(JOBS) bench_hashes bench_record bench_access bench_tier bench_robust
+	@ninja -C build/release -j $(JOBS) bench_hashes bench_record bench_access bench_tier bench_robust bench_misuse
 	@.venv/bin/python bench/run.py
 	@.venv/bin/python bench/tier.py
 	@.venv/bin/python bench/robust.py

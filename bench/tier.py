@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What limits cost: bench_tier for what is below HTTP, wrk for metadata with tiers on and off. Prints one JSON object.
+"""What limits cost, and looking for misuse: bench_tier and bench_misuse for what is below HTTP, wrk for metadata with tiers on and off. Prints one JSON object.
 
   python bench/tier.py [--quick]
 """
@@ -31,6 +31,11 @@ WIDE = {"slug": "basic", "name": "Basic", "purpose": "Bench.", "order": 1, "limi
 def below_http(*arguments):
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
         done = subprocess.run([RELEASE / "bench_tier", folder, *map(str, arguments)], capture_output=True, text=True, check=True)
+    return dict((name, float(value)) for name, value in (line.split() for line in done.stdout.splitlines()))
+
+
+def misuse(*arguments):
+    done = subprocess.run([RELEASE / "bench_misuse", *map(str, arguments)], capture_output=True, text=True, check=True)
     return dict((name, float(value)) for name, value in (line.split() for line in done.stdout.splitlines()))
 
 
@@ -110,6 +115,8 @@ def main():
         "two threads, a million subjects": below_http("rate", 2, seconds, 1_000_000),
         "limiter": below_http("enter", seconds),
         "64 writers": below_http("reserve", 64, 2 * seconds),
+        "misuse, 100,000 keys": misuse(100_000, seconds),
+        "misuse, 100,000 keys, two threads": misuse(100_000, seconds, 2),
         "metadata": metadata(1 if quick else 6, 2 if quick else 3),
     }
     print(json.dumps(result, indent=2))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/json.h"
+#include "base/network.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "identity/internal.h"
@@ -273,6 +274,21 @@ enum status account_create_in(struct db_conn *tx, const struct account_new *what
     arena_free(&new.arena);
     *out_id = new.id;
     return status;
+}
+
+enum status account_signed_up(struct db_conn *tx, int64_t account_id, struct str remote, struct error *err)
+{
+    auto_stmt struct stmt *insert = NULL;
+    struct network address, around;
+    char text[NETWORK_TEXT];
+    if (!network_address(remote, &address))
+        return OK;
+    around = network_around(&address);
+    TRY(db_prepare(tx, "INSERT INTO sign_up (account_id, network, at_us) VALUES (?, ?, ?)", &insert, err));
+    stmt_bind_int(insert, 1, account_id);
+    stmt_bind_str(insert, 2, network_text(&around, text));
+    stmt_bind_int(insert, 3, now_us());
+    return stmt_run(insert, err);
 }
 
 enum status account_create(struct db *db, const struct account_new *what, int64_t by_id, int64_t *out_id,

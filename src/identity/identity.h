@@ -126,6 +126,8 @@ enum status account_create(struct db *db, const struct account_new *what, int64_
 /* The same within a write. */
 enum status account_create_in(struct db_conn *tx, const struct account_new *what, int64_t by_id, int64_t *out_id,
                               struct error *err);
+/* In a write: the account was made by its person, who came from that address; its network is kept for a day (misuse). */
+enum status account_signed_up(struct db_conn *tx, int64_t account_id, struct str remote, struct error *err);
 /* ROLE_NONE ends a membership; NOT_FOUND when there is none. */
 enum status member_set(struct db *db, struct str org, struct str user, enum role role, int64_t by_id,
                        struct error *err);

@@ -189,8 +189,13 @@ static const char level_sql[] = "ALTER TABLE api_key ADD COLUMN level BIGINT NOT
                                 "ALTER TABLE api_key_old ADD COLUMN level BIGINT NOT NULL DEFAULT 0;"
                                 "ALTER TABLE oauth_device ADD COLUMN level BIGINT NOT NULL DEFAULT 0;";
 
-/* One of enum key_hold; the part misuse writes it. */
-static const char hold_sql[] = "ALTER TABLE api_key ADD COLUMN hold BIGINT NOT NULL DEFAULT 0;";
+/* hold: one of enum key_hold; the part misuse writes it. sign_up: from where people have made accounts in the last day. */
+static const char hold_sql[] = "ALTER TABLE api_key ADD COLUMN hold BIGINT NOT NULL DEFAULT 0;"
+                               "CREATE TABLE sign_up ("
+                               "  account_id BIGINT PRIMARY KEY REFERENCES account (id),"
+                               "  network TEXT NOT NULL,"
+                               "  at_us BIGINT NOT NULL);"
+                               "CREATE INDEX sign_up_network ON sign_up (network);";
 
 const struct migration_set identity_migrations = {
     "identity",

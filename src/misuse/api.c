@@ -72,6 +72,7 @@ static void write_case(struct request *rq, const struct misuse_case *of, struct 
     jw_key_int(w, "id", of->id);
     jw_key_str(w, "state", str_of(misuse_machine.states[of->state].name));
     jw_key_str(w, "shown", str_of(misuse_machine.states[of->state].shown));
+    jw_key_str(w, "user", of->user);
     if (mine && str_given(of->key_name))
         jw_key_str(w, "key", of->key_name);
     write_signals(w, of->signals);

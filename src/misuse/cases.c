@@ -14,8 +14,8 @@
 
 #define COLUMNS                                                                                                        \
     "SELECT c.id, c.account_id, c.key_id, c.version, c.state, c.signals, c.points, c.opened_us, c.changed_us, "        \
-    "c.due_us, c.appealed_us, c.looked_by, c.appeal, c.answer, k.name FROM misuse_case c "                             \
-    "LEFT JOIN api_key k ON k.id = c.key_id "
+    "c.due_us, c.appealed_us, c.looked_by, c.appeal, c.answer, k.name, a.name FROM misuse_case c "                     \
+    "JOIN account a ON a.id = c.account_id LEFT JOIN api_key k ON k.id = c.key_id "
 static const char get_sql[] = COLUMNS "WHERE c.id = ?";
 static const char open_sql[] = COLUMNS "WHERE c.account_id = ? AND c.key_id = ? AND c.state <= 4";
 
@@ -38,7 +38,8 @@ static enum status read_case(struct stmt *row, struct arena *arena, struct misus
                                     .appeal = arena_copy(arena, stmt_str(row, 12)),
                                     .answer = arena_copy(arena, stmt_str(row, 13)),
                                     .key_name =
-                                        stmt_is_null(row, 14) ? (struct str){0} : arena_copy(arena, stmt_str(row, 14))};
+                                        stmt_is_null(row, 14) ? (struct str){0} : arena_copy(arena, stmt_str(row, 14)),
+                                    .user = arena_copy(arena, stmt_str(row, 15))};
     TRY(stmt_end(row, err));
     return found ? OK : fail(err, NOT_FOUND, NULL, "There is no such case of yours.");
 }
@@ -78,7 +79,8 @@ static const char save_sql[] = "UPDATE misuse_case SET state = ?, version = vers
                                "changed_us = ?, due_us = ?, looked_by = ?, appealed_us = ?, appeal = ?, answer = ? "
                                "WHERE id = ? AND version = ?";
 static const char holds_sql[] =
-    "UPDATE api_key SET hold = (SELECT coalesce(max(min(c.state, 3)), 0) FROM misuse_case c WHERE c.account_id = "
+    "UPDATE api_key SET hold = (SELECT coalesce(max(CASE WHEN c.state > 3 THEN 3 ELSE c.state END), 0) FROM "
+    "misuse_case c WHERE c.account_id = "
     "api_key.account_id AND c.key_id IN (0, api_key.id) AND c.state <= 4) WHERE account_id = ? AND revoked_us IS NULL";
 
 /* What the door reads of a key: the gravest of its open cases. */
@@ -97,6 +99,13 @@ static enum status save(struct step *step, struct error *err)
     struct misuse_case *of = w->of;
     auto_stmt struct stmt *update = NULL;
     bool asks_person = step->event == CASE_SUSPEND || step->event == CASE_BAR || step->event == CASE_APPEAL;
+    if (step->by == BY_RULE && step->to > step->from && is_level(step->to)) { /* a graver step is another matter */
+        of->looked_by = 0;
+        if (!of->due_us) { /* what was said of the lesser one is answered */
+            of->appealed_us = 0;
+            of->appeal = of->answer = STR("");
+        }
+    }
     if (step->event == CASE_APPEAL) {
         of->appealed_us = step->now_us;
         of->appeal = step->text;
@@ -310,7 +319,10 @@ static enum status each_grant(struct walk *w, const char *sql, enum grant_event 
         TRY(stmt_end(row, err));
         if (!found)
             return OK;
-        TRY(grant_do(w->tx, id, event, by, actor_id, STR(CODE), text, 0, err));
+        /* What the machine refuses has so many causes to be suspended already that there is no place for one more. */
+        enum status status = grant_do(w->tx, id, event, by, actor_id, STR(CODE), text, 0, err);
+        if (status != OK && status != INVALID && status != CONFLICT)
+            return status;
     }
 }
 

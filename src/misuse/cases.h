@@ -43,7 +43,7 @@ struct misuse_case {
     struct str signals; /* codes, with a comma between */
     int64_t points, opened_us, changed_us, due_us, appealed_us, looked_by;
     struct str appeal, answer;
-    struct str key_name; /* of a key; absent for all keys, and of one that is gone */
+    struct str user, key_name; /* key_name: of a key; absent for all keys, and of one that is gone */
 };
 enum status case_get(struct db_conn *conn, struct arena *arena, int64_t id, struct misuse_case *out, struct error *err);
 

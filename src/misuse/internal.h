@@ -18,6 +18,11 @@ enum status look_run(struct hub *hub, struct error *err);
 enum status look_write_clients(struct hub *hub, struct error *err);
 void look_forget(int64_t key_id); /* its sketches, when a person has said that they mislead */
 
+/* account_signs.c: jobs */
+enum status holds_run(struct hub *hub, struct error *err);
+enum status sign_ups_run(struct hub *hub, struct error *err);
+enum status sign_ups_look(struct db_conn *tx, void *context, struct error *err); /* in a write */
+
 /* honey.c */
 void honey_wrong_key(struct request *rq, struct str token);
 enum status honey_run(struct hub *hub, struct error *err);

@@ -166,45 +166,12 @@ static enum status settle_burst(struct db_conn *conn, struct waiting *one, struc
     return stmt_end(row, err);
 }
 
-/* Uploads that are held: their points are the uploader's. */
-
-static const char holds_sql[] =
-    "SELECT h.id, h.uploader_id FROM access_hold h WHERE h.state = 1 AND h.gate_id > 0 AND "
-    "h.uploader_id > 0 AND NOT EXISTS (SELECT 1 FROM misuse_match m WHERE m.hold_id = h.id) LIMIT 1";
-static const char match_sql[] = "INSERT INTO misuse_match (hold_id) VALUES (?)";
-
-static enum status next_hold(struct db_conn *conn, int64_t *id, int64_t *account_id, struct error *err)
-{
-    auto_stmt struct stmt *row = NULL;
-    TRY(db_prepare(conn, holds_sql, &row, err));
-    *id = 0;
-    if (stmt_next(row)) {
-        *id = stmt_int(row, 0);
-        *account_id = stmt_int(row, 1);
-    }
-    return stmt_end(row, err);
-}
-
-static enum status write_holds(struct db_conn *tx, struct error *err)
-{
-    for (int64_t id, account_id;;) {
-        auto_stmt struct stmt *insert = NULL;
-        TRY(next_hold(tx, &id, &account_id, err));
-        if (!id)
-            return OK;
-        TRY(db_prepare(tx, match_sql, &insert, err));
-        stmt_bind_int(insert, 1, id);
-        TRY(stmt_run(insert, err));
-        TRY(cases_raise(tx, account_id, 0, 1U << REUPLOAD, err));
-    }
-}
-
 /* The job. */
 
 struct round {
     struct waiting *all;
     size_t count;
-    bool raised, held;
+    bool raised;
 };
 
 static enum status write_round(struct db_conn *tx, void *context, struct error *err)
@@ -213,13 +180,12 @@ static enum status write_round(struct db_conn *tx, void *context, struct error *
     for (size_t i = 0; i < r->count; i++)
         if (r->all[i].raised)
             TRY(cases_raise(tx, r->all[i].account_id, r->all[i].key_id, r->all[i].raised, err));
-    return r->held ? write_holds(tx, err) : OK;
+    return OK;
 }
 
 static enum status settle(struct hub *hub, struct round *r, struct error *err)
 {
     auto_conn struct db_conn *conn = NULL;
-    int64_t id, account_id;
     TRY(db_reader(hub->db, &conn, err));
     for (size_t i = 0; i < r->count; i++) {
         if (r->all[i].is_new)
@@ -227,8 +193,6 @@ static enum status settle(struct hub *hub, struct round *r, struct error *err)
         TRY(settle_burst(conn, &r->all[i], err));
         r->raised |= r->all[i].raised != 0;
     }
-    TRY(next_hold(conn, &id, &account_id, err));
-    r->held = id != 0;
     return OK;
 }
 
@@ -244,11 +208,11 @@ enum status look_run(struct hub *hub, struct error *err)
     pthread_mutex_unlock(&lock);
     if (gone)
         log_line("warning", "misuse", "%zu signs of misuse came faster than they can be looked at, and were not", gone);
-    enum status status = settle(hub, &r, err);
-    if (status == OK && (r.raised || r.held))
+    enum status status = r.count ? settle(hub, &r, err) : OK;
+    if (status == OK && r.raised)
         status = db_write(hub->db, write_round, &r, err);
-    for (size_t i = 0; status != OK && i < r.count; i++)
-        put(&taken[i]);
+    for (size_t i = 0; (status == UNAVAILABLE || status == NO_SPACE) && i < r.count; i++)
+        put(&taken[i]); /* for the next time; what fails for other reasons would fail for ever */
     return status;
 }
 
@@ -283,7 +247,7 @@ enum status look_write_clients(struct hub *hub, struct error *err)
         some.count = 0;
         while (some.count < CLIENTS_AT_ONCE &&
                watch_unwritten(watch, &cursor, &some.key_id[some.count], &some.clients[some.count]))
-            some.count++;
+            some.count += some.key_id[some.count] < SESSION_FIRST; /* a browser stays what it is */
         enum status status = some.count ? db_write(hub->db, write_clients, &some, err) : OK;
         for (size_t i = 0; status != OK && i < some.count; i++) /* for the next time */
             watch_remember(watch, some.key_id[i], 0, 0);

@@ -24,8 +24,10 @@ static enum status fade(struct hub *hub, struct error *err)
 
 static const struct job jobs[] = {
     {"signs of misuse", 1, look_run, .last = true},
+    {"uploads that are held", 1, holds_run},
     {"honey keys", 1, honey_run, .last = true},
     {"programs of keys", 60, look_write_clients, .last = true},
+    {"sign-ups", 10, sign_ups_run},
     {"misuse that fades", 600, fade},
     {0},
 };
@@ -39,6 +41,7 @@ static enum status erase(struct db_conn *tx, int64_t account_id, struct error *e
         "DELETE FROM misuse_client WHERE key_id IN (SELECT id FROM api_key WHERE account_id = ?)",
         "UPDATE misuse_case SET appeal = '', answer = '', state = CASE WHEN state <= 4 THEN 6 ELSE state END "
         "WHERE account_id = ?",
+        "DELETE FROM sign_up WHERE account_id = ?",
         "UPDATE honey_key SET account_id = 0 WHERE account_id = ?",
     };
     for (size_t i = 0; i < sizeof forget / sizeof *forget; i++) {

@@ -151,6 +151,8 @@ enum status cases_raise(struct db_conn *tx, int64_t account_id, int64_t key_id, 
 
 static const char fading_sql[] = "SELECT id FROM misuse_case WHERE state IN (1, 2) AND id > ? ORDER BY id LIMIT 1";
 static const char forget_sql[] = "DELETE FROM misuse_signal WHERE seen_us < ?";
+static const char gone_sql[] =
+    "DELETE FROM misuse_client WHERE key_id NOT IN (SELECT id FROM api_key WHERE revoked_us IS NULL)";
 
 static enum status fade_one(struct db_conn *tx, int64_t id, struct error *err)
 {
@@ -166,7 +168,7 @@ static enum status fade_one(struct db_conn *tx, int64_t id, struct error *err)
 
 enum status cases_fade(struct db_conn *tx, struct error *err)
 {
-    auto_stmt struct stmt *forget = NULL;
+    auto_stmt struct stmt *forget = NULL, *gone = NULL;
     for (int64_t id = 0;;) {
         auto_stmt struct stmt *row = NULL;
         TRY(db_prepare(tx, fading_sql, &row, err));
@@ -180,7 +182,9 @@ enum status cases_fade(struct db_conn *tx, struct error *err)
     }
     TRY(db_prepare(tx, forget_sql, &forget, err));
     stmt_bind_int(forget, 1, now_us() - FORGET_US);
-    return stmt_run(forget, err);
+    TRY(stmt_run(forget, err));
+    TRY(db_prepare(tx, gone_sql, &gone, err));
+    return stmt_run(gone, err);
 }
 
 enum status case_late(struct db_conn *tx, int64_t id, int64_t due_us, struct error *err)

@@ -2,7 +2,7 @@
 #include "misuse/signals.h"
 #include <math.h>
 
-#define HALF_LIFE_S (7 * 86400.0)
+#define HALF_LIFE_HOURS (7 * 24)
 
 /* Starting values, to be tuned on real traffic. */
 const struct signal_spec signal_specs[SIGNALS] = {
@@ -45,12 +45,15 @@ int signal_named(struct str code)
     return -1;
 }
 
+/* In whole hours, so that signals of one hour add up in full. */
 double score_of(const uint32_t seen_s[SIGNALS], uint32_t now_s)
 {
     double score = 0;
     for (int i = 0; i < SIGNALS; i++)
-        if (seen_s[i])
-            score += signal_specs[i].points * exp2(-(double)(now_s > seen_s[i] ? now_s - seen_s[i] : 0) / HALF_LIFE_S);
+        if (seen_s[i]) {
+            uint32_t hours = now_s > seen_s[i] ? (now_s - seen_s[i]) / 3600 : 0;
+            score += signal_specs[i].points * exp2(-(double)hours / HALF_LIFE_HOURS);
+        }
     return score;
 }
 

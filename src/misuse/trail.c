@@ -210,7 +210,7 @@ static bool wakes_busy(struct trail *t, const struct sight *s, uint16_t day, uin
     }
     uint64_t kib = t->day_kib + ((uint64_t)s->bytes + 1023) / 1024;
     t->day_kib = kib < UINT32_MAX ? (uint32_t)kib : UINT32_MAX;
-    return t->woke_day == day && busy_kib && t->day_kib > busy_kib;
+    return t->woke_day && busy_kib && t->day_kib > busy_kib;
 }
 
 static bool is_new_client(struct trail *t, const struct sight *s, int64_t quiet_s, struct found *found)
@@ -267,6 +267,8 @@ struct found trail_add(struct trail *t, const struct sight *s, uint32_t busy_kib
     uint16_t day = (uint16_t)(now_s / DAY_S);
     if (quiet_s > limit(DORMANCY) * DAY_S)
         t->woke_day = day;
+    else if (day - t->woke_day > 1) /* a day and the next it counts as just awake */
+        t->woke_day = 0;
     turn_halves(t, now_s / 1800);
     found.signals = where_from(t, s, now_s) | what_of(t, s, now_s, &found);
     if (wakes_busy(t, s, day, busy_kib, &found))

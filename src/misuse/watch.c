@@ -72,18 +72,25 @@ static pthread_mutex_t *lock_of(struct watch *w, int64_t key_id)
 static void buckets_of(const struct watch *w, int64_t key_id, size_t out[2])
 {
     uint64_t hash = mix((uint64_t)key_id);
-    size_t stripe = hash % STRIPES * w->stripe_buckets;
-    out[0] = (stripe + (hash >> 8) % w->stripe_buckets) * WAYS;
-    out[1] = (stripe + (hash >> 36) % w->stripe_buckets) * WAYS;
+    size_t stripe = hash % STRIPES * w->stripe_buckets, mask = w->stripe_buckets - 1;
+    out[0] = (stripe + (hash >> 8 & mask)) * WAYS;
+    out[1] = (stripe + (hash >> 36 & mask)) * WAYS;
 }
 
 static struct trail *find(struct watch *w, int64_t key_id)
 {
     size_t buckets[2];
     buckets_of(w, key_id, buckets);
-    for (size_t i = 0; i < 2 * WAYS; i++)
-        if (w->keys[buckets[i / WAYS] + i % WAYS] == key_id)
-            return &w->trails[buckets[i / WAYS] + i % WAYS];
+    for (size_t i = 0; i < 2 * WAYS; i += 8)
+        __builtin_prefetch(&w->keys[buckets[i / WAYS] + i % WAYS]);
+    for (size_t i = 0; i < 2 * WAYS; i++) {
+        struct trail *t = &w->trails[buckets[i / WAYS] + i % WAYS];
+        if (w->keys[buckets[i / WAYS] + i % WAYS] != key_id)
+            continue;
+        for (size_t line = 0; line < sizeof *t; line += 64) /* all at once, not one after another */
+            __builtin_prefetch((const char *)t + line);
+        return t;
+    }
     return NULL;
 }
 
@@ -218,6 +225,11 @@ bool watch_unwritten(struct watch *w, size_t *cursor, int64_t *key_id, uint32_t 
             return true;
     }
     return false;
+}
+
+size_t watch_bytes(const struct watch *w)
+{
+    return sizeof *w + w->slots * (sizeof *w->keys + sizeof *w->trails);
 }
 
 size_t watch_count(struct watch *w)

@@ -29,5 +29,6 @@ void watch_forget(struct watch *watch, int64_t key_id); /* as if it had never be
 bool watch_unwritten(struct watch *watch, size_t *cursor, int64_t *key_id, uint32_t *clients);
 
 size_t watch_count(struct watch *watch);
+size_t watch_bytes(const struct watch *watch); /* the most memory that it can take */
 
 #endif

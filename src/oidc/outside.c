@@ -232,6 +232,7 @@ static enum status arrive(struct db_conn *tx, void *context, struct error *err)
                         "No account of this hub is linked to you there. Sign in with a password first, and link it on "
                         "the page /signin; or ask whoever runs this hub for an account");
         TRY(sign_up(tx, arrival, err));
+        TRY(account_signed_up(tx, arrival->account_id, arrival->remote, err));
         TRY(link(tx, arrival, err));
     }
     const struct session_new new = {.account_id = arrival->account_id,

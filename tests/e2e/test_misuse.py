@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keys that look misused: leaked keys, honey keys, the steps that follow from points, appeals, and bytes a day."""
 
+import os
+import sqlite3
+import time
 import zlib
 
 import httpx
 import pytest
 
+import test_reupload as reupload
+import tiers
 from support import Hub, Person, new_name, until
 from test_enforcement import ask, gated, notices
 from test_signin import PASSWORD, Browser, set_password
@@ -92,6 +97,15 @@ def test_of_a_rotated_key_only_the_secret_that_leaked_ends(anyone, victim):
     assert "former secret" in notices(victim, "key.leaked")[0]["text"]
 
 
+def test_reports_are_limited_like_other_requests(own_hub, anyone):
+    tiers.publish(own_hub, "anon", tiers.rate("req.api", 3, 3, scope="network", per=60), order=0)
+    stranger = own_hub.anyone()
+    answers = until(lambda: (lambda got: got if 429 in got else None)([report(stranger, {"key": "x"}).status_code for _ in range(5)]))
+    assert set(answers) <= {202, 429}
+    refused = report(stranger, {"key": "x"})
+    assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
+
+
 # Keys that lie about to be found.
 
 
@@ -159,6 +173,13 @@ def crowd(tmp_path_factory):
     hub.board = hub.person("board", "admin", ("--admin",))
     yield hub
     hub.stop()
+
+
+def signals_of(person):
+    """What the hub has put down of the person's keys."""
+    with sqlite3.connect(f"file:{person.hub.data}/cairn.db?mode=ro", uri=True) as rows:
+        return [signal for signal, in rows.execute(
+            "SELECT signal FROM misuse_signal WHERE account_id = (SELECT id FROM account WHERE name = ?)", (person.name,))]
 
 
 def come_from(person, address, path="/api/whoami-v2"):
@@ -274,7 +295,7 @@ def test_eighty_points_suspend_the_key_and_call_a_person(crowd, weights, accused
     assert any(f"Case {case['id']}:" in told["text"] and "24 hours" in told["text"] for told in notices(crowd.board, "misuse.case"))
     [told] = [told for told in notices(crowd.key_of(person.name), "misuse.step") if "suspended" in told["text"]]
     assert "two countries in less time than a flight takes" in told["text"] and told["due"]
-    assert case["id"] in [one["id"] for one in cases(crowd.board, open=True)]
+    assert person.name in [one["user"] for one in cases(crowd.board, open=True) if one["id"] == case["id"]]
 
 
 def test_an_appeal_is_heard_and_lifts_the_suspension(crowd, weights, accused):
@@ -342,6 +363,43 @@ def test_a_browser_that_is_shared_has_to_sign_in_again(crowd, sharer):
         browser.http.get("/api/whoami-v2", headers={"x-forwarded-for": f"10.3.{i}.1"})
     until(lambda: browser.me().status_code == 401)
     assert "browser session" in notices(sharer, "misuse.step")[0]["text"]
+
+
+def test_an_upload_of_gated_files_elsewhere_counts_for_the_whole_account(hub, alice, board, victim):
+    data = os.urandom(200_000)
+    source = reupload.gated(alice, "model.bin", data)
+    try:
+        copy = victim.new_repo("copy")
+        bystander = hub.person(new_name("bystander"))
+        own = bystander.new_repo("own")
+        reupload.commit_large(bystander, own, "model.bin", os.urandom(200_000))
+        reupload.commit_large(victim, copy, "model.bin", data)
+        case = first_case(victim, "slowed")
+        assert codes(case) == {"re-upload"} and case["points"] == 60 and "key" not in case
+        assert len(cases(victim)) == 1 and cases(bystander) == []
+        assert "uploaded to another" in notices(hub.key_of(victim.name), "misuse.step")[0]["text"]
+        assert decide(board, case, "lift").status_code == 200
+        time.sleep(2.5)
+        assert [case["state"] for case in cases(victim)] == ["lifted"], "one hold counts once"
+    finally:
+        reupload.GATED.clear()
+        alice.api.delete_repo(source)
+
+
+def test_who_takes_all_of_a_group_as_soon_as_let_in_has_points_and_who_takes_some_has_none(crowd):
+    group, owner = f"owner/{new_name('family')}", crowd.owner
+    repos = [owner.new_repo("one") for _ in range(6)]
+    assert owner.http.put(f"/api/gates/{group}", json={"mode": "click", "form": []}).is_success
+    for repo in repos:
+        owner.commit_files(repo, {"config.json": b"{}"})
+        assert owner.http.post(f"/api/gates/{group}/repos", json={"name": repo}).is_success
+    taker, reader = crowd.person(new_name("taker")), crowd.person(new_name("reader"))
+    for person, count in (reader, 4), (taker, 6):
+        assert ask(person, repos[0]).is_success
+        for repo in repos[:count]:
+            assert status_of(person, f"/{repo}/resolve/main/config.json") == 200
+    until(lambda: signals_of(taker) == ["burst"])
+    assert signals_of(reader) == []
 
 
 def test_points_fade_and_so_do_the_steps(tmp_path):

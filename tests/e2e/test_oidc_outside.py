@@ -5,6 +5,7 @@ import base64
 import hmac
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ import httpx
 import pytest
 
 from browsers import Browser, hidden, newcomer
-from support import ROOT, Hub, free_port, new_name
+from support import ROOT, Hub, free_port, new_name, until
 
 sys.path.append(str(ROOT / ".venv" / "oidc"))
 from joserfc import jwk, jwt  # noqa: E402
@@ -79,6 +80,12 @@ def provider(request, folder):
     yield provider
     provider.process.terminate()
     provider.process.wait()
+
+
+def hub_signals(hub):
+    """The signs of misuse that the hub has put down."""
+    with sqlite3.connect(f"file:{hub.data}/cairn.db?mode=ro", uri=True) as rows:
+        return [signal for signal, in rows.execute("SELECT signal FROM misuse_signal")]
 
 
 def start_link(browser):
@@ -335,6 +342,20 @@ def test_a_hub_without_a_secret_sends_none(liar, folder):
     try:
         assert liar.come_back(Browser(hub), lambda nonce: liar.signed(liar.claims(nonce))).status_code == 303
         assert "client_secret" not in liar.forms[-1] and not liar.headers[-1]
+    finally:
+        hub.stop()
+
+
+def test_many_accounts_that_are_made_from_one_network_in_a_day_are_noticed(liar, folder):
+    hub = hub_with(folder, liar.issuer).start()
+    try:
+        for _ in range(4):
+            assert hub_signals(hub) == []
+            browser = Browser(hub)
+            sub = new_name("sub")
+            liar.come_back(browser, lambda nonce, sub=sub: liar.signed(liar.claims(nonce, sub=sub)))
+            liar.come_back(Browser(hub), lambda nonce, sub=sub: liar.signed(liar.claims(nonce, sub=sub)))  # who is known signs up no more
+        until(lambda: hub_signals(hub) == ["many-accounts"] * 4)
     finally:
         hub.stop()
 

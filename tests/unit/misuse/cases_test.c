@@ -367,6 +367,22 @@ static void an_appeal_against_a_lesser_step_that_is_dismissed_leaves_it_as_it_is
     assert_int_equal(CASE_FADED, last_case(town).state);
 }
 
+static void a_graver_step_can_be_appealed_though_a_lesser_one_was(void **state)
+{
+    struct town *town = *state;
+    raised(town, town->laptop, SIXTY);
+    assert_int_equal(OK, appeal(town, 1));
+    assert_int_equal(OK, decide(town, 1, CASE_UPHOLD, town->boss));
+    assert_int_equal(CONFLICT, appeal(town, 1));
+    raised(town, town->laptop, BIT(HAULING) | BIT(RESALE));
+    assert_int_equal(CASE_SUSPENDED, last_case(town).state);
+    assert_int_equal(OK, appeal(town, 1));
+    raised(town, town->laptop, BIT(PROBING)); /* while it waits to be heard, it is about this too */
+    assert_int_equal(CASE_BARRED, last_case(town).state);
+    assert_int_equal(CONFLICT, appeal(town, 1));
+    assert_int_equal(OK, decide(town, 1, CASE_LIFT, town->boss));
+}
+
 static void nobody_decides_who_may_not(void **state)
 {
     struct town *town = *state;
@@ -377,6 +393,35 @@ static void nobody_decides_who_may_not(void **state)
     assert_int_equal(FORBIDDEN, deed(town, 1, CASE_BAR, BY_BOARD, town->boss, NULL));
     assert_int_equal(CONFLICT, deed(town, 1, CASE_CONFIRM, BY_HOLDER, town->ada, NULL));
     assert_int_equal(KEY_SUSPENDED, hold(town, town->laptop));
+}
+
+/* Accounts of one network. */
+
+static enum status sign_up_in(struct db_conn *tx, void *context, struct error *err)
+{
+    const char *const *from = context;
+    for (int64_t id = 1; *from; from++, id++)
+        TRY(account_signed_up(tx, id, str_of(*from), err));
+    return sign_ups_look(tx, NULL, err);
+}
+
+static void four_accounts_of_one_network_in_a_day_have_points_and_three_have_none(void **state)
+{
+    struct town *town = *state;
+    const char *three[] = {"192.0.2.1", "192.0.2.77", "192.0.2.3", "198.51.100.1", "", NULL};
+    const char *four[] = {"192.0.2.1", "192.0.2.77", "192.0.2.3", "192.0.2.4", NULL};
+    person(town, "dora", false);
+    GOOD(db_write(town->db, sign_up_in, three, err));
+    assert_int_equal(0, number(town->db, "SELECT count(*) FROM misuse_signal"));
+    GOOD(script(town->db, "DELETE FROM sign_up", err));
+    GOOD(db_write(town->db, sign_up_in, four, err));
+    GOOD(db_write(town->db, sign_ups_look, NULL, err)); /* again changes nothing */
+    assert_int_equal(4, number(town->db, "SELECT count(*) FROM misuse_signal WHERE signal = 'many-accounts'"));
+    raised(town, town->laptop, BIT(FAN_OUT));
+    assert_int_equal(KEY_ASKED, hold(town, town->laptop));
+    on_day(town, 2);
+    GOOD(db_write(town->db, sign_ups_look, NULL, err));
+    assert_int_equal(0, number(town->db, "SELECT count(*) FROM sign_up")); /* networks are kept for a day */
 }
 
 static enum status erase_ada(struct db_conn *tx, void *context, struct error *err)
@@ -410,7 +455,9 @@ int main(void)
         in_town(an_appeal_that_is_upheld_clears_the_points),
         in_town(an_appeal_that_is_dismissed_by_another_person_ends_the_key),
         in_town(an_appeal_against_a_lesser_step_that_is_dismissed_leaves_it_as_it_is),
+        in_town(a_graver_step_can_be_appealed_though_a_lesser_one_was),
         in_town(nobody_decides_who_may_not),
+        in_town(four_accounts_of_one_network_in_a_day_have_points_and_three_have_none),
         in_town(what_a_person_said_goes_with_the_person),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

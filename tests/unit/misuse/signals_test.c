@@ -483,6 +483,7 @@ static void points_halve_every_seven_days(void **state)
     assert_true(score_of(seen_s, now) == 0);
     seen_s[TRAVEL] = seen_s[HAULING] = now;
     assert_true(score_of(seen_s, now) == 40);
+    assert_true(score_of(seen_s, now + 3599) == 40 && score_of(seen_s, now + 3600) < 40);
     assert_true(score_of(seen_s, now + 7 * DAY) == 20);
     assert_true(score_of(seen_s, now + 14 * DAY) == 10);
     seen_s[HAULING] = now + 7 * DAY;
