@@ -467,6 +467,45 @@ def test_another_model_on_main_ends_the_run_and_another_file_does_not(alice, cro
 # Crashes.
 
 
+@pytest.mark.parametrize("optimiser, rate", [("fedadam", 0.5), ("fedyogi", 0.2), ("fedadagrad", 0.3), ("fedavgm", 1)])
+def test_the_moments_of_an_optimiser_go_on_over_rounds_and_restarts(own_hub, optimiser, rate):
+    owner, other = own_hub.person("owner"), own_hub.person("other")
+    repo, model = new_model(owner), start_model()
+    open_run(owner, repo, 4, 1, "--rule", optimiser, "--server-rate", rate)
+    sender = Sender(other, repo).join()
+    first = {name: numpy.zeros(value.shape) for name, value in model.items()}
+    second = {name: numpy.full(value.shape, 1e-6) for name, value in model.items()}
+    for number in (1, 2, 3, 4):
+        trained, examples = fit(model, number)  # noqa: F821
+        assert sender.send(save(trained), examples, number).status_code == 200
+        for name, start in model.items():
+            change = (trained[name] - start).astype(float)
+            if optimiser == "fedavgm":
+                first[name] = 0.9 * first[name] + change
+                step = first[name]
+            else:
+                beta = 0 if optimiser == "fedadagrad" else 0.9
+                first[name], old = beta * first[name] + (1 - beta) * change, second[name]
+                second[name] = {"fedadagrad": old + change ** 2, "fedadam": 0.99 * old + 0.01 * change ** 2,
+                                "fedyogi": old - 0.01 * change ** 2 * numpy.sign(old - change ** 2)}[optimiser]
+                step = first[name] / (numpy.sqrt(second[name]) + 1e-3)
+            model[name] = (start.astype(float) + rate * step).astype(numpy.float32)
+        found = load(owner.read(repo, "model.safetensors"))
+        for name in model:
+            numpy.testing.assert_allclose(found[name], model[name], rtol=1e-6)
+        model = found
+        own_hub.kill()
+        own_hub.start()
+    assert federate(owner, "status", repo)["state"] == "finished"
+    assert list((own_hub.data / "federate").iterdir()) == []
+
+
+def test_participants_are_told_how_much_to_stay_near_the_model(alice, crowd):
+    repo = new_model(alice)
+    open_run(alice, repo, 1, 1, "--rule", "fedprox", "--mu", 0.1)
+    assert Sender(crowd[0], repo).join().round()["mu"] == 0.1
+
+
 def test_kill_9_at_any_moment_of_a_run_leads_to_the_same_model(tmp_path, preload):  # noqa: F811
     hub = Hub(tmp_path).start()
     owner = hub.person("owner")
@@ -484,7 +523,6 @@ def test_kill_9_at_any_moment_of_a_run_leads_to_the_same_model(tmp_path, preload
     assert [part.said[0] for part in parts] == ["done"] * 3, [part.said for part in parts]
     assert same(load(owner.read(repo, "model.safetensors")), reference(range(3), 3))
     assert federate(owner, "status", repo)["accepted"] == 9
-    assert list((hub.data / "federate").iterdir()) == []
     hub.stop()
     assert hub.cairn("fsck", "--data", hub.data).stdout == "all is well\n"
 
