@@ -134,7 +134,10 @@ struct form_state { /* laid out in a thread's state */
 static size_t lay_out(const struct plan *plan, char *state, struct form_state *out)
 {
     bool sums = plan->column == COLUMN_SUM;
-    size_t rows = sums ? 1 : plan->matrix ? plan->rows : plan->lines, lines = sums || !plan->matrix ? 0 : plan->lines;
+    size_t rows = sums           ? ROBUST_TOGETHER
+                  : plan->matrix ? plan->rows
+                                 : plan->lines,
+           lines = sums || !plan->matrix ? 0 : plan->lines;
     size_t doubles = ROBUST_BLOCK * sizeof(double), floats = ROBUST_BLOCK * sizeof(float);
     size_t origin = 2 * doubles, keys = origin + (1 + rows + lines) * floats;
     if (out)
@@ -147,18 +150,26 @@ static size_t lay_out(const struct plan *plan, char *state, struct form_state *o
     return keys + (sums ? 0 : plan->lines * ROBUST_TILE * sizeof(int32_t));
 }
 
-/* One weighted sum, of one row after the other. */
+/* One weighted sum, of one row after the other, some at a time. */
 static enum status form_sum(struct form_pass *pass, const struct form_state *s, int64_t at, size_t count,
                             const float *origin, struct error *err)
 {
     const struct plan *plan = pass->plan;
+    double weights[ROBUST_TOGETHER];
+    size_t waiting = 0;
     memset(s->out, 0, count * sizeof *s->out);
     for (size_t i = 0; i < plan->rows; i++) {
         if (!plan->used[i])
             continue;
-        TRY(read_row(pass->rows, pass->kernels, i, at, count, origin, s->rows, err));
-        pass->kernels->add(s->out, plan->matrix[i], s->rows, count);
+        TRY(read_row(pass->rows, pass->kernels, i, at, count, origin, s->rows + waiting * ROBUST_BLOCK, err));
+        weights[waiting++] = plan->matrix[i];
+        if (waiting == ROBUST_TOGETHER) {
+            pass->kernels->add_rows(s->out, weights, s->rows, ROBUST_BLOCK, count);
+            waiting = 0;
+        }
     }
+    for (size_t i = 0; i < waiting; i++)
+        pass->kernels->add(s->out, weights[i], s->rows + i * ROBUST_BLOCK, count);
     return OK;
 }
 

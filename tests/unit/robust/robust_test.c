@@ -118,6 +118,11 @@ static void the_plain_loops_give_the_bits_of_the_fast_ones(void **state)
         fast->add(sums_too, 0.1, values, 64);
     }
     assert_memory_equal(sums, sums_too, sizeof sums);
+    const double weights[ROBUST_TOGETHER] = {0.1, 0.2, 0.3, 0.4};
+    for (size_t i = 0; i < ROBUST_TOGETHER; i++)
+        kernels_plain.add(sums, weights[i], values + 16 * i, 16);
+    fast->add_rows(sums_too, weights, values, 16, 16);
+    assert_memory_equal(sums, sums_too, sizeof sums);
 }
 
 static void networks_sort_any_number_of_values(void **state)
