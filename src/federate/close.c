@@ -123,13 +123,13 @@ static enum status read_steps(void *context, size_t row, int64_t at, size_t coun
     return OK;
 }
 
-/* From the mean of the steps to that of the differences, with noise on the sum. Pieces begin at multiples of their size, so that
- * each has a stream of noise of its own. */
+/* From the mean of the steps to that of the differences, with noise on the sum. Each piece has a stream of noise of its own,
+ * called by where it begins. */
 static void add_noise(const struct closing *c, int64_t at, size_t count, const double *steps, double *out)
 {
     int64_t noise[ROBUST_PIECE_MOST];
     double updates = (double)c->count;
-    gauss_fill(c->run.noise_seed, (uint64_t)(at / ROBUST_PIECE_MOST), c->noise_sigma, noise, count);
+    gauss_fill(c->run.noise_seed, (uint64_t)at, c->noise_sigma, noise, count);
     for (size_t i = 0; i < count; i++)
         out[i] = (double)(llround(steps[i] * updates) + noise[i]) * c->step / updates;
 }

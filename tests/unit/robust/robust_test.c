@@ -217,7 +217,7 @@ static void an_error_of_a_read_comes_through(void **state)
 {
     (void)state;
     struct table table = table_new(11, 100000);
-    table.fails_at = 8 * ROBUST_BLOCK;
+    table.fails_at = 2 * (int64_t)robust_block(11);
     for (int rule = 0; rule < ROBUST_RULES; rule++) {
         struct robust_how how = how_of((enum robust_rule)rule);
         struct error err = {0};
