@@ -462,10 +462,24 @@ static enum status close_run(struct hub *hub, int64_t run_id, struct error *err)
     return status;
 }
 
+static enum status is_due(struct hub *hub, int64_t run_id, bool *due, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    auto_conn struct db_conn *conn = NULL;
+    struct run run;
+    TRY(db_reader(hub->db, &conn, err));
+    TRY(run_get(conn, &arena, run_id, &run, err));
+    *due = run.state == RUN_OPEN && run.frozen_us != 0;
+    return OK;
+}
+
 enum status round_close(struct hub *hub, int64_t run_id, struct error *err)
 {
-    if (pthread_mutex_trylock(&hub->federate->closing) != 0)
+    bool due;
+    TRY(is_due(hub, run_id, &due, err));
+    if (!due)
         return OK;
+    pthread_mutex_lock(&hub->federate->closing);
     enum status status = close_run(hub, run_id, err);
     pthread_mutex_unlock(&hub->federate->closing);
     return status;

@@ -145,7 +145,7 @@ enum status update_check(const struct model *model, int fd, const char *path, do
 
 /* close.c */
 
-/* Makes the commit of a frozen round. OK as well when somebody else is at it. */
+/* Makes the commit of a frozen round, after whoever is closing one; OK for one that is not frozen, or closed meanwhile. */
 enum status round_close(struct hub *hub, int64_t run_id, struct error *err);
 /* A job: rounds whose time is up, and what a crash has left. */
 enum status rounds_job(struct hub *hub, struct error *err);

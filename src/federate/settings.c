@@ -139,6 +139,21 @@ static enum status check_noise(const struct settings *settings, struct error *er
     return OK;
 }
 
+/* With as many updates as a round has at least, the rule must be able to do its work. */
+static enum status check_rule(const struct settings *settings, struct error *err)
+{
+    size_t count = (size_t)settings->min_participants;
+    const struct robust_how how = settings_how(settings, count);
+    size_t lines = how.bucket ? (count + how.bucket - 1) / how.bucket : count;
+    size_t least = how.rule == ROBUST_BULYAN ? 4 * how.suspects + 3 : 2 * how.suspects + 1;
+    if (lines >= least)
+        return OK;
+    return fail(
+        err, INVALID, NULL,
+        "The rule %.*s with %zu suspects takes %zu updates%s, and a round may have %zu: ask for more participants.",
+        STR_ARG(settings->rule), how.suspects, least, how.bucket ? " after bucketing" : "", lines);
+}
+
 enum status settings_read(const json_t *body, struct settings *out, struct error *err)
 {
     struct str rule = json_get_str(body, "rule"), mode = json_get_str(body, "mode");
@@ -158,6 +173,7 @@ enum status settings_read(const json_t *body, struct settings *out, struct error
     TRY(read_rule(str_given(rule) ? rule : STR("mean"), out, err));
     TRY(read_real(body, "serverRate", out->optimiser.rate, 1e-9, 1e3, &out->optimiser.rate, err));
     TRY(read_real(body, "mu", out->mu, 1e-9, 1e3, &out->mu, err));
+    TRY(check_rule(out, err));
     if (out->how.rule == ROBUST_CENTRED_CLIPPING && out->bound <= 0)
         return fail(err, INVALID, NULL, "The rule centred-clipping needs a bound.");
     out->how.radius = out->bound;
