@@ -385,6 +385,57 @@ def test_no_round_goes_beyond_the_budget_of_privacy(alice, crowd):
     assert "budget" in sender.round()["why"]
 
 
+IN_C = """
+#include <cairn/federate.h>
+#include <stdio.h>
+#include <string.h>
+
+static int train(void *context, const char *config, struct cairn_trained *model)
+{
+    int *rounds = (int *)context;
+    if (!strstr(config, "\\"rounds\\":2") || model->count != 2 || strcmp(model->tensors[1].name, "w") != 0)
+        return 1;
+    if (model->tensors[1].dimensions != 1 || model->tensors[1].shape[0] != 5)
+        return 1;
+    for (size_t i = 0; i < model->tensors[1].count; i++)
+        model->tensors[1].values[i] += 0.5f;
+    model->examples = 3;
+    ++*rounds;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    int rounds = 0;
+    struct cairn_federate *part = cairn_federate_new();
+    cairn_federate_set(part, "url", argv[1]);
+    cairn_federate_set(part, "token", argv[2]);
+    cairn_federate_set(part, "repo", argv[3]);
+    int verdict = argc == 4 && cairn_federate_set(part, "colour", "red") == -1 ? cairn_federate_run(part, train, &rounds) : 9;
+    printf("%d %d %s\\n", verdict, rounds, cairn_federate_why(part));
+    cairn_federate_free(part);
+    return verdict;
+}
+"""
+
+
+@pytest.mark.parametrize("standard", ["-std=c11", "-std=c++17"])
+def test_a_program_in_c_takes_part(alice, crowd, tmp_path, preload, standard):  # noqa: F811
+    source, program = tmp_path / ("program.cc" if "++" in standard else "program.c"), tmp_path / "program"
+    source.write_text(IN_C)
+    subprocess.run(["g++" if "++" in standard else "gcc", standard, "-Wall", "-Wextra", "-Werror", "-pedantic", f"-I{ROOT}/include", source,
+                    f"-L{LIBRARY.parent}", "-lcairn", "-o", program], check=True)
+    repo = new_model(alice)
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(LIBRARY.parent), "LD_PRELOAD": preload}
+    command = [program, crowd[0].hub.url, crowd[0].token, repo]
+    refused = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert refused.returncode == 1 and "no federated training" in refused.stdout, refused.stdout + refused.stderr
+    open_run(alice, repo, 2)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout) == (0, "0 2 \n"), done.stdout + done.stderr
+    assert load(alice.read(repo, "model.safetensors"))["w"].tolist() == [1.125] * 5
+
+
 def test_what_a_participant_raises_comes_out_of_join(alice, crowd, preload):  # noqa: F811
     repo = new_model(alice)
     open_run(alice, repo)
