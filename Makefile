@@ -57,7 +57,7 @@ soak: all test-deps ## the long tests: 200 rounds of kill -9, a file over 5 GiB,
 	@ninja -C build/release -j $(JOBS) bench_robust bench_privacy
 	@CAIRN_SOAK=1 CAIRN_BINARY=$(CURDIR)/build/cairn .venv/bin/python -m pytest -p no:cacheprovider -v \
 		tests/e2e/test_crash.py tests/e2e/test_big.py tests/e2e/test_outside.py tests/e2e/test_log_drills.py \
-		tests/e2e/test_robust.py
+		tests/e2e/test_robust.py tests/e2e/test_federate.py
 
 bench: all test-deps ## measure against nginx and the plain pipeline; prints a table of ratios
 	@scripts/apt-install nginx-light wrk

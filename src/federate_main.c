@@ -14,7 +14,8 @@ static const char help[] =
     "cairn federate - train a model where the data are\n"
     "\n"
     "  cairn federate open REPO --mode plain --rounds N --min-participants K\n"
-    "                 [--rule R] [--bound C] [--noise SIGMA [--delta D] [--budget EPSILON]] [--grace SECONDS]\n"
+    "                 [--rule R] [--server-rate ETA] [--mu MU] [--bound C]\n"
+    "                 [--noise SIGMA [--delta D] [--budget EPSILON]] [--grace SECONDS]\n"
     "  cairn federate status REPO\n"
     "  cairn federate stop REPO\n"
     "\n"
@@ -31,6 +32,13 @@ static const char help[] =
     "                          centred-clipping; with \":F\" behind it for F suspects, and with \"nnm+\" or "
     "\"bucketing:S+\" in\n"
     "                          front of it for mixing or averaging first. mean when not given\n"
+    "                          \"+fedadam\" and the like behind it make the hub step by an optimiser: fedavg, "
+    "fedavgm,\n"
+    "                          fedadagrad, fedadam, fedyogi; \"+fedprox\" tells participants to stay near the model\n"
+    "  --server-rate ETA       the optimiser's rate; 1 for fedavg and fedavgm, 0.1 for fedadagrad and fedadam, 0.01 "
+    "for\n"
+    "                          fedyogi when not given\n"
+    "  --mu MU                 of fedprox; 0.01 when not given\n"
     "  --bound C               updates that are farther than C from the model (L2) are rejected\n"
     "  --noise SIGMA           adds noise to the sum of the updates: of SIGMA times the bound. Needs a bound and the "
     "rule\n"
@@ -45,7 +53,7 @@ static const char help[] =
 struct command {
     struct arena *arena;
     const char *url, *token, *repo;
-    const char *mode, *rounds, *min_participants, *rule, *bound, *noise, *delta, *budget, *grace;
+    const char *mode, *rounds, *min_participants, *rule, *bound, *noise, *server_rate, *mu, *delta, *budget, *grace;
 };
 
 static enum status ask(const struct command *command, const char *method, struct str body, struct str *out,
@@ -111,6 +119,8 @@ static enum status run_open(const struct command *command, struct error *err)
     if (command->rule)
         jw_key_str(&w, "rule", str_of(command->rule));
     TRY(real(&w, "bound", "bound", command->bound, err));
+    TRY(real(&w, "server-rate", "serverRate", command->server_rate, err));
+    TRY(real(&w, "mu", "mu", command->mu, err));
     TRY(real(&w, "noise", "noise", command->noise, err));
     TRY(real(&w, "delta", "delta", command->delta, err));
     TRY(real(&w, "budget", "budget", command->budget, err));
@@ -143,10 +153,19 @@ static const struct {
 static enum status run(struct command *command, int argc, char **argv, struct error *err)
 {
     const struct option_spec specs[] = {
-        {"url", &command->url},       {"token", &command->token}, {"mode", &command->mode},
-        {"rounds", &command->rounds}, {"rule", &command->rule},   {"min-participants", &command->min_participants},
-        {"noise", &command->noise},   {"delta", &command->delta}, {"budget", &command->budget},
-        {"bound", &command->bound},   {"grace", &command->grace},
+        {"url", &command->url},
+        {"token", &command->token},
+        {"mode", &command->mode},
+        {"rounds", &command->rounds},
+        {"rule", &command->rule},
+        {"min-participants", &command->min_participants},
+        {"server-rate", &command->server_rate},
+        {"mu", &command->mu},
+        {"noise", &command->noise},
+        {"delta", &command->delta},
+        {"budget", &command->budget},
+        {"bound", &command->bound},
+        {"grace", &command->grace},
     };
     const char *words[2];
     size_t count;

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PIECE ((size_t)1 << 20)
@@ -26,9 +27,10 @@ struct closing {
     size_t count;
     int *fds; /* of the updates */
     struct robust_how how;
-    double step;         /* of the grid on which noise is added; 0: none is */
-    int64_t noise_sigma; /* in such steps */
-    int out;             /* the new model */
+    double step;               /* of the grid on which noise is added; 0: none is */
+    int64_t noise_sigma;       /* in such steps */
+    int moments, next_moments; /* of the optimiser: from the round before, and for the next one; -1: none */
+    int out;                   /* the new model */
     uint8_t sha256[SHA256_SIZE];
     struct str record;
     struct oid commit, head;
@@ -38,15 +40,14 @@ struct closing {
 
 void round_files_remove(const struct federate *federate, const struct run *run)
 {
-    char folder[4096], prefix[32], path[4096 + 300];
+    char folder[4096], path[4096 + 300];
     snprintf(folder, sizeof folder, "%s/%.*s", federate->folder, STR_ARG(run->public_id));
-    snprintf(prefix, sizeof prefix, "%lld-", (long long)run->round);
     DIR *entries = opendir(folder);
     if (!entries)
         return;
     for (struct dirent *entry; (entry = readdir(entries));) {
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+        if (atoll(entry->d_name) <= run->round)
             unlink(path);
     }
     closedir(entries);
@@ -122,29 +123,82 @@ static enum status read_steps(void *context, size_t row, int64_t at, size_t coun
     return OK;
 }
 
-/* From the mean of the steps to that of the differences, with noise on the sum. Pieces begin at multiples of their size, so that
- * each has a stream of noise of its own. */
+/* From the mean of the steps to that of the differences, with noise on the sum. Each piece has a stream of noise of its own,
+ * called by where it begins. */
 static void add_noise(const struct closing *c, int64_t at, size_t count, const double *steps, double *out)
 {
     int64_t noise[ROBUST_PIECE_MOST];
     double updates = (double)c->count;
-    gauss_fill(c->run.noise_seed, (uint64_t)(at / ROBUST_PIECE_MOST), c->noise_sigma, noise, count);
+    gauss_fill(c->run.noise_seed, (uint64_t)at, c->noise_sigma, noise, count);
     for (size_t i = 0; i < count; i++)
         out[i] = (double)(llround(steps[i] * updates) + noise[i]) * c->step / updates;
+}
+
+/*
+ * The moments of an adaptive optimiser are two doubles for each number, in a file that is called by the round which goes on from it:
+ * so a round that is computed again goes on from the same. Of a hub put together from a backup they begin anew.
+ */
+static struct str moments_path(const struct closing *c, int64_t round)
+{
+    return arena_printf(c->arena, "%s/%.*s/%lld-moments", c->hub->federate->folder, STR_ARG(c->run.public_id),
+                        (long long)round);
+}
+
+static enum status open_moments(struct closing *c, struct error *err)
+{
+    if (!optimiser_keeps_moments(&c->run.settings.optimiser))
+        return OK;
+    struct str path = arena_printf(c->arena, "%.*s.new", STR_ARG(moments_path(c, c->run.round + 1)));
+    c->moments = open(moments_path(c, c->run.round).data, O_RDONLY | O_CLOEXEC);
+    c->next_moments = open(path.data, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    return c->next_moments < 0 ? fail_errno(err, path.data) : OK;
+}
+
+static enum status keep_moments(struct closing *c, struct error *err)
+{
+    struct str path = moments_path(c, c->run.round + 1);
+    if (c->next_moments < 0)
+        return OK;
+    if (fdatasync(c->next_moments) != 0 ||
+        rename(arena_printf(c->arena, "%.*s.new", STR_ARG(path)).data, path.data) != 0)
+        return fail_errno(err, path.data);
+    return OK;
+}
+
+static enum status optimise(const struct closing *c, int64_t at, size_t count, double *change, struct error *err)
+{
+    const struct optimiser *optimiser = &c->run.settings.optimiser;
+    double moments[2][ROBUST_PIECE_MOST];
+    int64_t start = 2 * at * (int64_t)sizeof(double), size = (int64_t)(count * sizeof(double));
+    if (!optimiser_keeps_moments(optimiser)) {
+        optimiser_step(optimiser, c->run.round, count, change, NULL, NULL);
+        return OK;
+    }
+    for (size_t i = 0; i < count; i++) {
+        moments[0][i] = 0;
+        moments[1][i] = optimiser_first_moment(optimiser);
+    }
+    for (int i = 0; i < 2 && c->moments >= 0; i++)
+        TRY(pread_full(c->moments, moments[i], (size_t)size, start + i * size, err));
+    optimiser_step(optimiser, c->run.round, count, change, moments[0], moments[1]);
+    for (int i = 0; i < 2; i++)
+        TRY(pwrite_full(c->next_moments, moments[i], (size_t)size, start + i * size, err));
+    return OK;
 }
 
 static enum status write_row(void *context, int64_t at, size_t count, const double *values, struct error *err)
 {
     const struct closing *c = context;
     float model[ROBUST_PIECE_MOST];
-    double noisy[ROBUST_PIECE_MOST];
+    double change[ROBUST_PIECE_MOST];
     TRY(read_row(context, c->count, at, count, model, err));
-    if (c->noise_sigma) {
-        add_noise(c, at, count, values, noisy);
-        values = noisy;
-    }
+    if (c->noise_sigma)
+        add_noise(c, at, count, values, change);
+    else
+        memcpy(change, values, count * sizeof *change);
+    TRY(optimise(c, at, count, change, err));
     for (size_t i = 0; i < count; i++)
-        model[i] = (float)((double)model[i] + values[i]);
+        model[i] = (float)((double)model[i] + change[i]);
     return pwrite_full(c->out, model, count * sizeof *model, c->base.data_at + at * (int64_t)sizeof *model, err);
 }
 
@@ -163,6 +217,7 @@ static enum status aggregate(struct closing *c, struct error *err)
                                      .has_origin = c->noise_sigma == 0};
     const struct robust_sink sink = {write_row, c};
     c->how = settings_how(&c->run.settings, c->count);
+    TRY(open_moments(c, err));
     TRY(store_scratch(c->hub->store, &c->out, err));
     TRY(pwrite_full(c->out, c->base.head.data, c->base.head.len, 0, err));
     return robust_aggregate(&rows, &c->how, &sink, err);
@@ -336,6 +391,7 @@ static enum status make(struct closing *c, struct error *err)
     TRY(model_open(c->hub, c->arena, &c->run, false, &c->base, err));
     TRY(open_updates(c, err));
     TRY(aggregate(c, err));
+    TRY(keep_moments(c, err));
     TRY(keep_model(c, err));
     write_record(c);
     enum status status = commit_once(c, err);
@@ -356,6 +412,18 @@ static enum status end_run(struct db_conn *tx, void *context, struct error *err)
     return run_end(tx, ending->run, RUN_STOPPED, ending->why, 0, err);
 }
 
+/* Those that no round goes on from. */
+static void forget_last_moments(struct closing *c)
+{
+    auto_conn struct db_conn *conn = NULL;
+    struct run after = {0};
+    if (db_reader(c->hub->db, &conn, NULL) != OK || run_get(conn, c->arena, c->run.id, &after, NULL) != OK ||
+        after.state == RUN_OPEN)
+        return;
+    c->run.round++;
+    round_files_remove(c->hub->federate, &c->run);
+}
+
 static bool is_lasting(enum status status)
 {
     return status == UNPROCESSABLE || status == FORBIDDEN || status == INVALID || status == NOT_FOUND;
@@ -364,7 +432,7 @@ static bool is_lasting(enum status status)
 static enum status close_run(struct hub *hub, int64_t run_id, struct error *err)
 {
     auto_arena struct arena arena = {0};
-    struct closing c = {.hub = hub, .arena = &arena, .out = -1};
+    struct closing c = {.hub = hub, .arena = &arena, .out = -1, .moments = -1, .next_moments = -1};
     struct error why = {0};
     bool due;
     TRY(load(&c, run_id, &due, err));
@@ -374,9 +442,12 @@ static enum status close_run(struct hub *hub, int64_t run_id, struct error *err)
     for (size_t i = 0; c.fds && i < c.count; i++)
         fd_close(&c.fds[i]);
     fd_close(&c.out);
+    fd_close(&c.moments);
+    fd_close(&c.next_moments);
     model_close(&c.base);
     if (status == OK) {
         round_files_remove(hub->federate, &c.run);
+        forget_last_moments(&c);
         return OK;
     }
     log_line("error", "federate", "Round %lld of %.*s: %s", (long long)c.run.round, STR_ARG(c.repo.full_name),
@@ -391,12 +462,64 @@ static enum status close_run(struct hub *hub, int64_t run_id, struct error *err)
     return status;
 }
 
+static enum status is_due(struct hub *hub, int64_t run_id, bool *due, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    auto_conn struct db_conn *conn = NULL;
+    struct run run;
+    TRY(db_reader(hub->db, &conn, err));
+    TRY(run_get(conn, &arena, run_id, &run, err));
+    *due = run.state == RUN_OPEN && run.frozen_us != 0;
+    return OK;
+}
+
 enum status round_close(struct hub *hub, int64_t run_id, struct error *err)
 {
-    if (pthread_mutex_trylock(&hub->federate->closing) != 0)
+    bool due;
+    TRY(is_due(hub, run_id, &due, err));
+    if (!due)
         return OK;
+    pthread_mutex_lock(&hub->federate->closing);
     enum status status = close_run(hub, run_id, err);
     pthread_mutex_unlock(&hub->federate->closing);
+    return status;
+}
+
+/* Folders that a crash has left behind: those of runs that are over, once nobody has touched them for an hour. */
+
+#define LEFT_US (INT64_C(3600) * SECOND_US)
+
+static const char open_sql[] = "SELECT 1 FROM federate_run WHERE public_id = ? AND state = 1";
+
+static enum status sweep_one(struct hub *hub, struct str name, struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    auto_stmt struct stmt *row = NULL;
+    const struct run all = {.public_id = name, .round = INT64_MAX};
+    TRY(db_reader(hub->db, &conn, err));
+    TRY(db_prepare(conn, open_sql, &row, err));
+    stmt_bind_str(row, 1, name);
+    bool is_open = stmt_next(row);
+    TRY(stmt_end(row, err));
+    if (!is_open)
+        round_files_remove(hub->federate, &all);
+    return OK;
+}
+
+enum status folders_job(struct hub *hub, struct error *err)
+{
+    enum status status = OK;
+    char path[4096];
+    struct stat about;
+    DIR *entries = opendir(hub->federate->folder);
+    if (!entries)
+        return fail_errno(err, hub->federate->folder);
+    for (struct dirent *entry; status == OK && (entry = readdir(entries));) {
+        snprintf(path, sizeof path, "%s/%s", hub->federate->folder, entry->d_name);
+        if (entry->d_name[0] != '.' && stat(path, &about) == 0 && about.st_mtime * SECOND_US < now_us() - LEFT_US)
+            status = sweep_one(hub, str_of(entry->d_name), err);
+    }
+    closedir(entries);
     return status;
 }
 

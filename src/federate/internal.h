@@ -8,6 +8,7 @@
 #include "federate/federate.h"
 #include "leaf/tensor.h"
 #include "repo/draft.h"
+#include "robust/optimiser.h"
 #include "robust/robust.h"
 #include "router/request.h"
 #include <pthread.h>
@@ -39,12 +40,14 @@ struct settings {
     int64_t rounds, min_participants;
     struct str rule; /* as it was given: "nnm+trimmed-mean:2" */
     struct robust_how how;
-    bool has_suspects; /* otherwise as many as a fifth of the updates */
-    double bound;      /* L2, of an update's difference to the model; 0: none */
-    double noise;      /* its standard deviation on the sum, over the bound; 0: none */
-    double delta;      /* at which epsilon is told */
-    double budget;     /* of epsilon: no round goes beyond it; 0: none */
-    int64_t grace_us;  /* how long others are waited for, once enough have come */
+    struct optimiser optimiser; /* what the hub makes of the aggregated change */
+    double mu;                  /* FedProx: told to participants, who pull their training to the model by it; 0: none */
+    bool has_suspects;          /* otherwise as many as a fifth of the updates */
+    double bound;               /* L2, of an update's difference to the model; 0: none */
+    double noise;               /* its standard deviation on the sum, over the bound; 0: none */
+    double delta;               /* at which epsilon is told */
+    double budget;              /* of epsilon: no round goes beyond it; 0: none */
+    int64_t grace_us;           /* how long others are waited for, once enough have come */
 };
 /* INVALID with what is wrong. The rule's text lives as long as body. */
 enum status settings_read(const json_t *body, struct settings *out, struct error *err);
@@ -115,7 +118,7 @@ enum status round_thaw(struct db_conn *tx, const struct run *run, const int64_t 
 /* Where a round's update of a participant is, complete or not; account 0: the model that it starts from. */
 void update_path(const struct federate *federate, const struct run *run, int64_t account_id, char out[4096]);
 enum status run_folder_make(const struct federate *federate, const struct run *run, struct error *err);
-/* Removes what a round has left behind. */
+/* Removes what a round and those before it have left behind. */
 void round_files_remove(const struct federate *federate, const struct run *run);
 
 struct model {
@@ -142,9 +145,11 @@ enum status update_check(const struct model *model, int fd, const char *path, do
 
 /* close.c */
 
-/* Makes the commit of a frozen round. OK as well when somebody else is at it. */
+/* Makes the commit of a frozen round, after whoever is closing one; OK for one that is not frozen, or closed meanwhile. */
 enum status round_close(struct hub *hub, int64_t run_id, struct error *err);
 /* A job: rounds whose time is up, and what a crash has left. */
 enum status rounds_job(struct hub *hub, struct error *err);
+/* A job: what a crash has left in the folders of runs that are over. */
+enum status folders_job(struct hub *hub, struct error *err);
 
 #endif

@@ -17,7 +17,8 @@ static const struct route routes[] = {
     {0},
 };
 
-static const struct job jobs[] = {{"federated rounds", 1, rounds_job, .slow = true}, {0}};
+static const struct job jobs[] = {
+    {"federated rounds", 1, rounds_job, .slow = true}, {"federated folders", 3600, folders_job, .slow = true}, {0}};
 
 static const char *const forget_sql[] = {
     "DELETE FROM federate_participant WHERE account_id = ?",

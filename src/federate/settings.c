@@ -9,6 +9,7 @@
 #define GRACE_SECONDS 10
 #define DAY_SECONDS 86400
 #define DELTA 1e-5
+#define FEDPROX_MU 0.01
 #define NOISE_LEAST 0.1 /* with less, an update has more steps of the noise's grid than a float32 can count (close.c) */
 #define NOISE_MOST 1000
 
@@ -20,7 +21,9 @@ static enum status unknown_rule(struct str piece, struct error *err)
     return fail(
         err, INVALID, NULL,
         "\"%.*s\" is no rule: a rule is one of [%.*s], with nnm+ or bucketing:SIZE+ in front of it where wanted, and "
-        "behind it the number of suspects, as in nnm+trimmed-mean:2.",
+        "behind it the number of suspects, as in nnm+trimmed-mean:2; fedprox, and one of the optimisers fedavg, "
+        "fedavgm, "
+        "fedadagrad, fedadam and fedyogi, may be added.",
         STR_ARG(str_slice(piece, 0, 64)), (int)list.len - 2, list.data);
 }
 
@@ -48,8 +51,12 @@ static enum status read_piece(struct str piece, struct settings *out, bool *has_
         out->how.bucket = (size_t)number;
         return OK;
     }
-    if (strcmp(text, "fedavg") == 0)
-        strcpy(text, "mean");
+    if (strcmp(text, "fedprox") == 0 && number < 0) {
+        out->mu = FEDPROX_MU;
+        return OK;
+    }
+    if (number < 0 && out->optimiser.kind == OPTIMISER_FEDAVG && optimiser_find(text, &out->optimiser))
+        return OK;
     if (*has_rule || !robust_rule_find(text, &out->how.rule))
         return unknown_rule(piece, err);
     *has_rule = true;
@@ -63,15 +70,16 @@ static enum status read_rule(struct str rule, struct settings *out, struct error
     struct str rest = rule, piece;
     bool has_rule = false;
     out->rule = rule;
+    optimiser_find("fedavg", &out->optimiser);
     /* In real use the geometric median goes on until it hardly moves (federated 3.3). */
     out->how = (struct robust_how){.rule = ROBUST_MEAN, .nu = 1e-6, .steps = 8};
     if (rule.len > RULE_MOST)
         return unknown_rule(rule, err);
+    if (rest.len == 0)
+        return unknown_rule(rule, err);
     while (str_cut(&rest, '+', &piece))
         TRY(read_piece(piece, out, &has_rule, err));
-    if (!has_rule)
-        return unknown_rule(rule, err);
-    return OK;
+    return OK; /* an optimiser alone has the mean to go by */
 }
 
 static enum status read_count(const json_t *body, const char *name, int64_t otherwise, int64_t least, int64_t most,
@@ -87,8 +95,8 @@ static enum status read_count(const json_t *body, const char *name, int64_t othe
 
 static enum status check_members(const json_t *body, struct error *err)
 {
-    static const char *const members[] = {"mode",         "rounds", "minParticipants", "rule",   "bound",
-                                          "graceSeconds", "noise",  "delta",           "budget", NULL};
+    static const char *const members[] = {"mode",  "rounds", "minParticipants", "rule",       "bound", "graceSeconds",
+                                          "noise", "delta",  "budget",          "serverRate", "mu",    NULL};
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)body, key, value)
@@ -131,6 +139,21 @@ static enum status check_noise(const struct settings *settings, struct error *er
     return OK;
 }
 
+/* With as many updates as a round has at least, the rule must be able to do its work. */
+static enum status check_rule(const struct settings *settings, struct error *err)
+{
+    size_t count = (size_t)settings->min_participants;
+    const struct robust_how how = settings_how(settings, count);
+    size_t lines = how.bucket ? (count + how.bucket - 1) / how.bucket : count;
+    size_t least = how.rule == ROBUST_BULYAN ? 4 * how.suspects + 3 : 2 * how.suspects + 1;
+    if (lines >= least)
+        return OK;
+    return fail(
+        err, INVALID, NULL,
+        "The rule %.*s with %zu suspects takes %zu updates%s, and a round may have %zu: ask for more participants.",
+        STR_ARG(settings->rule), how.suspects, least, how.bucket ? " after bucketing" : "", lines);
+}
+
 enum status settings_read(const json_t *body, struct settings *out, struct error *err)
 {
     struct str rule = json_get_str(body, "rule"), mode = json_get_str(body, "mode");
@@ -148,6 +171,9 @@ enum status settings_read(const json_t *body, struct settings *out, struct error
     TRY(read_real(body, "delta", DELTA, 1e-30, 0.1, &out->delta, err));
     TRY(read_real(body, "budget", 0, 1e-6, 1e6, &out->budget, err));
     TRY(read_rule(str_given(rule) ? rule : STR("mean"), out, err));
+    TRY(read_real(body, "serverRate", out->optimiser.rate, 1e-9, 1e3, &out->optimiser.rate, err));
+    TRY(read_real(body, "mu", out->mu, 1e-9, 1e3, &out->mu, err));
+    TRY(check_rule(out, err));
     if (out->how.rule == ROBUST_CENTRED_CLIPPING && out->bound <= 0)
         return fail(err, INVALID, NULL, "The rule centred-clipping needs a bound.");
     out->how.radius = out->bound;
@@ -170,6 +196,9 @@ void settings_write(const struct settings *settings, struct json_writer *w)
     jw_key_str(w, "rule", settings->rule);
     if (settings->bound > 0)
         write_real(w, "bound", settings->bound);
+    write_real(w, "serverRate", settings->optimiser.rate);
+    if (settings->mu > 0)
+        write_real(w, "mu", settings->mu);
     if (settings->noise > 0) {
         write_real(w, "noise", settings->noise);
         write_real(w, "delta", settings->delta);

@@ -7,7 +7,8 @@
 
 /* What the files of this part share. */
 
-#define ROBUST_BLOCK ROBUST_PIECE_MOST
+/* Coordinates that are read at once, of each row: large pieces cost fewer calls, and small ones let many rows stay in memory. */
+size_t robust_block(size_t rows);
 
 /*
  * How the output comes from the rows, once a rule has been decided: lines are made of them, and of the lines' values in
@@ -49,6 +50,7 @@ void mix_nearest(const double *gram, size_t n, size_t suspects, double *matrix);
 #define ROBUST_STRIPES 16
 struct pass {
     int64_t width;
+    size_t block;   /* coordinates that are visited at once */
     size_t stripes; /* at most ROBUST_STRIPES */
     unsigned threads;
     size_t state; /* bytes */

@@ -14,6 +14,15 @@ static void add(double *restrict sum, double weight, const float *restrict value
         sum[j] += weight * (double)values[j];
 }
 
+static void add_rows(double *restrict sum, const double *weights, const float *restrict values, size_t stride,
+                     size_t count)
+{
+    const float *restrict a = values, *restrict b = a + stride, *restrict c = b + stride, *restrict d = c + stride;
+    double wa = weights[0], wb = weights[1], wc = weights[2], wd = weights[3];
+    for (size_t j = 0; j < count; j++)
+        sum[j] = (((sum[j] + wa * (double)a[j]) + wb * (double)b[j]) + wc * (double)c[j]) + wd * (double)d[j];
+}
+
 static void subtract(float *restrict values, const float *restrict origin, size_t count)
 {
     for (size_t j = 0; j < count; j++)
@@ -109,7 +118,7 @@ static void sort(int32_t *keys, const struct comparator *network, size_t count)
 }
 
 extern const struct kernels KERNELS;
-const struct kernels KERNELS = {add, subtract, widen, gram, to_keys, from_keys, sort};
+const struct kernels KERNELS = {add, add_rows, subtract, widen, gram, to_keys, from_keys, sort};
 
 #ifdef CHOOSE
 const struct kernels *kernels_choose(void)

@@ -10,7 +10,8 @@
  * nothing is summed across coordinates but in four fixed lanes, and nothing is contracted (CMakeLists.txt).
  */
 #define ROBUST_LANES 4
-#define ROBUST_TILE 128 /* coordinates that are sorted together */
+#define ROBUST_TOGETHER 4 /* rows that are added at once */
+#define ROBUST_TILE 128   /* coordinates that are sorted together */
 
 struct comparator {
     uint16_t low, high; /* after it, the smaller value is in row low */
@@ -19,6 +20,9 @@ struct comparator {
 struct kernels {
     /* sum[j] += weight * values[j] */
     void (*add)(double *restrict sum, double weight, const float *restrict values, size_t count);
+    /* The same of ROBUST_TOGETHER rows, one after the other, so that sums are loaded and stored once: values are stride apart. */
+    void (*add_rows)(double *restrict sum, const double *weights, const float *restrict values, size_t stride,
+                     size_t count);
     void (*subtract)(float *restrict values, const float *restrict origin, size_t count);
     void (*widen)(double *restrict out, const float *restrict values, size_t count);
     /* gram[i * n + j] += the product of rows i and j, for i <= j; count is a multiple of ROBUST_LANES. */

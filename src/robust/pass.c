@@ -15,14 +15,19 @@ struct work {
     struct error errors[ROBUST_STRIPES];
 };
 
+size_t robust_block(size_t rows)
+{
+    return rows <= 128 ? ROBUST_PIECE_MOST : ROBUST_PIECE_MOST / 4;
+}
+
 static enum status run_stripe(const struct pass *pass, void *state, size_t stripe, struct error *err)
 {
-    int64_t blocks = (pass->width + ROBUST_BLOCK - 1) / ROBUST_BLOCK;
+    int64_t size = (int64_t)pass->block, blocks = (pass->width + size - 1) / size;
     int64_t from = blocks * (int64_t)stripe / (int64_t)pass->stripes;
     int64_t to = blocks * (int64_t)(stripe + 1) / (int64_t)pass->stripes;
     for (int64_t block = from; block < to; block++) {
-        int64_t at = block * ROBUST_BLOCK, left = pass->width - at;
-        size_t count = left < ROBUST_BLOCK ? (size_t)left : ROBUST_BLOCK;
+        int64_t at = block * size, left = pass->width - at;
+        size_t count = left < size ? (size_t)left : pass->block;
         TRY(pass->visit(pass->context, state, stripe, at, count, err));
     }
     return OK;

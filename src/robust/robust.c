@@ -59,18 +59,17 @@ static enum status gram_visit(void *context, void *state, size_t stripe, int64_t
 {
     struct gram_pass *pass = context;
     const struct robust_rows *rows = pass->rows;
-    size_t n = rows->count;
-    float *origin = state, *block = origin + ROBUST_BLOCK;
-    double *piece = (double *)(block + n * ROBUST_BLOCK);
+    size_t n = rows->count, size = robust_block(n);
+    float *origin = state, *block = origin + size;
+    double *piece = (double *)(block + n * size);
     TRY(read_origin(rows, at, count, origin, err));
     for (size_t i = 0; i < n; i++)
-        TRY(read_row(rows, pass->kernels, i, at, count, rows->has_origin ? origin : NULL, block + i * ROBUST_BLOCK,
-                     err));
+        TRY(read_row(rows, pass->kernels, i, at, count, rows->has_origin ? origin : NULL, block + i * size, err));
     for (size_t from = 0; from < count; from += GRAM_PIECE) {
         size_t width = count - from < GRAM_PIECE ? count - from : GRAM_PIECE;
         size_t padded = (width + ROBUST_LANES - 1) / ROBUST_LANES * ROBUST_LANES;
         for (size_t i = 0; i < n; i++) {
-            pass->kernels->widen(piece + i * GRAM_PIECE, block + i * ROBUST_BLOCK + from, width);
+            pass->kernels->widen(piece + i * GRAM_PIECE, block + i * size + from, width);
             memset(piece + i * GRAM_PIECE + width, 0, (padded - width) * sizeof *piece);
         }
         pass->kernels->gram(piece, n, GRAM_PIECE, padded, pass->partial + stripe * n * n);
@@ -102,7 +101,8 @@ enum status robust_gram(const struct robust_rows *rows, double *out, struct erro
     const struct pass pass = {.width = rows->width,
                               .stripes = stripes,
                               .threads = rows->threads,
-                              .state = (n + 1) * ROBUST_BLOCK * sizeof(float) + n * GRAM_PIECE * sizeof(double),
+                              .block = robust_block(n),
+                              .state = (n + 1) * robust_block(n) * sizeof(float) + n * GRAM_PIECE * sizeof(double),
                               .visit = gram_visit,
                               .context = &own};
     own.partial = calloc(stripes * n * n, sizeof *own.partial);
@@ -126,6 +126,7 @@ struct form_pass {
 };
 
 struct form_state { /* laid out in a thread's state */
+    size_t block;   /* how far rows are apart */
     float *origin, *rows, *lines;
     double *sums, *out;
     int32_t *keys;
@@ -134,11 +135,15 @@ struct form_state { /* laid out in a thread's state */
 static size_t lay_out(const struct plan *plan, char *state, struct form_state *out)
 {
     bool sums = plan->column == COLUMN_SUM;
-    size_t rows = sums ? 1 : plan->matrix ? plan->rows : plan->lines, lines = sums || !plan->matrix ? 0 : plan->lines;
-    size_t doubles = ROBUST_BLOCK * sizeof(double), floats = ROBUST_BLOCK * sizeof(float);
+    size_t rows = sums           ? ROBUST_TOGETHER
+                  : plan->matrix ? plan->rows
+                                 : plan->lines,
+           lines = sums || !plan->matrix ? 0 : plan->lines;
+    size_t block = robust_block(plan->rows), doubles = block * sizeof(double), floats = block * sizeof(float);
     size_t origin = 2 * doubles, keys = origin + (1 + rows + lines) * floats;
     if (out)
-        *out = (struct form_state){.sums = (double *)state,
+        *out = (struct form_state){.block = block,
+                                   .sums = (double *)state,
                                    .out = (double *)(state + doubles),
                                    .origin = (float *)(state + origin),
                                    .rows = (float *)(state + origin + floats),
@@ -147,18 +152,26 @@ static size_t lay_out(const struct plan *plan, char *state, struct form_state *o
     return keys + (sums ? 0 : plan->lines * ROBUST_TILE * sizeof(int32_t));
 }
 
-/* One weighted sum, of one row after the other. */
+/* One weighted sum, of one row after the other, some at a time. */
 static enum status form_sum(struct form_pass *pass, const struct form_state *s, int64_t at, size_t count,
                             const float *origin, struct error *err)
 {
     const struct plan *plan = pass->plan;
+    double weights[ROBUST_TOGETHER];
+    size_t waiting = 0;
     memset(s->out, 0, count * sizeof *s->out);
     for (size_t i = 0; i < plan->rows; i++) {
         if (!plan->used[i])
             continue;
-        TRY(read_row(pass->rows, pass->kernels, i, at, count, origin, s->rows, err));
-        pass->kernels->add(s->out, plan->matrix[i], s->rows, count);
+        TRY(read_row(pass->rows, pass->kernels, i, at, count, origin, s->rows + waiting * s->block, err));
+        weights[waiting++] = plan->matrix[i];
+        if (waiting == ROBUST_TOGETHER) {
+            pass->kernels->add_rows(s->out, weights, s->rows, s->block, count);
+            waiting = 0;
+        }
     }
+    for (size_t i = 0; i < waiting; i++)
+        pass->kernels->add(s->out, weights[i], s->rows + i * s->block, count);
     return OK;
 }
 
@@ -171,9 +184,9 @@ static void form_lines(struct form_pass *pass, const struct form_state *s, size_
         memset(s->sums, 0, count * sizeof *s->sums);
         for (size_t i = 0; i < plan->rows; i++)
             if (weights[i] != 0)
-                pass->kernels->add(s->sums, weights[i], s->rows + i * ROBUST_BLOCK, count);
+                pass->kernels->add(s->sums, weights[i], s->rows + i * s->block, count);
         for (size_t j = 0; j < count; j++)
-            s->lines[line * ROBUST_BLOCK + j] = (float)s->sums[j];
+            s->lines[line * s->block + j] = (float)s->sums[j];
     }
 }
 
@@ -185,11 +198,11 @@ static enum status form_columns(struct form_pass *pass, const struct form_state 
     for (size_t i = 0; i < rows; i++) {
         size_t row = plan->matrix ? i : plan->pick[i];
         if (plan->used[row])
-            TRY(read_row(pass->rows, pass->kernels, row, at, count, origin, s->rows + i * ROBUST_BLOCK, err));
+            TRY(read_row(pass->rows, pass->kernels, row, at, count, origin, s->rows + i * s->block, err));
     }
     if (plan->matrix)
         form_lines(pass, s, count);
-    columns_run(&pass->columns, plan->matrix ? s->lines : s->rows, ROBUST_BLOCK, count, s->keys, s->out);
+    columns_run(&pass->columns, plan->matrix ? s->lines : s->rows, s->block, count, s->keys, s->out);
     return OK;
 }
 
@@ -215,6 +228,7 @@ static enum status form(const struct robust_rows *rows, const struct plan *plan,
     const struct pass pass = {.width = rows->width,
                               .stripes = ROBUST_STRIPES,
                               .threads = rows->threads,
+                              .block = robust_block(plan->rows),
                               .state = lay_out(plan, NULL, NULL),
                               .visit = form_visit,
                               .context = &own};

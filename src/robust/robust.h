@@ -18,7 +18,7 @@
  */
 #define ROBUST_ROWS_MOST 1024 /* for rules with a Gram matrix; others take ROBUST_COLUMN_MOST */
 #define ROBUST_COLUMN_MOST 4096
-#define ROBUST_PIECE_MOST 4096 /* values that are read or written at once */
+#define ROBUST_PIECE_MOST 16384 /* values that are read or written at once; with many rows fewer */
 
 struct robust_rows {
     size_t count;

@@ -118,6 +118,11 @@ static void the_plain_loops_give_the_bits_of_the_fast_ones(void **state)
         fast->add(sums_too, 0.1, values, 64);
     }
     assert_memory_equal(sums, sums_too, sizeof sums);
+    const double weights[ROBUST_TOGETHER] = {0.1, 0.2, 0.3, 0.4};
+    for (size_t i = 0; i < ROBUST_TOGETHER; i++)
+        kernels_plain.add(sums, weights[i], values + 16 * i, 16);
+    fast->add_rows(sums_too, weights, values, 16, 16);
+    assert_memory_equal(sums, sums_too, sizeof sums);
 }
 
 static void networks_sort_any_number_of_values(void **state)
@@ -212,7 +217,7 @@ static void an_error_of_a_read_comes_through(void **state)
 {
     (void)state;
     struct table table = table_new(11, 100000);
-    table.fails_at = 8 * ROBUST_BLOCK;
+    table.fails_at = 2 * (int64_t)robust_block(11);
     for (int rule = 0; rule < ROBUST_RULES; rule++) {
         struct robust_how how = how_of((enum robust_rule)rule);
         struct error err = {0};
