@@ -318,6 +318,7 @@ static void uploads_are_as_short_as_promised(void **state)
         assert_true((double)pine.leader_share / (4.0 * (double)sizes[i].d) <= sizes[i].most);
         assert_int_equal(pine.helper_share, 128);
     }
+    assert_int_equal(pine_for(32, 1000, 1 << 15).reports_most, 65520); /* q / 2^16, rounded down */
 }
 
 int main(void)
