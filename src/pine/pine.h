@@ -18,6 +18,7 @@
 #define PINE_CTX_MAX 64
 #define PINE_CHECKS_MAX 128
 #define PINE_DIMENSION_MAX ((size_t)1 << 30)
+#define PINE_SHAKE_DIMENSION_MAX ((size_t)1 << 20) /* with an XOF that cannot be read from any place: tests only */
 
 struct pine_config {
     unsigned field_bits; /* 32, 40, 64 or 128 */

@@ -289,6 +289,8 @@ static void parameters_that_are_not_sound_are_refused(void **state)
     BAD(c.chunk = 0);
     BAD(c.chunk_norm_equality = 0);
     BAD(c.chunk_norm_equality = 1001);
+    BAD((c.dimension = 1 << 24, c.chunk_norm_equality = (1 << 16) + 1));
+    BAD((c.dimension = (1 << 20) + 1, c.xof = XOF_TURBOSHAKE128_OLD));
     BAD(c.proofs = 0);
     BAD(c.proofs_norm_equality = 17);
     BAD(c.checks = 0);
