@@ -18,6 +18,8 @@ static enum status make(struct pine *pine, struct error *err)
     const struct gadget equality = equality_gadget(pine);
     if (2 * gadget_points(&validity.gadget) > (size_t)1 << 20 || 2 * gadget_points(&equality) > (size_t)1 << 20)
         return fail(err, INVALID, NULL, "A chunk length is too short: its proof would have over 2^20 points.");
+    u128 most = q / 2 / c->norm_bound;
+    pine->reports_most = most > UINT64_MAX ? UINT64_MAX : (uint64_t)most;
     pine->proofs_len =
         c->proofs_norm_equality * (equality.arity + gadget_poly_len(&equality)) + c->proofs * flp_proof_len(&validity);
     pine->verifiers_len = c->proofs_norm_equality * (equality.arity + 2) + c->proofs * flp_verifier_len(&validity);

@@ -64,8 +64,13 @@ static enum status config_check(const struct pine_config *c, struct error *err)
         return fail(err, INVALID, NULL, "The norm bound must be from 1 to 2^31 - 1.");
     if (c->dimension == 0 || c->dimension > PINE_DIMENSION_MAX)
         return fail(err, INVALID, NULL, "The number of coordinates must be from 1 to %zu.", PINE_DIMENSION_MAX);
-    if (c->chunk == 0 || c->chunk > 1 << 16 || c->chunk_norm_equality == 0 || c->chunk_norm_equality > c->dimension)
+    if (c->chunk == 0 || c->chunk > 1 << 16 || c->chunk_norm_equality == 0 || c->chunk_norm_equality > c->dimension ||
+        c->chunk_norm_equality > 1 << 16)
         return fail(err, INVALID, NULL, "A chunk length is out of range.");
+    if (c->xof != XOF_HMAC_SHA256_AES128 && c->dimension > PINE_SHAKE_DIMENSION_MAX)
+        return fail(err, INVALID, NULL,
+                    "With TurboSHAKE128 there are at most %zu coordinates: its output is kept as a whole.",
+                    PINE_SHAKE_DIMENSION_MAX);
     if (c->proofs == 0 || c->proofs > 16 || c->proofs_norm_equality == 0 || c->proofs_norm_equality > 16)
         return fail(err, INVALID, NULL, "The numbers of proofs must be from 1 to 16.");
     if (c->checks == 0 || c->checks > PINE_CHECKS_MAX || c->successes == 0 || c->successes > c->checks)

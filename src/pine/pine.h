@@ -18,6 +18,7 @@
 #define PINE_CTX_MAX 64
 #define PINE_CHECKS_MAX 128
 #define PINE_DIMENSION_MAX ((size_t)1 << 30)
+#define PINE_SHAKE_DIMENSION_MAX ((size_t)1 << 20) /* with an XOF that cannot be read from any place: tests only */
 
 struct pine_config {
     unsigned field_bits; /* 32, 40, 64 or 128 */
@@ -43,13 +44,14 @@ struct pine { /* a checked configuration and what follows from it; copyable */
     struct pine_config config;
     char ctx[PINE_CTX_MAX];
     const struct pine_field *field;
-    size_t element;       /* bytes of an encoded element */
-    unsigned norm_bits;   /* of the squared norm, and of what is left to the bound */
-    uint64_t check_bound; /* W: a test passes when its result is in (-W, W] */
-    unsigned check_bits;  /* of a result */
-    size_t bits;          /* elements that are 0 or 1: 2 norm_bits + checks * (check_bits + 1) */
-    size_t proofs_len;    /* elements of all proofs */
-    size_t verifiers_len; /* elements of all verifiers */
+    size_t element;        /* bytes of an encoded element */
+    unsigned norm_bits;    /* of the squared norm, and of what is left to the bound */
+    uint64_t check_bound;  /* W: a test passes when its result is in (-W, W] */
+    unsigned check_bits;   /* of a result */
+    size_t bits;           /* elements that are 0 or 1: 2 norm_bits + checks * (check_bits + 1) */
+    size_t proofs_len;     /* elements of all proofs */
+    size_t verifiers_len;  /* elements of all verifiers */
+    uint64_t reports_most; /* more reports, at the bound in one coordinate, would wrap their sum around */
     /* Sizes in bytes of all that is sent: */
     size_t seed, rand, public_share, leader_share, helper_share, prep_share, prep_message, agg_share;
 };

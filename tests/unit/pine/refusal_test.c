@@ -281,7 +281,6 @@ static void parameters_that_are_not_sound_are_refused(void **state)
     struct pine_config good = pine_config_cairn(32, 1000, 1 << 15, STR(CTX)), c;
     expect(OK, pine_make(&good, &pine, &err));
 #define BAD(change) (c = good, change, check_status(INVALID, pine_make(&c, &pine, &err), &err, __FILE__, __LINE__))
-    BAD(c.norm_bound = 37838);
     BAD(c.norm_bound = 0);
     BAD(c.norm_bound = (uint64_t)1 << 31);
     BAD(c.dimension = 0);
@@ -290,6 +289,8 @@ static void parameters_that_are_not_sound_are_refused(void **state)
     BAD(c.chunk = 0);
     BAD(c.chunk_norm_equality = 0);
     BAD(c.chunk_norm_equality = 1001);
+    BAD((c.dimension = 1 << 24, c.chunk_norm_equality = (1 << 16) + 1));
+    BAD((c.dimension = (1 << 20) + 1, c.xof = XOF_TURBOSHAKE128_OLD));
     BAD(c.proofs = 0);
     BAD(c.proofs_norm_equality = 17);
     BAD(c.checks = 0);
@@ -298,7 +299,9 @@ static void parameters_that_are_not_sound_are_refused(void **state)
     BAD(c.successes = 0);
     BAD((c.dimension = 1 << 20, c.chunk_norm_equality = 1));
     BAD(c.ctx.len = PINE_CTX_MAX + 1);
-    c = good, c.norm_bound = 37837; /* q > 3 B^2 + 2 still holds, but 2600 W does not fit any more */
+    c = good, c.norm_bound = 37832; /* the largest with q > 3 B^2 + 2 */
+    expect(OK, pine_make(&c, &pine, &err));
+    c.norm_bound++;
     expect(INVALID, pine_make(&c, &pine, &err));
 }
 
@@ -318,6 +321,7 @@ static void uploads_are_as_short_as_promised(void **state)
         assert_true((double)pine.leader_share / (4.0 * (double)sizes[i].d) <= sizes[i].most);
         assert_int_equal(pine.helper_share, 128);
     }
+    assert_int_equal(pine_for(32, 1000, 1 << 15).reports_most, 65520); /* q / 2^16, rounded down */
 }
 
 int main(void)
