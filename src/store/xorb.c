@@ -3,6 +3,7 @@
 #include "cas/xorb.h"
 #include "base/time.h"
 #include "store/internal.h"
+#include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ struct xorb_receipt {
     int64_t room;               /* where what is set aside on the disk ends; 0: nothing was */
     struct chunk last;          /* the latest row */
     uint32_t chunks;
+    int64_t place; /* of guess.c */
     size_t key_count;
     struct chunk_hash keys[KEYS_MOST];
 };
@@ -94,6 +96,12 @@ enum status xorb_receipt_open(struct store *store, struct xorb_receipt **out, st
     return OK;
 }
 
+void xorb_receipt_sender(struct xorb_receipt *receipt, int64_t account_id, int64_t repo_id)
+{
+    assert(receipt->place == 0);
+    receipt->place = guess_begin(receipt->store->guess, account_id, repo_id);
+}
+
 enum status xorb_receipt_write(struct xorb_receipt *receipt, const void *data, size_t len, struct error *err)
 {
     return xorb_reader_add(receipt->reader, data, len, err);
@@ -104,6 +112,7 @@ void xorb_receipt_drop(struct xorb_receipt **receipt)
     struct xorb_receipt *mine = *receipt;
     if (!mine)
         return;
+    guess_came(mine->store->guess, mine->place, 0);
     /* Once it is a container the file has another name, and this finds nothing. */
     incoming_remove(mine->store, mine->name);
     fd_close(&mine->fd);
@@ -121,7 +130,7 @@ static const char sender_sql[] =
 
 struct keeping {
     const struct xorb_receipt *receipt;
-    int64_t account_id;
+    int64_t account_id, xorb_id; /* the latter once it is known */
     struct chunk_hash hash;
     bool is_container; /* the file has its last name */
     bool known;        /* the store has the xorb in another container */
@@ -162,6 +171,7 @@ static enum status write_keeping(struct db_conn *tx, void *context, struct error
     stmt_bind_int(sender, 2, keeping->account_id);
     TRY(stmt_run(sender, err));
     keeping->was_new = db_changes(tx) == 1;
+    keeping->xorb_id = xorb.id;
     return OK;
 }
 
@@ -234,5 +244,7 @@ enum status xorb_receipt_keep(struct xorb_receipt **receipt, int64_t account_id,
     if (!keeping.known)
         TRY(disk_explain(keep_new(mine, &keeping, err), err));
     *was_new = keeping.was_new;
+    guess_came(mine->store->guess, mine->place, keeping.xorb_id);
+    mine->place = 0;
     return OK;
 }
