@@ -17,14 +17,15 @@ HASHES = BINARY.resolve().with_name("bench_hashes")
 
 
 def post_file(bench, repo, file, connections):
-    """The xorbs over so many connections, then the shard. Wall seconds: of the xorbs, of all."""
+    """The xorbs over so many connections, in the order of the file, as clients begin them; then the shard. Wall seconds: of the xorbs,
+    of all."""
     people = [Cas(bench, repo) for _ in range(connections)]
     waiting = list(file.xorbs)
 
     def send(person):
         while True:
             try:
-                xorb = waiting.pop()
+                xorb = waiting.pop(0)
             except IndexError:
                 return
             person.post_xorb(xorb)

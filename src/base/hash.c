@@ -71,6 +71,13 @@ void hasher_end(struct hasher *hasher, uint8_t *digest)
     must(EVP_DigestInit_ex2(hasher->context, hasher->digest, NULL) == 1);
 }
 
+struct hasher *hasher_copy(const struct hasher *hasher)
+{
+    struct hasher *copy = hasher_make(hasher->digest);
+    must(EVP_MD_CTX_copy_ex(copy->context, hasher->context) == 1);
+    return copy;
+}
+
 void hasher_free(struct hasher *hasher)
 {
     if (!hasher)

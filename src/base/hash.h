@@ -13,6 +13,7 @@ struct hasher *hasher_sha256(void);
 struct hasher *hasher_sha1(void);
 void hasher_add(struct hasher *hasher, const void *data, size_t len);
 void hasher_end(struct hasher *hasher, uint8_t *digest); /* 32 or 20 bytes; the hasher then starts anew */
+struct hasher *hasher_copy(const struct hasher *hasher); /* goes on from the same place, by itself */
 void hasher_free(struct hasher *hasher);
 
 void sha256(struct str data, uint8_t digest[SHA256_SIZE]);

@@ -81,6 +81,7 @@ enum status store_open(struct db *db, const char *root, struct store **out, stru
     store->db = db;
     memcpy(store->root, root, strlen(root) + 1);
     running_init(&store->running);
+    store->guess = guess_new(store);
     enum status status = settle_after_crash(store, err);
     if (status != OK) {
         store_close(store);
@@ -95,6 +96,7 @@ void store_close(struct store *store)
     if (!store)
         return;
     store_assert(store);
+    guess_free(store->guess);
     running_free(&store->running);
     store->magic = 0;
     free(store);

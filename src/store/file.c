@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-/* Hashed at once; any chunk fits. It is still in the processor's own cache then, and the kernel reads ahead; handing pieces to a
+/* Hashed at once; any chunk fits. It is still in the processor's own cache then, and the kernel reads guess; handing pieces to a
  * second thread measured no faster. */
 #define PIECE ((size_t)128 << 10)
 #define ROWS 256 /* of a xorb's table, read at once */
@@ -17,6 +17,7 @@ struct file_draft {
     struct merkle *merkle;         /* NULL once verified: it is large, and a shard may have very many files */
     struct buf extents;
     int64_t size;
+    int64_t account_id, repo_id; /* the sender, when he is known */
     bool verified;
     uint8_t sha256[SHA256_SIZE];
 };
@@ -47,6 +48,12 @@ void file_draft_free(struct file_draft **draft)
 int64_t file_draft_size(const struct file_draft *draft)
 {
     return draft->size;
+}
+
+void file_draft_sender(struct file_draft *draft, int64_t account_id, int64_t repo_id)
+{
+    draft->account_id = account_id;
+    draft->repo_id = repo_id;
 }
 
 static size_t extent_count(const struct file_draft *draft)
@@ -127,12 +134,13 @@ enum status file_draft_add(struct file_draft *draft, const struct xorb *xorb, ui
     return status;
 }
 
-/* Reads the bytes of a draft in order. */
+/* Reads the bytes of extents in order. */
 struct reader {
-    const struct file_draft *draft;
-    size_t index; /* of the extent at hand */
-    int64_t done; /* bytes of it that have been read */
-    int fd;       /* of the container that was used last */
+    struct store *store;
+    const struct extent *extents;
+    size_t index, count; /* of the extent at hand; how many there are */
+    int64_t done;        /* bytes of it that have been read */
+    int fd;              /* of the container that was used last */
     int64_t container;
     /* In a packed extent: */
     struct chunk rows[ROWS], before; /* before the next row */
@@ -150,9 +158,9 @@ static enum status reader_open(struct reader *reader, const struct extent *exten
         return OK;
     auto_conn struct db_conn *conn = NULL;
     fd_close(&reader->fd);
-    TRY(db_reader(reader->draft->store->db, &conn, err));
+    TRY(db_reader(reader->store->db, &conn, err));
     reader->container = extent->xorb.container;
-    TRY(container_open(reader->draft->store, conn, extent->xorb.container, &reader->fd, err));
+    TRY(container_open(reader->store, conn, extent->xorb.container, &reader->fd, err));
     (void)posix_fadvise(reader->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* the kernel reads ahead while we hash */
     return OK;
 }
@@ -162,8 +170,8 @@ static enum status read_rows(struct reader *reader, const struct extent *extent,
     uint32_t left = extent->end - reader->next, count = left < ROWS ? left : ROWS;
     if (count == 0)
         return fail(err, CORRUPT, NULL, "The table of a xorb in the store has changed; restore it from a backup.");
-    TRY(store_chunks(reader->draft->store, &extent->xorb, reader->next, reader->next + count, &reader->before,
-                     reader->rows, err));
+    TRY(store_chunks(reader->store, &extent->xorb, reader->next, reader->next + count, &reader->before, reader->rows,
+                     err));
     reader->next += count;
     reader->row = 0;
     reader->row_count = count;
@@ -202,8 +210,8 @@ static enum status read_plain(struct reader *reader, const struct extent *extent
 /* The next bytes, PIECE at most; *len is 0 behind the last ones. */
 static enum status read_piece(struct reader *reader, uint8_t *out, size_t *len, struct error *err)
 {
-    for (*len = 0; reader->index < extent_count(reader->draft); reader->index++, reader->done = 0) {
-        const struct extent *extent = extent_at(reader->draft, reader->index);
+    for (*len = 0; reader->index < reader->count; reader->index++, reader->done = 0) {
+        const struct extent *extent = &reader->extents[reader->index];
         size_t room = PIECE - *len, got;
         TRY(reader_open(reader, extent, err));
         TRY(extent->packed ? read_packed(reader, extent, out + *len, room, &got, err)
@@ -216,9 +224,7 @@ static enum status read_piece(struct reader *reader, uint8_t *out, size_t *len, 
     return OK;
 }
 
-typedef enum status progress_fn(void *context, int64_t bytes, struct error *err);
-
-static enum status hash_pieces(struct reader *reader, uint8_t *piece, struct hasher *hasher, progress_fn *progress,
+static enum status hash_pieces(struct reader *reader, uint8_t *piece, struct hasher *hasher, hash_progress_fn *progress,
                                void *context, struct error *err)
 {
     size_t len;
@@ -232,18 +238,34 @@ static enum status hash_pieces(struct reader *reader, uint8_t *piece, struct has
     }
 }
 
-static enum status hash_bytes(struct file_draft *draft, progress_fn *progress, void *context, struct error *err)
+enum status extents_hash(struct store *store, const struct extent *extents, size_t count, struct hasher *hasher,
+                         hash_progress_fn *progress, void *context, struct error *err)
 {
     uint8_t *memory = malloc(PIECE + XORB_PAYLOAD_MOST + CHUNK_MAX), *payload = memory + PIECE;
     if (!memory)
         abort();
-    struct reader reader = {.draft = draft, .fd = -1, .payload = payload, .scratch = payload + XORB_PAYLOAD_MOST};
-    struct hasher *hasher = hasher_sha256();
+    struct reader reader = {.store = store,
+                            .extents = extents,
+                            .count = count,
+                            .fd = -1,
+                            .payload = payload,
+                            .scratch = payload + XORB_PAYLOAD_MOST};
     enum status status = hash_pieces(&reader, memory, hasher, progress, context, err);
-    hasher_end(hasher, draft->sha256);
-    hasher_free(hasher);
     fd_close(&reader.fd);
     free(memory);
+    return status;
+}
+
+static enum status hash_bytes(struct file_draft *draft, hash_progress_fn *progress, void *context, struct error *err)
+{
+    size_t count = extent_count(draft), done;
+    const struct extent *extents = (const struct extent *)draft->extents.data;
+    struct hasher *hasher = guess_take(draft->store->guess, draft->account_id, draft->repo_id, extents, count, &done);
+    enum status status = OK;
+    if (done < count)
+        status = extents_hash(draft->store, extents + done, count - done, hasher, progress, context, err);
+    hasher_end(hasher, draft->sha256);
+    hasher_free(hasher);
     return status;
 }
 
@@ -262,8 +284,8 @@ static enum status find_known(struct file_draft *draft, int64_t repo_id, const u
     return status == NOT_FOUND ? OK : status;
 }
 
-enum status file_draft_verify(struct file_draft *draft, int64_t repo_id, const uint8_t *sha256, progress_fn *progress,
-                              void *context, struct error *err)
+enum status file_draft_verify(struct file_draft *draft, int64_t repo_id, const uint8_t *sha256,
+                              hash_progress_fn *progress, void *context, struct error *err)
 {
     assert(draft->merkle);
     struct chunk_hash root = merkle_root(draft->merkle), hash = file_hash_of(&root);
@@ -336,5 +358,7 @@ enum status file_drafts_keep(struct store *store, int64_t repo_id, struct file_d
     struct keeping keeping = {.repo_id = repo_id, .drafts = drafts, .count = count};
     enum status status = explain_gone(settled_write(store, write_drafts, &keeping, &keeping.unsettled, err), err);
     buf_free(&keeping.unsettled);
+    if (status == OK && count > 0)
+        guess_end(store->guess, drafts[0]->account_id, drafts[0]->repo_id);
     return disk_explain(status, err);
 }

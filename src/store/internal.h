@@ -94,6 +94,7 @@ struct store {
     struct db *db;
     char root[STORE_ROOT_LIMIT];
     struct running_table running;
+    struct guess *guess;
 };
 
 void store_assert(const struct store *store);
@@ -150,6 +151,28 @@ enum status chunks_read(int fd, const struct xorb *xorb, uint32_t from, uint32_t
 /* In a write: as store_mention(). */
 enum status xorb_mention(struct db_conn *tx, int64_t xorb_id, int64_t now, struct error *err);
 enum status xorb_has_sent(struct db_conn *conn, int64_t account_id, int64_t xorb_id, bool *sent, struct error *err);
+
+/* file.c */
+
+/* Adds the bytes of the extents to the hasher, in order. progress as in file_draft_verify(). */
+enum status extents_hash(struct store *store, const struct extent *extents, size_t count, struct hasher *hasher,
+                         hash_progress_fn *progress, void *context, struct error *err);
+
+/* guess.c: the SHA-256 of a file is begun while its xorbs still come. An account of 0 is nobody, and nothing is guessed for it. */
+
+struct guess *guess_new(struct store *store);
+void guess_free(struct guess *guess);
+/* A xorb begins to come; what this gives goes to guess_came() once it is kept, or lost (0). 0: it is not guessed with. */
+int64_t guess_begin(struct guess *guess, int64_t account_id, int64_t repo_id);
+void guess_came(struct guess *guess, int64_t place, int64_t xorb_id);
+/* The caller's SHA-256 over the first *done of the extents: as many as were hashed ahead, or none. What has not been, nobody hashes
+ * ahead any more. */
+struct hasher *guess_take(struct guess *guess, int64_t account_id, int64_t repo_id, const struct extent *extents,
+                          size_t count, size_t *done);
+/* The shard is kept: the next xorb begins a file, and how well this guess did says whether there is another. */
+void guess_end(struct guess *guess, int64_t account_id, int64_t repo_id);
+/* For tests: waits until all that came has been hashed. */
+void guess_settle(struct guess *guess);
 
 /* object.c */
 

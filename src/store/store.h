@@ -175,6 +175,8 @@ enum status store_chunks(struct store *store, const struct xorb *xorb, uint32_t 
 /* Receiving a xorb in its wire form. */
 struct xorb_receipt;
 enum status xorb_receipt_open(struct store *store, struct xorb_receipt **out, struct error *err);
+/* Who sends it, and to where, while it begins: the order in which xorbs begin is a guess at a file's (guess.c). Once, or not at all. */
+void xorb_receipt_sender(struct xorb_receipt *receipt, int64_t account_id, int64_t repo_id);
 /* Verifies what has come so far (cas/xorb.h) and writes the payloads; what compression hardly helps is stored unpacked. */
 enum status xorb_receipt_write(struct xorb_receipt *receipt, const void *data, size_t len, struct error *err);
 /*
@@ -235,19 +237,22 @@ enum status store_xorb_get(struct db_conn *conn, int64_t xorb_id, struct xorb *o
 struct file_draft;
 struct file_draft *file_draft_new(struct store *store, struct chunk_hash hash); /* as announced */
 void file_draft_free(struct file_draft **draft);
+/* Who sends it, and to where: what was hashed ahead of his shard (xorb_receipt_sender()) need not be hashed again. */
+void file_draft_sender(struct file_draft *draft, int64_t account_id, int64_t repo_id);
 /* The next range: chunks [start, end) of xorb have length bytes, and proof shows that the sender knows them. INVALID when not. */
 enum status file_draft_add(struct file_draft *draft, const struct xorb *xorb, uint32_t start, uint32_t end,
                            uint32_t length, const struct chunk_hash *proof, struct error *err);
 int64_t file_draft_size(const struct file_draft *draft);
 /*
  * Behind the last range: the chunks must have the announced hash, and the bytes must have the SHA-256 (NULL: none was announced)
- * (INVALID otherwise). Reads the bytes, except when repo holds an object with both hashes. progress(context, bytes) is called now and
+ * (INVALID otherwise). Reads the bytes, except when repo holds an object with both hashes,
+ * and those that were hashed ahead. progress(context, bytes) is called now and
  * then with how many have been read; what it returns other than OK ends the work. It may be NULL. UNPROCESSABLE when
  * a xorb has gone meanwhile.
  */
+typedef enum status hash_progress_fn(void *context, int64_t bytes, struct error *err);
 enum status file_draft_verify(struct file_draft *draft, int64_t repo_id, const uint8_t *sha256,
-                              enum status (*progress)(void *context, int64_t bytes, struct error *err), void *context,
-                              struct error *err);
+                              hash_progress_fn *progress, void *context, struct error *err);
 /* In one write: repo holds the objects. What an object is made of already stays. UNPROCESSABLE when a xorb has gone meanwhile. */
 enum status file_drafts_keep(struct store *store, int64_t repo_id, struct file_draft *const *drafts, size_t count,
                              struct error *err);

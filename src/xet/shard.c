@@ -273,6 +273,7 @@ static enum status draft_file(struct registration *r, size_t index, struct error
     const struct claimed_file *file = &r->files[index];
     struct file_draft *draft = file_draft_new(r->rq->hub->store, file->claim.hash);
     r->drafts[index] = draft;
+    file_draft_sender(draft, r->rq->actor.account.id, r->rq->repo.id);
     for (uint32_t i = 0; i < file->claim.count; i++) {
         const struct segment *s = &file->segments[i];
         TRY(file_draft_add(draft, &s->xorb, s->claim.start, s->claim.end, s->claim.length, &s->claim.proof, err));
