@@ -497,10 +497,3 @@ enum status key_addresses_parse(struct str text, struct network out[KEY_ADDRESSE
     }
     return OK;
 }
-
-/* Guesses. */
-
-bool key_is_made(struct str token)
-{
-    return str_starts(token, STR("hf_cairn_")) && token.len == 9 + ID_LEN + 1 + SECRET_LEN + CHECK_LEN;
-}

@@ -79,9 +79,6 @@ enum status keys_revoke(struct db_conn *tx, struct arena *arena, int64_t account
 enum status key_addresses_parse(struct str text, struct network out[KEY_ADDRESSES_MOST], size_t *count,
                                 struct error *err);
 
-/* Does it look like a token that the hub has made itself? Those cannot be guessed. */
-bool key_is_made(struct str token);
-
 /* Last use is kept in memory, and written for all keys at once (a job does it each minute). */
 void key_used(int64_t key_id, bool old_secret, int64_t at_us);
 int64_t key_used_last(int64_t key_id, bool old_secret,

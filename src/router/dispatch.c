@@ -59,7 +59,7 @@ static enum status authenticate_token(struct request *rq, struct str token, stru
             (*module)->wrong_key(rq, token);
     if (status == UNAUTHENTICATED && !err->code[0])
         wait = token_was_wrong(token, remote);
-    else if (status == OK && !key_is_made(token))
+    else if (status == OK && !key_is_ours(token))
         wait = token_must_wait(remote);
     if (!wait)
         return status;
