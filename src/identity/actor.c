@@ -27,7 +27,7 @@ enum status fail_credentials(const char *code, struct error *err)
 
 #define ACTOR_SQL(old, condition)                                                                                      \
     "SELECT k.id, k.name, k.role, k.created_us, k.expires_us, k.scoped, k.addresses, k.bytes_per_day, " old            \
-    ", " ACCOUNT_COLUMNS ", k.hold, k.used_us FROM api_key k JOIN account a ON a.id = k.account_id " condition                            \
+    ", " ACCOUNT_COLUMNS ", k.hold, k.used_us FROM api_key k JOIN account a ON a.id = k.account_id " condition         \
     " AND k.revoked_us IS NULL"
 #define ACCOUNT_AT 10 /* where the account's columns begin */
 #define OLD_COLUMNS "o.until_us, o.used_us"
