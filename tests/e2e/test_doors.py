@@ -68,6 +68,11 @@ BODIES = {
     "POST /api/tiers/{slug}/applications": {"answers": []},
     "POST /api/tiers/applications/{id}": {"decision": "accept"},
     "POST /api/tiers/holders/{account}": {"event": "lift", "text": "why"},
+    "POST /api/tiers/appeal": {"text": "why"},
+    "POST /api/misuse/{id}": {"decision": "lift", "text": "why"},
+    "POST /api/misuse/{id}/appeal": {"text": "why"},
+    "POST /api/misuse/{id}/confirm": {},
+    "POST /api/keys/leaked": {"key": "nobody's"},
     "POST /api/pools": {"name": "p", "unit": "bytes.egress", "budget": 2, "least": 1, "per": 60},
     "POST /api/pools/{id}/wishes": {"wants": 1},
     "POST /api/payments/{source}": {},
@@ -348,6 +353,10 @@ def assert_through(answer, route):
         assert answer.status_code == 404 and "no such session" in answer.text
     elif "/settings/keys/" in route.pattern:
         assert answer.status_code == 404 and "no token of that name" in answer.text
+    elif "/misuse/{id}" in route.pattern:
+        assert answer.status_code in (403, 404), "test_misuse.py shows who may do what"
+    elif route.name == "POST /api/keys/leaked":
+        assert answer.status_code == 202 and answer.text == "{}"
     elif "/tiers/" in route.pattern or "/pools" in route.pattern or "/payments/" in route.pattern:
         assert answer.status_code in (200, 403, 404, 409), "test_tiers.py shows who may do what"
     elif route.action == "self-change":
@@ -370,7 +379,7 @@ def assert_through(answer, route):
         assert answer.status_code == 200, answer.text
 
 
-@pick(lambda route: not route.about_repo and route.action in ("self", "self-change", "create", "govern", "countersign", "list"))
+@pick(lambda route: not route.about_repo and route.action in ("appeal", "self", "self-change", "create", "govern", "countersign", "list"))
 def test_what_is_about_oneself_needs_a_key(alice, anyone, hidden, route):
     answer = ask(anyone, route, hidden)
     missing = route.pattern == "/api/pools/{id}"  # there is no pool

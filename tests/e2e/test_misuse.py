@@ -37,6 +37,11 @@ def report(anyone, body):
     return anyone.http.post("/api/keys/leaked", json=body)
 
 
+def test_whoever_reports_needs_no_key_that_works(victim, hub):
+    wrong = Person(hub, "somebody", "hf_cairn_that_ended_long_ago")
+    assert report(wrong, {"key": victim.token}).status_code == 202 and status_of(victim) == 401
+
+
 def checked(text):
     """The text with the check behind it that tokens have."""
     crc, check = zlib.crc32(text.encode()), ""
@@ -98,7 +103,7 @@ def test_of_a_rotated_key_only_the_secret_that_leaked_ends(anyone, victim):
 
 
 def test_reports_are_limited_like_other_requests(own_hub, anyone):
-    tiers.publish(own_hub, "anon", tiers.rate("req.api", 3, 3, scope="network", per=60), order=0)
+    tiers.publish(own_hub, "anon", tiers.rate("req.page", 3, 3, scope="network", per=60), order=0)
     stranger = own_hub.anyone()
     answers = until(lambda: (lambda got: got if 429 in got else None)([report(stranger, {"key": "x"}).status_code for _ in range(5)]))
     assert set(answers) <= {202, 429}

@@ -97,7 +97,7 @@ static const struct {
     {case_appeal, ACT_APPEAL, "the caller's own case"},
     {case_confirm, ACT_SELF_CHANGE, "the caller's own case"},
     {case_decide, ACT_SELF_CHANGE, "no repo: administrators of the hub"},
-    {leaked_post, ACT_LIST, "a key that the caller has in hand"},
+    {leaked_post, ACT_PUBLIC, "a key that the caller has in hand"},
     {payment_post, ACT_PUBLIC, "what a payment provider has signed"},
     {validate_yaml, ACT_PUBLIC, "the caller's own text"},
     {whoami, ACT_SELF, "the caller"},
