@@ -65,5 +65,8 @@ static const char freed_sql[] =
 static const char boot_sql[] = "ALTER TABLE container ADD COLUMN boot TEXT;"
                                "CREATE INDEX container_boot ON container (boot) WHERE boot IS NOT NULL;";
 
-static const char *const migrations[] = {first_sql, xorb_sql, freed_sql, boot_sql, NULL};
+/* So that the objects that use a xorb are found one by one, however often each of them uses it. */
+static const char users_sql[] = "DROP INDEX extent_xorb; CREATE INDEX extent_xorb ON extent (xorb_id, object_id);";
+
+static const char *const migrations[] = {first_sql, xorb_sql, freed_sql, boot_sql, users_sql, NULL};
 const struct migration_set store_migrations = {.part = "store", .sql = migrations};

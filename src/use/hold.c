@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Gated weights that come back in by another repo, recognised from the object and from its chunks. */
+/* Gated weights that come back in by another repo, recognised from the object; from its chunks, in chunks.c. */
 #include "use/hold.h"
 #include "access/log.h"
 #include "base/time.h"
 #include "notice/notice.h"
-
-#define EXTENTS_MOST 20000 /* of one object that are compared; each costs a look-up in a write that others wait for */
-#define GATES_MOST 16
 
 /* Holding. */
 
@@ -47,20 +44,6 @@ enum status hold_put(struct db_conn *tx, const struct held *held, struct error *
     return stmt_run(put, err);
 }
 
-/* Gates that have the object, other than the repo's own and those of owners to whom the repo's owner belongs. since_us: from
- * when on it counts as theirs. What anybody could have had of an open repo before that is nobody's secret. */
-
-#define OPEN_REPO                                                                                                      \
-    "p.visibility = 1 AND NOT EXISTS (SELECT 1 FROM gate_repo x WHERE x.repo_id = p.id) "                              \
-    "AND NOT EXISTS (SELECT 1 FROM access_hold y WHERE y.repo_id = p.id AND y.state <> 2)"
-
-#define FOREIGN_GATE(repo)                                                                                             \
-    "g.id NOT IN (SELECT gate_id FROM gate_repo WHERE repo_id = " repo ") "                                            \
-    "AND g.owner_id NOT IN (SELECT owner_id FROM repo WHERE id = " repo ") "                                           \
-    "AND NOT EXISTS (SELECT 1 FROM member m JOIN repo o ON o.owner_id = m.user_id WHERE m.org_id = g.owner_id AND "    \
-    "o.id "                                                                                                            \
-    "= " repo ") "
-
 static const char any_sql[] = "SELECT 1 FROM gate_repo LIMIT 1";
 
 static enum status any_gate(struct db_conn *tx, bool *any, struct error *err)
@@ -71,6 +54,7 @@ static enum status any_gate(struct db_conn *tx, bool *any, struct error *err)
     return stmt_end(row, err);
 }
 
+/* Gates that have the object, and had it before any open repo. */
 static const char object_sql[] =
     "SELECT g.id FROM object_hold h JOIN gate_repo r ON r.repo_id = h.repo_id JOIN gate g ON g.id = r.gate_id "
     "WHERE h.object_id = ? AND h.repo_id <> ? AND " FOREIGN_GATE(
@@ -91,105 +75,6 @@ static enum status match_object(struct db_conn *tx, int64_t repo_id, int64_t obj
     return stmt_end(row, err);
 }
 
-/* Chunks. */
-
-struct share {
-    int64_t gate_id, bytes;
-};
-
-struct shares {
-    struct share items[GATES_MOST];
-    size_t count;
-};
-
-static struct share *share_of(struct shares *all, int64_t gate_id)
-{
-    for (size_t i = 0; i < all->count; i++)
-        if (all->items[i].gate_id == gate_id)
-            return &all->items[i];
-    if (all->count == GATES_MOST)
-        return NULL;
-    all->items[all->count] = (struct share){.gate_id = gate_id};
-    return &all->items[all->count++];
-}
-
-struct run {
-    int64_t xorb_id, start, end, length; /* chunks of a xorb, and their bytes */
-};
-
-/* The widest run of the same chunks for each gate; a run that an open repo had before is left out. */
-static const char run_sql[] =
-    "SELECT g.id, MAX(MIN(e.chunk_end, ?) - MAX(e.chunk_start, ?)) FROM extent e "
-    "JOIN object_hold h ON h.object_id = e.object_id JOIN gate_repo r ON r.repo_id = h.repo_id "
-    "JOIN gate g ON g.id = r.gate_id "
-    "WHERE e.xorb_id = ? AND e.chunk_start < ? AND e.chunk_end > ? AND h.repo_id <> ? AND " FOREIGN_GATE(
-        "?") "AND NOT EXISTS (SELECT 1 FROM extent f JOIN object_hold q ON q.object_id = f.object_id "
-             "JOIN repo p ON p.id = q.repo_id WHERE f.xorb_id = e.xorb_id AND f.chunk_start <= MAX(e.chunk_start, ?) "
-             "AND "
-             "f.chunk_end >= MIN(e.chunk_end, ?) AND q.repo_id <> ? AND (q.created_us < h.created_us OR q.created_us < "
-             "g.created_us) AND " OPEN_REPO ") GROUP BY g.id";
-
-static enum status add_run(struct db_conn *tx, int64_t repo_id, const struct run *run, struct shares *all,
-                           struct error *err)
-{
-    auto_stmt struct stmt *row = NULL;
-    TRY(db_prepare(tx, run_sql, &row, err));
-    stmt_bind_int(row, 1, run->end);
-    stmt_bind_int(row, 2, run->start);
-    stmt_bind_int(row, 3, run->xorb_id);
-    stmt_bind_int(row, 4, run->end);
-    stmt_bind_int(row, 5, run->start);
-    for (int i = 6; i <= 9; i++)
-        stmt_bind_int(row, i, repo_id);
-    stmt_bind_int(row, 10, run->start);
-    stmt_bind_int(row, 11, run->end);
-    stmt_bind_int(row, 12, repo_id);
-    while (stmt_next(row)) {
-        struct share *share = share_of(all, stmt_int(row, 0));
-        if (share) /* bytes of a chunk on the average: their ends stand in the container, not here */
-            share->bytes += run->length * stmt_int(row, 1) / (run->end - run->start);
-    }
-    return stmt_end(row, err);
-}
-
-static const char extents_sql[] = "SELECT xorb_id, chunk_start, chunk_end, length FROM extent WHERE object_id = ? AND "
-                                  "chunk_end > chunk_start ORDER BY at LIMIT ?";
-static const char size_sql[] = "SELECT size FROM object WHERE id = ?";
-
-static enum status object_bytes(struct db_conn *tx, int64_t object_id, int64_t *size, struct error *err)
-{
-    auto_stmt struct stmt *row = NULL;
-    TRY(db_prepare(tx, size_sql, &row, err));
-    stmt_bind_int(row, 1, object_id);
-    *size = stmt_next(row) ? stmt_int(row, 0) : 0;
-    return stmt_end(row, err);
-}
-
-static enum status match_chunks(struct db_conn *tx, int64_t repo_id, int64_t object_id, struct held *held,
-                                struct error *err)
-{
-    auto_stmt struct stmt *row = NULL;
-    struct shares all = {0};
-    int64_t size;
-    TRY(object_bytes(tx, object_id, &size, err));
-    TRY(db_prepare(tx, extents_sql, &row, err));
-    stmt_bind_int(row, 1, object_id);
-    stmt_bind_int(row, 2, EXTENTS_MOST);
-    while (stmt_next(row)) {
-        const struct run run = {stmt_int(row, 0), stmt_int(row, 1), stmt_int(row, 2), stmt_int(row, 3)};
-        TRY(add_run(tx, repo_id, &run, &all, err));
-    }
-    TRY(stmt_end(row, err));
-    for (size_t i = 0; i < all.count; i++) {
-        int64_t ppm = size ? (int64_t)((double)all.items[i].bytes / (double)size * 1e6) : 0;
-        if (ppm < HOLD_SHARE_PPM || ppm <= held->share_ppm)
-            continue;
-        held->gate_id = all.items[i].gate_id;
-        held->share_ppm = ppm;
-    }
-    return OK;
-}
-
 enum status hold_watch(struct db_conn *tx, int64_t repo_id, int64_t object_id, struct error *err)
 {
     struct held held = {.repo_id = repo_id, .kind = "object", .share_ppm = 1000000};
@@ -200,7 +85,7 @@ enum status hold_watch(struct db_conn *tx, int64_t repo_id, int64_t object_id, s
     TRY(match_object(tx, repo_id, object_id, &held.gate_id, err));
     if (!held.gate_id) {
         held = (struct held){.repo_id = repo_id, .kind = "chunks"};
-        TRY(match_chunks(tx, repo_id, object_id, &held, err));
+        TRY(hold_match_chunks(tx, repo_id, object_id, &held, err));
     }
     return held.gate_id ? hold_put(tx, &held, err) : OK;
 }

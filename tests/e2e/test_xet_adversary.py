@@ -178,13 +178,32 @@ def test_no_account_can_have_all_threads_verify_what_it_names_again_and_again(hu
     session.upload(whole(small))
 
 
-def test_a_file_of_more_pieces_than_a_plan_may_have_is_refused(session):
+def test_a_file_of_more_pieces_than_a_plan_may_have_is_refused(session, gated):
     xorb = Xorb([bytes([i]) * 8 for i in range(4)])
     session.post_xorb(xorb)
     refused = session.post_shard(shard([Pieces([xorb], 100_001)]))
     assert refused.status_code == 413 and "without Xet" in refused.json()["error"]
     file = session.upload(Pieces([xorb], 100_000))
     assert len(session.plan(file.hash).json()["terms"]) == 100_000
+
+
+@pytest.fixture
+def gated(alice):
+    """While there is a gate, all that is uploaded is compared with what stands behind it."""
+    repo = alice.new_repo()
+    alice.api.update_repo_settings(repo, gated="manual")
+    yield repo
+    alice.api.delete_repo(repo)
+
+
+def test_a_copy_of_a_gated_file_of_many_pieces_is_recognised(alice, bob, gated):
+    xorb, other = (Xorb([noise(8) for _ in range(4)]) for _ in range(2))
+    Session(alice, gated).upload(xorb, Pieces([xorb], 50_000))
+    copy, own = bob.new_repo(), bob.new_repo()
+    Session(bob, copy).upload(xorb, Pieces([xorb], 100_000))
+    Session(bob, own).upload(other, Pieces([other], 100_000))
+    held = rows(alice.hub, "SELECT r.name FROM access_hold h JOIN repo r ON r.id = h.repo_id WHERE h.kind = 'chunks'")
+    assert (copy.split("/")[1],) in held and (own.split("/")[1],) not in held
 
 
 class Pieces(File):
