@@ -8,7 +8,7 @@
  *
  *   bench_robust optimiser=fedadam n=5 d=100 [rate=0.1 beta1=0.9 beta2=0.99 tau=0.001 flower=1] rows=FILE out=FILE
  *
- * The second form takes each row as the change of one round, and gives what a model of zeros has become of by the last.
+ * Without out the output stays in memory. The second form takes each row as the change of one round, and gives what a model of zeros has become of by the last.
  * FILE has n * d float32; out gets d float64. Prints the milliseconds of the fastest of `times` runs.
  */
 #include "robust/robust.h"
@@ -22,6 +22,7 @@
 struct files {
     int in, out;
     int64_t width;
+    double *memory; /* where no out is named */
 };
 
 static enum status read_row(void *context, size_t row, int64_t at, size_t count, float *out, struct error *err)
@@ -34,6 +35,10 @@ static enum status read_row(void *context, size_t row, int64_t at, size_t count,
 static enum status write_values(void *context, int64_t at, size_t count, const double *values, struct error *err)
 {
     const struct files *files = context;
+    if (files->memory) {
+        memcpy(files->memory + at, values, count * sizeof *values);
+        return OK;
+    }
     return pwrite_full(files->out, values, count * sizeof *values, at * (int64_t)sizeof *values, err);
 }
 
@@ -106,7 +111,10 @@ int main(int argc, char **argv)
     const struct robust_sink sink = {write_values, &files};
     const char *weights = argument(argc, argv, "weights", NULL), *order = argument(argc, argv, "order", NULL);
     files.in = open(argument(argc, argv, "rows", ""), O_RDONLY | O_CLOEXEC);
-    files.out = open(argument(argc, argv, "out", ""), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (argument(argc, argv, "out", NULL))
+        files.out = open(argument(argc, argv, "out", ""), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    else
+        files.memory = calloc((size_t)files.width + 1, sizeof *files.memory);
     if (optimiser_find(argument(argc, argv, "optimiser", ""), &optimiser))
         return run_rounds(argc, argv, &rows, &files, &optimiser);
     if (!robust_rule_find(argument(argc, argv, "rule", ""), &how.rule) || files.in < 0 || files.out < 0) {
@@ -133,6 +141,7 @@ int main(int argc, char **argv)
         best = took < best ? took : best;
     }
     printf("%.3f\n", (double)best / 1000);
+    free(files.memory);
     free(weight);
     free(places);
     return 0;

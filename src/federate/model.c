@@ -347,7 +347,7 @@ enum status update_check(const struct model *model, int fd, const char *path, do
                          struct error *err)
 {
     auto_buf struct buf head = {0};
-    int64_t size;
+    int64_t size = 0;
     struct error why = {0};
     TRY(file_size(fd, &size, err));
     enum status status = read_head(fd, size, &head, &why);

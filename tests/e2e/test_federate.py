@@ -14,7 +14,7 @@ import numpy
 import pytest
 from safetensors.numpy import load, save
 
-from support import ROOT, SANITIZER, BINARY, Hub, new_name, sha256, until
+from support import ROOT, SANITIZER, BINARY, Hub, Person, new_name, sha256, until
 from test_libcairn import LIBRARY, preload  # noqa: F401
 
 # What participants run, and the reference beside it: a few steps of logistic regression on data that follow from a seed.
@@ -558,6 +558,42 @@ def test_participants_are_told_how_much_to_stay_near_the_model(alice, crowd):
     repo = new_model(alice)
     open_run(alice, repo, 1, 1, "--rule", "fedprox", "--mu", 0.1)
     assert Sender(crowd[0], repo).join().round()["mu"] == 0.1
+
+
+def test_a_hub_put_together_from_a_backup_asks_for_updates_again(own_hub, tmp_path):
+    owner, people = own_hub.person("owner"), [own_hub.person(f"part{number}") for number in range(2)]
+    repo = new_model(owner)
+    open_run(owner, repo, 1, 2)
+    updates = [fit(start_model(), seed) for seed in range(2)]  # noqa: F821
+    senders = [Sender(person, repo).join() for person in people]
+    assert senders[0].send(save(updates[0][0]), updates[0][1]).status_code == 200
+    (tmp_path / "again").mkdir()
+    own_hub.copy_to(tmp_path / "again" / "data")
+    again = Hub(tmp_path / "again").start()
+    owner, *senders = [Person(again, person.name, person.token) for person in (owner, *people)]
+    senders = [Sender(person, repo) for person in senders]
+    assert senders[0].round()["update"]["state"] == "accepted"
+    assert senders[1].send(save(updates[1][0]), updates[1][1]).status_code == 200
+    until(lambda: senders[0].round()["update"]["state"] == "awaited")
+    assert federate(owner, "status", repo)["accepted"] == 1
+    assert senders[0].send(save(updates[0][0]), updates[0][1]).status_code == 200
+    assert federate(owner, "status", repo)["state"] == "finished"
+    assert same(load(owner.read(repo, "model.safetensors")), reference(range(2), 1))
+    again.stop()
+
+
+def test_who_is_erased_takes_part_no_more_and_the_round_goes_on(own_hub):
+    owner, gone, other = (own_hub.person(name) for name in ("owner", "gone", "other"))
+    repo = new_model(owner)
+    open_run(owner, repo, 1, 2)
+    update, examples = fit(start_model(), 0)  # noqa: F821
+    assert Sender(gone, repo).join().send(save(update), examples).status_code == 200
+    own_hub.admin("user", "erase", "gone", "--reason", "request")
+    assert federate(owner, "status", repo)["participants"] == 0
+    second, more = fit(start_model(), 1)  # noqa: F821
+    assert Sender(other, repo).join().send(save(second), more).status_code == 200
+    assert federate(owner, "status", repo)["state"] == "finished"
+    assert same(load(owner.read(repo, "model.safetensors")), reference(range(2), 1))
 
 
 def test_kill_9_at_any_moment_of_a_run_leads_to_the_same_model(tmp_path, preload):  # noqa: F811
