@@ -71,8 +71,10 @@ class Cas(Http):
         super().__init__(bench.hub.port, answer["accessToken"])
         self.prefix = path_of(answer["casUrl"])
 
-    def post(self, path, body):
+    def begin(self, path, body):
         self.socket.sendall(self.send_head("POST", self.prefix + path, len(body)))
+
+    def finish(self, body):
         self.socket.sendall(body)
         status, fields = self.read_head()
         length = int(fields["content-length"])
@@ -81,11 +83,17 @@ class Cas(Http):
         answer, self.pending = self.pending[:length], self.pending[length:]
         assert status == 200, (status, answer)
 
+    def begin_xorb(self, xorb):
+        self.begin(f"/v1/xorbs/default/{text(xorb.hash)}", xorb.body)
+
     def post_xorb(self, xorb):
-        self.post(f"/v1/xorbs/default/{text(xorb.hash)}", xorb.body)
+        self.begin_xorb(xorb)
+        self.finish(xorb.body)
 
     def post_file(self, file):
-        self.post("/v1/shards", file.shard())
+        body = file.shard()
+        self.begin("/v1/shards", body)
+        self.finish(body)
 
     def plan(self, file, first=None, last=None):
         headers = {} if first is None else {"Range": f"bytes={first}-{last}"}

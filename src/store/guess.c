@@ -12,39 +12,36 @@
  * once, beside each other, make one. So who has had a guess of which less than half was of use is not guessed for a while.
  */
 #include "store/internal.h"
-#include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define SESSIONS 8   /* who uploads, and to where; beyond these the one that was used longest ago is forgotten */
-#define WAITING 1024 /* xorbs of a session that have begun and are not hashed yet: 64 GiB */
-#define STATES 32    /* of a session, behind its last xorbs: others are behind the file's own, or a file's end */
-#define HASHED_MOST (1 << 16) /* xorbs of a session */
-#define SHARDS_WITHOUT 8      /* after a wrong guess */
-#define NICENESS 5            /* of the thread: requests go first */
+#define SESSIONS 8       /* who uploads, and to where; beyond these the one that was used longest ago is forgotten */
+#define XORBS 4096       /* of a session: 256 GiB */
+#define STATES 32        /* of a session, behind its last xorbs; what comes behind a file's own are few */
+#define SHARDS_WITHOUT 8 /* after a wrong guess */
+#define NICENESS 5       /* of the thread: requests go first */
 
 struct place {
-    int64_t number;  /* never used again */
+    int64_t number;  /* never used again; modulo SESSIONS it says whose it is */
     int64_t xorb_id; /* 0: it is still coming */
 };
 
 struct session {
     int64_t account_id, repo_id;   /* 0: the slot is free */
     int64_t used;                  /* when, on a clock of our own */
-    struct buf hashed;             /* ids of xorbs, in order */
-    struct hasher *states[STATES]; /* behind xorb i (from 1 on), at i % STATES */
-    struct place waiting[WAITING];
-    size_t waiting_count;
-    size_t best; /* xorbs in the longest beginning that was of use */
-    bool over;   /* its shard has come, or the guess has failed */
-    int without; /* shards until there is a guess again */
+    struct place places[XORBS];    /* in the order in which they began */
+    size_t count, hashed;          /* the first ones are hashed */
+    struct hasher *states[STATES]; /* behind i xorbs, at i % STATES */
+    size_t best;                   /* so many xorbs were a file's beginning */
+    bool over;                     /* the shard has come, or the guess has failed */
+    int without;                   /* shards until there is a guess again */
 };
 
 struct guess {
     struct store *store;
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* for all of it */
     pthread_cond_t wake, idle;
     pthread_t thread;
     bool running, stop, busy;
@@ -64,26 +61,14 @@ struct guess *guess_new(struct store *store)
     return guess;
 }
 
-static size_t hashed_count(const struct session *session)
-{
-    return session->hashed.len / sizeof(int64_t);
-}
-
 static void begin_anew(struct session *session)
 {
     for (size_t i = 0; i < STATES; i++) {
         hasher_free(session->states[i]);
         session->states[i] = NULL;
     }
-    session->hashed.len = session->waiting_count = session->best = 0;
+    session->count = session->hashed = session->best = 0;
     session->over = false;
-}
-
-static void clear(struct session *session)
-{
-    begin_anew(session);
-    buf_free(&session->hashed);
-    *session = (struct session){0};
 }
 
 void guess_free(struct guess *guess)
@@ -97,52 +82,32 @@ void guess_free(struct guess *guess)
     if (guess->running)
         pthread_join(guess->thread, NULL);
     for (size_t i = 0; i < SESSIONS; i++)
-        clear(&guess->sessions[i]);
+        begin_anew(&guess->sessions[i]);
     pthread_cond_destroy(&guess->idle);
     pthread_cond_destroy(&guess->wake);
     pthread_mutex_destroy(&guess->lock);
     free(guess);
 }
 
-/* With the lock. */
 static struct session *find(struct guess *guess, int64_t account_id, int64_t repo_id)
 {
-    for (size_t i = 0; i < SESSIONS && account_id != 0; i++)
+    for (size_t i = 0; i < SESSIONS; i++)
         if (guess->sessions[i].account_id == account_id && guess->sessions[i].repo_id == repo_id)
-            return &guess->sessions[i];
+            return account_id ? &guess->sessions[i] : NULL;
     return NULL;
 }
 
-static struct session *find_or_make(struct guess *guess, int64_t account_id, int64_t repo_id)
+static struct session *make(struct guess *guess, int64_t account_id, int64_t repo_id)
 {
-    struct session *session = find(guess, account_id, repo_id), *oldest = &guess->sessions[0];
-    if (session)
-        return session;
+    struct session *oldest = &guess->sessions[0];
     for (size_t i = 1; i < SESSIONS; i++)
         if (guess->sessions[i].used < oldest->used)
             oldest = &guess->sessions[i];
-    clear(oldest);
+    begin_anew(oldest);
     oldest->account_id = account_id;
     oldest->repo_id = repo_id;
+    oldest->without = 0;
     return oldest;
-}
-
-static struct place *find_place(struct guess *guess, int64_t number, struct session **session)
-{
-    for (size_t i = 0; i < SESSIONS; i++) {
-        *session = &guess->sessions[i];
-        for (size_t j = 0; j < (*session)->waiting_count; j++)
-            if ((*session)->waiting[j].number == number)
-                return &(*session)->waiting[j];
-    }
-    return NULL;
-}
-
-static void remove_place(struct session *session, struct place *place)
-{
-    size_t behind = session->waiting_count - (size_t)(place - session->waiting) - 1;
-    memmove(place, place + 1, behind * sizeof *place);
-    session->waiting_count--;
 }
 
 int64_t guess_begin(struct guess *guess, int64_t account_id, int64_t repo_id)
@@ -151,13 +116,13 @@ int64_t guess_begin(struct guess *guess, int64_t account_id, int64_t repo_id)
     if (account_id == 0)
         return 0;
     pthread_mutex_lock(&guess->lock);
-    struct session *session = find_or_make(guess, account_id, repo_id);
+    struct session *session = find(guess, account_id, repo_id);
+    session = session ? session : make(guess, account_id, repo_id);
     session->used = ++guess->clock;
-    session->over |= session->waiting_count == WAITING || hashed_count(session) == HASHED_MOST;
+    session->over |= session->count == XORBS;
     if (!session->over && session->without == 0) {
-        number = guess->clock;
-        session->waiting[session->waiting_count++].number = number;
-        session->waiting[session->waiting_count - 1].xorb_id = 0;
+        number = guess->clock * SESSIONS + (session - guess->sessions);
+        session->places[session->count++] = (struct place){.number = number};
     }
     pthread_mutex_unlock(&guess->lock);
     return number;
@@ -167,33 +132,41 @@ int64_t guess_begin(struct guess *guess, int64_t account_id, int64_t repo_id)
 
 struct work {
     struct guess *guess;
+    struct session *session;
     struct place place;
     struct hasher *hasher;
 };
 
-/* The next xorb whose turn it is; with the lock. */
+/* The next xorb whose turn it is. */
 static bool next_work(struct guess *guess, struct work *work)
 {
-    for (size_t i = 0; i < SESSIONS && !guess->stop; i++) {
+    for (size_t i = 0; i < SESSIONS; i++) {
         struct session *session = &guess->sessions[i];
-        if (session->waiting_count == 0 || session->waiting[0].xorb_id == 0 || session->over)
+        size_t hashed = session->hashed;
+        if (hashed == session->count || session->places[hashed].xorb_id == 0 || session->over)
             continue;
-        size_t count = hashed_count(session);
-        work->place = session->waiting[0];
-        work->hasher = count ? hasher_copy(session->states[count % STATES]) : hasher_sha256();
+        work->session = session;
+        work->place = session->places[hashed];
+        work->hasher = hashed ? hasher_copy(session->states[hashed % STATES]) : hasher_sha256();
         return true;
     }
     return false;
 }
 
-/* Nobody waits for it any more when the server stops, the shard has come, or the session had to make room. */
-static enum status still_wanted(void *context, int64_t bytes, struct error *err)
+/* Not when the server stops, the shard has come, or the session had to make room. */
+static bool is_wanted(const struct work *work)
+{
+    const struct session *session = work->session;
+    return !work->guess->stop && !session->over && session->hashed < session->count &&
+           session->places[session->hashed].number == work->place.number;
+}
+
+static enum status go_on(void *context, int64_t bytes, struct error *err)
 {
     const struct work *work = context;
-    struct session *session;
     (void)bytes;
     pthread_mutex_lock(&work->guess->lock);
-    bool wanted = !work->guess->stop && find_place(work->guess, work->place.number, &session) && !session->over;
+    bool wanted = is_wanted(work);
     pthread_mutex_unlock(&work->guess->lock);
     return wanted ? OK : fail(err, STALE, NULL, "Nobody waits for this SHA-256.");
 }
@@ -210,26 +183,20 @@ static enum status hash_xorb(struct work *work, struct error *err)
     extent.stored = extent.xorb.stored;
     extent.end = extent.xorb.chunks;
     extent.packed = extent.stored != extent.length;
-    return extents_hash(store, &extent, 1, work->hasher, still_wanted, work, err);
+    return extents_hash(store, &extent, 1, work->hasher, go_on, work, err);
 }
 
-/* With the lock. */
 static void keep_state(struct work *work, enum status status)
 {
-    struct session *session;
-    struct place *place = find_place(work->guess, work->place.number, &session);
-    if (place && status == OK && !session->over) {
-        assert(place == session->waiting);
-        buf_add(&session->hashed, &place->xorb_id, sizeof place->xorb_id);
-        struct hasher **state = &session->states[hashed_count(session) % STATES];
+    struct session *session = work->session;
+    if (is_wanted(work) && status == OK) {
+        struct hasher **state = &session->states[++session->hashed % STATES];
         hasher_free(*state);
         *state = work->hasher;
-        work->hasher = NULL;
-        remove_place(session, place);
-    } else if (place) {
-        session->over = true;
+    } else {
+        session->over |= is_wanted(work);
+        hasher_free(work->hasher);
     }
-    hasher_free(work->hasher);
 }
 
 static void *run(void *context)
@@ -240,21 +207,21 @@ static void *run(void *context)
     while (!guess->stop) {
         struct work work = {.guess = guess};
         guess->busy = next_work(guess, &work);
-        if (!guess->busy) {
+        if (guess->busy) {
+            pthread_mutex_unlock(&guess->lock);
+            enum status status = hash_xorb(&work, NULL);
+            pthread_mutex_lock(&guess->lock);
+            keep_state(&work, status);
+        } else {
             pthread_cond_broadcast(&guess->idle);
             pthread_cond_wait(&guess->wake, &guess->lock);
-            continue;
         }
-        pthread_mutex_unlock(&guess->lock);
-        enum status status = hash_xorb(&work, NULL);
-        pthread_mutex_lock(&guess->lock);
-        keep_state(&work, status);
     }
     pthread_mutex_unlock(&guess->lock);
     return NULL;
 }
 
-/* With the lock. Without a thread nothing is hashed ahead. */
+/* Where a thread cannot be had, nothing is hashed ahead. */
 static void wake(struct guess *guess)
 {
     sigset_t all, before;
@@ -269,17 +236,19 @@ static void wake(struct guess *guess)
 
 void guess_came(struct guess *guess, int64_t number, int64_t xorb_id)
 {
-    struct session *session;
-    if (number == 0)
-        return;
+    struct session *session = &guess->sessions[number % SESSIONS];
     pthread_mutex_lock(&guess->lock);
-    struct place *place = find_place(guess, number, &session);
-    if (place && xorb_id == 0)
-        remove_place(session, place);
-    else if (place)
-        place->xorb_id = xorb_id;
-    if (place)
+    for (size_t i = session->hashed; i < session->count; i++) {
+        struct place *place = &session->places[i];
+        if (place->number != number)
+            continue;
+        if (xorb_id)
+            place->xorb_id = xorb_id;
+        else
+            memmove(place, place + 1, (--session->count - i) * sizeof *place);
         wake(guess);
+        break;
+    }
     pthread_mutex_unlock(&guess->lock);
 }
 
@@ -293,32 +262,25 @@ void guess_settle(struct guess *guess)
 
 /* The shard. */
 
-/* How many extents from the first on are what was hashed: whole xorbs, in that order. */
-static size_t same_beginning(const struct session *session, const struct extent *extents, size_t count)
-{
-    const int64_t *hashed = (const int64_t *)session->hashed.data;
-    size_t same = 0;
-    while (same < count && same < hashed_count(session) && extents[same].xorb.id == hashed[same] &&
-           extents[same].start == 0 && extents[same].end == extents[same].xorb.chunks)
-        same++;
-    return same;
-}
-
 struct hasher *guess_take(struct guess *guess, int64_t account_id, int64_t repo_id, const struct extent *extents,
                           size_t count, size_t *done)
 {
     struct hasher *hasher = NULL;
+    size_t same = 0;
     *done = 0;
     pthread_mutex_lock(&guess->lock);
     struct session *session = find(guess, account_id, repo_id);
+    while (session && same < count && same < session->hashed &&
+           extents[same].xorb.id == session->places[same].xorb_id && extents[same].start == 0 &&
+           extents[same].end == extents[same].xorb.chunks)
+        same++;
     if (session) {
-        size_t same = same_beginning(session, extents, count);
         session->over = true;
         session->best = same > session->best ? same : session->best;
-        if (same > 0 && hashed_count(session) - same < STATES) {
-            hasher = hasher_copy(session->states[same % STATES]);
-            *done = same;
-        }
+    }
+    if (same > 0 && session->hashed - same < STATES) {
+        hasher = hasher_copy(session->states[same % STATES]);
+        *done = same;
     }
     pthread_mutex_unlock(&guess->lock);
     return hasher ? hasher : hasher_sha256();
@@ -329,10 +291,9 @@ void guess_end(struct guess *guess, int64_t account_id, int64_t repo_id)
     pthread_mutex_lock(&guess->lock);
     struct session *session = find(guess, account_id, repo_id);
     if (session) {
-        if (session->best * 2 < hashed_count(session))
+        session->without -= session->without > 0;
+        if (session->best * 2 < session->hashed)
             session->without = SHARDS_WITHOUT;
-        else if (session->without > 0)
-            session->without--;
         begin_anew(session);
     }
     pthread_mutex_unlock(&guess->lock);
