@@ -5,6 +5,14 @@
 /* The command line is part of the program, not of a library, so it is compiled into its test. */
 #include "../../../src/admin.c"
 
+/* Of a part above; tests/e2e/test_misuse.py makes honey keys. */
+enum status honey_make(struct db *db, struct arena *arena, struct str account, struct str note, struct str *token,
+                       struct error *err)
+{
+    (void)db, (void)arena, (void)account, (void)note, (void)token;
+    return fail(err, INTERNAL, NULL, "not here");
+}
+
 /* In the program this runs the migrations of all parts; here those that the command line needs. */
 enum status hub_data_open(const char *dir, struct db **out, struct error *err)
 {
