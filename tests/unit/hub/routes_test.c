@@ -222,6 +222,7 @@ static const struct {
     {"/api/{api}/access", ACT_SEE, "what the door says to the caller"},
     {"/api/reads", ACT_SELF, "what the caller has read"},
     {"/api/reads/{id}/proof", ACT_SELF, "what the caller has read"},
+    {"/api/{api}/federate", ACT_SEE, "how far a training is, in numbers"},
     {"/api/{api}/recalls", ACT_SEE, "commits, and what is wrong with them"},
     {"/api/enforcement", ACT_SELF, "what was done about the caller"},
     {"/api/enforcement/{id}/appeal", ACT_SELF, "what was done about the caller"},
