@@ -364,10 +364,11 @@ static void report(void *context, const char *finding)
 static void part_fsck(const char *folder, uint64_t entries)
 {
     struct ledger *ledger = grown(folder, entries);
-    int64_t findings, start = monotonic_us();
-    MUST(ledger_check(ledger, report, NULL, &findings, err));
-    printf("fsck_s %.3f\nfindings %lld\nmemory %.1f\n", (double)(monotonic_us() - start) / 1e6, (long long)findings,
-           memory_mib());
+    struct findings findings = {report};
+    int64_t start = monotonic_us();
+    MUST(ledger_check(ledger, &findings, err));
+    printf("fsck_s %.3f\nfindings %lld\nmemory %.1f\n", (double)(monotonic_us() - start) / 1e6,
+           (long long)findings.count, memory_mib());
     ledger_close(ledger);
 }
 
