@@ -29,6 +29,12 @@ def commit_large(person, repo, path, data):
     assert answer.is_success, answer.text
 
 
+@pytest.fixture
+def bob(hub):
+    """New for each test: whose uploads are held again and again is slowed down (docs/misuse.md)."""
+    return hub.person(new_name("bob"))
+
+
 GATED = []
 
 

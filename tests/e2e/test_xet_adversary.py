@@ -196,7 +196,8 @@ def gated(alice):
     alice.api.delete_repo(repo)
 
 
-def test_a_copy_of_a_gated_file_of_many_pieces_is_recognised(alice, bob, gated):
+def test_a_copy_of_a_gated_file_of_many_pieces_is_recognised(hub, alice, gated):
+    bob = hub.person(new_name("copier"))
     xorb, other = (Xorb([noise(8) for _ in range(4)]) for _ in range(2))
     Session(alice, gated).upload(xorb, Pieces([xorb], 50_000))
     copy, own = bob.new_repo(), bob.new_repo()
