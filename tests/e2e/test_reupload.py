@@ -115,7 +115,7 @@ def test_what_was_open_before_the_gate_is_nobodys_secret(alice, bob, anyone, hub
 
 
 def test_a_member_of_the_owner_may_put_it_elsewhere(hub, alice, bob, anyone):
-    org = hub.org(new_name("org"), alice="admin", bob="write")
+    org = hub.org(new_name("org"), **{alice.name: "admin", bob.name: "write"})
     data = os.urandom(300_000)
     repo = alice.api.create_repo(f"{org}/{new_name('gated')}").repo_id
     commit_large(alice, repo, "model.bin", data)
