@@ -6,6 +6,8 @@ DATA ?= ./data
 LISTEN ?= 127.0.0.1:8080
 JOBS ?= $(shell nproc)
 export JOBS
+export CCACHE_BASEDIR := $(CURDIR)# so that what one clone has compiled another need not
+export CCACHE_NOHASHDIR := true
 
 BUILD_PACKAGES = build-essential cmake ninja-build pkg-config ccache libsqlite3-dev libgit2-dev libjansson-dev libssl-dev \
 	libyaml-dev libseccomp-dev zlib1g-dev liblz4-dev librust-blake3-dev libcurl4-openssl-dev libsodium-dev git
