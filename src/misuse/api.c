@@ -2,10 +2,10 @@
 /* What everybody may know of the rules, what a person sees of the own cases, and what administrators decide. */
 #include "base/time.h"
 #include "misuse/internal.h"
+#include "router/page.h"
 #include "signin/signin.h"
 
 #define TEXT_MOST 20000
-#define PAGE 100
 
 /* GET /api/misuse/signals */
 enum status signals_get(struct request *rq, struct error *err)
@@ -90,40 +90,25 @@ static void write_case(struct request *rq, const struct misuse_case *of, struct 
     jw_end(w);
 }
 
+static enum status write_row(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
+{
+    struct misuse_case of;
+    TRY(case_get(rq->db, rq->arena, stmt_int(row, 0), &of, err));
+    write_case(rq, &of, w);
+    return OK;
+}
+
 static const char mine_sql[] = "SELECT id FROM misuse_case WHERE account_id = ? AND id < ? ORDER BY id DESC LIMIT ?";
-static const char open_sql[] = "SELECT id FROM misuse_case WHERE state <= 4 AND id < ? ORDER BY id DESC LIMIT ?";
+static const char open_sql[] = "SELECT id FROM misuse_case WHERE state <= ? AND id < ? ORDER BY id DESC LIMIT ?";
 
 /* GET /api/misuse: the caller's; ?open=true: for administrators, all on which something may be decided. */
 enum status cases_get(struct request *rq, struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    struct misuse_case of;
     bool open = request_query_true(rq, "open");
-    int64_t before, last = 0;
-    int at = 1, count = 0;
     if (open && !is_board(&rq->actor))
         return fail(err, FORBIDDEN, NULL, "That takes an administrator of the hub, with a key of role admin.");
-    if (!str_to_i64(request_query(rq, "cursor", 0), &before))
-        before = INT64_MAX;
-    TRY(db_prepare(rq->db, open ? open_sql : mine_sql, &row, err));
-    if (!open)
-        stmt_bind_int(row, at++, rq->actor.account.id);
-    stmt_bind_int(row, at++, before);
-    stmt_bind_int(row, at, PAGE);
-    jw_array(&w);
-    for (; stmt_next(row); count++) {
-        last = stmt_int(row, 0);
-        TRY(case_get(rq->db, rq->arena, last, &of, err));
-        write_case(rq, &of, &w);
-    }
-    TRY(stmt_end(row, err));
-    jw_end(&w);
-    if (count == PAGE)
-        request_link_next(rq, arena_printf(rq->arena, "%lld", (long long)last));
-    request_reply_json(rq, &body);
-    return OK;
+    return page_list(rq, open ? open_sql : mine_sql, open ? CASE_BARRED : rq->actor.account.id, NEWEST_FIRST, write_row,
+                     err);
 }
 
 /* Deeds. */
