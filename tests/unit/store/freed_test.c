@@ -472,6 +472,7 @@ static void a_backup_waits_for_a_sweep_to_end(void **state)
 struct sweeping {
     struct house house;
     atomic_bool stop, failed;
+    pthread_mutex_t coming; /* to a clock that runs ahead by days, what is just coming in looks left behind */
 };
 
 static void *sweep_thread(void *context)
@@ -479,9 +480,13 @@ static void *sweep_thread(void *context)
     struct sweeping *sweeping = context;
     struct house *house = &sweeping->house;
     struct store_freed freed;
-    for (int64_t hours = 2; !sweeping->stop; hours += 2)
+    for (int64_t hours = 2; !sweeping->stop; hours += 2) {
+        pthread_mutex_lock(&sweeping->coming);
         if (store_sweep(house->store, now_us() + hours * HOUR_US, false, &freed, &house->err) != OK)
             sweeping->failed = true;
+        pthread_mutex_unlock(&sweeping->coming);
+        sched_yield();
+    }
     return NULL;
 }
 
@@ -513,13 +518,15 @@ static enum status back_up(struct house *house, const char *folder, bool hold_sw
 static void a_backup_of_a_busy_hub_is_complete(void **state)
 {
     struct house *house = *state;
-    struct sweeping sweeping = {.house = *house};
+    struct sweeping sweeping = {.house = *house, .coming = PTHREAD_MUTEX_INITIALIZER};
     pthread_t thread;
     char folder[256];
     assert_int_equal(pthread_create(&thread, NULL, sweep_thread, &sweeping), 0);
     for (uint64_t i = 1; i <= 6; i++) {
         auto_content struct content file = content_of(i, 100000);
+        pthread_mutex_lock(&sweeping.coming);
         assert_int_equal(put(house, ALICE, &file), OK);
+        pthread_mutex_unlock(&sweeping.coming);
         snprintf(folder, sizeof(folder), "%s/backup%d", house->dir, (int)i);
         assert_int_equal(back_up(house, folder, true), OK);
     }

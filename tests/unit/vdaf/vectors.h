@@ -14,13 +14,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* From this file upwards to the first folder that has shared/vectors. */
+/* From this program upwards to the first folder that has shared/vectors. */
 static inline const char *vectors_folder(void)
 {
     static char path[4096];
     if (path[0])
         return path;
-    snprintf(path, sizeof path - 32, "%s", __FILE__);
+    if (readlink("/proc/self/exe", path, sizeof path - 32) < 0)
+        broken("this program has no path");
     for (char *slash; (slash = strrchr(path, '/'));) {
         strcpy(slash, "/shared/vectors");
         if (access(path, R_OK) == 0)
