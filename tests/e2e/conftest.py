@@ -35,9 +35,14 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "soak: takes minutes, or more than Debian 12 has: part of make soak alone")
 
 
+LONG = ("test_xet_adversary.py", "test_witness.py", "test_xet_clients.py", "test_appeals.py", "test_log_drills.py", "test_crash.py")
+
+
 def pytest_collection_modifyitems(config, items):
+    """The longest files come first, so that no worker is left alone with one at the end."""
     if not os.environ.get("CAIRN_SOAK"):
         items[:] = [item for item in items if not item.get_closest_marker("soak")]
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 def pytest_unconfigure():
