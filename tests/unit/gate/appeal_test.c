@@ -394,13 +394,16 @@ static void random_events_never_break_what_must_hold(void **state)
         struct account_new new = {.kind = ACCOUNT_USER, .name = str_of(name), .is_admin = true};
         GOOD(account_create(desk->db, &new, 0, &id, err));
     }
+    uint64_t requests = 0, appeals = 0; /* a bit for each state that some have been in */
     for (int i = 0; i < 3000; i++) {
         do_something(desk);
         check_invariants(desk);
+        requests |= (uint64_t)number_of(desk, "SELECT coalesce(sum(DISTINCT 1 << state), 0) FROM access_request");
+        appeals |= (uint64_t)number_of(desk, "SELECT coalesce(sum(DISTINCT 1 << state), 0) FROM appeal");
     }
     /* and enough has happened for that to mean something */
-    assert_true(number_of(desk, "SELECT count(DISTINCT state) FROM access_request") >= 5);
-    assert_true(number_of(desk, "SELECT count(DISTINCT state) FROM appeal") >= 5);
+    assert_true(__builtin_popcountll(requests) >= 5);
+    assert_true(__builtin_popcountll(appeals) >= 5);
     assert_true(number_of(desk, "SELECT count(*) FROM review_verdict WHERE slot = 3") > 5);
     assert_true(number_of(desk, "SELECT count(*) FROM appeal WHERE subject = 2 AND held = 1") > 2);
 }
