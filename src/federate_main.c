@@ -13,7 +13,7 @@
 static const char help[] =
     "cairn federate - train a model where the data are\n"
     "\n"
-    "  cairn federate open REPO --mode plain --rounds N --min-participants K\n"
+    "  cairn federate open REPO --mode MODE --rounds N --min-participants K\n"
     "                 [--rule R] [--server-rate ETA] [--mu MU] [--bound C]\n"
     "                 [--noise SIGMA [--delta D] [--budget EPSILON]] [--grace SECONDS]\n"
     "  cairn federate status REPO\n"
@@ -23,7 +23,8 @@ static const char help[] =
     "from\n"
     "  CAIRN_URL, your key from CAIRN_TOKEN; opening and stopping take who administers the repo.\n"
     "\n"
-    "  --mode plain            the hub sees each update\n"
+    "  --mode MODE             plain: the hub sees each update; one-house: it sees sums of three and more alone, and\n"
+    "                          participants draw back to the bound (10 when not given) themselves\n"
     "  --rounds N              how many models are made, one after the other\n"
     "  --min-participants K    a round waits for the updates of so many\n"
     "  --rule R                what is made of the updates: mean (each weighs as many examples as it was trained "

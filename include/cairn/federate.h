@@ -42,6 +42,8 @@ void cairn_federate_free(struct cairn_federate *part); /* NULL is fine */
  *   "url"       the hub's address
  *   "token"     a key of yours that may write
  *   "repo"      "ns/name", a model
+ *   "state"     in the mode one-house, the folder of what must not be forgotten: a key for each run, and what was agreed to with it.
+ *               $XDG_STATE_HOME/cairn or ~/.local/state/cairn when not given
  *   "patience"  for how many seconds a hub that does not answer is asked again; 600 when not given
  */
 int cairn_federate_set(struct cairn_federate *part, const char *name, const char *value);

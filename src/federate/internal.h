@@ -29,6 +29,7 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP };
 /* Handlers, file by file; module.c has their addresses. */
 /* api.c */ route_handler run_open, run_stop, run_status, run_join, round_get;
 /* update.c */ route_handler update_put, update_finish;
+/* cohort_api.c */ route_handler cohort_get, cohort_post;
 
 struct federate {
     char folder[3072];
@@ -50,6 +51,7 @@ struct settings {
     double noise;               /* its standard deviation on the sum, over the bound; 0: none */
     double delta;               /* at which epsilon is told */
     double budget;              /* of epsilon: no round goes beyond it; 0: none */
+    size_t cohort;              /* how many send one sum together, in a mode that has that; 0: all */
     int64_t grace_us;           /* how long others are waited for, once enough have come */
 };
 /* INVALID with what is wrong. The rule's text lives as long as body. */
@@ -189,6 +191,7 @@ struct closing {
     uint8_t sha256[SHA256_SIZE];
     struct str record;
     struct oid commit, head;
+    void *kept; /* what the mode's gather() leaves for its record(); in the arena */
 };
 
 /*
@@ -206,7 +209,10 @@ struct mode {
     /* More members of the round's record. */
     void (*record)(const struct closing *c, struct json_writer *w);
 };
-extern const struct mode plain_mode; /* plain.c */
+extern const struct mode plain_mode;     /* plain.c */
+extern const struct mode one_house_mode; /* cohort.c */
+/* A job: cohorts whose time is up. */
+enum status cohorts_job(struct hub *hub, struct error *err);
 
 /* Makes the commit of a frozen round, after whoever is closing one; OK for one that is not frozen, or closed meanwhile. */
 enum status round_close(struct hub *hub, int64_t run_id, struct error *err);

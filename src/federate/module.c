@@ -14,11 +14,15 @@ static const struct route routes[] = {
     {HTTP_GET, "/api/{api}/federate/round", ACT_TAKE_PART, round_get},
     {HTTP_PUT, "/api/{api}/federate/update", ACT_TAKE_PART, update_put},
     {HTTP_POST, "/api/{api}/federate/update", ACT_TAKE_PART, update_finish},
+    {HTTP_GET, "/api/{api}/federate/cohort", ACT_TAKE_PART, cohort_get},
+    {HTTP_POST, "/api/{api}/federate/cohort", ACT_TAKE_PART, cohort_post},
     {0},
 };
 
 static const struct job jobs[] = {
-    {"federated rounds", 1, rounds_job, .slow = true}, {"federated folders", 3600, folders_job, .slow = true}, {0}};
+    {"federated rounds", 1, rounds_job, .slow = true},
+    {"federated cohorts", 1, cohorts_job},
+    {"federated folders", 3600, folders_job, .slow = true}, {0}};
 
 static const char *const forget_sql[] = {
     "DELETE FROM federate_participant WHERE account_id = ?",

@@ -104,14 +104,19 @@ enum status run_insert(struct db_conn *tx, struct run *run, struct error *err)
 }
 
 static const char end_sql[] = "UPDATE federate_run SET state = ?, why = ? WHERE id = ? AND state = 1";
-static const char forget_sql[] = "DELETE FROM federate_update WHERE run_id = ?";
+static const char *const forget_sql[] = {"DELETE FROM federate_update WHERE run_id = ?",
+                                         "DELETE FROM federate_member WHERE run_id = ?",
+                                         "DELETE FROM federate_cohort WHERE run_id = ?"};
 
 static enum status forget_updates(struct db_conn *tx, int64_t run_id, struct error *err)
 {
-    auto_stmt struct stmt *forget = NULL;
-    TRY(db_prepare(tx, forget_sql, &forget, err));
-    stmt_bind_int(forget, 1, run_id);
-    return stmt_run(forget, err);
+    for (size_t i = 0; i < sizeof forget_sql / sizeof *forget_sql; i++) {
+        auto_stmt struct stmt *forget = NULL;
+        TRY(db_prepare(tx, forget_sql[i], &forget, err));
+        stmt_bind_int(forget, 1, run_id);
+        TRY(stmt_run(forget, err));
+    }
+    return OK;
 }
 
 enum status run_end(struct db_conn *tx, const struct run *run, enum run_state state, struct str why, int64_t by_id,

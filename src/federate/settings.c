@@ -152,7 +152,7 @@ static enum status check_rule(const struct settings *settings, struct error *err
         STR_ARG(settings->rule), how.suspects, least, how.bucket ? " after bucketing" : "", lines);
 }
 
-static const struct mode *const modes[] = {&plain_mode, NULL};
+static const struct mode *const modes[] = {&plain_mode, &one_house_mode, NULL};
 
 static enum status read_mode(struct str name, struct settings *out, struct error *err)
 {

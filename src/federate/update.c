@@ -202,6 +202,9 @@ enum status update_finish(struct request *rq, struct error *err)
     if (!hex_decode(json_get_str(body, "sha256"), update->sha256, SHA256_SIZE))
         return fail(err, INVALID, NULL, "\"sha256\" must be 64 hex digits.");
     TRY(find_place(rq, json_get_int(body, "round", -1), &place, err));
+    if (place.run.settings.mode != &plain_mode)
+        return fail(err, CONFLICT, "OtherMode", "In the mode %.*s no update is sent by itself.",
+                    STR_ARG(place.run.settings.mode->name));
     request_done_reading(rq);
     if (place.before.state != UPDATE_ACCEPTED)
         TRY(finish(rq, &finishing, err));

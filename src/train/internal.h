@@ -12,7 +12,7 @@
 /* What the files of this part share. */
 
 struct cairn_federate {
-    char *url, *token, *repo, *patience;
+    char *url, *token, *repo, *patience, *state;
     void (*progress)(void *context, const char *line);
     void *progress_context;
     struct error err;
@@ -61,6 +61,19 @@ struct round {
 
 /* Sends what training came to, as a mode has it: plain.c and so on. CONFLICT "RoundOver": too late for this round. */
 typedef enum status send_fn(struct round *round, const struct cairn_trained *trained, struct error *err);
-send_fn send_plain;
+send_fn send_plain, send_one_house;
+/* plain.c: sends bytes as the update of the round, in pieces; what is to be made of them is said afterwards. */
+enum status upload(struct round *round, struct str all, struct error *err);
+
+/* state.c: what stays on this side, in the folder that is set, one name for each member of a run. */
+#define STATE_PATH_MOST 4400
+struct state {
+    char folder[4096], name[128];
+};
+enum status state_open(const struct cairn_federate *part, struct str name, struct state *out, struct error *err);
+/* The seed of the member's identity key, made when it is not there. */
+enum status state_identity(const struct state *state, uint8_t seed[32], struct error *err);
+/* As struct cohort_memory wants it; context is a struct state. */
+enum status state_remember(void *context, const char *what, const uint8_t *pairs, size_t count, struct error *err);
 
 #endif

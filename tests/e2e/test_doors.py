@@ -174,6 +174,8 @@ FEDERATED = {
     "GET /api/{api}/federate/round": (None, 404, "no federated training"),
     "PUT /api/{api}/federate/update": ({}, 400, "round"),
     "POST /api/{api}/federate/update": ({"round": 1, "examples": 1, "sha256": "0" * 64}, 404, "no federated training"),
+    "GET /api/{api}/federate/cohort": (None, 404, "no federated training"),
+    "POST /api/{api}/federate/cohort": ({"attempt": 1, "step": "keys", "message": ""}, 404, "no federated training"),
 }
 BODIES |= {name: body for name, (body, _, _) in FEDERATED.items() if body is not None}
 TENSORS = b'\x3b\0\0\0\0\0\0\0{"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}      \1\2'
