@@ -270,7 +270,7 @@ static enum status load(struct closing *c, struct loaded *out, struct error *err
     TRY(cohort_rows(conn, c->arena, c->run.id, &out->cohorts, &out->count, err));
     out->members = arena_array(c->arena, out->count, sizeof *out->members);
     for (size_t i = 0; i < out->count; i++)
-        TRY(member_rows(conn, c->arena, c->run.id, (int64_t)i, &out->members[i], &size, err));
+        TRY(member_rows(conn, c->arena, c->run.id, i, MEMBERS_WHOLE, &out->members[i], &size, err));
     return OK;
 }
 

@@ -50,9 +50,14 @@ struct member_row {
     size_t cohort, place;
     struct str dealing, masked, signature, answer; /* absent: not yet. masked is a SHA-256 */
 };
-/* Of one cohort by place; cohort < 0: all, by name. Strings live in arena. */
-enum status member_rows(struct db_conn *conn, struct arena *arena, int64_t run_id, int64_t cohort,
+/* Of one cohort by place, or all by name. Strings live in arena. MEMBERS_BRIEF: of dealing and answer the first byte alone, as they are
+ * long and many. */
+enum members { MEMBERS_BRIEF, MEMBERS_WHOLE };
+enum status member_rows(struct db_conn *conn, struct arena *arena, int64_t run_id, size_t cohort, enum members how,
                         struct member_row **out, size_t *count, struct error *err);
+enum status member_rows_all(struct db_conn *conn, struct arena *arena, int64_t run_id, struct member_row **out,
+                            size_t *count, struct error *err); /* brief */
+enum status member_count(struct db_conn *conn, int64_t run_id, size_t cohort, size_t *out, struct error *err);
 enum status member_find(struct db_conn *conn, struct arena *arena, int64_t run_id, int64_t account_id,
                         struct member_row *out, bool *found, struct error *err);
 /* In a write. keys: CONFLICT "IdentityChanged" for another identity than the participant had in this run before. */

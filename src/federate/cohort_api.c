@@ -17,10 +17,9 @@ struct place {
     struct attempt attempt;
     struct cohort_round round;
     bool is_member; /* of the attempt */
-    struct member_row own, *members;
+    struct member_row own;
     struct cohort_row cohort;
     struct cohort_graph graph;
-    uint8_t context[COHORT_CONTEXT_SIZE]; /* of the draw */
 };
 
 static enum status find_run(struct request *rq, struct place *out, struct error *err)
@@ -47,13 +46,9 @@ static enum status find_place(struct request *rq, struct place *out, bool *found
     if (!out->is_member || !out->attempt.drawn)
         return OK;
     TRY(cohort_rows(rq->db, rq->arena, out->run.id, &cohorts, &count, err));
-    TRY(member_rows(rq->db, rq->arena, out->run.id, (int64_t)out->own.cohort, &out->members, &size, err));
+    TRY(member_count(rq->db, out->run.id, out->own.cohort, &size, err));
     if (out->own.cohort >= count || out->own.place >= size)
         return fail(err, UNAVAILABLE, NULL, "The round has just begun anew.");
-    struct cohort_draw draw;
-    struct cohort_member *keys;
-    TRY(attempt_draw(rq->db, rq->arena, &out->run, &out->attempt, &draw, &keys, err));
-    memcpy(out->context, draw.context, sizeof out->context);
     out->cohort = cohorts[out->own.cohort];
     out->graph = cohort_graph(size);
     return OK;
@@ -93,7 +88,7 @@ static enum status write_roster(struct request *rq, const struct place *place, s
     auto_buf struct buf roster = {0};
     struct member_row *members;
     size_t count;
-    TRY(member_rows(rq->db, rq->arena, place->run.id, -1, &members, &count, err));
+    TRY(member_rows_all(rq->db, rq->arena, place->run.id, &members, &count, err));
     for (size_t i = 0; i < count; i++)
         buf_add(&roster, &members[i].keys, sizeof members[i].keys);
     jw_key_hex(w, "nonce", place->attempt.nonce, sizeof place->attempt.nonce);
@@ -110,10 +105,13 @@ static void add_row(struct buf *out, const void *bytes, size_t size)
 }
 
 /* What each neighbour has sealed for this member: it stands at this member's place among that neighbour's neighbours. */
-static void write_dealt(const struct place *place, struct json_writer *w)
+static enum status write_dealt(struct request *rq, const struct place *place, struct json_writer *w, struct error *err)
 {
     auto_buf struct buf rows = {0};
     uint16_t neighbours[COHORT_MOST], theirs[COHORT_MOST];
+    struct member_row *members;
+    size_t count;
+    TRY(member_rows(rq->db, rq->arena, place->run.id, place->own.cohort, MEMBERS_WHOLE, &members, &count, err));
     cohort_neighbours(&place->graph, place->own.place, neighbours);
     for (size_t i = 0; i < place->graph.degree; i++) {
         size_t at = 0;
@@ -121,20 +119,26 @@ static void write_dealt(const struct place *place, struct json_writer *w)
         cohort_neighbours(&place->graph, neighbours[i], theirs);
         while (theirs[at] != place->own.place)
             at++;
-        const char *dealing = place->members[neighbours[i]].dealing.data;
+        const char *dealing = members[neighbours[i]].dealing.data;
         add_row(&rows, dealt ? dealing + SHA256_SIZE + at * COHORT_SEALED_SIZE : NULL, COHORT_SEALED_SIZE);
     }
     write_hex(w, "dealt", &rows);
+    return OK;
 }
 
-static void write_signatures(const struct place *place, struct json_writer *w)
+static enum status write_signatures(struct request *rq, const struct place *place, struct json_writer *w,
+                                    struct error *err)
 {
     auto_buf struct buf rows = {0};
     uint16_t neighbours[COHORT_MOST];
+    struct member_row *members;
+    size_t count;
+    TRY(member_rows(rq->db, rq->arena, place->run.id, place->own.cohort, MEMBERS_BRIEF, &members, &count, err));
     cohort_neighbours(&place->graph, place->own.place, neighbours);
     for (size_t i = 0; i < place->graph.degree; i++)
-        add_row(&rows, place->members[neighbours[i]].signature.data, COHORT_SIGNATURE_SIZE);
+        add_row(&rows, members[neighbours[i]].signature.data, COHORT_SIGNATURE_SIZE);
     write_hex(w, "signatures", &rows);
+    return OK;
 }
 
 /* Whom a step is asked of: who has come along so far, and has not done it. */
@@ -171,11 +175,10 @@ static enum status write_step(struct request *rq, const struct place *place, str
     if (place->cohort.stage == STAGE_DEAL)
         return write_roster(rq, place, w, err);
     if (place->cohort.stage == STAGE_MASK)
-        write_dealt(place, w);
-    if (place->cohort.stage == STAGE_SIGN)
-        jw_key_hex(w, "survivors", place->cohort.survivors, cohort_list_size(place->graph.size));
+        return write_dealt(rq, place, w, err);
     if (place->cohort.stage == STAGE_UNMASK)
-        write_signatures(place, w);
+        return write_signatures(rq, place, w, err);
+    jw_key_hex(w, "survivors", place->cohort.survivors, cohort_list_size(place->graph.size));
     return OK;
 }
 
@@ -294,11 +297,17 @@ static enum status take_vector(struct request *rq, const struct place *place, st
     return fdatasync(fd) == 0 && rename(from, to) == 0 ? OK : fail_errno(err, to);
 }
 
-static enum status check_signature(const struct place *place, struct str message, struct error *err)
+static enum status check_signature(struct request *rq, const struct place *place, struct str message,
+                                   struct error *err)
 {
+    struct cohort_draw draw;
+    struct cohort_member *keys;
+    TRY(request_read(rq, err));
+    TRY(attempt_draw(rq->db, rq->arena, &place->run, &place->attempt, &draw, &keys, err));
+    request_done_reading(rq);
     struct str list = {(const char *)place->cohort.survivors, cohort_list_size(place->graph.size)};
     if (message.len == COHORT_SIGNATURE_SIZE &&
-        cohort_signed(place->own.keys.identity, STR("survivors"), place->context, list, (const uint8_t *)message.data))
+        cohort_signed(place->own.keys.identity, STR("survivors"), draw.context, list, (const uint8_t *)message.data))
         return OK;
     return fail(err, INVALID, "SignatureInvalid", "This is not your signature of the list of survivors.");
 }
@@ -314,7 +323,7 @@ static enum status check_message(struct request *rq, const struct place *place, 
     case STAGE_MASK:
         return take_vector(rq, place, a->message, err);
     case STAGE_SIGN:
-        return check_signature(place, a->message, err);
+        return check_signature(rq, place, a->message, err);
     default:
         return cohort_answer_check(&place->graph, a->message, err);
     }

@@ -137,9 +137,12 @@ enum status cohort_rows(struct db_conn *conn, struct arena *arena, int64_t run_i
 /* Members. */
 
 #define MEMBER_COLUMNS "account_id, keys, cohort, place, dealing, masked, signature, answer"
-static const char all_sql[] = "SELECT " MEMBER_COLUMNS " FROM federate_member WHERE run_id = ? ORDER BY keys";
-static const char cohort_sql[] =
-    "SELECT " MEMBER_COLUMNS " FROM federate_member WHERE run_id = ? AND cohort = ? ORDER BY place";
+#define MEMBER_BRIEF                                                                                                   \
+    "account_id, keys, cohort, place, substr(dealing, 1, 1), masked, signature, substr(answer, 1, 1)"
+#define OF_COHORT " FROM federate_member WHERE run_id = ? AND cohort = ? ORDER BY place"
+static const char all_sql[] = "SELECT " MEMBER_BRIEF " FROM federate_member WHERE run_id = ? ORDER BY keys";
+static const char *const cohort_sql[] = {[MEMBERS_BRIEF] = "SELECT " MEMBER_BRIEF OF_COHORT,
+                                         [MEMBERS_WHOLE] = "SELECT " MEMBER_COLUMNS OF_COHORT};
 static const char member_sql[] = "SELECT " MEMBER_COLUMNS " FROM federate_member WHERE run_id = ? AND account_id = ?";
 
 static struct str copy_blob(struct stmt *row, int column, struct arena *arena)
@@ -159,21 +162,47 @@ static void read_member(struct stmt *row, struct arena *arena, struct member_row
     memcpy(&out->keys, stmt_str(row, 1).data, sizeof out->keys);
 }
 
-enum status member_rows(struct db_conn *conn, struct arena *arena, int64_t run_id, int64_t cohort,
-                        struct member_row **out, size_t *count, struct error *err)
+static enum status read_members(struct stmt *row, struct arena *arena, struct member_row **out, size_t *count,
+                                struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
     size_t room = 0;
     *out = NULL;
     *count = 0;
-    TRY(db_prepare(conn, cohort < 0 ? all_sql : cohort_sql, &row, err));
-    stmt_bind_int(row, 1, run_id);
-    if (cohort >= 0)
-        stmt_bind_int(row, 2, cohort);
     while (stmt_next(row)) {
         *out = array_room(arena, *out, *count, &room, sizeof **out);
         read_member(row, arena, &(*out)[(*count)++]);
     }
+    return stmt_end(row, err);
+}
+
+enum status member_rows(struct db_conn *conn, struct arena *arena, int64_t run_id, size_t cohort, enum members how,
+                        struct member_row **out, size_t *count, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(conn, cohort_sql[how], &row, err));
+    stmt_bind_int(row, 1, run_id);
+    stmt_bind_int(row, 2, (int64_t)cohort);
+    return read_members(row, arena, out, count, err);
+}
+
+enum status member_rows_all(struct db_conn *conn, struct arena *arena, int64_t run_id, struct member_row **out,
+                            size_t *count, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(conn, all_sql, &row, err));
+    stmt_bind_int(row, 1, run_id);
+    return read_members(row, arena, out, count, err);
+}
+
+static const char count_sql[] = "SELECT count(*) FROM federate_member WHERE run_id = ? AND cohort = ?";
+
+enum status member_count(struct db_conn *conn, int64_t run_id, size_t cohort, size_t *out, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(conn, count_sql, &row, err));
+    stmt_bind_int(row, 1, run_id);
+    stmt_bind_int(row, 2, (int64_t)cohort);
+    *out = stmt_next(row) ? (size_t)stmt_int(row, 0) : 0;
     return stmt_end(row, err);
 }
 

@@ -50,7 +50,7 @@ enum status attempt_draw(struct db_conn *conn, struct arena *arena, const struct
     struct cohort_round round;
     struct member_row *members;
     size_t count;
-    TRY(member_rows(conn, arena, run->id, -1, &members, &count, err));
+    TRY(member_rows_all(conn, arena, run->id, &members, &count, err));
     *keys = arena_array(arena, count, sizeof **keys);
     for (size_t i = 0; i < count; i++)
         (*keys)[i] = members[i].keys;
@@ -67,7 +67,7 @@ static enum status draw_cohorts(struct db_conn *tx, const struct run *run, const
     struct member_row *members;
     size_t count;
     TRY(attempt_draw(tx, arena, run, attempt, &draw, &keys, err));
-    TRY(member_rows(tx, arena, run->id, -1, &members, &count, err));
+    TRY(member_rows_all(tx, arena, run->id, &members, &count, err));
     for (size_t i = 0; i < draw.cohorts; i++)
         TRY(put_cohort(tx, run, members, &draw, i, now_us() + step_us(run, attempt, STAGE_DEAL), err));
     TRY(db_prepare(tx, drawn_sql, &drawn, err));
@@ -213,7 +213,7 @@ static enum status load_cohort(struct moving *m, struct cohort_row *cohort, stru
 {
     size_t size;
     m->cohort = cohort;
-    TRY(member_rows(m->tx, m->arena, m->run->id, (int64_t)cohort->number, &m->members, &size, err));
+    TRY(member_rows(m->tx, m->arena, m->run->id, cohort->number, MEMBERS_BRIEF, &m->members, &size, err));
     m->graph = cohort_graph(size);
     return OK;
 }
