@@ -5,6 +5,7 @@
 #include "mask/mask.h"
 #include "mask/shamir.h"
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum stage { NEW, KEYS, DEALT, MASKED, SIGNED, UNMASKED, BROKEN };
@@ -373,12 +374,25 @@ static void give_shares(const struct cohort_client *client, struct buf *out)
     }
 }
 
+/* Two sums of one round, of which one lacks a member, would give away what that member sent. So no other attempt at this round is ever
+ * helped to its sum, whatever is said of how this one ends. */
+static enum status settle(struct cohort_client *client, struct error *err)
+{
+    uint8_t pair[COHORT_PAIR_SIZE];
+    char number[24];
+    snprintf(number, sizeof number, "%lld", (long long)client->round.number);
+    sha256(str_of(number), pair);
+    memcpy(pair + 32, client->context, 32);
+    return client->memory.remember(client->memory.context, "round", pair, 1, err);
+}
+
 enum status cohort_client_unmask(struct cohort_client *client, struct str signatures, struct buf *out,
                                  struct error *err)
 {
     TRY(check_stage(client, SIGNED, err));
     client->stage = UNMASKED;
     TRY(break_off(client, check_signatures(client, signatures, err)));
+    TRY(break_off(client, settle(client, err)));
     give_shares(client, out);
     OPENSSL_cleanse(client->shares, sizeof client->shares);
     return OK;

@@ -18,7 +18,8 @@ struct cohort_client;
 /*
  * What a member must not forget, whatever happens to its memory or its machine: each of count pairs (key, value), 32 bytes each, one after
  * the other in `pairs`, is remembered durably before it returns OK. CONFLICT when another value is remembered for one of the keys. It is asked
- * for the identities of the others ("peer"), and for the list of survivors that was signed ("list").
+ * for the identities of the others ("peer"), the list of survivors that was signed ("list"), and the attempt of a round that was helped to
+ * its sum ("round"). What is remembered is of one run.
  */
 struct cohort_memory {
     enum status (*remember)(void *context, const char *what, const uint8_t *pairs, size_t count, struct error *err);
@@ -55,7 +56,8 @@ enum status cohort_client_sign(struct cohort_client *client, struct str survivor
                                uint8_t out[COHORT_SIGNATURE_SIZE], struct error *err);
 
 /*
- * unmask: for each neighbour in order a byte, 1 when it has signed, and its signature of that list. out is appended to: for each neighbour
+ * unmask: for each neighbour in order a byte, 1 when it has signed, and its signature of that list. CONFLICT when another attempt at the same
+ * round has got shares before: two sums with and without a member would give that member away. out is appended to: for each neighbour
  * in order a byte that says which share follows, COHORT_OWN_MASK of a survivor, COHORT_MASK_KEY of one who has dealt and fallen away,
  * COHORT_NEITHER (and zeros) of one who has not dealt, or dealt badly.
  */

@@ -12,6 +12,8 @@
 _Static_assert(sizeof(struct cohort_member) == COHORT_NAME_SIZE + 32 + 2 * HPKE_KEY_SIZE + COHORT_SIGNATURE_SIZE,
                "a member is sent as it lies in memory");
 
+#define COHORT_NOISE_MOST (INT64_C(1) << 28) /* for which no sum has room */
+
 /* What an attempt is about. */
 
 static void write_real(struct json_writer *w, const char *name, double value)
@@ -214,12 +216,16 @@ size_t cohort_begin(const struct cohort_draw *draw, size_t cohort)
 /* Of members who may work with a hub that lies, and of those who may fall away (federated.md 1.2). */
 static const struct cohort_rates rates = {.adversarial = 0.05, .dropout = 1.0 / 3, .malicious = true};
 
+static size_t survivors_of(size_t size)
+{
+    size_t most = (2 * size + 2) / 3;
+    return most > COHORT_LEAST ? most : COHORT_LEAST;
+}
+
 struct cohort_graph cohort_graph(size_t size)
 {
-    struct cohort_graph graph = {.size = size, .survivors = (2 * size + 2) / 3};
+    struct cohort_graph graph = {.size = size, .survivors = survivors_of(size)};
     int degree, threshold;
-    if (graph.survivors < COHORT_LEAST)
-        graph.survivors = COHORT_LEAST;
     if (size > COHORT_COMPLETE && cohort_find((int)size, rates, &degree, &threshold)) {
         graph.degree = (size_t)degree;
         graph.threshold = (size_t)threshold;
@@ -262,20 +268,23 @@ size_t cohort_list_count(const uint8_t *list, size_t members)
 
 /* Numbers. */
 
+/* The smallest cohort that a round may have: with more members than COHORT_MOST there are two, of half as many at least. */
 int64_t cohort_noise(const struct cohort_round *round)
 {
-    size_t least = round->least < COHORT_LEAST ? COHORT_LEAST : (size_t)round->least;
-    size_t survivors = (2 * least + 2) / 3;
-    if (survivors < COHORT_LEAST)
-        survivors = COHORT_LEAST;
+    int64_t least = round->least < COHORT_LEAST ? COHORT_LEAST : round->least;
+    if (round->noise <= 0)
+        return 0;
+    size_t size = least < COHORT_MOST / 2 ? (size_t)least : COHORT_MOST / 2;
     /* A vector of the bound's length is not longer than COHORT_VALUES when it has been rounded (pine_quantise()). */
-    return (int64_t)ceil(round->noise * COHORT_VALUES / sqrt((double)survivors));
+    double sigma = round->noise * COHORT_VALUES / sqrt((double)survivors_of(size));
+    return sigma < COHORT_NOISE_MOST ? (int64_t)ceil(sigma) : COHORT_NOISE_MOST;
 }
 
+/* The sum of as many vectors and noises. A noise is beyond 12 of its standard deviations once in 10^32. */
 unsigned cohort_bits(const struct cohort_round *round, size_t size)
 {
-    /* A number of the noise is beyond 12 of its standard deviations once in 10^32. */
-    return mask_bits(size, COHORT_VALUES + 12 * (uint64_t)cohort_noise(round));
+    double most = (double)size * COHORT_VALUES + 12 * (double)cohort_noise(round) * sqrt((double)size);
+    return most < INT32_MAX ? mask_bits(1, (uint64_t)ceil(most)) : 0;
 }
 
 void cohort_own_mask(const uint8_t secret[COHORT_SECRET_SIZE], const uint8_t context[COHORT_CONTEXT_SIZE],

@@ -19,7 +19,8 @@
  *   sign      the hub says whose vectors have come (the survivors), and each survivor signs that list
  *   unmask    a member who sees enough signatures gives, for each neighbour, its share of one of the neighbour's two secrets
  *
- * A round that fails is tried again as another attempt, with fresh keys; nothing of an attempt is used in another.
+ * A round that fails before the last step is tried again as another attempt, with fresh keys; nothing of an attempt is used in another. One
+ * that fails in the last step is over: a member unmasks in one attempt of a round.
  */
 #define COHORT_LEAST 3 /* a sum of fewer hides nobody */
 #define COHORT_MOST 250
@@ -36,7 +37,7 @@
 /* What an attempt is about. Both sides fill it in from what they know themselves, so that keys fit only where all of it is the same. */
 struct cohort_round {
     struct str run, base, model; /* its id, the commit that it starts from, and the SHA-256 (hex) of the model in it */
-    int64_t number, attempt;
+    int64_t number, attempt; /* attempts are counted through all rounds of a run */
     int64_t width;   /* numbers of the model */
     double bound;    /* what a member sends has at most this length (L2) */
     struct str rule; /* as the run has it */
@@ -110,7 +111,8 @@ size_t cohort_list_count(const uint8_t *list, size_t members);
 
 /* What is counted modulo. */
 unsigned cohort_bits(const struct cohort_round *round, size_t size);
-/* The standard deviation of the noise that a member adds, in whole numbers; 0: none. */
+/* The standard deviation of the noise that a member adds, in whole numbers; 0: none. That of as few survivors as a cohort may have is together
+ * what the run asks for: noise times the bound. */
 int64_t cohort_noise(const struct cohort_round *round);
 /* The key of the mask that a member puts over its own vector, from its secret. */
 void cohort_own_mask(const uint8_t secret[COHORT_SECRET_SIZE], const uint8_t context[COHORT_CONTEXT_SIZE],

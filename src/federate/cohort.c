@@ -51,8 +51,14 @@ static enum status check(struct settings *settings, struct error *err)
                     "for %zu.",
                     STR_ARG(settings->rule), suspects, least, settings->cohort, (size_t)settings->min_participants,
                     least * settings->cohort);
-    if (settings->noise > 0)
-        return fail(err, INVALID, NULL, "In the mode one-house there is no \"noise\" yet.");
+    if (settings->noise <= 0)
+        return OK;
+    const struct cohort_round round = {.noise = settings->noise, .least = settings->min_participants};
+    if (!is_mean(settings) || bucket)
+        return fail(err, INVALID, NULL,
+                    "\"noise\" needs the rule mean: only then is it known how much of it is in what is published.");
+    if (cohort_bits(&round, COHORT_MOST) == 0)
+        return fail(err, INVALID, NULL, "\"noise\" of %g has no room beside the updates.", settings->noise);
     return OK;
 }
 
@@ -135,13 +141,14 @@ static enum status sum_piece(struct summing *s, size_t at, size_t count, struct 
     return pwrite_full(s->out, mean, count * sizeof *mean, (int64_t)(at * sizeof *mean), err);
 }
 
-/* Nobody proves its norm in this mode: what a cohort's mean has too much of it, is taken from it. */
+/* Nobody proves its norm in this mode: what a cohort's mean has too much of it, is taken from it. Not where there is noise in it, whose norm
+ * is larger. */
 static enum status clip(const struct summing *s, struct buf *room, struct error *err)
 {
     float *mean = (float *)room->data;
     double factor = s->round->bound / s->sum->norm;
     size_t width = (size_t)s->round->width;
-    for (size_t at = 0, count; factor < 1 && at < width; at += count) {
+    for (size_t at = 0, count; s->round->noise <= 0 && factor < 1 && at < width; at += count) {
         count = width - at < PIECE ? width - at : PIECE;
         TRY(pread_full(s->out, mean, count * sizeof *mean, (int64_t)(at * sizeof *mean), err));
         for (size_t k = 0; k < count; k++)

@@ -227,7 +227,17 @@ static size_t rows_least(const struct settings *settings, size_t count)
     return how.rule == ROBUST_BULYAN ? 4 * how.suspects + 3 : 2 * how.suspects + 1;
 }
 
-/* All cohorts have ended. With enough of them for the rule the round is frozen, otherwise it is tried again. */
+static const char given_sql[] = "SELECT count(*) FROM federate_member WHERE run_id = ? AND answer IS NOT NULL";
+
+/* Who has given shares gives none in another attempt at the same round: it is left without a model. Before that it is tried again. */
+static enum status fail_round(const struct moving *m, struct error *err)
+{
+    int64_t given;
+    TRY(count_rows(m->tx, given_sql, m->run->id, &given, err));
+    return given ? round_next(m->tx, m->run, &m->run->base, err) : attempt_start(m->tx, m->run, m->attempt, err);
+}
+
+/* All cohorts have ended. With enough of them for the rule the round is frozen. */
 static enum status finish(struct moving *m, struct cohort_row *cohorts, size_t count, struct error *err)
 {
     auto_stmt struct stmt *freeze = NULL;
@@ -235,7 +245,7 @@ static enum status finish(struct moving *m, struct cohort_row *cohorts, size_t c
     for (size_t i = 0; i < count; i++)
         done += cohorts[i].stage == STAGE_DONE;
     if (done < rows_least(&m->run->settings, count))
-        return attempt_start(m->tx, m->run, m->attempt, err);
+        return fail_round(m, err);
     for (size_t i = 0; i < count; i++) {
         if (cohorts[i].stage != STAGE_DONE)
             continue;

@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "cohort/client.h"
 #include "pine/quantise.h"
+#include "privacy/gauss.h"
 #include "train/internal.h"
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #define POLL_LEAST_US (SECOND_US / 20)
 #define POLL_MOST_US (SECOND_US / 2)
 #define MESSAGE_MOST (1 << 19)
+#define NOISE_PIECE 4096
 
 /* A participant in one round, over all attempts at it. */
 struct member {
@@ -56,6 +58,22 @@ static enum status quantise(struct member *m, const struct cairn_trained *traine
                              : status;
 }
 
+/* Once a round, whatever attempts it takes: the noise of several would be worn down by comparing. */
+static void add_noise(struct member *m)
+{
+    int64_t sigma = cohort_noise(&m->about), noise[NOISE_PIECE];
+    uint8_t seed[32];
+    random_bytes(seed, sizeof seed);
+    for (int64_t at = 0, count; sigma > 0 && at < m->about.width; at += count) {
+        count = m->about.width - at < NOISE_PIECE ? m->about.width - at : NOISE_PIECE;
+        gauss_fill(seed, (uint64_t)at, sigma, noise, (size_t)count);
+        for (int64_t i = 0; i < count; i++)
+            m->values[at + i] += (int32_t)noise[i];
+    }
+    OPENSSL_cleanse(seed, sizeof seed);
+    OPENSSL_cleanse(noise, sizeof noise);
+}
+
 /* Messages. */
 
 static enum status read_hex(const json_t *told, const char *name, struct buf *out, struct error *err)
@@ -89,8 +107,6 @@ static enum status send_keys(struct member *m, const json_t *told, struct error 
     struct cohort_member keys;
     (void)told;
     TRY(cohort_client_keys(m->client, &keys, err));
-    tell(m->round->part, "Round %lld of %lld: ready; waiting for the others", (long long)m->round->number,
-         (long long)m->round->rounds);
     return answer(m, "keys", &keys, sizeof keys, err);
 }
 
@@ -134,10 +150,13 @@ static enum status send_answer(struct member *m, const json_t *told, struct erro
 }
 
 static const struct {
-    const char *name;
+    const char *name, *done;
     enum status (*send)(struct member *m, const json_t *told, struct error *err);
-} steps[] = {{"keys", send_keys},       {"deal", send_shares},   {"mask", send_vector},
-             {"sign", send_signature}, {"unmask", send_answer}};
+} steps[] = {{"keys", "ready, waiting for the others", send_keys},
+             {"deal", "secrets are shared with the neighbours", send_shares},
+             {"mask", "the masked update is sent", send_vector},
+             {"sign", "the list of those who have sent theirs is signed", send_signature},
+             {"unmask", "the shares that take masks off the sum are given", send_answer}};
 
 /* The rounds' attempts. */
 
@@ -179,6 +198,9 @@ static enum status take_step(struct member *m, const json_t *told, struct error 
     for (size_t i = 0; m->client && attempt == m->about.attempt && i < sizeof steps / sizeof *steps; i++)
         if (str_eq(step, str_of(steps[i].name))) {
             enum status status = steps[i].send(m, told, err);
+            if (status == OK)
+                tell(m->round->part, "Round %lld of %lld, attempt %lld: %s", (long long)m->round->number,
+                     (long long)m->round->rounds, (long long)attempt, steps[i].done);
             return status == CONFLICT && (error_is(err, "WrongStep") || error_is(err, "RoundOver")) ? OK : status;
         }
     return OK;
@@ -244,6 +266,7 @@ static enum status take_part(struct member *m, const struct cairn_trained *train
     bool over = false;
     TRY(describe(m, err));
     TRY(quantise(m, trained, err));
+    add_noise(m);
     while (!over)
         TRY(go_on(m, &over, err));
     return OK;

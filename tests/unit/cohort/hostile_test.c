@@ -506,6 +506,29 @@ static void nothing_of_an_attempt_is_good_in_another(void **state)
     world_free(w);
 }
 
+/* The hub says that attempt 1 came to nothing, and has the round done again without one of the members: the difference would be that
+ * member's update. */
+static void a_round_gets_one_sum_alone(void **state)
+{
+    (void)state;
+    struct world *w = world_new(5);
+    struct error err = {0};
+    run_to(w, UNMASK, everybody);
+    check_sum(w);
+    begin(w, 2);
+    run_to(w, SIGN, everybody);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(unmask(w, i, &err), CONFLICT);
+        check_code(&err, "Remembered");
+        assert_int_equal(w->answers[i].len, 0);
+    }
+    w->round.number = 2;
+    begin(w, 3);
+    run_to(w, UNMASK, everybody);
+    check_sum(w);
+    world_free(w);
+}
+
 /* Each step after each: only the next one is taken, and asking for another changes nothing. */
 static void steps_are_taken_in_their_order_alone(void **state)
 {
@@ -567,6 +590,7 @@ int main(void)
         cmocka_unit_test(who_is_set_back_signs_the_same_list_or_none),
         cmocka_unit_test(after_a_restart_an_attempt_gives_nothing),
         cmocka_unit_test(nothing_of_an_attempt_is_good_in_another),
+        cmocka_unit_test(a_round_gets_one_sum_alone),
         cmocka_unit_test(steps_are_taken_in_their_order_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
