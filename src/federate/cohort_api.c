@@ -153,7 +153,7 @@ static bool is_asked(const struct place *place)
     case STAGE_SIGN:
         return cohort_listed(place->cohort.survivors, at) && !str_given(place->own.signature);
     case STAGE_UNMASK:
-        return cohort_listed(place->cohort.survivors, at) && !str_given(place->own.answer);
+        return str_given(place->own.signature) && !str_given(place->own.answer);
     default:
         return false;
     }

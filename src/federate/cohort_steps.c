@@ -178,6 +178,8 @@ static enum status move_cohort(const struct moving *m, struct error *err)
     for (size_t i = 0; i < m->graph.size; i++) {
         bool expected = cohort->stage == STAGE_DEAL ||
                         cohort_listed(cohort->stage == STAGE_MASK ? cohort->dealt : cohort->survivors, i);
+        /* Who has not signed is gone, and could not give its shares. */
+        expected = expected && (cohort->stage != STAGE_UNMASK || str_given(m->members[i].signature));
         bool done = expected && has_done(&m->members[i], cohort->stage);
         all = all && (done || !expected);
         here[i / 8] |= (uint8_t)(done << i % 8);

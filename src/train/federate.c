@@ -19,7 +19,8 @@ static const struct {
              {"token", offsetof(struct cairn_federate, token)},
              {"repo", offsetof(struct cairn_federate, repo)},
              {"patience", offsetof(struct cairn_federate, patience)},
-             {"state", offsetof(struct cairn_federate, state)}};
+             {"state", offsetof(struct cairn_federate, state)},
+             {"peers", offsetof(struct cairn_federate, peers)}};
 #define NAMES (sizeof names / sizeof *names)
 
 static char **setting(struct cairn_federate *part, size_t i)

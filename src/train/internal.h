@@ -12,7 +12,8 @@
 /* What the files of this part share. */
 
 struct cairn_federate {
-    char *url, *token, *repo, *patience, *state;
+    char *url, *token, *repo, *patience, *state, *peers;
+    char identity[65]; /* what cairn_federate_identity() gives */
     void (*progress)(void *context, const char *line);
     void *progress_context;
     struct error err;
@@ -69,9 +70,10 @@ enum status upload(struct round *round, struct str all, struct error *err);
 #define STATE_PATH_MOST 4400
 struct state {
     char folder[4096], name[128];
+    const char *peers; /* a file with all identities that there may be; NULL: any */
 };
 enum status state_open(const struct cairn_federate *part, struct str name, struct state *out, struct error *err);
-/* The seed of the member's identity key, made when it is not there. */
+/* The seed of the member's identity key, made when it is not there: one for each run, or where peers are given, one for the folder. */
 enum status state_identity(const struct state *state, uint8_t seed[32], struct error *err);
 /* As struct cohort_memory wants it; context is a struct state. */
 enum status state_remember(void *context, const char *what, const uint8_t *pairs, size_t count, struct error *err);

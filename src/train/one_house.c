@@ -272,6 +272,24 @@ static enum status take_part(struct member *m, const struct cairn_trained *train
     return OK;
 }
 
+const char *cairn_federate_identity(struct cairn_federate *part)
+{
+    auto_buf struct buf hex = {0};
+    struct state state;
+    uint8_t seed[32], identity[32];
+    part->err = (struct error){0};
+    enum status status = state_open(part, STR("identity"), &state, &part->err);
+    if (status == OK)
+        status = state_identity(&state, seed, &part->err);
+    if (status != OK)
+        return NULL;
+    cohort_identity(seed, identity);
+    OPENSSL_cleanse(seed, sizeof seed);
+    hex_add(&hex, identity, sizeof identity);
+    memcpy(part->identity, hex.data, hex.len);
+    return part->identity;
+}
+
 enum status send_one_house(struct round *round, const struct cairn_trained *trained, struct error *err)
 {
     struct member member = {.round = round, .wait = POLL_LEAST_US};

@@ -2,6 +2,7 @@
 /* What a participant keeps on its disk: a key of its own, and what it must not forget. */
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/text.h"
 #include "train/internal.h"
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -13,6 +14,7 @@
 
 #define RECORD 64
 #define MEMORY_MOST ((size_t)64 << 20)
+#define PEERS_MOST ((size_t)1 << 20)
 
 enum status state_open(const struct cairn_federate *part, struct str name, struct state *out, struct error *err)
 {
@@ -27,6 +29,7 @@ enum status state_open(const struct cairn_federate *part, struct str name, struc
     if (len < 0 || (size_t)len >= sizeof out->folder || name.len >= sizeof out->name)
         return fail(err, INVALID, NULL, "The name of the state folder is too long.");
     snprintf(out->name, sizeof out->name, "%.*s", STR_ARG(name));
+    out->peers = part->peers;
     return folder_make(out->folder, 0700, err);
 }
 
@@ -40,7 +43,10 @@ enum status state_identity(const struct state *state, uint8_t seed[32], struct e
 {
     auto_buf struct buf kept = {0};
     char path[STATE_PATH_MOST], fresh[STATE_PATH_MOST + 32];
-    file_of(state, "key", path);
+    if (state->peers)
+        snprintf(path, sizeof path, "%s/identity.key", state->folder);
+    else
+        file_of(state, "key", path);
     if (access(path, F_OK) != 0) {
         uint8_t made[32], number[8];
         random_bytes(made, sizeof made);
@@ -108,10 +114,34 @@ static enum status remember_all(int fd, const char *path, const char *what, cons
     return fsync(fd) == 0 ? OK : fail_errno(err, path);
 }
 
+/* The file has an identity in hex digits at the beginning of each line, and behind a space what one likes. */
+static bool is_peer(struct str lines, const uint8_t identity[32])
+{
+    struct str line;
+    uint8_t found[32];
+    while (str_cut(&lines, '\n', &line))
+        if (hex_decode(str_slice(line, 0, 2 * sizeof found), found, sizeof found) && memcmp(found, identity, 32) == 0)
+            return true;
+    return false;
+}
+
+static enum status check_peers(const struct state *state, const uint8_t *pairs, size_t count, struct error *err)
+{
+    auto_buf struct buf lines = {0};
+    TRY(file_read_all(state->peers, PEERS_MOST, &lines, err));
+    for (size_t i = 0; i < count; i++)
+        if (!is_peer(buf_view(&lines), pairs + i * RECORD + 32))
+            return fail(err, FORBIDDEN, "UnknownPeer",
+                        "The hub puts a member into this cohort whose key is not in %s: nothing is sent.", state->peers);
+    return OK;
+}
+
 enum status state_remember(void *context, const char *what, const uint8_t *pairs, size_t count, struct error *err)
 {
     const struct state *state = context;
     char path[STATE_PATH_MOST];
+    if (state->peers && strcmp(what, "peer") == 0)
+        TRY(check_peers(state, pairs, count, err));
     file_of(state, "memory", path);
     auto_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0 || flock(fd, LOCK_EX) != 0)

@@ -3,13 +3,15 @@
 
 import hashlib
 import json
-import os
+import secrets
 import subprocess
+import threading
 
 import numpy
 import pytest
 from safetensors.numpy import load
 
+from one_house import SECRET, Stranger
 from support import SANITIZER, Hub, new_name, until
 from test_federate import TRAIN, Participant, Sender, federate, fit, new_model, start_model
 from test_libcairn import preload  # noqa: F401
@@ -64,6 +66,10 @@ class Member(Participant):
 
     def has(self, step):
         return any(STEPS[step] in line for line in getattr(self, "lines", []))
+
+
+class Nothing(Member):
+    program = MEMBER.replace("fit_exactly(model, int(seed), -30 if how == \"opposite\" else 1)", "(model, 1)")
 
 
 def open_run(person, repo, rounds=1, participants=3, *more):
@@ -140,28 +146,180 @@ def test_a_round_leaves_its_record_and_a_leaf_that_names_it(alice, crowd, preloa
     assert leaf["mode"] == "one-house" and leaf["record"] == hashlib.sha256(text).hexdigest() and leaf["accepted"] == 3
 
 
-@pytest.mark.parametrize("step", ["keys", "deal", "mask", "sign"])
-def test_who_falls_away_after_a_step_is_done_without(alice, crowd, preload, step):  # noqa: F811
+def later(hub, seconds=8000):
+    """Steps whose time is up by then are over."""
+    hub.kill()
+    hub.environment["CAIRN_CLOCK_AHEAD"] = str(int(hub.environment.get("CAIRN_CLOCK_AHEAD", 0)) + seconds)
+    hub.start()
+
+
+def test_who_falls_away_after_a_step_is_done_without(own_hub, preload):  # noqa: F811
     """Two of seven are gone: after the keys or the shares they are not in the sum, after the vector they are."""
-    repo = new_model(alice)
-    open_run(alice, repo, 1, 7, "--grace", 20)
-    members = [Member(person, repo, seed, preload, step if seed < 2 else "honest") for seed, person in enumerate(crowd[:7])]
-    assert [said[0] for said in end(members)] == ["gone"] * 2 + ["done"] * 5
-    cohort, = record(alice, repo)["cohorts"]
-    counted = range(7) if step in ("mask", "sign") else range(2, 7)
-    assert cohort["members"] == 7 and cohort["survivors"] == len(counted) and record(alice, repo)["attempt"] == 1
-    assert same(load(alice.read(repo, "model.safetensors")), exact_mean(counted))
+    owner, people = own_hub.person("owner"), [own_hub.person(f"part{number}") for number in range(7)]
+    for step, then in zip(STEPS, list(STEPS)[1:]):
+        repo = new_model(owner)
+        open_run(owner, repo, 1, 7, "--grace", 7000)
+        members = [Member(person, repo, seed, preload, step if seed < 2 else "honest") for seed, person in enumerate(people)]
+        until(lambda: sum(member.has(then) for member in members) == 5)
+        later(own_hub)
+        assert [said[0] for said in end(members)] == ["gone"] * 2 + ["done"] * 5
+        cohort, = record(owner, repo)["cohorts"]
+        counted = range(7) if step in ("mask", "sign") else range(2, 7)
+        assert cohort["members"] == 7 and cohort["survivors"] == len(counted) and record(owner, repo)["attempt"] == 1
+        assert same(load(owner.read(repo, "model.safetensors")), exact_mean(counted))
 
 
-def test_a_cohort_that_lost_too_many_begins_anew_and_who_comes_back_takes_part(alice, crowd, preload):  # noqa: F811
-    repo = new_model(alice)
-    open_run(alice, repo, 1, 3, "--grace", 5)
-    members = [Member(person, repo, seed, preload, "deal" if seed == 0 else "honest") for seed, person in enumerate(crowd[:3])]
+def test_a_cohort_that_lost_too_many_begins_anew_and_who_comes_back_takes_part(own_hub, preload):  # noqa: F811
+    owner, people = own_hub.person("owner"), [own_hub.person(f"part{number}") for number in range(3)]
+    repo = new_model(owner)
+    open_run(owner, repo, 1, 3, "--grace", 7000)
+    members = [Member(person, repo, seed, preload, "deal" if seed == 0 else "honest") for seed, person in enumerate(people)]
+    until(lambda: sum(member.has("mask") for member in members) == 2)
     members[0].join()
-    members[0] = Member(crowd[0], repo, 0, preload)  # trains again, and joins with keys of its own for the next attempt
+    later(own_hub)
+    members[0] = Member(people[0], repo, 0, preload)  # trains again, and is there with keys of its own for the next attempt
     assert [said[0] for said in end(members)] == ["done"] * 3
-    assert record(alice, repo)["attempt"] >= 2 and same(load(alice.read(repo, "model.safetensors")), exact_mean(range(3)))
-    assert federate(alice, "status", repo)["accepted"] == 3
+    assert record(owner, repo)["attempt"] == 2 and same(load(owner.read(repo, "model.safetensors")), exact_mean(range(3)))
+    assert federate(owner, "status", repo)["accepted"] == 3
+
+
+def test_a_round_whose_last_step_fails_is_left_without_a_model(own_hub, preload):  # noqa: F811
+    """Who has given shares helps no second attempt at the round: the difference of two sums would be somebody's update."""
+    owner, people = own_hub.person("owner"), [own_hub.person(f"part{number}") for number in range(3)]
+    repo = new_model(owner)
+    open_run(owner, repo, 2, 3, "--grace", 7000)
+    members = [Member(person, repo, seed, preload, "sign" if seed == 0 else "honest") for seed, person in enumerate(people)]
+    until(lambda: sum(member.has("unmask") for member in members) == 2)
+    members[0].join()
+    later(own_hub)
+    members[0] = Member(people[0], repo, 0, preload)
+    assert end(members) == [["done", [2]], ["done", [1, 2]], ["done", [1, 2]]]
+    assert record(owner, repo, 2)["attempt"] == 2 and federate(owner, "status", repo)["accepted"] == 3
+    assert same(load(owner.read(repo, "model.safetensors")), exact_mean(range(3)))
+    assert owner.titles(repo)[0] == "Federated round 2" and "Federated round 1" not in owner.titles(repo)
+
+
+# A participant written a second time.
+
+
+def whole_numbers(seed, times=1):
+    change = fit_exactly(start_model(), seed)[0]
+    return numpy.concatenate([numpy.rint((change[name] - start).astype(float).ravel() * (1 << 20) / BOUND * times) for name, start in start_model().items()]).astype(int)
+
+
+def strangers(repo, owner, people, kinds, times=None):
+    made = [kind(person, repo, owner.read(repo, "model.safetensors"), whole_numbers(seed, (times or {}).get(seed, 1)))
+            for seed, (person, kind) in enumerate(zip(people, kinds))]
+    threads = [threading.Thread(target=one.take_part, daemon=True) for one in made]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def test_a_participant_written_a_second_time_and_libcairn_understand_each_other(alice, crowd, preload):  # noqa: F811
+    repo = new_model(alice)
+    open_run(alice, repo, 1, 5)
+    threads = strangers(repo, alice, crowd[:2], [Stranger] * 2)
+    members = [Member(crowd[seed], repo, seed, preload) for seed in range(2, 5)]
+    assert [said[0] for said in end(members)] == ["done"] * 3
+    for thread in threads:
+        thread.join()
+    assert same(load(alice.read(repo, "model.safetensors")), exact_mean(range(5)))
+
+
+def test_who_does_not_keep_to_the_bound_moves_its_cohort_by_the_bound_at_most(alice, crowd):
+    repo = new_model(alice)
+    open_run(alice, repo, 1, 3)
+    for thread in strangers(repo, alice, crowd[:3], [Stranger] * 3, {0: 8}):
+        thread.join()
+    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    moved = load(alice.read(repo, "model.safetensors"))
+    assert record(alice, repo)["cohorts"][0]["norm"] > BOUND
+    assert norm({name: moved[name] - start for name, start in start_model().items()}) == pytest.approx(BOUND, rel=1e-5)
+
+
+class WrongShares(Stranger):
+    """Gives shares that are none: whoever has enough others does without."""
+
+    def unmask(self, told):
+        right = super().unmask(told)
+        return b"".join(right[at:at + 1] + secrets.token_bytes(SECRET) for at in range(0, len(right), 1 + SECRET))
+
+
+class BadSeals(Stranger):
+    """Seals nonsense for all: its own secret cannot be put together, and its cohort is lost."""
+
+    def deal(self, told):
+        right = super().deal(told)
+        return right[:32] + secrets.token_bytes(len(right) - 32)
+
+
+def test_wrong_shares_of_one_change_nothing(alice, crowd):
+    repo = new_model(alice)
+    open_run(alice, repo, 1, 7)
+    for thread in strangers(repo, alice, crowd[:7], [WrongShares] + [Stranger] * 6):
+        thread.join()
+    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    assert same(load(alice.read(repo, "model.safetensors")), exact_mean(range(7)))
+
+
+def test_one_who_deals_nonsense_loses_its_cohort_and_the_others_go_on(alice, crowd):
+    repo = new_model(alice)
+    open_run(alice, repo, 1, 10, "--rule", "bucketing:3+mean")
+    for thread in strangers(repo, alice, crowd, [BadSeals] + [Stranger] * 9):
+        thread.join()
+    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    told = record(alice, repo)
+    assert len(told["cohorts"]) == 2 and told["accepted"] == sum(cohort["survivors"] for cohort in told["cohorts"]) in (6, 7)
+
+
+class Forger(Stranger):
+    """Tries first, at each step, what it must not."""
+
+    def answer(self, told):
+        right = super().answer(told)
+        if told["step"] in ("keys", "sign", "mask"):
+            assert self.post(told["step"], bytes(len(right))).status_code == 400  # not signed, or not what was sent
+        for wrong in right[:-1], right + b"\0", b"":
+            assert self.post(told["step"], wrong).status_code == 400, told["step"]
+        assert self.post(told["step"], right).status_code == 200
+        if told["step"] == "unmask":
+            return right
+        answer = self.post(told["step"], right)  # the reply was lost: it is asked again
+        assert answer.status_code in (200, 409), answer.text
+        return right
+
+
+def test_malformed_answers_are_refused_at_every_step_and_the_right_one_is_still_taken(alice, crowd):
+    repo = new_model(alice)
+    open_run(alice, repo, 1, 3)
+    for thread in strangers(repo, alice, crowd[:3], [Forger] * 3):
+        thread.join()
+    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    assert same(load(alice.read(repo, "model.safetensors")), exact_mean(range(3)))
+
+
+def test_one_identity_in_a_run_is_kept(alice, crowd):
+    repo = new_model(alice)
+    open_run(alice, repo)
+    first = Stranger(crowd[0], repo, alice.read(repo, "model.safetensors"), whole_numbers(0))
+    told = first.http.get(f"{first.address}/cohort").json()
+    assert first.post("keys", first.keys(told)).status_code == 200 and first.post("keys", first.keys(told)).status_code == 200
+    second = Stranger(crowd[0], repo, alice.read(repo, "model.safetensors"), whole_numbers(0))
+    refused = second.post("keys", second.keys(told))
+    assert refused.status_code == 403 and "identity key" in refused.json()["error"]
+
+
+def test_noise_is_in_the_sum_as_large_as_was_asked_for(alice, crowd, preload):  # noqa: F811
+    """Three add a part each; what is found in 30,000 numbers is what is asked for, to a few parts of a hundred."""
+    zeros = {"w": numpy.zeros(30000, numpy.float32)}
+    repo = new_model(alice, zeros)
+    open_run(alice, repo, 1, 3, "--noise", 1)
+    members = [Nothing(person, repo, seed, preload) for seed, person in enumerate(crowd[:3])]
+    assert [said[0] for said in end(members)] == ["done"] * 3
+    noise = load(alice.read(repo, "model.safetensors"))["w"].astype(float) * 3
+    assert noise.std() == pytest.approx(BOUND, rel=0.05) and abs(noise.mean()) < 5 * BOUND / 30000 ** 0.5
+    assert federate(alice, "status", repo)["epsilon"] > 0 and record(alice, repo)["epsilon"] > 0
 
 
 def test_ten_participants_in_small_cohorts_and_one_who_wants_something_else(alice, crowd, preload):  # noqa: F811
@@ -221,7 +379,7 @@ def test_kill_9_of_the_hub_at_each_step_leads_to_the_same_model(tmp_path, preloa
 
 
 @pytest.mark.parametrize("flags, word", [
-    (("--noise", 1), "noise"), (("--rule", "trimmed-mean:2"), "cohorts"), (("--rule", "bucketing:2+median"), "cohort"),
+    (("--noise", 1, "--rule", "median"), "noise"), (("--noise", 900), "room"), (("--rule", "trimmed-mean:2"), "cohorts"), (("--rule", "bucketing:2+median"), "cohort"),
     (("--rule", "bulyan"), "suspects")])
 def test_what_the_mode_cannot_do_is_refused(alice, flags, word):
     refused = federate(alice, "open", new_model(alice), "--mode", "one-house", "--rounds", 1, "--min-participants", 10, *flags, check=False)
