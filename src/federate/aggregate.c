@@ -21,8 +21,22 @@ void rows_make(struct rows *rows, struct arena *arena, size_t count)
     }
 }
 
+void rows_from_origins(struct rows *rows, struct arena *arena, size_t origins)
+{
+    rows->are_changes = true;
+    rows->origins = arena_array(arena, origins, sizeof *rows->origins);
+    rows->origin_count = origins;
+    rows->origin_of = arena_array(arena, rows->count, sizeof *rows->origin_of);
+    rows->scales = arena_array(arena, rows->count, sizeof *rows->scales);
+    for (size_t i = 0; i < origins; i++)
+        rows->origins[i] = (struct model){.fd = -1};
+}
+
 void rows_close(struct rows *rows)
 {
+    for (size_t i = 0; i < rows->origin_count; i++)
+        model_close(&rows->origins[i]);
+    rows->origin_count = 0;
     for (size_t i = 0; i < rows->count; i++)
         fd_close(&rows->fds[i]);
     rows->count = 0;
@@ -36,13 +50,30 @@ struct work {
     int64_t noise_sigma; /* in such steps; 0: none is added */
 };
 
+static enum status read_numbers(int fd, int64_t start, int64_t at, size_t count, float *out, struct error *err)
+{
+    return pread_full(fd, out, count * sizeof *out, start + at * (int64_t)sizeof *out, err);
+}
+
+/* From a model to the change that it is of its own origin. */
+static enum status subtract_origin(const struct rows *rows, size_t row, int64_t at, size_t count, float *values,
+                                   struct error *err)
+{
+    const struct model *origin = &rows->origins[rows->origin_of[row]];
+    float from[ROBUST_PIECE_MOST];
+    TRY(read_numbers(origin->fd, origin->data_at, at, count, from, err));
+    for (size_t i = 0; i < count; i++)
+        values[i] = (float)(rows->scales[row] * (double)(values[i] - from[i]));
+    return OK;
+}
+
 static enum status read_row(void *context, size_t row, int64_t at, size_t count, float *out, struct error *err)
 {
     const struct aggregation *of = ((const struct work *)context)->of;
-    bool is_base = row == of->rows->count;
-    int64_t start = is_base ? of->base->data_at : of->rows->at[row];
-    return pread_full(is_base ? of->base->fd : of->rows->fds[row], out, count * sizeof *out,
-                      start + at * (int64_t)sizeof *out, err);
+    if (row == of->rows->count)
+        return read_numbers(of->base->fd, of->base->data_at, at, count, out, err);
+    TRY(read_numbers(of->rows->fds[row], of->rows->at[row], at, count, out, err));
+    return of->rows->origins ? subtract_origin(of->rows, row, at, count, out, err) : OK;
 }
 
 /*
@@ -66,9 +97,10 @@ static void plan_noise(struct work *work)
 static enum status read_steps(void *context, size_t row, int64_t at, size_t count, float *out, struct error *err)
 {
     const struct work *work = context;
-    float base[ROBUST_PIECE_MOST];
+    float base[ROBUST_PIECE_MOST] = {0};
     TRY(read_row(context, row, at, count, out, err));
-    TRY(read_row(context, work->of->rows->count, at, count, base, err));
+    if (!work->of->rows->are_changes)
+        TRY(read_row(context, work->of->rows->count, at, count, base, err));
     for (size_t i = 0; i < count; i++)
         out[i] = (float)rint((double)(out[i] - base[i]) / work->step);
     return OK;

@@ -267,15 +267,27 @@ static enum status end_run(struct db_conn *tx, void *context, struct error *err)
     return run_end(tx, ending->run, RUN_STOPPED, ending->why, 0, err);
 }
 
-/* Those that no round goes on from. */
-static void forget_last_moments(struct closing *c)
+/* Files of a buffer's updates are called by the last round that could have taken them. */
+static void remove_buffered(const struct closing *c)
+{
+    struct run from = c->run;
+    char path[4096];
+    for (size_t i = 0; c->run.settings.buffers && i < c->count; i++) {
+        from.round = c->updates[i].based;
+        update_path(c->hub->federate, &from, c->updates[i].account_id, path);
+        unlink(path);
+    }
+}
+
+/* Of a run that is over, nothing is needed any more. */
+static void forget_run(struct closing *c)
 {
     auto_conn struct db_conn *conn = NULL;
     struct run after = {0};
     if (db_reader(c->hub->db, &conn, NULL) != OK || run_get(conn, c->arena, c->run.id, &after, NULL) != OK ||
         after.state == RUN_OPEN)
         return;
-    c->run.round++;
+    c->run.round = INT64_MAX;
     round_files_remove(c->hub->federate, &c->run);
 }
 
@@ -298,8 +310,9 @@ static enum status close_run(struct hub *hub, int64_t run_id, struct error *err)
     fd_close(&c.out);
     model_close(&c.base);
     if (status == OK) {
+        remove_buffered(&c);
         round_files_remove(hub->federate, &c.run);
-        forget_last_moments(&c);
+        forget_run(&c);
         return OK;
     }
     log_line("error", "federate", "Round %lld of %.*s: %s", (long long)c.run.round, STR_ARG(c.repo.full_name),
@@ -307,7 +320,7 @@ static enum status close_run(struct hub *hub, int64_t run_id, struct error *err)
     if (is_lasting(status)) {
         const struct ending ending = {&c.run, str_of(why.message)};
         TRY(db_write(hub->db, end_run, (void *)&ending, err));
-        round_files_remove(hub->federate, &c.run);
+        forget_run(&c);
         return OK;
     }
     *err = why;

@@ -24,6 +24,8 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP };
 #define ROUNDS_MOST 100000
 #define EXAMPLES_MOST (INT64_C(1) << 31)
 #define BOUND_SLACK 1.000001 /* who clips to the bound in float32 may come out a little above it */
+#define STALENESS_MOST                                                                                                 \
+    20 /* rounds by which the model that a buffered update was trained from may be behind (federated 3.2) */
 #define TRIES_MOST 3 /* updates of one participant that are refused in one round; after that it waits for the next */
 
 /* Handlers, file by file; module.c has their addresses. */
@@ -44,13 +46,14 @@ struct settings {
     struct str rule; /* as it was given: "nnm+trimmed-mean:2" */
     struct robust_how how;
     struct optimiser optimiser; /* what the hub makes of the aggregated change */
-    double mu;                  /* FedProx: told to participants, who pull their training to the model by it; 0: none */
-    bool has_suspects;          /* otherwise as many as a fifth of the updates */
-    double bound;               /* L2, of an update's difference to the model; 0: none */
-    double noise;               /* its standard deviation on the sum, over the bound; 0: none */
-    double delta;               /* at which epsilon is told */
-    double budget;              /* of epsilon: no round goes beyond it; 0: none */
-    int64_t grace_us;           /* how long others are waited for, once enough have come */
+    bool buffers;      /* FedBuff: the first min_participants updates are a round, from whichever models of late */
+    double mu;         /* FedProx: told to participants, who pull their training to the model by it; 0: none */
+    bool has_suspects; /* otherwise as many as a fifth of the updates */
+    double bound;      /* L2, of an update's difference to the model; 0: none */
+    double noise;      /* its standard deviation on the sum, over the bound; 0: none */
+    double delta;      /* at which epsilon is told */
+    double budget;     /* of epsilon: no round goes beyond it; 0: none */
+    int64_t grace_us;  /* how long others are waited for, once enough have come */
 };
 /* INVALID with what is wrong. The rule's text lives as long as body. */
 enum status settings_read(const json_t *body, struct settings *out, struct error *err);
@@ -90,11 +93,20 @@ enum status run_end(struct db_conn *tx, const struct run *run, enum run_state st
                     struct error *err);
 enum status participant_count(struct db_conn *conn, int64_t run_id, int64_t *out, struct error *err);
 enum status participant_add(struct db_conn *tx, int64_t run_id, int64_t account_id, struct error *err);
-enum status participant_find(struct db_conn *conn, int64_t run_id, int64_t account_id, bool *found, struct error *err);
+struct participant {
+    bool joined;
+    int64_t based;              /* the newest model of whose updates one was accepted; 0: none yet */
+    uint8_t taken[SHA256_SIZE]; /* that update */
+};
+enum status participant_find(struct db_conn *conn, int64_t run_id, int64_t account_id, struct participant *out,
+                             struct error *err);
+/* The run as it was when a round began: round and base are of that one. NOT_FOUND for one that is not kept any more. */
+enum status run_as_of(struct db_conn *conn, const struct run *run, int64_t round, struct run *out, struct error *err);
 
 enum update_state { UPDATE_NONE, UPDATE_ACCEPTED = 1, UPDATE_REJECTED = 2 };
 struct update {
     int64_t account_id, examples, tries;
+    int64_t based; /* the round whose model it was trained from */
     enum update_state state;
     uint8_t sha256[SHA256_SIZE];
     int64_t data_at; /* where its numbers begin in its file */
@@ -106,8 +118,9 @@ enum status update_find(struct db_conn *conn, const struct run *run, int64_t acc
 /* Those accepted, by account: the order in which everything is computed. */
 enum status update_list(struct db_conn *conn, struct arena *arena, const struct run *run, struct update **out,
                         size_t *count, struct error *err);
-/* In a write: STALE when the round is over or frozen. */
+/* In a write: CONFLICT "RoundOver" when the round is over or frozen; of a run with buffers "NotYet": the next buffer may take it. */
 enum status update_store(struct db_conn *tx, const struct run *run, const struct update *update, struct error *err);
+enum status not_yet(struct error *err);
 /* In a write: freezes the round when enough have come and nobody is waited for any more. */
 enum status round_freeze_if_due(struct db_conn *tx, int64_t run_id, int64_t now_us, struct error *err);
 /* In a write: the next round, or the end. */
@@ -118,7 +131,8 @@ enum status round_thaw(struct db_conn *tx, const struct run *run, const int64_t 
 
 /* model.c: the model and updates as files. */
 
-/* Where a round's update of a participant is, complete or not; account 0: the model that it starts from. */
+/* Where the update that a participant makes of a round's model is, complete or not; account 0: that model. Files go by the number in their name: with the
+ * last round that has a use for them. */
 void update_path(const struct federate *federate, const struct run *run, int64_t account_id, char out[4096]);
 enum status run_folder_make(const struct federate *federate, const struct run *run, struct error *err);
 /* Removes what a round and those before it have left behind. */
@@ -152,14 +166,21 @@ enum status update_check(const struct model *model, int fd, const char *path, do
 struct rows {
     size_t count;
     int *fds;
-    int64_t *at;         /* where a row's numbers begin */
-    double *weights;     /* of the mean */
-    bool are_changes;    /* to the model; otherwise they are models themselves */
+    int64_t *at;      /* where a row's numbers begin */
+    double *weights;  /* of the mean */
+    bool are_changes; /* to the model; otherwise they are models themselves */
+    /* Where rows are models that were trained from others than the base: those, which of them is whose, and what the difference counts for. NULL
+     * otherwise. */
+    struct model *origins;
+    size_t origin_count, *origin_of;
+    double *scales;
     bool hub_adds_noise; /* to their sum; otherwise what noise there is is in them */
 };
 /* Room for count rows: no files, weights of 1. */
 void rows_make(struct rows *rows, struct arena *arena, size_t count);
 void rows_close(struct rows *rows);
+/* Each row has an origin and a scale of its own: room for them. Row by row the caller fills in one or says which it is. */
+void rows_from_origins(struct rows *rows, struct arena *arena, size_t origins);
 
 struct aggregation {
     const struct settings *settings;
@@ -197,6 +218,7 @@ struct closing {
  */
 struct mode {
     struct str name;
+    bool sees_updates; /* each by itself, as a file that its participant has sent */
     /* INVALID with what this mode cannot do; fills in what was not asked for. */
     enum status (*check)(struct settings *settings, struct error *err);
     /* More members of GET …/federate/round. May be NULL. */

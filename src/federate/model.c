@@ -37,8 +37,8 @@ void federate_close(struct federate *federate)
 
 void update_path(const struct federate *federate, const struct run *run, int64_t account_id, char out[4096])
 {
-    snprintf(out, 4096, "%s/%.*s/%lld-%lld", federate->folder, STR_ARG(run->public_id), (long long)run->round,
-             (long long)account_id);
+    snprintf(out, 4096, "%s/%.*s/%lld-%lld", federate->folder, STR_ARG(run->public_id),
+             (long long)run->round + (run->settings.buffers ? STALENESS_MOST : 0), (long long)account_id);
 }
 
 enum status run_folder_make(const struct federate *federate, const struct run *run, struct error *err)

@@ -23,7 +23,7 @@ static enum status unknown_rule(struct str piece, struct error *err)
         "\"%.*s\" is no rule: a rule is one of [%.*s], with nnm+ or bucketing:SIZE+ in front of it where wanted, and "
         "behind it the number of suspects, as in nnm+trimmed-mean:2; fedprox, and one of the optimisers fedavg, "
         "fedavgm, "
-        "fedadagrad, fedadam and fedyogi, may be added.",
+        "fedadagrad, fedadam and fedyogi, may be added, and fedbuff.",
         STR_ARG(str_slice(piece, 0, 64)), (int)list.len - 2, list.data);
 }
 
@@ -53,6 +53,10 @@ static enum status read_piece(struct str piece, struct settings *out, bool *has_
     }
     if (strcmp(text, "fedprox") == 0 && number < 0) {
         out->mu = FEDPROX_MU;
+        return OK;
+    }
+    if (strcmp(text, "fedbuff") == 0 && number < 0) {
+        out->buffers = true;
         return OK;
     }
     if (number < 0 && out->optimiser.kind == OPTIMISER_FEDAVG && optimiser_find(text, &out->optimiser))
@@ -189,6 +193,8 @@ enum status settings_read(const json_t *body, struct settings *out, struct error
     if (out->how.rule == ROBUST_CENTRED_CLIPPING && out->bound <= 0)
         return fail(err, INVALID, NULL, "The rule centred-clipping needs a bound.");
     out->how.radius = out->bound;
+    if (out->buffers && !out->mode->sees_updates)
+        return fail(err, INVALID, NULL, "fedbuff needs a mode in which the hub sees each update: plain.");
     TRY(check_budget(out, err));
     return out->mode->check(out, err);
 }

@@ -142,6 +142,7 @@ static enum status take_part(struct cairn_federate *part, const json_t *told, ca
                           .told = told,
                           .number = json_get_int(told, "round", 0),
                           .rounds = json_get_int(told, "rounds", 0),
+                          .buffered = json_get_bool(told, "buffered", false),
                           .bound = json_is_number(bound) ? json_number_value(bound) : 0};
     enum status status = run_round(&round, train, context, err);
     model_free(&round.model);
@@ -175,6 +176,9 @@ static enum status step(struct cairn_federate *part, struct str run, cairn_train
     if (!str_eq(state, STR("open")))
         return fail(err, CONFLICT, NULL, "The training was stopped. %.*s", STR_ARG(json_get_str(told, "why")));
     bool accepted = str_eq(json_get_str(json_object_get(told, "update"), "state"), STR("accepted"));
+    /* Whoever is not waited for goes on as soon as there is a model that it has not trained. */
+    if (json_get_bool(told, "buffered", false))
+        accepted = json_get_int(json_object_get(told, "update"), "from", 0) >= json_get_int(told, "round", 0);
     if (!accepted && !json_get_bool(told, "closing", false)) {
         *wait = POLL_LEAST_US;
         return take_part(part, told, train, context, err);

@@ -55,7 +55,8 @@ struct round {
     struct cairn_federate *part;
     const json_t *told; /* by the hub: the run's settings, and where it stands */
     int64_t number, rounds;
-    double bound; /* 0: none */
+    double bound;  /* 0: none */
+    bool buffered; /* the hub takes what comes late, too */
     struct model model;
 };
 
