@@ -42,6 +42,7 @@ void cairn_federate_free(struct cairn_federate *part); /* NULL is fine */
  *   "url"       the hub's address
  *   "token"     a key of yours that may write
  *   "repo"      "ns/name", a model
+ *   "state"     a folder for what of scaffold belongs to you and outlives the program; not needed where one program does all rounds
  *   "patience"  for how many seconds a hub that does not answer is asked again; 600 when not given
  */
 int cairn_federate_set(struct cairn_federate *part, const char *name, const char *value);
@@ -64,6 +65,11 @@ struct cairn_trained {
     struct cairn_tensor *tensors;
     size_t count;
     int64_t examples; /* with how many it was trained; at least 1 */
+    /* Where the hub's rule is scaffold (otherwise NULL): what is to be added to the gradient in each step, as many tensors as the model
+     * has, and what the function says in return: in how many steps, and at which rate, it trained. */
+    const struct cairn_tensor *correction;
+    int64_t steps;
+    double rate;
 };
 
 /*

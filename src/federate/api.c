@@ -3,6 +3,7 @@
 #include "federate/internal.h"
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Opening. */
 
@@ -167,6 +168,7 @@ static enum status write_own(struct request *rq, const struct run *run, struct j
 enum status round_get(struct request *rq, struct error *err)
 {
     struct run run;
+    char path[4096];
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
     TRY(run_of_repo(rq->db, rq->arena, rq->repo.id, &run, err));
@@ -182,6 +184,11 @@ enum status round_get(struct request *rq, struct error *err)
     settings_write(&run.settings, &w);
     if (run.settings.buffers)
         jw_key_bool(&w, "buffered", true);
+    if (run.settings.scaffold) {
+        jw_key_bool(&w, "scaffold", true);
+        kept_path(rq->hub->federate, &run, run.round, KEPT_CONTROL, path);
+        jw_key_bool(&w, "control", access(path, R_OK) == 0); /* otherwise it is zero */
+    }
     if (run.settings.mode->tell)
         TRY(run.settings.mode->tell(rq, &run, &w, err));
     TRY(write_own(rq, &run, &w, err));

@@ -36,42 +36,11 @@ void round_files_remove(const struct federate *federate, const struct run *run)
 
 /* The new model. */
 
-/*
- * The moments of an adaptive optimiser are two doubles for each number, in a file that is called by the round which goes on from it:
- * so a round that is computed again goes on from the same. Of a hub put together from a backup they begin anew.
- */
-static struct str moments_path(const struct closing *c, int64_t round)
-{
-    return arena_printf(c->arena, "%s/%.*s/%lld-moments", c->hub->federate->folder, STR_ARG(c->run.public_id),
-                        (long long)round);
-}
-
-static enum status open_moments(const struct closing *c, struct aggregation *of, struct error *err)
-{
-    if (!optimiser_keeps_moments(&c->run.settings.optimiser))
-        return OK;
-    struct str path = arena_printf(c->arena, "%.*s.new", STR_ARG(moments_path(c, c->run.round + 1)));
-    of->moments = open(moments_path(c, c->run.round).data, O_RDONLY | O_CLOEXEC);
-    of->next_moments = open(path.data, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    return of->next_moments < 0 ? fail_errno(err, path.data) : OK;
-}
-
-static enum status keep_moments(const struct closing *c, const struct aggregation *of, struct error *err)
-{
-    struct str path = moments_path(c, c->run.round + 1);
-    if (of->next_moments < 0)
-        return OK;
-    if (fdatasync(of->next_moments) != 0 ||
-        rename(arena_printf(c->arena, "%.*s.new", STR_ARG(path)).data, path.data) != 0)
-        return fail_errno(err, path.data);
-    return OK;
-}
-
 static enum status run_aggregation(struct closing *c, struct aggregation *of, struct error *err)
 {
-    TRY(open_moments(c, of, err));
+    TRY(kept_open(c, of, err));
     TRY(aggregate(of, err));
-    return keep_moments(c, of, err);
+    return kept_keep(c, of, err);
 }
 
 static enum status make_model(struct closing *c, struct error *err)
@@ -82,12 +51,11 @@ static enum status make_model(struct closing *c, struct error *err)
                              .rows = &c->rows,
                              .base = &c->base,
                              .noise_seed = c->rows.hub_adds_noise ? c->run.noise_seed : NULL,
-                             .moments = -1,
-                             .next_moments = -1,
                              .out = c->out};
+    if (c->run.settings.scaffold)
+        of.share = (double)c->count / (double)(c->participants ? c->participants : 1);
     enum status status = run_aggregation(c, &of, err);
-    fd_close(&of.moments);
-    fd_close(&of.next_moments);
+    kept_close(&of);
     return status;
 }
 
@@ -147,6 +115,8 @@ static void write_record(struct closing *c)
         jw_key(&w, "epsilon");
         jw_raw(&w, arena_printf(c->arena, "%.6f", settings_epsilon(&c->run.settings, c->run.round)));
     }
+    if (c->run.settings.scaffold)
+        jw_key_int(&w, "participants", c->participants);
     jw_key_int(&w, "accepted", (int64_t)c->count);
     jw_key_int(&w, "rejected", c->run.round_rejected);
     c->run.settings.mode->record(c, &w);
@@ -239,6 +209,7 @@ static enum status load(struct closing *c, int64_t run_id, bool *due, struct err
     if (!*due)
         return OK;
     TRY(repo_get(conn, c->arena, c->run.repo_id, &c->repo, err));
+    TRY(participant_count_at(conn, &c->run, &c->participants, err));
     return update_list(conn, c->arena, &c->run, &c->updates, &c->count, err);
 }
 

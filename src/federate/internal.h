@@ -31,6 +31,7 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP };
 /* Handlers, file by file; module.c has their addresses. */
 /* api.c */ route_handler run_open, run_stop, run_status, run_join, round_get;
 /* update.c */ route_handler update_put, update_finish;
+/* keep.c */ route_handler control_get;
 
 struct federate {
     char folder[3072];
@@ -46,14 +47,16 @@ struct settings {
     struct str rule; /* as it was given: "nnm+trimmed-mean:2" */
     struct robust_how how;
     struct optimiser optimiser; /* what the hub makes of the aggregated change */
-    bool buffers;      /* FedBuff: the first min_participants updates are a round, from whichever models of late */
-    double mu;         /* FedProx: told to participants, who pull their training to the model by it; 0: none */
-    bool has_suspects; /* otherwise as many as a fifth of the updates */
-    double bound;      /* L2, of an update's difference to the model; 0: none */
-    double noise;      /* its standard deviation on the sum, over the bound; 0: none */
-    double delta;      /* at which epsilon is told */
-    double budget;     /* of epsilon: no round goes beyond it; 0: none */
-    int64_t grace_us;  /* how long others are waited for, once enough have come */
+    bool buffers;         /* FedBuff: the first min_participants updates are a round, from whichever models of late */
+    bool scaffold;        /* participants send how their control variates change, too */
+    double control_bound; /* L2, of that change; 0: none */
+    double mu;            /* FedProx: told to participants, who pull their training to the model by it; 0: none */
+    bool has_suspects;    /* otherwise as many as a fifth of the updates */
+    double bound;         /* L2, of an update's difference to the model; 0: none */
+    double noise;         /* its standard deviation on the sum, over the bound; 0: none */
+    double delta;         /* at which epsilon is told */
+    double budget;        /* of epsilon: no round goes beyond it; 0: none */
+    int64_t grace_us;     /* how long others are waited for, once enough have come */
 };
 /* INVALID with what is wrong. The rule's text lives as long as body. */
 enum status settings_read(const json_t *body, struct settings *out, struct error *err);
@@ -92,6 +95,8 @@ enum status run_insert(struct db_conn *tx, struct run *run, struct error *err);
 enum status run_end(struct db_conn *tx, const struct run *run, enum run_state state, struct str why, int64_t by_id,
                     struct error *err);
 enum status participant_count(struct db_conn *conn, int64_t run_id, int64_t *out, struct error *err);
+/* Those who had joined when the round was frozen. */
+enum status participant_count_at(struct db_conn *conn, const struct run *run, int64_t *out, struct error *err);
 enum status participant_add(struct db_conn *tx, int64_t run_id, int64_t account_id, struct error *err);
 struct participant {
     bool joined;
@@ -154,11 +159,25 @@ void model_close(struct model *model);
 #define auto_model __attribute__((cleanup(model_close)))
 
 /*
- * Checks an update against the model: same tensors, all numbers finite, norm of the difference within bound (0: any). Where its tensors lie
- * in another order they are put into the model's. Fills data_at and norm. UNPROCESSABLE with the reason.
+ * Checks an update against the model: same tensors, all numbers finite, norm of the difference within the bound. Where its tensors lie
+ * in another order they are put into the model's. With SCAFFOLD each tensor is there a second time, its name behind "control/": these numbers
+ * are within a bound of their own, and stand behind those of the model. Fills data_at and norm. UNPROCESSABLE with the reason.
  */
-enum status update_check(const struct model *model, int fd, const char *path, double bound, struct update *out,
-                         struct error *err);
+enum status update_check(const struct model *model, int fd, const char *path, const struct settings *settings,
+                         struct update *out, struct error *err);
+#define CONTROL_PREFIX "control/"
+
+/* keep.c: what goes on from round to round beside the model. */
+
+enum kept {
+    KEPT_MOMENTS, /* of the optimiser: two doubles for each number */
+    KEPT_CENTRE,  /* the newest aggregate, at which centred clipping begins; float32 */
+    KEPT_CONTROL, /* SCAFFOLD's c, as a safetensors file */
+    KEPT_KINDS
+};
+void kept_path(const struct federate *federate, const struct run *run, int64_t round, enum kept kind, char out[4096]);
+/* update.c: replies with a piece of a file from the address's "offset" on; shorter than the others, or empty: it was the last. */
+enum status reply_piece(struct request *rq, const char *path, struct error *err);
 
 /* aggregate.c: the model that comes of a round. */
 
@@ -188,8 +207,11 @@ struct aggregation {
     const struct rows *rows;
     const struct model *base;
     const uint8_t *noise_seed; /* 32 bytes; NULL: no noise is added */
-    int moments, next_moments; /* of the optimiser: from the round before, and for the next one; -1: none */
-    int out;                   /* the new model, a safetensors file like base */
+    struct {
+        int now, next; /* from the round before, and for the next one; -1: none */
+    } kept[KEPT_KINDS];
+    double share; /* of SCAFFOLD's participants, how many have sent an update */
+    int out;      /* the new model, a safetensors file like base */
 };
 /* The same bits for any number of threads and on any processor. */
 enum status aggregate(const struct aggregation *of, struct error *err);
@@ -205,12 +227,18 @@ struct closing {
     struct model base;
     struct update *updates; /* those accepted, by account */
     size_t count;
+    int64_t participants; /* who had joined when it was frozen */
     struct rows rows;
     int out; /* the new model */
     uint8_t sha256[SHA256_SIZE];
     struct str record;
     struct oid commit, head;
 };
+
+/* Files of the round that c closes, and of the next; in place once all is computed. */
+enum status kept_open(const struct closing *c, struct aggregation *of, struct error *err);
+enum status kept_keep(const struct closing *c, const struct aggregation *of, struct error *err);
+void kept_close(struct aggregation *of);
 
 /*
  * What a mode does of its own; runs and rounds, the model that comes of rows, and the commit are the same in all. What it may leave out

@@ -12,6 +12,7 @@ static const struct route routes[] = {
     {HTTP_GET, "/api/{api}/federate", ACT_SEE, run_status},
     {HTTP_POST, "/api/{api}/federate/join", ACT_TAKE_PART, run_join},
     {HTTP_GET, "/api/{api}/federate/round", ACT_TAKE_PART, round_get},
+    {HTTP_GET, "/api/{api}/federate/control", ACT_TAKE_PART, control_get},
     {HTTP_PUT, "/api/{api}/federate/update", ACT_TAKE_PART, update_put},
     {HTTP_POST, "/api/{api}/federate/update", ACT_TAKE_PART, update_finish},
     {0},

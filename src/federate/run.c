@@ -212,6 +212,13 @@ enum status participant_find(struct db_conn *conn, int64_t run_id, int64_t accou
     return stmt_end(row, err);
 }
 
+static const char count_at_sql[] = "SELECT count(*) FROM federate_participant WHERE run_id = ? AND joined_us <= ?";
+
+enum status participant_count_at(struct db_conn *conn, const struct run *run, int64_t *out, struct error *err)
+{
+    return one_number(conn, count_at_sql, run->id, run->frozen_us, out, err);
+}
+
 static const char join_sql[] = "INSERT INTO federate_participant (run_id, account_id, joined_us) VALUES (?, ?, ?) "
                                "ON CONFLICT (run_id, account_id) DO UPDATE SET missed = 0";
 

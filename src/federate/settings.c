@@ -23,7 +23,7 @@ static enum status unknown_rule(struct str piece, struct error *err)
         "\"%.*s\" is no rule: a rule is one of [%.*s], with nnm+ or bucketing:SIZE+ in front of it where wanted, and "
         "behind it the number of suspects, as in nnm+trimmed-mean:2; fedprox, and one of the optimisers fedavg, "
         "fedavgm, "
-        "fedadagrad, fedadam and fedyogi, may be added, and fedbuff.",
+        "fedadagrad, fedadam and fedyogi, may be added, and fedbuff or scaffold.",
         STR_ARG(str_slice(piece, 0, 64)), (int)list.len - 2, list.data);
 }
 
@@ -53,6 +53,10 @@ static enum status read_piece(struct str piece, struct settings *out, bool *has_
     }
     if (strcmp(text, "fedprox") == 0 && number < 0) {
         out->mu = FEDPROX_MU;
+        return OK;
+    }
+    if (strcmp(text, "scaffold") == 0 && number < 0) {
+        out->scaffold = true;
         return OK;
     }
     if (strcmp(text, "fedbuff") == 0 && number < 0) {
@@ -100,7 +104,8 @@ static enum status read_count(const json_t *body, const char *name, int64_t othe
 static enum status check_members(const json_t *body, struct error *err)
 {
     static const char *const members[] = {"mode",  "rounds", "minParticipants", "rule",       "bound", "graceSeconds",
-                                          "noise", "delta",  "budget",          "serverRate", "mu",    NULL};
+                                          "noise", "delta",  "budget",          "serverRate", "mu",    "controlBound",
+                                          NULL};
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)body, key, value)
@@ -156,6 +161,19 @@ static enum status check_rule(const struct settings *settings, struct error *err
         STR_ARG(settings->rule), how.suspects, least, how.bucket ? " after bucketing" : "", lines);
 }
 
+/* What more than the rule changes: when updates come, and what is in them. */
+static enum status check_protocol(const json_t *body, struct settings *settings, struct error *err)
+{
+    if ((settings->buffers || settings->scaffold) && !settings->mode->sees_updates)
+        return fail(err, INVALID, NULL, "fedbuff and scaffold need a mode in which the hub sees each update: plain.");
+    if (settings->scaffold && (settings->buffers || settings->noise > 0))
+        return fail(err, INVALID, NULL, "scaffold goes with neither fedbuff nor noise.");
+    if (!settings->scaffold && json_object_get(body, "controlBound"))
+        return fail(err, INVALID, NULL, "A \"controlBound\" needs the rule scaffold.");
+    return read_real(body, "controlBound", settings->scaffold ? settings->bound : 0, 1e-12, 1e30,
+                     &settings->control_bound, err);
+}
+
 static const struct mode *const modes[] = {&plain_mode, NULL};
 
 static enum status read_mode(struct str name, struct settings *out, struct error *err)
@@ -193,8 +211,7 @@ enum status settings_read(const json_t *body, struct settings *out, struct error
     if (out->how.rule == ROBUST_CENTRED_CLIPPING && out->bound <= 0)
         return fail(err, INVALID, NULL, "The rule centred-clipping needs a bound.");
     out->how.radius = out->bound;
-    if (out->buffers && !out->mode->sees_updates)
-        return fail(err, INVALID, NULL, "fedbuff needs a mode in which the hub sees each update: plain.");
+    TRY(check_protocol(body, out, err));
     TRY(check_budget(out, err));
     return out->mode->check(out, err);
 }
@@ -218,6 +235,8 @@ void settings_write(const struct settings *settings, struct json_writer *w)
     write_real(w, "serverRate", settings->optimiser.rate);
     if (settings->mu > 0)
         write_real(w, "mu", settings->mu);
+    if (settings->control_bound > 0)
+        write_real(w, "controlBound", settings->control_bound);
     if (settings->noise > 0) {
         write_real(w, "noise", settings->noise);
         write_real(w, "delta", settings->delta);

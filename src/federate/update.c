@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define PIECE ((size_t)1 << 20)
+#define OUT_PIECE ((size_t)4 << 20)
 #define HEADER_ROOM (1 << 20) /* bytes by which an update may be longer than the model: its header may say more */
 
 /* A participant's place in the round that the request names. */
@@ -147,7 +148,25 @@ enum status update_put(struct request *rq, struct error *err)
         return refuse_taken(err);
     request_done_reading(rq);
     TRY(model_open(rq->hub, rq->arena, &place.from, false, &model, err));
-    return put_pieces(rq, &place, offset, model.size + HEADER_ROOM, err);
+    return put_pieces(rq, &place, offset, (place.run.settings.scaffold ? 2 : 1) * model.size + HEADER_ROOM, err);
+}
+
+enum status reply_piece(struct request *rq, const char *path, struct error *err)
+{
+    auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    auto_buf struct buf piece = {0};
+    int64_t offset;
+    TRY(query_number(rq, "offset", &offset, err));
+    if (fd < 0)
+        return fail(err, NOT_FOUND, NULL, "There is no such file in this round.");
+    request_done_reading(rq);
+    buf_reserve(&piece, OUT_PIECE);
+    ssize_t got = pread(fd, piece.data, OUT_PIECE, offset);
+    if (got < 0)
+        return offset < 0 ? fail(err, INVALID, NULL, "\"offset\" is below zero.") : fail_errno(err, path);
+    piece.len = (size_t)got;
+    reply_buf(rq->http, 200, STR("application/octet-stream"), &piece);
+    return OK;
 }
 
 /* The end. */
@@ -194,7 +213,7 @@ static enum status check_bytes(struct request *rq, struct finishing *finishing, 
         return fail(err, INVALID, "DigestMismatch",
                     "The bytes that arrived do not have that SHA-256: send them again, from the start.");
     TRY(model_open(rq->hub, rq->arena, &place->from, false, &model, err));
-    TRY(update_check(&model, fd, place->path, place->run.settings.bound, update, err));
+    TRY(update_check(&model, fd, place->path, &place->run.settings, update, err));
     return fdatasync(fd) == 0 ? OK : fail_errno(err, place->path);
 }
 

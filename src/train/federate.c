@@ -18,7 +18,8 @@ static const struct {
 } names[] = {{"url", offsetof(struct cairn_federate, url)},
              {"token", offsetof(struct cairn_federate, token)},
              {"repo", offsetof(struct cairn_federate, repo)},
-             {"patience", offsetof(struct cairn_federate, patience)}};
+             {"patience", offsetof(struct cairn_federate, patience)},
+             {"state", offsetof(struct cairn_federate, state)}};
 #define NAMES (sizeof names / sizeof *names)
 
 static char **setting(struct cairn_federate *part, size_t i)
@@ -44,6 +45,7 @@ void cairn_federate_free(struct cairn_federate *part)
         return;
     for (size_t i = 0; i < NAMES; i++)
         free(*setting(part, i));
+    buf_free(&part->control);
     free(part);
 }
 
@@ -93,7 +95,10 @@ static enum status call_train(struct round *round, cairn_train train, void *cont
     auto_buf struct buf config = {0};
     json_dump(round->told, &config);
     buf_byte(&config, '\0');
-    *trained = (struct cairn_trained){.tensors = round->model.tensors, .count = round->model.list.count, .examples = 1};
+    *trained = (struct cairn_trained){.tensors = round->model.tensors,
+                                      .count = round->model.list.count,
+                                      .examples = 1,
+                                      .correction = round->corrections};
     tell(round->part, "Round %lld of %lld: training", (long long)round->number, (long long)round->rounds);
     if (train(context, config.data, trained) == 0)
         return OK;
@@ -127,8 +132,12 @@ static enum status run_round(struct round *round, cairn_train train, void *conte
     TRY(find_mode(round, &send, err));
     TRY(download(round, err));
     TRY(model_read(&round->model, &arena, err));
+    if (round->scaffold)
+        TRY(control_begin(round, &arena, err));
     TRY(call_train(round, train, context, &trained, err));
     TRY(send(round, &trained, err));
+    if (round->scaffold)
+        TRY(control_accepted(round, err));
     tell(round->part, "Round %lld of %lld: the update was accepted", (long long)round->number,
          (long long)round->rounds);
     return OK;
@@ -142,10 +151,12 @@ static enum status take_part(struct cairn_federate *part, const json_t *told, ca
                           .told = told,
                           .number = json_get_int(told, "round", 0),
                           .rounds = json_get_int(told, "rounds", 0),
+                          .scaffold = json_get_bool(told, "scaffold", false),
                           .buffered = json_get_bool(told, "buffered", false),
                           .bound = json_is_number(bound) ? json_number_value(bound) : 0};
     enum status status = run_round(&round, train, context, err);
     model_free(&round.model);
+    control_free(&round);
     /* Too late for this round: the next one comes. */
     return status == CONFLICT && error_is(err, "RoundOver") ? OK : status;
 }

@@ -34,7 +34,8 @@ class _Tensor(ctypes.Structure):
 
 
 class _Trained(ctypes.Structure):
-    _fields_ = [("tensors", ctypes.POINTER(_Tensor)), ("count", ctypes.c_size_t), ("examples", ctypes.c_int64)]
+    _fields_ = [("tensors", ctypes.POINTER(_Tensor)), ("count", ctypes.c_size_t), ("examples", ctypes.c_int64),
+                ("correction", ctypes.POINTER(_Tensor)), ("steps", ctypes.c_int64), ("rate", ctypes.c_double)]
 
 
 _Train = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.POINTER(_Trained))
@@ -61,9 +62,9 @@ def _library():
     return _ready
 
 
-def _arrays(trained):
+def _arrays(tensors, count):
     arrays = {}
-    for tensor in trained.tensors[:trained.count]:
+    for tensor in tensors[:count]:
         flat = numpy.ctypeslib.as_array(tensor.values, (tensor.count,)) if tensor.count else numpy.empty(0, numpy.float32)
         arrays[tensor.name.decode()] = flat.copy().reshape(tensor.shape[:tensor.dimensions])
     return arrays
@@ -83,12 +84,16 @@ class _Result:
         self.count = len(names)
 
 
-def join(url, token, repo, train, *, progress=None, patience=None):
+def join(url, token, repo, train, *, progress=None, patience=None, state=None):
     """Joins the federated training of `repo` at the hub at `url`, and returns when its last round is over.
 
     train(model, config) is called for each round: model is a dict of numpy arrays (float32), config a dict with "round",
     "rounds" and the other settings of the training. It returns what became of the model, and with how many examples it
     was trained. Where the training has a bound, what goes farther from the model is drawn back to it.
+
+    Where the rule is scaffold, config has a "correction", a dict of arrays that is to be added to the gradient in each step;
+    train sets config["steps"] and config["rate"], in how many steps and at which rate it trained. What belongs to the
+    participant is kept in the folder `state`, if there is one; otherwise as long as the program runs.
 
     progress is called with a line of text now and then; patience says for how many seconds a hub that does not answer is
     asked again (600).
@@ -99,9 +104,13 @@ def join(url, token, repo, train, *, progress=None, patience=None):
 
     def call(context, config, trained):
         try:
-            told, model = json.loads(config), _arrays(trained.contents)
+            told, given = json.loads(config), trained.contents
+            model = _arrays(given.tensors, given.count)
             order = list(model)
+            if given.correction:
+                told["correction"] = _arrays(given.correction, given.count)
             arrays, examples = train(model, told)
+            given.steps, given.rate = int(told.get("steps", 0)), float(told.get("rate", 0))
             kept[0] = result = _Result(arrays, order)
             trained.contents.tensors = ctypes.cast(result.tensors, ctypes.POINTER(_Tensor))
             trained.contents.count, trained.contents.examples = result.count, int(examples)
@@ -112,7 +121,7 @@ def join(url, token, repo, train, *, progress=None, patience=None):
 
     handle = library.cairn_federate_new()
     try:
-        for name, value in ("url", url), ("token", token), ("repo", repo), ("patience", patience):
+        for name, value in ("url", url), ("token", token), ("repo", repo), ("patience", patience), ("state", state):
             library.cairn_federate_set(handle, name.encode(), None if value is None else os.fsencode(str(value)))
         function, line = _Train(call), _Progress(lambda context, text: progress(text.decode(errors="replace")) if progress else None)
         library.cairn_federate_on_progress(handle, line, None)
