@@ -42,7 +42,7 @@ void cairn_federate_free(struct cairn_federate *part); /* NULL is fine */
  *   "url"       the hub's address
  *   "token"     a key of yours that may write
  *   "repo"      "ns/name", a model
- *   "state"     a folder for what of scaffold belongs to you and outlives the program; not needed where one program does all rounds
+ *   "state"     a folder of this participant alone, for what of scaffold is to outlive the program
  *   "patience"  for how many seconds a hub that does not answer is asked again; 600 when not given
  */
 int cairn_federate_set(struct cairn_federate *part, const char *name, const char *value);

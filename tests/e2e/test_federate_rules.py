@@ -4,14 +4,18 @@ participants who are suspected."""
 
 import itertools
 import json
+import os
+import subprocess
+import sys
+import threading
 
 import numpy
 import pytest
 from safetensors.numpy import load, save
 
-from support import Hub, new_name, sha256, until
+from support import ROOT, SANITIZER, Hub, new_name, sha256, until
 from test_federate import KILLS, Participant, Sender, crowd, federate, fit, new_model, open_run, same, start_model  # noqa: F401
-from test_libcairn import preload  # noqa: F401
+from test_libcairn import LIBRARY, preload  # noqa: F401
 
 # Buffers (FedBuff).
 
@@ -181,3 +185,215 @@ def test_participants_of_a_buffer_go_on_at_once_and_no_work_of_theirs_is_lost(tm
     assert [part.said[1] == sorted(set(part.said[1])) for part in parts] == [True] * 4  # each model is trained once at most
     assert list((hub.data / "federate").iterdir()) == []
     hub.stop()
+
+
+# Control variates (SCAFFOLD).
+
+# Each participant has a valley of its own; the model is to find the lowest point of all of them together.
+VALLEYS = """
+import json, sys, threading
+import numpy
+
+STEPS, RATE = 8, 0.05
+
+def valley(seed):
+    dice = numpy.random.default_rng(seed)
+    return dice.uniform(0.2, 3, 6), dice.normal(size=6) * 4
+
+def descend(model, seed, correction):
+    steep, lowest = valley(seed)
+    x = model["x"].astype(numpy.float64)
+    for _ in range(STEPS):
+        x = x - RATE * (steep * (x - lowest) + correction)
+    return x.astype(numpy.float32)
+"""
+exec(VALLEYS)
+
+JOINING = VALLEYS + """
+import cairn.federate
+url, repo, count, state = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] or None
+said = {}
+
+def hold(number, config):
+    pass
+
+def part(number, token):
+    def train(model, config):
+        correction = config["correction"]["x"] if "correction" in config else 0
+        if state != "silent":
+            config["steps"], config["rate"] = STEPS, RATE
+        hold(number, config)
+        model["x"] = descend(model, number, correction)
+        return model, 10
+    try:
+        cairn.federate.join(url, token, repo, train, state=f"{state}/{number}" if state and state != "silent" else None)
+        said[number] = "done"
+    except Exception as problem:
+        said[number] = str(problem)
+
+threads = [threading.Thread(target=part, args=(number, token)) for number, token in enumerate(sys.argv[5:5 + count])]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(json.dumps([said[number] for number in range(count)]))
+"""
+
+
+# The same, that goes no further than the fourth round.
+HELD = JOINING.replace("    pass\n", """    if config["round"] == 4:
+        open(f"{state}/held-{number}", "w").close()
+        threading.Event().wait()
+""")
+
+
+def all_descend(repo, people, preload, state=""):  # noqa: F811
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
+                   "ASAN_OPTIONS": "detect_leaks=0", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", JOINING, people[0].hub.url, repo, str(len(people)), str(state), *[person.token for person in people]],
+                          capture_output=True, text=True, timeout=100, env=environment)
+    assert done.returncode == 0 and not SANITIZER.search(done.stderr), done.stderr
+    return json.loads(done.stdout)
+
+
+def scaffold_of_numpy(rounds, people=3):
+    x, c, own = numpy.zeros(6, numpy.float32), numpy.zeros(6), numpy.zeros((people, 6))
+    for _ in range(rounds):
+        made = [descend({"x": x}, seed, (c - own[seed]).astype(numpy.float32)) for seed in range(people)]  # noqa: F821
+        changes = [(x.astype(float) - y) / (STEPS * RATE) - c for y in made]  # noqa: F821
+        own += changes
+        x = (x + numpy.mean([y.astype(float) - x for y in made], axis=0)).astype(numpy.float32)
+        c = c + numpy.mean(changes, axis=0)
+    return x, c
+
+
+def lowest_of_all(people=3):
+    valleys = [valley(seed) for seed in range(people)]  # noqa: F821
+    return sum(steep * place for steep, place in valleys) / sum(steep for steep, _ in valleys)
+
+
+def test_scaffold_does_what_numpy_does_and_finds_what_fedavg_does_not(alice, crowd, preload):  # noqa: F811
+    start, found = {"x": numpy.zeros(6, numpy.float32)}, {}
+    for rule in "mean", "mean+scaffold":
+        repo = new_model(alice, start)
+        open_run(alice, repo, 25, 3, "--rule", rule, "--grace", 600)
+        assert all_descend(repo, crowd, preload) == ["done"] * 3
+        found[rule] = model_of(alice, repo)["x"]
+    numpy.testing.assert_allclose(found["mean+scaffold"], scaffold_of_numpy(25)[0], rtol=1e-4, atol=1e-5)
+    away = {rule: numpy.linalg.norm(x - lowest_of_all()) for rule, x in found.items()}
+    assert away["mean+scaffold"] < 0.05 * away["mean"], away
+    assert record_of(alice, repo, 25)["participants"] == 3
+
+
+def test_the_own_control_variate_outlives_the_program(own_hub, preload, tmp_path):  # noqa: F811
+    owner, people = own_hub.person("owner"), [own_hub.person(f"part{number}") for number in range(3)]
+    repo = new_model(owner, {"x": numpy.zeros(6, numpy.float32)})
+    open_run(owner, repo, 6, 3, "--rule", "mean+scaffold", "--grace", 600)
+    for number in range(3):
+        (tmp_path / "state" / str(number)).mkdir(parents=True)
+    # The first program is ended in the middle of the run, right behind a round.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
+                   "ASAN_OPTIONS": "detect_leaks=0"}
+    first = subprocess.Popen([sys.executable, "-c", HELD, own_hub.url, repo, "3", str(tmp_path / "state"), *[person.token for person in people]],
+                             env=environment)
+    until(lambda: federate(owner, "status", repo)["round"] == 4)
+    until(lambda: len(list((tmp_path / "state").glob("held-*"))) == 3)
+    first.kill()
+    first.wait()
+    assert all_descend(repo, people, preload, tmp_path / "state") == ["done"] * 3
+    numpy.testing.assert_allclose(model_of(owner, repo)["x"], scaffold_of_numpy(6)[0], rtol=1e-4, atol=1e-5)
+    assert list((own_hub.data / "federate").iterdir()) == []
+
+
+def scaffolded(x, change):
+    return save({"x": numpy.asarray(x, numpy.float32), "control/x": numpy.asarray(change, numpy.float32)})
+
+
+def control_of(sender, number):
+    answer = sender.http.get(f"{sender.address}/control", params={"round": number, "offset": 0})
+    return load(answer.content)["x"] if answer.status_code == 200 else None
+
+
+def test_who_sends_nothing_counts_in_how_far_the_control_variate_goes(alice, crowd):  # noqa: F811
+    repo = new_model(alice, {"x": numpy.zeros(2, numpy.float32)})
+    open_run(alice, repo, 3, 2, "--rule", "mean+scaffold", "--grace", 0)
+    senders = [Sender(person, repo).join() for person in crowd]
+    assert senders[0].round()["scaffold"] and not senders[0].round()["control"]
+    assert control_of(senders[0], 1) is None
+    assert senders[0].send(scaffolded([1, 0], [3, 0]), examples=1000).status_code == 200  # examples do not count
+    assert senders[1].send(scaffolded([0, 2], [0, 6])).status_code == 200
+    assert senders[0].round()["control"]
+    assert model_of(alice, repo)["x"].tolist() == [0.5, 1]
+    assert control_of(senders[2], 2).tolist() == [1, 2]  # 2/3 of the mean
+    assert control_of(senders[2], 1) is None
+    for sender in senders[:2]:
+        assert sender.send(scaffolded([0.5, 1], [-1.5, 3]), number=2).status_code == 200
+    assert control_of(senders[2], 3).tolist() == [0, 4]
+
+
+def test_the_order_of_arrival_changes_no_bit_of_model_and_control_variate(alice, crowd):  # noqa: F811
+    found = []
+    dice = numpy.random.default_rng(8).normal(size=(3, 2, 6))
+    for order in itertools.permutations(range(3)):
+        repo = new_model(alice, {"x": numpy.zeros(6, numpy.float32)})
+        open_run(alice, repo, 2, 3, "--rule", "trimmed-mean:1+scaffold")
+        for place in order:
+            assert Sender(crowd[place], repo).join().send(scaffolded(*dice[place])).status_code == 200
+        found.append((alice.read(repo, "model.safetensors"), control_of(Sender(crowd[0], repo), 2).tobytes()))
+    assert len(set(found)) == 1
+    numpy.testing.assert_allclose(numpy.frombuffer(found[0][1], numpy.float32), numpy.median(dice[:, 1], axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("update, word", [
+    (save({"x": numpy.zeros(2, numpy.float32)}), "tensors"),
+    (save({"x": numpy.zeros(2, numpy.float32), "control/y": numpy.zeros(2, numpy.float32)}), "lacks"),
+    (save({"x": numpy.zeros(2, numpy.float32), "control/x": numpy.zeros(3, numpy.float32)}), "shape"),
+    (scaffolded([0, 0], [numpy.nan, 0]), "not a number"),
+    (scaffolded([0, 0], [3, 0]), "control variate"),
+    (scaffolded([2, 0], [0, 0]), "away from the model"),
+    (scaffolded([0, 0], [0, 0])[:-4], "rejected")], ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "")
+def test_a_hostile_control_variate_is_refused(alice, crowd, update, word):  # noqa: F811
+    repo = new_model(alice, {"x": numpy.zeros(2, numpy.float32)})
+    open_run(alice, repo, 1, 1, "--rule", "mean+scaffold", "--bound", 1, "--control-bound", 2)
+    sender = Sender(crowd[0], repo).join()
+    refused = sender.send(update)
+    assert refused.status_code == 422 and word in refused.json()["error"], refused.text
+    assert sender.send(scaffolded([0.5, 0], [1.9, 0])).status_code == 200
+
+
+def test_training_that_does_not_say_its_steps_is_not_sent(alice, crowd, preload):  # noqa: F811
+    repo = new_model(alice, {"x": numpy.zeros(6, numpy.float32)})
+    open_run(alice, repo, 1, 1, "--rule", "mean+scaffold")
+    assert "in how many steps" in all_descend(repo, crowd[:1], preload, "silent")[0]
+    assert federate(alice, "status", repo)["accepted"] == 0
+
+
+@pytest.mark.parametrize("flags", [("--rule", "mean+scaffold+fedbuff"), ("--rule", "mean+scaffold", "--bound", 1, "--noise", 1),
+                                   ("--control-bound", 1), ("--rule", "scaffold:2")], ids=str)
+def test_settings_of_rules_that_cannot_be_are_refused(alice, flags):
+    refused = federate(alice, "open", new_model(alice), "--mode", "plain", "--rounds", 1, "--min-participants", 1, *flags, check=False)
+    assert refused.returncode == 1 and "400" in refused.stderr
+
+
+# Centred clipping.
+
+
+def test_centred_clipping_goes_on_from_the_newest_aggregate(alice, crowd):  # noqa: F811
+    repo, model, centre = new_model(alice), start_model(), None
+    open_run(alice, repo, 3, 3, "--rule", "centred-clipping", "--bound", 0.5)
+    dice = numpy.random.default_rng(2)
+    for number in (1, 2, 3):
+        changes = dice.normal(size=(3, 6)) * 0.1 + 0.1 * number
+        changes *= (0.49 / numpy.linalg.norm(changes, axis=1))[:, None]
+        flat = numpy.concatenate([model["b"], model["w"]]).astype(float)
+        sent = []
+        for person, change in zip(crowd, changes):
+            trained = (flat + change).astype(numpy.float32)
+            sent.append(trained.astype(float) - flat)
+            assert Sender(person, repo).join().send(save({"b": trained[:1], "w": trained[1:]}), number=number).status_code == 200
+        centre = numpy.zeros(6) if centre is None else centre
+        for _ in range(8):
+            away = numpy.array(sent) - centre
+            centre = centre + (away * numpy.minimum(1, 0.5 / numpy.linalg.norm(away, axis=1))[:, None]).mean(axis=0)
+        model = model_of(alice, repo)
+        numpy.testing.assert_allclose(numpy.concatenate([model["b"], model["w"]]), flat + centre, rtol=1e-4, atol=1e-6)
