@@ -213,7 +213,7 @@ static enum status aggregate_control(struct work *work, struct error *err)
     const struct robust_rows rows = {
         .count = of->rows->count, .width = of->base->width, .read = read_control, .context = work};
     const struct robust_sink sink = {write_control, work};
-    struct robust_how how = settings_how(of->settings, of->rows->count);
+    struct robust_how how = settings_how_of(of->settings, of->candidate, of->rows->count);
     how.radius = of->settings->control_bound;
     TRY(pwrite_full(of->kept[KEPT_CONTROL].next, of->base->head.data, of->base->head.len, 0, err));
     return robust_aggregate(&rows, &how, &sink, err);
@@ -221,7 +221,8 @@ static enum status aggregate_control(struct work *work, struct error *err)
 
 enum status aggregate(const struct aggregation *of, struct error *err)
 {
-    struct work work = {.of = of, .is_centred = of->kept[KEPT_CENTRE].now >= 0};
+    const struct robust_how how = settings_how_of(of->settings, of->candidate, of->rows->count);
+    struct work work = {.of = of, .is_centred = how.rule == ROBUST_CENTRED_CLIPPING && of->kept[KEPT_CENTRE].now >= 0};
     plan_noise(&work);
     /* With noise, each weighs the same: what one can change of the sum must not hang on what it says of itself. So it does where control
      * variates go with it. */
@@ -234,7 +235,6 @@ enum status aggregate(const struct aggregation *of, struct error *err)
                                      .context = &work,
                                      .has_origin = !of->rows->are_changes && !work.noise_sigma && !work.is_centred};
     const struct robust_sink sink = {write_row, &work};
-    const struct robust_how how = settings_how(of->settings, of->rows->count);
     TRY(pwrite_full(of->out, of->base->head.data, of->base->head.len, 0, err));
     if (of->settings->scaffold)
         TRY(aggregate_control(&work, err));

@@ -33,6 +33,18 @@ static void write_run(struct request *rq, const struct run *run)
     request_reply_json(rq, &body);
 }
 
+static enum status find_judge(struct request *rq, struct settings *settings, struct error *err)
+{
+    struct account account;
+    if (!settings->judge.len)
+        return OK;
+    if (account_find(rq->db, rq->arena, settings->judge, &account, err) != OK)
+        return fail(err, INVALID, NULL, "There is no account \"%.*s\" to be the judge.",
+                    STR_ARG(str_slice(settings->judge, 0, 96)));
+    settings->judge_id = account.id;
+    return OK;
+}
+
 /* POST /api/{api}/federate */
 enum status run_open(struct request *rq, struct error *err)
 {
@@ -49,6 +61,7 @@ enum status run_open(struct request *rq, struct error *err)
                       .state = RUN_OPEN,
                       .round = 1};
     TRY(settings_read(body, &run.settings, err));
+    TRY(find_judge(rq, &run.settings, err));
     TRY(check_none_open(rq, err));
     TRY(revision_resolve(rq->db, rq->arena, rq->repo.id, STR("refs/heads/main"), &main_branch, err));
     run.base = main_branch.commit;

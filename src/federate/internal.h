@@ -32,6 +32,7 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP };
 /* api.c */ route_handler run_open, run_stop, run_status, run_join, round_get;
 /* update.c */ route_handler update_put, update_finish;
 /* keep.c */ route_handler control_get;
+/* race.c */ route_handler candidates_get, candidate_get, scores_post;
 
 struct federate {
     char folder[3072];
@@ -39,6 +40,14 @@ struct federate {
 };
 
 struct mode;
+
+#define CANDIDATES_MOST 8
+/* A rule that is in the race. */
+struct candidate {
+    char name[80]; /* "nnm+trimmed-mean" */
+    struct robust_how how;
+    bool has_suspects;
+};
 
 /* settings.c: what a run was opened with. */
 struct settings {
@@ -51,12 +60,16 @@ struct settings {
     bool scaffold;        /* participants send how their control variates change, too */
     double control_bound; /* L2, of that change; 0: none */
     double mu;            /* FedProx: told to participants, who pull their training to the model by it; 0: none */
-    bool has_suspects;    /* otherwise as many as a fifth of the updates */
-    double bound;         /* L2, of an update's difference to the model; 0: none */
-    double noise;         /* its standard deviation on the sum, over the bound; 0: none */
-    double delta;         /* at which epsilon is told */
-    double budget;        /* of epsilon: no round goes beyond it; 0: none */
-    int64_t grace_us;     /* how long others are waited for, once enough have come */
+    struct candidate candidates[CANDIDATES_MOST]; /* how is the first one's then */
+    size_t candidate_count;                       /* 0: there is one rule */
+    struct str judge;                             /* who was asked to judge them, by name, when the run is opened */
+    int64_t judge_id, judge_us;                   /* the account, or 0; how long the scores are waited for */
+    bool has_suspects;                            /* otherwise as many as a fifth of the updates */
+    double bound;                                 /* L2, of an update's difference to the model; 0: none */
+    double noise;                                 /* its standard deviation on the sum, over the bound; 0: none */
+    double delta;                                 /* at which epsilon is told */
+    double budget;                                /* of epsilon: no round goes beyond it; 0: none */
+    int64_t grace_us;                             /* how long others are waited for, once enough have come */
 };
 /* INVALID with what is wrong. The rule's text lives as long as body. */
 enum status settings_read(const json_t *body, struct settings *out, struct error *err);
@@ -65,6 +78,8 @@ void settings_write(const struct settings *settings, struct json_writer *w); /* 
 double settings_epsilon(const struct settings *settings, int64_t rounds);
 /* The rule for that many updates. */
 struct robust_how settings_how(const struct settings *settings, size_t count);
+/* The same of one of the candidates; of the only rule where there are none. */
+struct robust_how settings_how_of(const struct settings *settings, size_t candidate, size_t count);
 
 /* run.c: rows. */
 
@@ -82,6 +97,9 @@ struct run {
     struct oid base;        /* the commit whose model this round starts from */
     int64_t due_us;         /* enough have come: until then others are waited for; 0: not enough */
     int64_t frozen_us;      /* the round's updates are those that are there; 0: not yet */
+    int64_t judging_us;     /* candidates of the frozen round are there since then; 0: not yet */
+    int64_t chosen;         /* which of them it is to be, from 1; 0: that is not decided */
+    struct str scores;      /* what the judge said: a JSON list; empty: nothing */
     struct str why;         /* it was stopped, or has ended early */
     uint8_t noise_seed[32]; /* of a frozen round */
 };
@@ -203,6 +221,7 @@ void rows_from_origins(struct rows *rows, struct arena *arena, size_t origins);
 
 struct aggregation {
     const struct settings *settings;
+    size_t candidate; /* by which of its rules, where there are several */
     int64_t round;
     const struct rows *rows;
     const struct model *base;
@@ -234,6 +253,17 @@ struct closing {
     struct str record;
     struct oid commit, head;
 };
+
+/* Computes a model into out, by one of the candidates. keeps: what the next round needs is put in place, too. */
+enum status closing_aggregate(struct closing *c, size_t candidate, int out, bool keeps, struct error *err);
+
+/* race.c */
+bool run_is_race(const struct run *run);
+/* Its candidates can be judged now, and nobody has. */
+bool run_awaits_judge(const struct run *run);
+/* Makes the candidates of a frozen round, and decides if nobody has judged them in time. *waits: for the judge. */
+enum status race_run(struct closing *c, bool *waits, struct error *err);
+void race_record(const struct closing *c, struct json_writer *w);
 
 /* Files of the round that c closes, and of the next; in place once all is computed. */
 enum status kept_open(const struct closing *c, struct aggregation *of, struct error *err);

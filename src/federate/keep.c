@@ -15,6 +15,9 @@ static bool keeps_moments(const struct settings *settings)
 
 static bool keeps_centre(const struct settings *settings)
 {
+    for (size_t i = 0; i < settings->candidate_count; i++)
+        if (settings->candidates[i].how.rule == ROBUST_CENTRED_CLIPPING)
+            return true;
     return settings->how.rule == ROBUST_CENTRED_CLIPPING;
 }
 

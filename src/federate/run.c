@@ -12,7 +12,7 @@ struct str run_state_name(enum run_state state)
 
 #define RUN_COLUMNS                                                                                                    \
     "id, repo_id, by_id, public_id, state, settings, round, accepted, rejected, round_rejected, base_oid, due_us, "    \
-    "frozen_us, why, noise_seed"
+    "frozen_us, why, noise_seed, judging_us, chosen, scores"
 static const char of_repo_sql[] = "SELECT " RUN_COLUMNS " FROM federate_run WHERE repo_id = ? ORDER BY id DESC LIMIT 1";
 static const char get_sql[] = "SELECT " RUN_COLUMNS " FROM federate_run WHERE id = ?";
 
@@ -30,13 +30,17 @@ static enum status read_run(struct stmt *row, struct arena *arena, struct run *o
                         .round_rejected = stmt_int(row, 9),
                         .due_us = stmt_int(row, 11),
                         .frozen_us = stmt_int(row, 12),
-                        .why = arena_copy(arena, stmt_str(row, 13))};
+                        .why = arena_copy(arena, stmt_str(row, 13)),
+                        .judging_us = stmt_int(row, 15),
+                        .chosen = stmt_int(row, 16),
+                        .scores = arena_copy(arena, stmt_str(row, 17))};
     memcpy(out->base.bytes, stmt_str(row, 10).data, SHA1_SIZE);
     if (stmt_str(row, 14).len == sizeof out->noise_seed)
         memcpy(out->noise_seed, stmt_str(row, 14).data, sizeof out->noise_seed);
     TRY(json_read(stmt_str(row, 5), BODY_LIMIT, &settings, err));
     TRY(settings_read(settings, &out->settings, err));
     out->settings.rule = arena_copy(arena, out->settings.rule);
+    out->settings.judge = (struct str){0}; /* the account is known by its number now */
     return OK;
 }
 
@@ -392,7 +396,8 @@ static const char missed_sql[] =
     "?";
 static const char next_sql[] =
     "UPDATE federate_run SET round = CASE WHEN ? <> 0 THEN round ELSE round + 1 END, why = ?, state = CASE WHEN "
-    "? <> 0 THEN 2 ELSE 1 END, base_oid = ?, due_us = 0, frozen_us = 0, noise_seed = NULL, round_rejected = 0 WHERE id "
+    "? <> 0 THEN 2 ELSE 1 END, base_oid = ?, due_us = 0, frozen_us = 0, noise_seed = NULL, round_rejected = 0, "
+    "judging_us = 0, chosen = 0, scores = '' WHERE id "
     "= ? "
     "AND state = 1 AND round = ?";
 
@@ -423,7 +428,8 @@ static const char lost_sql[] = "DELETE FROM federate_update WHERE run_id = ? AND
 static const char not_taken_sql[] =
     "UPDATE federate_participant SET based = 0, taken = NULL WHERE run_id = ? AND account_id = ?";
 static const char thaw_sql[] =
-    "UPDATE federate_run SET due_us = 0, frozen_us = 0, noise_seed = NULL, accepted = accepted - ? WHERE id = ?";
+    "UPDATE federate_run SET due_us = 0, frozen_us = 0, noise_seed = NULL, judging_us = 0, chosen = 0, scores = '', "
+    "accepted = accepted - ? WHERE id = ?";
 
 enum status round_thaw(struct db_conn *tx, const struct run *run, const int64_t *missing, size_t count,
                        struct error *err)

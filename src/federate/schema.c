@@ -63,4 +63,10 @@ static const char buffer_sql[] =
     "ALTER TABLE federate_participant ADD COLUMN based BIGINT NOT NULL DEFAULT 0;"
     "ALTER TABLE federate_participant ADD COLUMN taken BLOB;";
 
-const struct migration_set federate_migrations = {"federate", (const char *const[]){create_sql, buffer_sql, NULL}};
+/* federate_run: of a frozen round of a race, since when its candidates are there, which was chosen (from 1), and the judge's scores. */
+static const char race_sql[] = "ALTER TABLE federate_run ADD COLUMN judging_us BIGINT NOT NULL DEFAULT 0;"
+                               "ALTER TABLE federate_run ADD COLUMN chosen BIGINT NOT NULL DEFAULT 0;"
+                               "ALTER TABLE federate_run ADD COLUMN scores TEXT NOT NULL DEFAULT '';";
+
+const struct migration_set federate_migrations = {"federate",
+                                                  (const char *const[]){create_sql, buffer_sql, race_sql, NULL}};
