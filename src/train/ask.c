@@ -116,6 +116,23 @@ enum status ask(struct cairn_federate *part, const char *method, const char *pat
     return json_is_object(*out) ? OK : fail(err, INVALID, NULL, "The hub's answer is no JSON object.");
 }
 
+enum status ask_for_run(struct cairn_federate *part, const char *method, const char *path, json_t **out,
+                        struct error *err)
+{
+    struct str body = strcmp(method, "POST") == 0 ? STR("{}") : (struct str){0};
+    struct str type = str_given(body) ? STR("application/json") : (struct str){0};
+    int64_t until = monotonic_us() + part->patience_us, wait = SECOND_US / 5;
+    for (bool told = false;; told = true) {
+        enum status status = ask(part, method, path, type, body, out, err);
+        if (status != NOT_FOUND || !error_is(err, "NoRun") || monotonic_us() + wait > until)
+            return status;
+        if (!told)
+            tell(part, "There is no training of this repo yet; waiting for it");
+        doze(wait);
+        wait = wait * 2 < 2 * SECOND_US ? wait * 2 : 2 * SECOND_US;
+    }
+}
+
 enum status ask_piece(struct cairn_federate *part, const char *path, struct buf *out, struct error *err)
 {
     auto_arena struct arena arena = {0};

@@ -204,7 +204,7 @@ static enum status run_all(struct cairn_federate *part, cairn_train train, void 
     auto_json json_t *joined = NULL;
     int64_t wait = POLL_LEAST_US;
     bool over = false;
-    TRY(ask(part, "POST", "/join", STR("application/json"), STR("{}"), &joined, err));
+    TRY(ask_for_run(part, "POST", "/join", &joined, err));
     struct str run = json_get_str(joined, "run");
     if (!str_given(run))
         return fail(err, INVALID, NULL, "The hub does not say what was joined.");
@@ -213,13 +213,15 @@ static enum status run_all(struct cairn_federate *part, cairn_train train, void 
     return OK;
 }
 
-int cairn_federate_run(struct cairn_federate *part, cairn_train train, void *context)
+enum status part_begin(struct cairn_federate *part, struct error *err)
 {
-    part->err = (struct error){0};
+    *err = (struct error){0};
     part->given_up = false;
-    if (check_settings(part, &part->err) != OK)
-        return CAIRN_TRAIN_MISUSED;
-    enum status status = run_all(part, train, context, &part->err);
+    return check_settings(part, err);
+}
+
+int part_end(struct cairn_federate *part, enum status status)
+{
     if (status == OK) {
         part->err.message[0] = '\0';
         return CAIRN_TRAINED;
@@ -228,4 +230,11 @@ int cairn_federate_run(struct cairn_federate *part, cairn_train train, void *con
         return CAIRN_TRAIN_GIVEN_UP;
     return status == UNAVAILABLE || status == TIMED_OUT || status == TOO_LARGE ? CAIRN_TRAIN_UNABLE
                                                                                : CAIRN_TRAIN_REFUSED;
+}
+
+int cairn_federate_run(struct cairn_federate *part, cairn_train train, void *context)
+{
+    if (part_begin(part, &part->err) != OK)
+        return CAIRN_TRAIN_MISUSED;
+    return part_end(part, run_all(part, train, context, &part->err));
 }

@@ -33,6 +33,9 @@ enum status ask(struct cairn_federate *part, const char *method, const char *pat
 /* Bytes of a file of a commit, from `at` on; out is appended to. *end: there are no more. */
 enum status ask_bytes(struct cairn_federate *part, struct str commit, struct str file, int64_t at, size_t most,
                       struct buf *out, bool *end, struct error *err);
+/* The same for what needs a run: as long as the repo has had none, it is asked again while patience lasts. */
+enum status ask_for_run(struct cairn_federate *part, const char *method, const char *path, json_t **out,
+                        struct error *err);
 /* A piece of what the hub has at path, appended to out; nothing: it was at its end. */
 enum status ask_piece(struct cairn_federate *part, const char *path, struct buf *out, struct error *err);
 void tell(struct cairn_federate *part, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -60,6 +63,12 @@ bool model_flatten(const struct model *model, const struct cairn_trained *traine
 void model_draw_back(float *values, const float *model, size_t count, double bound);
 /* A safetensors file. */
 void tensors_write(const struct cairn_tensor *tensors, size_t count, struct buf *out);
+
+#define METRICS_LIMIT (16 << 10)
+
+/* federate.c: the beginning and the end of the public functions: settings are checked, and a status becomes a verdict. */
+enum status part_begin(struct cairn_federate *part, struct error *err);
+int part_end(struct cairn_federate *part, enum status status);
 
 /* A round under way. */
 struct round {

@@ -397,3 +397,204 @@ def test_centred_clipping_goes_on_from_the_newest_aggregate(alice, crowd):  # no
             centre = centre + (away * numpy.minimum(1, 0.5 / numpy.linalg.norm(away, axis=1))[:, None]).mean(axis=0)
         model = model_of(alice, repo)
         numpy.testing.assert_allclose(numpy.concatenate([model["b"], model["w"]]), flat + centre, rtol=1e-4, atol=1e-6)
+
+
+# The race of candidates.
+
+CANDIDATES = ["mean", "trimmed-mean", "nnm+trimmed-mean", "geometric-median"]
+JUDGE = """
+import json, sys
+import numpy
+import cairn.federate
+url, token, repo, how = sys.argv[1:5]
+seen = []
+
+def evaluate(model, config):
+    loss = float(numpy.abs(model["x"] - 1).sum())
+    seen.append([config["round"], config["candidates"][config["number"]], loss])
+    if how == "fails":
+        raise RuntimeError("no hold-out")
+    if how == "contrary":
+        return -loss
+    return {"loss": loss, "largest": numpy.abs(model["x"]).max()}
+
+try:
+    cairn.federate.judge(url, token, repo, evaluate, patience=60)
+    print(json.dumps(["done", seen]))
+except Exception as problem:
+    print(json.dumps([type(problem).__name__, str(problem)]))
+"""
+
+
+class Judge(Participant):
+    """Who is asked for a model near one; what is seen of the candidates is in `said`."""
+
+    def __init__(self, person, repo, preload, how="honest"):  # noqa: F811
+        super().__init__(person, repo, 0, preload, how)
+
+    def start(self):
+        self.command = [sys.executable, "-c", JUDGE, *self.command[3:6], self.command[-1]]
+        super().start()
+
+
+# One of five shouts, so that the mean is the worst.
+SENT = [[1.0, 0.9], [0.9, 1.1], [1.2, 1.0], [0.8, 1.3], [-90, 50]]
+
+
+def race(person, people, *more, rounds=1, rule="race"):
+    repo = new_model(person, {"x": numpy.zeros(2, numpy.float32)})
+    open_run(person, repo, rounds, len(people), "--rule", rule, *more)
+    return repo, [Sender(one, repo).join() for one in people]
+
+
+def send_all(senders, base=(0, 0), number=1):
+    for sender, change in zip(senders, SENT):
+        assert sender.send(save({"x": numpy.add(base, change).astype(numpy.float32)}), number=number).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def five(hub, crowd):  # noqa: F811
+    return [*crowd, hub.person(new_name("part")), hub.person(new_name("part"))]
+
+
+def test_the_judge_picks_the_best_of_the_candidates_and_the_record_has_all_scores(alice, five, preload):  # noqa: F811
+    repo, senders = race(alice, five, rounds=2)
+    judge = Judge(alice, repo, preload)
+    for number in (1, 2):
+        send_all(senders, model_of(alice, repo)["x"] if number > 1 else (0, 0), number)
+        until(lambda: federate(alice, "status", repo)["round"] > number or federate(alice, "status", repo)["state"] == "finished")
+    judge.join()
+    assert judge.said[0] == "done", judge.said
+    for number in (1, 2):
+        seen = [(rule, loss) for round, rule, loss in judge.said[1] if round == number]
+        assert [rule for rule, _ in seen] == CANDIDATES
+        record = record_of(alice, repo, number)
+        assert record["judged"] and record["chosen"] == min(seen, key=lambda one: one[1])[0] != "mean"
+        assert [(one["rule"], one["scores"]["loss"]) for one in record["candidates"]] == seen
+        assert all(one["scores"]["largest"] > 0 for one in record["candidates"])
+    assert abs(model_of(alice, repo)["x"] - 2).max() < 0.4
+    assert alice.name not in alice.read(repo, "fl/rounds/000001.json").decode()
+
+
+def candidates_of(sender, number=1):
+    found = []
+    for place in range(len(CANDIDATES)):
+        answer = sender.http.get(f"{sender.address}/candidate", params={"round": number, "number": place, "offset": 0})
+        assert answer.status_code == 200, answer.text
+        found.append(answer.content)
+    return found
+
+
+def judged(sender, scores, number=1):
+    return sender.http.post(f"{sender.address}/scores", json={"round": number, "scores": scores})
+
+
+def test_what_is_committed_is_the_chosen_candidate_and_what_the_rule_alone_makes(alice, hub, five):
+    judge = hub.person(new_name("judge"))
+    for best, rule in enumerate(CANDIDATES):
+        repo, senders = race(alice, five, "--judge", judge.name, "--server-rate", 0.5, rule="race:" + ",".join(CANDIDATES) + "+fedavgm")
+        send_all(senders)
+        sender = Sender(judge, repo)
+        told = until(lambda: (lambda told: told if told["judging"] else None)(sender.http.get(f"{sender.address}/candidates").json()))
+        assert told["candidates"][:3] == CANDIDATES[:3] and told["round"] == 1
+        assert federate(alice, "status", repo)["state"] == "open"
+        made = candidates_of(sender)
+        assert judged(sender, [{"loss": float(place != best)} for place in range(4)]).status_code == 200
+        assert federate(alice, "status", repo)["state"] == "finished"
+        assert alice.read(repo, "model.safetensors") == made[best]
+        alone, senders = race(alice, five, "--server-rate", 0.5, rule=rule + "+fedavgm")
+        send_all(senders)
+        assert alice.read(alone, "model.safetensors") == made[best]
+    assert len(set(made)) == 4
+
+
+@pytest.mark.parametrize("scores", [[], [{"loss": 1}] * 3, [{"loss": 1}] * 5, [1, 2, 3, 4], [{}] * 4, [{"loss": "low"}] * 4,
+                                    [{"loss": 1, "x" * 65: 1}] * 4, [{"loss": 1, **{str(i): 1 for i in range(16)}}] * 4, None], ids=str)
+def test_scores_that_make_no_sense_decide_nothing(alice, five, scores):
+    repo, senders = race(alice, five)
+    send_all(senders)
+    judge = Sender(alice, repo)
+    assert judged(judge, scores).status_code == 400
+    assert judged(judge, [{"loss": 1}] * 4, 2).status_code == 409
+    assert federate(alice, "status", repo)["state"] == "open"
+    assert judged(judge, [{"loss": None}, {"loss": 3}, {"loss": 2}, {"loss": 2}]).status_code == 200
+    assert record_of(alice, repo, 1)["chosen"] == CANDIDATES[2]
+    assert judged(judge, [{"loss": 1}] * 4).status_code == 409
+
+
+def test_nobody_but_the_judge_sees_candidates_or_scores_them(alice, bob, five):
+    repo, senders = race(alice, five)
+    send_all(senders)
+    for sender in (*senders, Sender(bob, repo)):
+        assert sender.http.get(f"{sender.address}/candidates").status_code == 403
+        assert sender.http.get(f"{sender.address}/candidate", params={"round": 1, "number": 0, "offset": 0}).status_code == 403
+        assert judged(sender, [{"loss": 1}] * 4).status_code == 403
+    assert federate(alice, "status", repo)["state"] == "open"
+
+
+def test_where_no_judge_answers_the_first_candidate_is_committed(alice, five):
+    repo, senders = race(alice, five, "--judge-wait", 1, rule="race:median,mean")
+    send_all(senders)
+    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    record = record_of(alice, repo, 1)
+    assert record["judged"] is False and record["chosen"] == "median" and record["candidates"] == [{"rule": "median"}, {"rule": "mean"}]
+    numpy.testing.assert_allclose(model_of(alice, repo)["x"], numpy.median(SENT, axis=0), rtol=1e-6)
+
+
+def test_a_judge_who_fails_says_why_and_a_contrary_one_is_obeyed(alice, five, preload):  # noqa: F811
+    repo, senders = race(alice, five)
+    send_all(senders)
+    fails = Judge(alice, repo, preload, "fails")
+    fails.join()
+    assert fails.said == ["RuntimeError", "no hold-out"]
+    contrary = Judge(alice, repo, preload, "contrary")
+    contrary.join()
+    assert contrary.said[0] == "done" and record_of(alice, repo, 1)["chosen"] == "mean"
+    stranger = Judge(five[0], repo, preload)
+    stranger.join()
+    assert stranger.said[0] == "NotAccepted"
+
+
+def test_kill_9_at_any_moment_of_a_race_leads_to_the_same_model(tmp_path, preload):  # noqa: F811
+    hub = Hub(tmp_path).start()
+    owner, people = hub.person("owner"), [hub.person(f"part{number}") for number in range(5)]
+    repo, senders = race(owner, people, rounds=3)
+    judge = Judge(owner, repo, preload)
+    dice = numpy.random.default_rng(7)
+    model = numpy.zeros(2, numpy.float32)
+    for number in (1, 2, 3):
+        send_all(senders, model, number)
+        for _ in range(KILLS // 3):
+            judge.join(dice.uniform(0.1, 0.8))
+            hub.kill()
+            hub.start()
+        until(lambda: federate(owner, "status", repo)["round"] > number or federate(owner, "status", repo)["state"] == "finished")
+        made = numpy.sort((model + numpy.array(SENT)).astype(numpy.float32) - model, axis=0)[1:-1].astype(float).mean(axis=0)
+        assert record_of(owner, repo, number)["judged"]
+        found = model_of(owner, repo)["x"]
+        if record_of(owner, repo, number)["chosen"] == "trimmed-mean":
+            numpy.testing.assert_allclose(found, model + made, rtol=1e-6)
+        model = found
+    judge.join()
+    assert judge.said[0] == "done", judge.said
+    hub.stop()
+    assert hub.cairn("fsck", "--data", hub.data).stdout == "all is well\n"
+
+
+@pytest.mark.parametrize("flags", [("--rule", "race:mean"), ("--rule", "race:mean,best"), ("--rule", "race+median"), ("--rule", "race:" + ",".join(["mean"] * 9)),
+                                   ("--rule", "race:mean,centred-clipping"), ("--judge", "alice"), ("--judge-wait", 3),
+                                   ("--rule", "race", "--judge", "nobody-at-all"), ("--rule", "race+scaffold"),
+                                   ("--rule", "race", "--bound", 1, "--noise", 1)], ids=str)
+def test_a_race_that_cannot_be_is_refused(alice, flags):
+    refused = federate(alice, "open", new_model(alice), "--mode", "plain", "--rounds", 1, "--min-participants", 5, *flags, check=False)
+    assert refused.returncode == 1 and "400" in refused.stderr
+
+
+def test_who_comes_before_the_training_waits_for_it(alice, crowd, preload):  # noqa: F811
+    repo = new_model(alice)
+    part = Participant(crowd[0], repo, 1, preload)
+    part.join(1.5)
+    assert part.is_alive()
+    open_run(alice, repo, 1, 1)
+    part.join()
+    assert part.said == ["done", [1]]

@@ -21,7 +21,7 @@ import numpy
 
 from . import _load
 
-__all__ = ["NotAccepted", "join"]
+__all__ = ["NotAccepted", "join", "judge"]
 
 
 class NotAccepted(Exception):
@@ -38,7 +38,13 @@ class _Trained(ctypes.Structure):
                 ("correction", ctypes.POINTER(_Tensor)), ("steps", ctypes.c_int64), ("rate", ctypes.c_double)]
 
 
+class _Score(ctypes.Structure):
+    _fields_ = [("loss", ctypes.c_double), ("metrics", ctypes.c_char_p)]
+
+
 _Train = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.POINTER(_Trained))
+_Judge = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.POINTER(_Tensor), ctypes.c_size_t,
+                          ctypes.POINTER(_Score))
 _Progress = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)
 _TRAINED, _REFUSED, _MISUSED, _UNABLE, _GIVEN_UP = range(5)
 _ready = None
@@ -54,6 +60,7 @@ def _library():
             ("cairn_federate_set", ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]),
             ("cairn_federate_on_progress", None, [ctypes.c_void_p, _Progress, ctypes.c_void_p]),
             ("cairn_federate_run", ctypes.c_int, [ctypes.c_void_p, _Train, ctypes.c_void_p]),
+            ("cairn_federate_judge", ctypes.c_int, [ctypes.c_void_p, _Judge, ctypes.c_void_p]),
             ("cairn_federate_why", ctypes.c_char_p, [ctypes.c_void_p]),
         ):
             getattr(library, name).restype = result
@@ -96,7 +103,7 @@ def join(url, token, repo, train, *, progress=None, patience=None, state=None):
     participant is kept in the folder `state`, if there is one; otherwise as long as the program runs.
 
     progress is called with a line of text now and then; patience says for how many seconds a hub that does not answer is
-    asked again (600).
+    asked again, and a training that is not open yet is waited for (600).
 
     Raises what train raises; NotAccepted; ConnectionError; ValueError for settings that cannot be.
     """
@@ -119,13 +126,44 @@ def join(url, token, repo, train, *, progress=None, patience=None, state=None):
             raised.append(problem)
             return 1
 
+    _run(library.cairn_federate_run, _Train(call), raised, progress, url=url, token=token, repo=repo, patience=patience, state=state)
+
+
+def judge(url, token, repo, evaluate, *, progress=None, patience=None):
+    """Judges the candidates of a federated training whose rule is a race, and returns when its last round is over.
+
+    evaluate(model, config) is called for each candidate of each round: model is a dict of numpy arrays (float32), config a
+    dict with "round", "rounds", "candidates" (their rules) and "number" (which of them it is). It returns the loss on data
+    that nobody trains with, the lower the better; or a dict of numbers with "loss" and whatever else the record is to have.
+
+    progress, patience and what is raised are those of join(). For who administers the repo, or was named as the judge.
+    """
+    library, kept, raised = _library(), [None], []
+
+    def call(context, config, tensors, count, score):
+        try:
+            verdict = evaluate(_arrays(tensors, count), json.loads(config))
+            metrics = dict(verdict) if isinstance(verdict, dict) else {"loss": verdict}
+            score.contents.loss = float(metrics.pop("loss"))
+            kept[0] = json.dumps({name: float(value) for name, value in metrics.items()}, allow_nan=False).encode()
+            score.contents.metrics = kept[0]
+            return 0
+        except BaseException as problem:  # it must not go through libcairn
+            raised.append(problem)
+            return 1
+
+    _run(library.cairn_federate_judge, _Judge(call), raised, progress, url=url, token=token, repo=repo, patience=patience)
+
+
+def _run(run, function, raised, progress, **settings):
+    library = _library()
     handle = library.cairn_federate_new()
     try:
-        for name, value in ("url", url), ("token", token), ("repo", repo), ("patience", patience), ("state", state):
+        for name, value in settings.items():
             library.cairn_federate_set(handle, name.encode(), None if value is None else os.fsencode(str(value)))
-        function, line = _Train(call), _Progress(lambda context, text: progress(text.decode(errors="replace")) if progress else None)
+        line = _Progress(lambda context, text: progress(text.decode(errors="replace")) if progress else None)
         library.cairn_federate_on_progress(handle, line, None)
-        verdict, why = library.cairn_federate_run(handle, function, None), library.cairn_federate_why(handle).decode(errors="replace")
+        verdict, why = run(handle, function, None), library.cairn_federate_why(handle).decode(errors="replace")
     finally:
         library.cairn_federate_free(handle)
     if raised:
