@@ -13,9 +13,31 @@
 
 /* Settings. */
 
-static bool is_mean(const struct settings *settings)
+static bool is_mean(const struct robust_how *how)
 {
-    return settings->how.rule == ROBUST_MEAN && !settings->how.mix;
+    return how->rule == ROBUST_MEAN && !how->mix;
+}
+
+static size_t candidates(const struct settings *settings)
+{
+    return settings->candidate_count ? settings->candidate_count : 1;
+}
+
+static bool is_mean_alone(const struct settings *settings)
+{
+    return is_mean(&settings->how) && settings->candidate_count < 2;
+}
+
+size_t cohorts_least(const struct settings *settings, size_t count)
+{
+    size_t most = 1;
+    for (size_t i = 0; i < candidates(settings); i++) {
+        const struct robust_how how = settings_how_of(settings, i, count);
+        size_t suspects = how.suspects ? how.suspects : 1;
+        size_t least = is_mean(&how) ? 1 : how.rule == ROBUST_BULYAN ? 4 * suspects + 3 : 2 * suspects + 1;
+        most = least > most ? least : most;
+    }
+    return most;
 }
 
 /* With one cohort there is one sum, and nothing for a rule to choose from. Small cohorts keep what one attacker spoils small: as large as
@@ -25,36 +47,47 @@ static void choose_cohort(struct settings *settings)
     size_t suspects = settings->has_suspects ? settings->how.suspects : (size_t)settings->min_participants / 5;
     if (settings->how.bucket)
         settings->cohort = settings->how.bucket;
-    else if (!is_mean(settings))
+    else if (!is_mean_alone(settings))
         settings->cohort = suspects ? (size_t)(0.35 * (double)settings->min_participants / (double)suspects) : 3;
     if (settings->cohort && settings->cohort < COHORT_LEAST)
         settings->cohort = COHORT_LEAST;
+    if (settings->cohort > COHORT_MOST / 2)
+        settings->cohort = COHORT_MOST / 2;
     settings->how.bucket = 0; /* the cohorts are the buckets */
 }
 
-static enum status check(struct settings *settings, struct error *err)
+static enum status check_buckets(const struct settings *settings, struct error *err)
 {
     size_t bucket = settings->how.bucket;
     if (bucket && (bucket < COHORT_LEAST || bucket > COHORT_MOST / 2))
         return fail(err, INVALID, NULL, "In the mode one-house a cohort (bucketing:SIZE) has from %d to %d members.",
                     COHORT_LEAST, COHORT_MOST / 2);
+    for (size_t i = 0; i < settings->candidate_count; i++)
+        if (settings->candidates[i].how.bucket)
+            return fail(err, INVALID, NULL, "In the mode one-house all candidates have the same cohorts: leave out bucketing.");
+    return OK;
+}
+
+static enum status check(struct settings *settings, struct error *err)
+{
+    bool has_bucket = settings->how.bucket != 0;
+    TRY(check_buckets(settings, err));
     if (settings->bound <= 0)
         settings->bound = BOUND;
     settings->how.radius = settings->bound;
     choose_cohort(settings);
     size_t rows = settings->cohort ? (size_t)settings->min_participants / settings->cohort : 1;
-    size_t suspects = settings->has_suspects ? settings->how.suspects : 1;
-    size_t least = settings->how.rule == ROBUST_BULYAN ? 4 * suspects + 3 : 2 * suspects + 1;
-    if (!is_mean(settings) && rows < least)
+    size_t least = cohorts_least(settings, rows ? rows : 1);
+    if (rows < least)
         return fail(err, INVALID, NULL,
-                    "The rule %.*s with %zu suspects takes %zu cohorts of %zu, and a round may have %zu participants: ask "
+                    "The rule %.*s takes %zu cohorts of %zu in the mode one-house, and a round may have %zu participants: ask "
                     "for %zu.",
-                    STR_ARG(settings->rule), suspects, least, settings->cohort, (size_t)settings->min_participants,
+                    STR_ARG(settings->rule), least, settings->cohort, (size_t)settings->min_participants,
                     least * settings->cohort);
     if (settings->noise <= 0)
         return OK;
     const struct cohort_round round = {.noise = settings->noise, .least = settings->min_participants};
-    if (!is_mean(settings) || bucket)
+    if (!is_mean_alone(settings) || has_bucket)
         return fail(err, INVALID, NULL,
                     "\"noise\" needs the rule mean: only then is it known how much of it is in what is published.");
     if (cohort_bits(&round, COHORT_MOST) == 0)

@@ -35,6 +35,9 @@ enum status attempt_draw(struct db_conn *conn, struct arena *arena, const struct
                          const struct attempt *attempt, struct cohort_draw *out, struct cohort_member **keys,
                          struct error *err);
 
+/* Of so many cohorts, how many the run's rules need to do their work. */
+size_t cohorts_least(const struct settings *settings, size_t count);
+
 struct cohort_row {
     size_t number;
     enum cohort_stage stage;

@@ -24,13 +24,13 @@ struct place {
 
 static enum status find_run(struct request *rq, struct place *out, struct error *err)
 {
-    bool joined;
+    struct participant who;
     TRY(request_read(rq, err));
     TRY(run_of_repo(rq->db, rq->arena, rq->repo.id, &out->run, err));
     if (out->run.settings.mode != &one_house_mode)
         return fail(err, CONFLICT, "OtherMode", "This federated training is not in the mode one-house.");
-    TRY(participant_find(rq->db, out->run.id, rq->actor.account.id, &joined, err));
-    return joined ? OK : fail(err, FORBIDDEN, "NotJoined", "Join this federated training first.");
+    TRY(participant_find(rq->db, out->run.id, rq->actor.account.id, &who, err));
+    return who.joined ? OK : fail(err, FORBIDDEN, "NotJoined", "Join this federated training first.");
 }
 
 /* The attempt under way, and where the participant is in it. */

@@ -202,7 +202,7 @@ static enum status accept_survivors(struct moving *m, struct error *err)
 {
     for (size_t i = 0; i < m->graph.size; i++) {
         struct update update = {
-            .account_id = m->members[i].account_id, .examples = 1, .tries = 1, .state = UPDATE_ACCEPTED};
+            .account_id = m->members[i].account_id, .examples = 1, .tries = 1, .based = m->run->round, .state = UPDATE_ACCEPTED};
         if (!cohort_listed(m->cohort->survivors, i))
             continue;
         memcpy(update.sha256, m->members[i].masked.data, SHA256_SIZE);
@@ -218,15 +218,6 @@ static enum status load_cohort(struct moving *m, struct cohort_row *cohort, stru
     TRY(member_rows(m->tx, m->arena, m->run->id, cohort->number, MEMBERS_BRIEF, &m->members, &size, err));
     m->graph = cohort_graph(size);
     return OK;
-}
-
-/* Rows that the rule needs to do its work. */
-static size_t rows_least(const struct settings *settings, size_t count)
-{
-    const struct robust_how how = settings_how(settings, count);
-    if (how.rule == ROBUST_MEAN && !how.mix)
-        return 1;
-    return how.rule == ROBUST_BULYAN ? 4 * how.suspects + 3 : 2 * how.suspects + 1;
 }
 
 static const char given_sql[] = "SELECT count(*) FROM federate_member WHERE run_id = ? AND answer IS NOT NULL";
@@ -246,7 +237,7 @@ static enum status finish(struct moving *m, struct cohort_row *cohorts, size_t c
     size_t done = 0;
     for (size_t i = 0; i < count; i++)
         done += cohorts[i].stage == STAGE_DONE;
-    if (done < rows_least(&m->run->settings, count))
+    if (done < cohorts_least(&m->run->settings, count))
         return fail_round(m, err);
     for (size_t i = 0; i < count; i++) {
         if (cohorts[i].stage != STAGE_DONE)

@@ -48,6 +48,27 @@ static const char create_sql[] = "CREATE TABLE federate_run ("
                                  "  PRIMARY KEY (run_id, account_id));";
 
 /*
+ * - federate_base: the commits with whose models the newest rounds began.
+ * - federate_update: based: the round with whose model its training began. federate_participant: the newest of these among its accepted
+ *   updates, and the update.
+ */
+static const char buffer_sql[] =
+    "CREATE TABLE federate_base ("
+    "  run_id BIGINT NOT NULL REFERENCES federate_run (id) ON DELETE CASCADE,"
+    "  round BIGINT NOT NULL,"
+    "  base_oid BLOB NOT NULL,"
+    "  PRIMARY KEY (run_id, round));"
+    "INSERT INTO federate_base SELECT id, round, base_oid FROM federate_run WHERE state = 1;"
+    "ALTER TABLE federate_update ADD COLUMN based BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE federate_participant ADD COLUMN based BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE federate_participant ADD COLUMN taken BLOB;";
+
+/* federate_run: of a frozen round of a race, since when its candidates are there, which was chosen (from 1), and the judge's scores. */
+static const char race_sql[] = "ALTER TABLE federate_run ADD COLUMN judging_us BIGINT NOT NULL DEFAULT 0;"
+                               "ALTER TABLE federate_run ADD COLUMN chosen BIGINT NOT NULL DEFAULT 0;"
+                               "ALTER TABLE federate_run ADD COLUMN scores TEXT NOT NULL DEFAULT '';";
+
+/*
  * Mode "one-house" (cohort.h). identity: the key with which a participant signs in this run.
  * - federate_attempt: at the run's current round; attempts are counted through all rounds. drawn: cohorts have been.
  * - federate_cohort: stage: enum cohort_stage. dealt and survivors are lists, a bit a member, in the order of places.
@@ -86,4 +107,5 @@ static const char cohorts_sql[] = "ALTER TABLE federate_participant ADD COLUMN i
                                   "  answer BLOB,"
                                   "  PRIMARY KEY (run_id, account_id));";
 
-const struct migration_set federate_migrations = {"federate", (const char *const[]){create_sql, cohorts_sql, NULL}};
+const struct migration_set federate_migrations = {
+    "federate", (const char *const[]){create_sql, buffer_sql, race_sql, cohorts_sql, NULL}};
