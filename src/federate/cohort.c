@@ -74,7 +74,6 @@ static enum status check(struct settings *settings, struct error *err)
     TRY(check_buckets(settings, err));
     if (settings->bound <= 0)
         settings->bound = BOUND;
-    settings->how.radius = settings->bound;
     choose_cohort(settings);
     size_t rows = settings->cohort ? (size_t)settings->min_participants / settings->cohort : 1;
     size_t least = cohorts_least(settings, rows ? rows : 1);

@@ -5,10 +5,13 @@
 #define STEP_LEAST_US (2 * SECOND_US)
 #define SLOWEST 50 /* bytes in a millisecond: a slower line is not waited for longer than its share of the time */
 
-/* A step is waited for as long as the run has it, and longer by what a vector takes on a slow line. */
+/* A step is waited for as long as the run has it, and longer by what a vector takes on a slow line; the last one longer, as a round that fails
+ * there has no other attempt. */
 static int64_t step_us(const struct run *run, const struct attempt *attempt, enum cohort_stage stage)
 {
     int64_t wait = run->settings.grace_us > STEP_LEAST_US ? run->settings.grace_us : STEP_LEAST_US;
+    if (stage == STAGE_UNMASK)
+        return 3 * wait;
     return stage == STAGE_MASK ? wait + attempt->width * (int64_t)sizeof(float) * 1000 / SLOWEST : wait;
 }
 

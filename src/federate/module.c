@@ -32,6 +32,8 @@ static const struct job jobs[] = {
 static const char *const forgets[] = {
     "DELETE FROM federate_participant WHERE account_id = ?",
     "DELETE FROM federate_update WHERE account_id = ? AND state <> 1",
+    "DELETE FROM federate_member WHERE account_id = ? AND run_id IN (SELECT run_id FROM federate_attempt WHERE drawn = "
+    "0)",
     NULL,
 };
 

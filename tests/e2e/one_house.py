@@ -8,6 +8,7 @@ import secrets
 import time
 
 import numpy
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -121,14 +122,20 @@ class Stranger:
         rows = bytes.fromhex(text)
         return [rows[at + 1:at + 1 + size] if rows[at] else None for at in range(0, len(rows), 1 + size)]
 
+    def open(self, peer, sealed):
+        try:
+            return AESGCM(self.channel_key(peer, self.self)).decrypt(bytes(12), sealed, None)
+        except InvalidTag:  # it has sealed it badly: there is no share of it to give later
+            return None
+
     def mask_vector(self, told):
-        self.shares = [row and AESGCM(self.channel_key(peer, self.self)).decrypt(bytes(12), row, None)
-                       for peer, row in zip(self.neighbours, self.rows(told["dealt"], SEALED))]
+        dealt = self.rows(told["dealt"], SEALED)
+        self.shares = [row and self.open(peer, row) for peer, row in zip(self.neighbours, dealt)]
         numbers = numpy.array(self.values, numpy.int64)
         own = self.self[40:72]
         numbers = numbers + stream(hkdf(self.own, self.context, b"cairn one-house own mask"), len(numbers))
-        for peer, share in zip(self.neighbours, self.shares):
-            if share:
+        for peer, row in zip(self.neighbours, dealt):
+            if row:
                 first, second = sorted([own, peer[40:72]])
                 mask = stream(hkdf(self.shared(self.mask, peer[40:72]), self.context, first + second), len(numbers))
                 numbers = numbers + (mask if own > peer[40:72] else -mask)
