@@ -131,7 +131,7 @@ static enum status keep_model(struct closing *c, struct error *err)
 }
 
 /* The record. It names nobody. */
-static void write_record(struct closing *c)
+void round_write_record(struct closing *c)
 {
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
@@ -224,6 +224,9 @@ static enum status commit_once(struct closing *c, struct error *err)
     TRY(draft_new(c->hub->db, c->run.repo_id, &draft, err));
     TRY(draft_put_pointer(draft, STR(MODEL_PATH), c->sha256, c->base.size, err));
     TRY(draft_put(draft, arena_printf(c->arena, "fl/rounds/%06lld.json", (long long)c->run.round), c->record, err));
+    if (str_given(c->signatures))
+        TRY(draft_put(draft, arena_printf(c->arena, "fl/rounds/%06lld.signatures.json", (long long)c->run.round),
+                      c->signatures, err));
     TRY(draft_build(draft, c->arena, &how, &c->commit, &unchanged, err));
     if (unchanged) /* the record is new, unless somebody has foreseen it */
         return fail(err, UNPROCESSABLE, NULL, "The record of round %lld is on main already.", (long long)c->run.round);
@@ -242,13 +245,29 @@ static enum status load(struct closing *c, int64_t run_id, bool *due, struct err
     return update_list(conn, c->arena, &c->run, &c->updates, &c->count, err);
 }
 
+/* What takes both processors, for one run at a time; modes that do not work apart hold the lock all along (round_close). */
+static enum status compute(struct closing *c, struct error *err)
+{
+    bool apart = c->run.settings.mode->apart;
+    if (apart)
+        pthread_mutex_lock(&c->hub->federate->closing);
+    enum status status = make_model(c, err);
+    if (status == OK)
+        status = keep_model(c, err);
+    if (apart)
+        pthread_mutex_unlock(&c->hub->federate->closing);
+    return status;
+}
+
 static enum status make(struct closing *c, struct error *err)
 {
+    const struct mode *mode = c->run.settings.mode;
     TRY(model_open(c->hub, c->arena, &c->run, false, &c->base, err));
-    TRY(c->run.settings.mode->gather(c, err));
-    TRY(make_model(c, err));
-    TRY(keep_model(c, err));
-    write_record(c);
+    TRY(mode->gather(c, err));
+    TRY(compute(c, err));
+    round_write_record(c);
+    if (mode->cosign)
+        TRY(mode->cosign(c, err));
     enum status status = commit_once(c, err);
     for (int again = 0; status == STALE && again < 20; again++)
         status = commit_once(c, err);
@@ -302,9 +321,9 @@ static enum status close_run(struct hub *hub, int64_t run_id, struct error *err)
         forget_last_moments(&c);
         return OK;
     }
-    log_line("error", "federate", "Round %lld of %.*s: %s", (long long)c.run.round, STR_ARG(c.repo.full_name),
-             why.message);
     if (is_lasting(status)) {
+        log_line("error", "federate", "Round %lld of %.*s: %s", (long long)c.run.round, STR_ARG(c.repo.full_name),
+                 why.message);
         const struct ending ending = {&c.run, str_of(why.message)};
         TRY(db_write(hub->db, end_run, (void *)&ending, err));
         round_files_remove(hub->federate, &c.run);
@@ -314,23 +333,132 @@ static enum status close_run(struct hub *hub, int64_t run_id, struct error *err)
     return status;
 }
 
-static enum status is_due(struct hub *hub, int64_t run_id, bool *due, struct error *err)
+/* Rounds that wait for others, each on a thread of its own. */
+
+#define APART_PAUSE_US (2 * SECOND_US) /* after a failure: the other house may be away for long */
+
+struct apart {
+    struct hub *hub;
+    int64_t run_id;
+    size_t place;
+};
+
+static enum status prepare_round(struct hub *hub, int64_t run_id, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    auto_conn struct db_conn *conn = NULL;
+    struct error why = {0};
+    struct run run;
+    bool ready = true;
+    TRY(db_reader(hub->db, &conn, err));
+    TRY(run_get(conn, &arena, run_id, &run, err));
+    if (run.state != RUN_OPEN || run.frozen_us)
+        return OK;
+    TRY(run.settings.mode->is_ready(conn, &run, &ready, err));
+    db_release(&conn);
+    enum status status = ready ? OK : run.settings.mode->prepare(hub, &arena, &run, &why);
+    if (is_lasting(status)) {
+        const struct ending ending = {&run, str_of(why.message)};
+        log_line("error", "federate", "Round %lld: %s", (long long)run.round, why.message);
+        status = db_write(hub->db, end_run, (void *)&ending, &why);
+        round_files_remove(hub->federate, &run);
+    }
+    if (status != OK)
+        *err = why;
+    return status;
+}
+
+static void end_apart(struct federate *federate, size_t place)
+{
+    pthread_mutex_lock(&federate->apart_lock);
+    federate->apart[place] = 0;
+    pthread_cond_broadcast(&federate->apart_ended);
+    pthread_mutex_unlock(&federate->apart_lock);
+}
+
+static void *work_apart(void *context)
+{
+    struct apart work = *(struct apart *)context;
+    struct error err = {0};
+    free(context);
+    enum status status = close_run(work.hub, work.run_id, &err);
+    if (status == OK && !work.hub->stopping)
+        status = prepare_round(work.hub, work.run_id, &err);
+    if (status != OK && status != STALE)
+        log_line("error", "federate", "A round is not closed yet: %s", err.message);
+    for (int64_t waited = 0; status != OK && waited < APART_PAUSE_US && !work.hub->stopping; waited += SECOND_US / 10)
+        usleep(SECOND_US / 10);
+    end_apart(work.hub->federate, work.place);
+    return NULL;
+}
+
+/* False when a thread is busy with the run already, or all places are taken: the job comes again. */
+static bool take_place(struct federate *federate, int64_t run_id, size_t *out)
+{
+    bool taken = false;
+    *out = APART_MOST;
+    pthread_mutex_lock(&federate->apart_lock);
+    for (size_t i = 0; i < APART_MOST; i++) {
+        taken = taken || federate->apart[i] == run_id;
+        if (*out == APART_MOST && federate->apart[i] == 0)
+            *out = i;
+    }
+    taken = taken || *out == APART_MOST;
+    if (!taken)
+        federate->apart[*out] = run_id;
+    pthread_mutex_unlock(&federate->apart_lock);
+    return !taken;
+}
+
+static void start_apart(struct hub *hub, int64_t run_id)
+{
+    pthread_t thread;
+    size_t place;
+    if (!take_place(hub->federate, run_id, &place))
+        return;
+    struct apart *work = malloc(sizeof *work);
+    if (!work)
+        abort();
+    *work = (struct apart){hub, run_id, place};
+    if (pthread_create(&thread, NULL, work_apart, work) == 0) {
+        pthread_detach(thread);
+        return;
+    }
+    free(work);
+    end_apart(hub->federate, place);
+}
+
+void rounds_end(struct federate *federate)
+{
+    pthread_mutex_lock(&federate->apart_lock);
+    for (size_t i = 0; i < APART_MOST; i++)
+        while (federate->apart[i])
+            pthread_cond_wait(&federate->apart_ended, &federate->apart_lock);
+    pthread_mutex_unlock(&federate->apart_lock);
+}
+
+static enum status is_due(struct hub *hub, int64_t run_id, bool *due, bool *apart, struct error *err)
 {
     auto_arena struct arena arena = {0};
     auto_conn struct db_conn *conn = NULL;
     struct run run;
     TRY(db_reader(hub->db, &conn, err));
     TRY(run_get(conn, &arena, run_id, &run, err));
-    *due = run.state == RUN_OPEN && run.frozen_us != 0;
+    *apart = run.settings.mode->apart;
+    *due = run.state == RUN_OPEN && (run.frozen_us != 0 || *apart);
     return OK;
 }
 
 enum status round_close(struct hub *hub, int64_t run_id, struct error *err)
 {
-    bool due;
-    TRY(is_due(hub, run_id, &due, err));
+    bool due, apart;
+    TRY(is_due(hub, run_id, &due, &apart, err));
     if (!due)
         return OK;
+    if (apart) {
+        start_apart(hub, run_id);
+        return OK;
+    }
     pthread_mutex_lock(&hub->federate->closing);
     enum status status = close_run(hub, run_id, err);
     pthread_mutex_unlock(&hub->federate->closing);
@@ -377,9 +505,10 @@ enum status folders_job(struct hub *hub, struct error *err)
 
 /* The job. */
 
-static const char waiting_sql[] = "SELECT id FROM federate_run WHERE state = 1 AND (frozen_us <> 0 OR (due_us <> 0 AND "
-                                  "due_us <= ?)) AND id > ? ORDER BY "
-                                  "id LIMIT 1";
+static const char waiting_sql[] =
+    "SELECT id FROM federate_run r WHERE state = 1 AND (frozen_us <> 0 OR (due_us <> 0 AND due_us <= ?) OR (EXISTS "
+    "(SELECT 1 FROM federate_config c WHERE c.run_id = r.id) AND NOT EXISTS (SELECT 1 FROM federate_config c WHERE "
+    "c.run_id = r.id AND c.round = r.round AND c.house_signature IS NOT NULL))) AND id > ? ORDER BY id LIMIT 1";
 
 static enum status next_waiting(struct db *db, int64_t after, int64_t *out, struct error *err)
 {

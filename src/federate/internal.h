@@ -30,12 +30,19 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP };
 /* api.c */ route_handler run_open, run_stop, run_status, run_join, round_get;
 /* update.c */ route_handler update_put, update_finish;
 
+#define APART_MOST 64
 struct federate {
     char folder[3072];
-    pthread_mutex_t closing; /* one round is closed at a time: it takes both processors */
+    pthread_mutex_t closing;   /* one round is computed at a time: it takes both processors */
+    struct identity *identity; /* the hub's keys as a house */
+    pthread_mutex_t apart_lock;
+    pthread_cond_t apart_ended;
+    int64_t apart[APART_MOST]; /* runs that a thread of their own is busy with (close.c); 0: none */
 };
 
 struct mode;
+struct agreement;
+struct house_facts;
 
 /* settings.c: what a run was opened with. */
 struct settings {
@@ -51,6 +58,8 @@ struct settings {
     double delta;               /* at which epsilon is told */
     double budget;              /* of epsilon: no round goes beyond it; 0: none */
     int64_t grace_us;           /* how long others are waited for, once enough have come */
+    struct str house;           /* the second house's address, in mode two-houses; absent in others */
+    int64_t bucket;             /* in that mode: least members of a bucket; 0: one bucket of all */
 };
 /* INVALID with what is wrong. The rule's text lives as long as body. */
 enum status settings_read(const json_t *body, struct settings *out, struct error *err);
@@ -59,6 +68,8 @@ void settings_write(const struct settings *settings, struct json_writer *w); /* 
 double settings_epsilon(const struct settings *settings, int64_t rounds);
 /* The rule for that many updates. */
 struct robust_how settings_how(const struct settings *settings, size_t count);
+/* INVALID when the rule cannot do its work with as few rows. */
+enum status settings_check_rule(const struct settings *settings, size_t count, struct error *err);
 
 /* run.c: rows. */
 
@@ -73,11 +84,12 @@ struct run {
     int64_t round;              /* from 1 */
     int64_t accepted, rejected; /* of all rounds */
     int64_t round_rejected;
-    struct oid base;        /* the commit whose model this round starts from */
-    int64_t due_us;         /* enough have come: until then others are waited for; 0: not enough */
-    int64_t frozen_us;      /* the round's updates are those that are there; 0: not yet */
-    struct str why;         /* it was stopped, or has ended early */
-    uint8_t noise_seed[32]; /* of a frozen round */
+    struct oid base;             /* the commit whose model this round starts from */
+    int64_t due_us;              /* enough have come: until then others are waited for; 0: not enough */
+    int64_t frozen_us;           /* the round's updates are those that are there; 0: not yet */
+    struct str why;              /* it was stopped, or has ended early */
+    uint8_t noise_seed[32];      /* of a frozen round */
+    struct agreement *agreement; /* two houses, while it is opened: of its first round */
 };
 /* The newest run of a repo, or one by its id; NOT_FOUND "NoRun". Strings live in arena. */
 enum status run_of_repo(struct db_conn *conn, struct arena *arena, int64_t repo_id, struct run *out, struct error *err);
@@ -99,6 +111,7 @@ struct update {
     uint8_t sha256[SHA256_SIZE];
     int64_t data_at; /* where its numbers begin in its file */
     double norm;
+    struct str report; /* what the mode keeps of it besides its file; absent */
 };
 /* Of the run's current round; state UPDATE_NONE when there is none. */
 enum status update_find(struct db_conn *conn, const struct run *run, int64_t account_id, struct update *out,
@@ -188,8 +201,12 @@ struct closing {
     int out; /* the new model */
     uint8_t sha256[SHA256_SIZE];
     struct str record;
+    struct str signatures;     /* over it, in a file beside it; absent in modes that have none */
+    struct house_facts *facts; /* two houses (houses.h) */
     struct oid commit, head;
 };
+/* Fills in record: the same text whoever writes it, so that a second house can tell whether it is what it has computed itself. */
+void round_write_record(struct closing *c);
 
 /*
  * What a mode does of its own; runs and rounds, the model that comes of rows, and the commit are the same in all. What it may leave out
@@ -205,11 +222,32 @@ struct mode {
     enum status (*gather)(struct closing *c, struct error *err);
     /* More members of the round's record. */
     void (*record)(const struct closing *c, struct json_writer *w);
-};
-extern const struct mode plain_mode; /* plain.c */
+    /* Has others sign the record: fills in signatures. */
+    enum status (*cosign)(struct closing *c, struct error *err);
 
-/* Makes the commit of a frozen round, after whoever is closing one; OK for one that is not frozen, or closed meanwhile. */
+    /* It waits for others: its rounds are closed on a thread of their own, and only what is computed keeps other runs waiting. */
+    bool apart;
+    /* What must be settled before participants can begin on a round, asked again until it is OK: before the run is a row, and after
+     * each round. */
+    enum status (*prepare)(struct hub *hub, struct arena *arena, struct run *run, struct error *err);
+    enum status (*opened)(struct db_conn *tx, const struct run *run,
+                          struct error *err); /* in the write that makes the row */
+    enum status (*is_ready)(struct db_conn *conn, const struct run *run, bool *out, struct error *err);
+
+    /* Of what participants send. NULL: it is a model (update_check). */
+    enum status (*size)(struct hub *hub, struct arena *arena, const struct run *run, int64_t *most, struct error *err);
+    enum status (*accept)(struct request *rq, const struct run *run, int fd, const json_t *body, struct update *out,
+                          struct error *err);
+    enum status (*store)(struct db_conn *tx, const struct run *run, const struct update *update, struct error *err);
+};
+extern const struct mode plain_mode;      /* plain.c */
+extern const struct mode two_houses_mode; /* houses.c */
+
+/* Makes the commit of a frozen round, after whoever is closing one; OK for one that is not frozen, or closed meanwhile. In a mode that works
+ * apart it only sees to it that somebody does. */
 enum status round_close(struct hub *hub, int64_t run_id, struct error *err);
+/* Waits for the threads that rounds are closed on. */
+void rounds_end(struct federate *federate);
 /* A job: rounds whose time is up, and what a crash has left. */
 enum status rounds_job(struct hub *hub, struct error *err);
 /* A job: what a crash has left in the folders of runs that are over. */

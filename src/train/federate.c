@@ -18,7 +18,8 @@ static const struct {
 } names[] = {{"url", offsetof(struct cairn_federate, url)},
              {"token", offsetof(struct cairn_federate, token)},
              {"repo", offsetof(struct cairn_federate, repo)},
-             {"patience", offsetof(struct cairn_federate, patience)}};
+             {"patience", offsetof(struct cairn_federate, patience)},
+             {"house", offsetof(struct cairn_federate, house)}};
 #define NAMES (sizeof names / sizeof *names)
 
 static char **setting(struct cairn_federate *part, size_t i)
@@ -104,7 +105,7 @@ static enum status call_train(struct round *round, cairn_train train, void *cont
 static const struct {
     const char *name;
     send_fn *send;
-} modes[] = {{"plain", send_plain}};
+} modes[] = {{"plain", send_plain}, {"two-houses", send_houses}};
 
 /* Before any work is done: a mode that this library does not know is not mistaken for another. */
 static enum status find_mode(const struct round *round, send_fn **out, struct error *err)
@@ -202,6 +203,7 @@ int cairn_federate_run(struct cairn_federate *part, cairn_train train, void *con
 {
     part->err = (struct error){0};
     part->given_up = false;
+    part->knows_houses = false;
     if (check_settings(part, &part->err) != OK)
         return CAIRN_TRAIN_MISUSED;
     enum status status = run_all(part, train, context, &part->err);

@@ -60,6 +60,21 @@ static bool same_layout(const struct model *model, const struct cairn_trained *t
     return true;
 }
 
+enum status model_change(const struct model *model, const struct cairn_trained *trained, float *out, struct error *err)
+{
+    if (trained->examples < 1)
+        return fail(err, INVALID, NULL, "Training must say with how many examples it was done, at least 1.");
+    if (!same_layout(model, trained))
+        return fail(err, UNPROCESSABLE, NULL, "The trained tensors are not the model's, by name and shape.");
+    memcpy(out, model->bytes.data + model->data_at, model->bytes.len - model->data_at);
+    for (size_t i = 0; i < trained->count; i++) {
+        float *at = out + (size_t)model->list.items[i].begin / sizeof(float);
+        for (size_t k = 0; k < trained->tensors[i].count; k++)
+            at[k] = trained->tensors[i].values[k] - at[k];
+    }
+    return OK;
+}
+
 static double norm_of(const float *values, const float *model, size_t count)
 {
     double squares = 0;
