@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plumbing of the tests with two houses: the second house as a process."""
 
-import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import httpx
+import numpy
 
-from support import BINARY, SANITIZER, free_port
+from support import BINARY, SANITIZER, free_port, new_name, sha256
 
 
 class House:
@@ -55,3 +54,41 @@ class House:
         self.process = None
         text = self.log.read_text(errors="replace")
         assert status == 0 and not SANITIZER.search(text), text[-6000:]
+
+
+class Reporter:
+    """One who takes part with what tool_report makes of a change of the model, honest or evil."""
+
+    def __init__(self, person, repo, folder):
+        self.http, self.address, self.folder = person.http, f"/api/models/{repo}/federate", Path(folder)
+
+    def join(self):
+        answer = self.http.post(f"{self.address}/join", json={})
+        assert answer.status_code == 200, answer.text
+        return self
+
+    def round(self):
+        return self.http.get(f"{self.address}/round").json()
+
+    def state(self):
+        return self.round()["update"]["state"]
+
+    def make(self, change, kind="honest", nonce=None):
+        told = self.round()
+        place = self.folder / new_name("report")
+        place.mkdir()
+        (place / "config").write_text(told["config"])
+        (place / "numbers").write_bytes(change.astype(numpy.float32).tobytes())
+        command = [BINARY.resolve().parent / "tool_report", place / "config", kind, place / "numbers", place / "leader", *([nonce] if nonce else [])]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0 and not SANITIZER.search(done.stderr), done.stderr
+        return told["round"], (place / "leader").read_bytes(), done.stdout.strip()
+
+    def deliver(self, number, leader, report):
+        put = self.http.put(f"{self.address}/update", params={"round": number, "offset": 0}, content=leader)
+        if put.status_code != 200:
+            return put
+        return self.http.post(f"{self.address}/update", json={"round": number, "examples": 1, "sha256": sha256(leader), "report": report})
+
+    def send(self, change, kind="honest", nonce=None):
+        return self.deliver(*self.make(change, kind, nonce))

@@ -83,7 +83,7 @@ class _Result:
         self.count = len(names)
 
 
-def join(url, token, repo, train, *, progress=None, patience=None):
+def join(url, token, repo, train, *, progress=None, patience=None, house=None):
     """Joins the federated training of `repo` at the hub at `url`, and returns when its last round is over.
 
     train(model, config) is called for each round: model is a dict of numpy arrays (float32), config a dict with "round",
@@ -91,7 +91,8 @@ def join(url, token, repo, train, *, progress=None, patience=None):
     was trained. Where the training has a bound, what goes farther from the model is drawn back to it.
 
     progress is called with a line of text now and then; patience says for how many seconds a hub that does not answer is
-    asked again (600).
+    asked again (600). Where the hub trains together with a second house, house may say which, by its key id or key: nothing
+    is sent when it is another.
 
     Raises what train raises; NotAccepted; ConnectionError; ValueError for settings that cannot be.
     """
@@ -112,7 +113,7 @@ def join(url, token, repo, train, *, progress=None, patience=None):
 
     handle = library.cairn_federate_new()
     try:
-        for name, value in ("url", url), ("token", token), ("repo", repo), ("patience", patience):
+        for name, value in ("url", url), ("token", token), ("repo", repo), ("patience", patience), ("house", house):
             library.cairn_federate_set(handle, name.encode(), None if value is None else os.fsencode(str(value)))
         function, line = _Train(call), _Progress(lambda context, text: progress(text.decode(errors="replace")) if progress else None)
         library.cairn_federate_on_progress(handle, line, None)
