@@ -2,11 +2,14 @@
 /* Before a round: what it is bound to, signed by both houses. */
 #include "federate/houses.h"
 #include "fetch/fetch.h"
+#include "gate/gate.h"
+#include "terms/terms.h"
 #include <stdatomic.h>
 
 #define ANSWER_LIMIT ((size_t)64 << 10)
 #define KEYS_TIMEOUT_MS 15000
-#define ASK_TIMEOUT_MS 300000
+#define ASK_TIMEOUT_MS 120000
+#define LONG_TIMEOUT_MS 600000 /* for the steps in which the other house computes over all reports, or the model */
 
 /* Asking. */
 
@@ -44,7 +47,7 @@ enum status house_ask(struct hub *hub, struct arena *arena, const struct run *ru
                                .type = STR("application/octet-stream"),
                                .body = buf_view(&body),
                                .limit = limit + ANSWER_LIMIT,
-                               .timeout_ms = ASK_TIMEOUT_MS};
+                               .timeout_ms = op == WIRE_COMMIT || op == WIRE_COSIGN ? LONG_TIMEOUT_MS : ASK_TIMEOUT_MS};
     if (fetch(arena, &what, &got, err) != OK)
         return fail(err, UNAVAILABLE, NULL, "The other house cannot be asked (%s): %s", wire_op_name(op),
                     arena_copy(arena, str_of(err->message)).data);
@@ -111,6 +114,29 @@ static enum status check_same_house(struct hub *hub, struct arena *arena, const 
                 STR_ARG(run->settings.house));
 }
 
+/* What the repo's gate asks participants to accept: the SHA-256 of the lines "NAME SHA256\n" of its documents in force. */
+static enum status find_terms(struct hub *hub, struct arena *arena, const struct run *run, struct pact *pact,
+                              struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    auto_buf struct buf lines = {0};
+    struct gate gate;
+    struct terms_wanted wanted[TERMS_GATE_MOST];
+    size_t count = 0;
+    TRY(db_reader(hub->db, &conn, err));
+    enum status found = gate_of_repo(conn, arena, run->repo_id, &gate, err);
+    if (found != OK)
+        return found == NOT_FOUND ? OK : found;
+    TRY(terms_wanted(conn, arena, gate.id, now_us(), wanted, &count, err));
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&lines, "%.*s %.*s\n", STR_ARG(wanted[i].name), STR_ARG(wanted[i].now.sha256));
+    uint8_t digest[SHA256_SIZE];
+    sha256(buf_view(&lines), digest);
+    if (count)
+        pact->terms = hex_encode(arena, digest, sizeof digest);
+    return OK;
+}
+
 static enum status make_agreement(struct hub *hub, struct arena *arena, const struct run *run, struct agreement *out,
                                   struct error *err)
 {
@@ -125,6 +151,7 @@ static enum status make_agreement(struct hub *hub, struct arena *arena, const st
     hex_decode(model.sha256, pact->model, SHA256_SIZE);
     sha256(buf_view(&model.head), pact->manifest);
     TRY(pact_of_settings(arena, &run->settings, pact, err));
+    TRY(find_terms(hub, arena, run, pact, err));
     TRY(ask_keys(arena, run, &pact->house, err));
     TRY(check_same_house(hub, arena, run, pact, err));
     memcpy(pact->hub.key, identity->sign.public_key, PACT_KEY_SIZE);

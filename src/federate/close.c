@@ -444,8 +444,11 @@ static enum status is_due(struct hub *hub, int64_t run_id, bool *due, bool *apar
     struct run run;
     TRY(db_reader(hub->db, &conn, err));
     TRY(run_get(conn, &arena, run_id, &run, err));
+    bool ready = true;
     *apart = run.settings.mode->apart;
-    *due = run.state == RUN_OPEN && (run.frozen_us != 0 || *apart);
+    if (*apart)
+        TRY(run.settings.mode->is_ready(conn, &run, &ready, err));
+    *due = run.state == RUN_OPEN && (run.frozen_us != 0 || !ready);
     return OK;
 }
 

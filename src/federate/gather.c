@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BATCH_NUMBERS 1000000000 /* coordinates that are verified in one request, so that it takes minutes at most */
+#define BATCH_NUMBERS 300000000 /* coordinates that are verified in one request, so that it takes half a minute */
 
 struct entry_of {
     int64_t account_id;
@@ -207,12 +207,21 @@ static size_t batch_most(const struct pine *pine)
     return most < WIRE_BATCH ? most : WIRE_BATCH;
 }
 
+/* Of a hub put together from a backup, files of a round under way are not there. */
+static bool has_file(const struct gathering *g, const struct entry_of *entry)
+{
+    char path[4096];
+    update_path(g->c->hub->federate, &g->c->run, entry->account_id, path);
+    return access(path, R_OK) == 0;
+}
+
 static enum status verify_into(struct gathering *g, struct batch *batch, struct error *err)
 {
     size_t prep = g->of.pine.prep_share, most = batch_most(&g->of.pine);
     for (size_t i = 0; i < g->count; i++) {
         struct entry_of *entry = &g->entries[i];
-        if (entry->verdict != VERDICT_NONE)
+        g->is_missing = g->is_missing || !has_file(g, entry);
+        if (entry->verdict != VERDICT_NONE || g->is_missing)
             continue;
         buf_reserve(&batch->payload, sizeof entry->report + prep);
         uint8_t *room = (uint8_t *)batch->payload.data + batch->payload.len;
@@ -277,14 +286,11 @@ static enum status settle(struct db_conn *tx, void *context, struct error *err)
 static enum status thaw_missing(struct db_conn *tx, void *context, struct error *err)
 {
     struct gathering *g = context;
-    char path[4096];
     int64_t missing[PARTICIPANTS_MOST];
     size_t count = 0;
-    for (size_t i = 0; i < g->count; i++) {
-        update_path(g->c->hub->federate, &g->c->run, g->entries[i].account_id, path);
-        if (access(path, R_OK) != 0)
+    for (size_t i = 0; i < g->count; i++)
+        if (!has_file(g, &g->entries[i]))
             missing[count++] = g->entries[i].account_id;
-    }
     return round_thaw(tx, &g->c->run, missing, count, err);
 }
 
@@ -513,7 +519,7 @@ static enum status count_reasons(struct gathering *g, struct error *err)
 enum status houses_gather(struct closing *c, struct error *err)
 {
     struct gathering g = {.c = c};
-    size_t *bucket_of;
+    size_t *bucket_of = NULL;
     TRY(load(&g, err));
     c->facts = arena_alloc(c->arena, sizeof *c->facts);
     memcpy(c->facts->ctx, g.of.ctx, SHA256_SIZE);

@@ -70,7 +70,7 @@ enum status step_model(struct asked *asked, struct str payload, struct buf *out,
 {
     char whole[4096], part[4096], folder[4096];
     struct stat about;
-    int64_t at, have;
+    int64_t at, have = 0;
     if (!wire_take_int(&payload, &at) || payload.len > WIRE_PIECE)
         return fail(err, INVALID, NULL, "This is no piece of a model.");
     snprintf(folder, sizeof folder, "%s/runs/%.*s", asked->house->folder, STR_ARG(asked->run));
@@ -168,7 +168,7 @@ static enum status find_facts(struct making *m, struct error *err)
 {
     struct asked *asked = m->asked;
     struct house_facts *facts = &m->facts;
-    size_t *of;
+    size_t *of = NULL;
     TRY(asked_buckets(asked, &m->c.count, &of, &facts->buckets, err));
     if (asked->row.hub_sums.len != facts->buckets * SHA256_SIZE ||
         asked->row.own_sums.len != facts->buckets * SHA256_SIZE)

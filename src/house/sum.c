@@ -155,7 +155,7 @@ static enum status sum_all(const struct asked *asked, const size_t *of, size_t c
 enum status step_commit(struct asked *asked, struct str payload, struct buf *out, struct error *err)
 {
     auto_buf struct buf digests = {0};
-    size_t count, buckets, *of;
+    size_t count = 0, buckets = 0, *of = NULL;
     TRY(asked_buckets(asked, &count, &of, &buckets, err));
     if (payload.len != buckets * SHA256_SIZE)
         return fail(err, INVALID, NULL, "There is one digest for each bucket.");

@@ -98,6 +98,8 @@ void pact_write(const struct pact *pact, struct buf *out)
     jw_key_str(&w, "run", pact->run);
     jw_key(&w, "settings");
     jw_raw(&w, str_given(pact->settings) ? pact->settings : STR("{}"));
+    if (str_given(pact->terms))
+        jw_key_str(&w, "terms", pact->terms);
     jw_key_int(&w, "version", 1);
     jw_end(&w);
 }
@@ -144,6 +146,8 @@ static enum status read_members(struct arena *arena, const json_t *from, struct 
     TRY(read_int(from, "version", 1, 1, &version, err));
     TRY(read_hex_text(arena, from, "run", 32, &out->run, err));
     TRY(read_hex_text(arena, from, "base", 40, &out->base, err));
+    if (json_object_get(from, "terms"))
+        TRY(read_hex_text(arena, from, "terms", 64, &out->terms, err));
     TRY(read_int(from, "round", 1, 1000000, &out->round, err));
     TRY(read_hex(from, "baseModel", out->model, SHA256_SIZE, err));
     TRY(read_hex(from, "manifest", out->manifest, SHA256_SIZE, err));

@@ -38,6 +38,7 @@ struct pact {
     int64_t minimum;                               /* of reports */
     int64_t noise;                                 /* standard deviation of a house's, in integers; 0: none */
     struct pact_house hub, house;
+    struct str terms;    /* that participants have accepted: 64 hex digits; absent: the repo has none */
     struct str settings; /* a JSON object: rule, optimiser and the rest */
 };
 
