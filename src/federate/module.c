@@ -23,6 +23,7 @@ static const struct job jobs[] = {
 static const char *const forget_sql[] = {
     "DELETE FROM federate_participant WHERE account_id = ?",
     "DELETE FROM federate_update WHERE account_id = ? AND state <> 1",
+    "UPDATE federate_report SET account_id = 0 WHERE account_id = ? AND body IS NULL",
 };
 
 /* An update that was accepted stays until its round is over, under a number that is nobody's any more. */

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plumbing of the tests with two houses: the second house as a process."""
 
+import http.server
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import httpx
@@ -54,6 +56,50 @@ class House:
         self.process = None
         text = self.log.read_text(errors="replace")
         assert status == 0 and not SANITIZER.search(text), text[-6000:]
+
+
+class Between(http.server.ThreadingHTTPServer):
+    """Passes on to `target` (its url) what it is asked. answer(path, ask) may be replaced: ask() gives what the target answers, None is 502."""
+
+    daemon_threads = True
+
+    def __init__(self, target):
+        super().__init__(("127.0.0.1", 0), Passing)
+        self.target, self.answer = target, lambda path, ask: ask()
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        pass  # who was killed does not take the answer
+
+
+class Passing(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def pass_on(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection", "accept-encoding", "expect")}
+
+        def ask():
+            try:
+                return httpx.request(self.command, self.server.target.url + self.path, content=body, headers=headers, timeout=60)
+            except httpx.TransportError:
+                return None
+
+        answer = self.server.answer(self.path, ask)
+        content = answer.content if answer else b""
+        self.send_response(answer.status_code if answer else 502)
+        for name in ("content-type", "content-range", "x-error-code", "location"):
+            if answer and name in answer.headers:
+                self.send_header(name, answer.headers[name])
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = pass_on
 
 
 class Reporter:

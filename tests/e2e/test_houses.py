@@ -8,13 +8,14 @@ import os
 import subprocess
 import sys
 
+import httpx
 import numpy
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from safetensors.numpy import load, save
 
-from houses import House, Reporter
+from houses import Between, House, Reporter
 from support import ROOT, new_name, sha256, until
 from test_federate import Participant, Sender, federate, fit, new_model, start_model
 from test_libcairn import LIBRARY, preload  # noqa: F401
@@ -280,3 +281,40 @@ def test_keys_of_a_house_are_for_its_operator_alone(house):
     assert (house.data / "house.json").stat().st_mode & 0o777 == 0o600
     secret = json.loads((house.data / "house.json").read_text())
     assert secret["sign"] not in house.said + house.log.read_text() + json.dumps(house.keys)
+
+
+@pytest.mark.parametrize("what, word", [("model", "another model"), ("config", "not signed by both"), ("signature", "not signed by both"), ("nothing", None)])
+def test_a_hub_that_gives_a_participant_something_else_gets_nothing(alice, crowd, house, preload, what, word):  # noqa: F811
+    repo = wide_model(alice)
+    open_run(alice, repo, house, 1, 2)
+
+    def answer(path, ask):
+        got = ask()
+        if what == "model" and "/resolve/" in path and got.status_code in (200, 206):
+            data = bytearray(got.content)
+            data[-3] ^= 1
+            return httpx.Response(got.status_code, content=bytes(data), headers={"content-range": got.headers.get("content-range", "")})
+        if path.endswith("/round") and what in ("config", "signature"):
+            told = got.json()
+            told["config"] = told["config"].replace('"noise":0', '"noise":1') if what == "config" else told["config"]
+            told["houseSignature"] = told["hubSignature"] if what == "signature" else told["houseSignature"]
+            return httpx.Response(200, json=told)
+        return got
+
+    between = Between(alice.hub)
+    between.answer = answer
+    program = """
+import sys, cairn.federate
+try:
+    cairn.federate.join(*sys.argv[1:4], lambda model, config: (model, 1))
+except cairn.federate.NotAccepted as problem:
+    print(problem)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
+                   "ASAN_OPTIONS": "detect_leaks=0"}
+    parts = [subprocess.Popen([sys.executable, "-c", program, between.url, person.token, repo], env=environment, stdout=subprocess.PIPE, text=True)
+             for person in crowd[:2]]
+    said = [part.communicate(timeout=100)[0] for part in parts]
+    assert all(word in one for one in said) if word else said == ["", ""]
+    assert federate(alice, "status", repo)["accepted"] == (0 if word else 2)
+    between.shutdown()

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two houses, of which either is killed at each step of a round: what comes of it is the same commit, bit for bit."""
 
-import http.server
 import os
 import shutil
 import threading
@@ -10,7 +9,7 @@ import httpx
 import numpy
 import pytest
 
-from houses import House, Reporter
+from houses import Between, House, Reporter
 from support import Hub, new_name, until
 from test_federate import federate
 from test_houses import changes, open_run, wide_model
@@ -19,19 +18,13 @@ STEPS = ("model", "verify", "freeze", "draw", "commit", "exchange", "cosign", "c
 WHENS = ("before", "after") if os.environ.get("CAIRN_SOAK") else ("after",)
 
 
-class Between(http.server.ThreadingHTTPServer):
-    """Stands between the hub and the house, passes on what is asked, and at one step calls a function once."""
-
-    daemon_threads = True
+class Striking(Between):
+    """Stands between the hub and the house, and at one step calls a function once."""
 
     def __init__(self, house):
-        super().__init__(("127.0.0.1", 0), Passing)
-        self.house, self.closed, self.step, self.when, self.strike, self.lock = house, False, None, None, None, threading.Lock()
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def handle_error(self, request, client_address):
-        pass  # a hub that was killed does not take its answer
+        super().__init__(house)
+        self.closed, self.step, self.when, self.strike, self.lock = False, None, None, None, threading.Lock()
+        self.answer = self.pass_or_strike
 
     def take(self, step, when):
         with self.lock:
@@ -40,43 +33,16 @@ class Between(http.server.ThreadingHTTPServer):
                 self.strike = None
         return strike
 
-
-class Passing(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        self.answer(lambda: httpx.get(self.server.house.url + self.path, timeout=60))
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.answer(lambda: httpx.post(self.server.house.url + self.path, content=body, timeout=60))
-
-    def answer(self, ask):
-        step = self.path.split("/")[-1]
-        if self.server.closed:
-            return self.reply(503, b"")
-        strike = self.server.take(step, "before")
-        if strike:
-            strike()
-            return self.reply(502, b"")
-        try:
-            answer = ask()
-        except httpx.TransportError:
-            return self.reply(502, b"")
-        strike = self.server.take(step, "after")
-        if strike:
-            strike()
-            return self.reply(502, b"")
-        return self.reply(answer.status_code, answer.content)
-
-    def reply(self, status, body):
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def pass_or_strike(self, path, ask):
+        step = path.split("/")[-1]
+        if self.closed:
+            return None
+        for when in "before", "after":
+            strike = self.take(step, when)
+            if strike:
+                return strike()
+            answer = ask() if when == "before" else answer
+        return answer
 
 
 class Frozen:
@@ -84,7 +50,7 @@ class Frozen:
 
     def __init__(self, folder):
         self.folder, self.house = folder, House(folder / "house")
-        self.between = Between(self.house.start())
+        self.between = Striking(self.house.start())
         (folder / "hub").mkdir()
         self.hub = Hub(folder / "hub").start()
         self.owner = self.hub.person("owner")
@@ -93,6 +59,7 @@ class Frozen:
         given = changes(4)
         far = numpy.zeros(given.shape[1])
         far[0] = 10.1
+        self.start_commit = self.owner.head(self.repo)
         self.open()
         parts = [Reporter(person, self.repo, folder).join() for person in crowd]
         made = [part.make(change) for part, change in zip(parts, given)] + [parts[4].make(far, "over")]
@@ -136,7 +103,7 @@ class Frozen:
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(source, target)
 
-    def go_on(self, step=None, when=None, side=None):
+    def go_on(self, step=None, when=None, side=None, ends=False):
         """Starts both from the copies, kills one of them at that step, and gives the commit that comes of it."""
         self.put_back("frozen")
         fallen, struck = threading.Event(), threading.Event()
@@ -146,6 +113,8 @@ class Frozen:
             if side == "hub":
                 self.hub.kill()
                 fallen.set()
+            elif callable(side):
+                side(self)
             else:
                 self.house.kill()
                 self.house.start()
@@ -165,11 +134,12 @@ class Frozen:
                 told = self.parts[0].round()
             except (httpx.TransportError, AttributeError):
                 return False
-            return told["round"] == 2 and not told["closing"]
+            return told["state"] != "open" or (told["round"] == 2 and not told["closing"])
 
         until(is_ready)
         assert struck.is_set() == (step is not None)
-        record, commit = self.owner.read(self.repo, "fl/rounds/000001.json"), self.owner.head(self.repo)
+        commit = self.owner.head(self.repo)
+        record = None if ends else self.owner.read(self.repo, "fl/rounds/000001.json")
         status = federate(self.owner, "status", self.repo)
         self.stop()
         return commit, record, status
@@ -209,3 +179,14 @@ def test_the_order_of_arrival_changes_no_bit(frozen, undisturbed):
     until(lambda: frozen.parts[0].round()["round"] == 2)
     assert frozen.owner.read(frozen.repo, "fl/rounds/000001.json") == undisturbed[1]  # with the digest of the model in it
     frozen.stop()
+
+
+def test_a_house_that_gives_another_sum_than_it_had_committed_to_ends_the_run(frozen):
+    def change_sum(frozen):
+        for path in frozen.house.data.glob("runs/*/1-sums-house"):
+            data = bytearray(path.read_bytes())
+            data[9] ^= 1
+            path.write_bytes(data)
+
+    commit, _, status = frozen.go_on("commit", "after", change_sum, ends=True)
+    assert status["state"] == "stopped" and commit == frozen.start_commit

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+const struct module *const modules[] = {NULL};
+
 static struct house *house;
 static struct identity keys;
 static struct buf config;
