@@ -17,12 +17,15 @@ static enum status check(struct settings *settings, struct error *err)
     bool one = settings->how.rule == ROBUST_MEAN && !settings->how.mix && !settings->how.bucket;
     if (!is_address(settings->house))
         return fail(err, INVALID, NULL, "\"house\" must be the address of the second house, as http:// or https://.");
+    if (settings->candidate_count)
+        return fail(err, INVALID, NULL, "A race of rules needs a mode in which the hub alone makes the model: plain.");
     if (settings->bound <= 0)
         settings->bound = PACT_BOUND_DEFAULT;
     settings->bucket = one ? 0 : settings->how.bucket ? (int64_t)settings->how.bucket : PACT_BUCKET_DEFAULT;
     settings->how.bucket = 0;
     TRY(pact_check_sizes(settings->min_participants, settings->bucket, settings->noise > 0, err));
-    return settings_check_rule(settings, draw_count((size_t)settings->min_participants, (size_t)settings->bucket), err);
+    return settings_check_rule(settings, 0, draw_count((size_t)settings->min_participants, (size_t)settings->bucket),
+                               err);
 }
 
 /* Told to participants. */

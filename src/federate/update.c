@@ -7,31 +7,55 @@
 #include <unistd.h>
 
 #define PIECE ((size_t)1 << 20)
+#define OUT_PIECE ((size_t)4 << 20)
 #define HEADER_ROOM (1 << 20) /* bytes by which an update may be longer than the model: its header may say more */
 
 /* A participant's place in the round that the request names. */
 struct place {
-    struct run run;
-    struct update before;
+    struct run run, from; /* from: as it was when the model was new that the update is made of */
+    struct participant who;
+    struct update before; /* of the same participant, in this round or buffer */
     char path[4096];
 };
 
+/* A buffer takes updates that were trained from older models, too, and waits for none of them. */
+static enum status check_round(const struct place *place, int64_t round, struct error *err)
+{
+    const struct run *run = &place->run;
+    bool buffers = run->settings.buffers;
+    int64_t oldest = buffers && run->round > STALENESS_MOST ? run->round - STALENESS_MOST : buffers ? 1 : run->round;
+    if (run->state == RUN_OPEN && round <= run->round && round >= oldest && (buffers || !run->frozen_us) &&
+        (!buffers || round >= place->who.based))
+        return OK;
+    return fail(err, CONFLICT, "RoundOver", "Round %lld takes no updates any more.", (long long)round);
+}
+
 static enum status find_place(struct request *rq, int64_t round, struct place *out, struct error *err)
 {
-    bool joined;
     TRY(request_read(rq, err));
     TRY(run_of_repo(rq->db, rq->arena, rq->repo.id, &out->run, err));
-    TRY(participant_find(rq->db, out->run.id, rq->actor.account.id, &joined, err));
-    if (!joined)
+    TRY(participant_find(rq->db, out->run.id, rq->actor.account.id, &out->who, err));
+    if (!out->who.joined)
         return fail(err, FORBIDDEN, "NotJoined", "Join this federated training first.");
-    if (out->run.state != RUN_OPEN || out->run.round != round || out->run.frozen_us)
-        return fail(err, CONFLICT, "RoundOver", "Round %lld takes no updates any more.", (long long)round);
+    TRY(check_round(out, round, err));
+    TRY(run_as_of(rq->db, &out->run, round, &out->from, err));
     TRY(update_find(rq->db, &out->run, rq->actor.account.id, &out->before, err));
     if (out->before.state == UPDATE_REJECTED && out->before.tries >= TRIES_MOST)
         return fail(err, FORBIDDEN, "TooManyTries",
                     "%d of your updates were rejected in this round: wait for the next one.", TRIES_MOST);
-    update_path(rq->hub->federate, &out->run, rq->actor.account.id, out->path);
+    update_path(rq->hub->federate, &out->from, rq->actor.account.id, out->path);
     return OK;
+}
+
+/* One that was made of the same model was accepted. */
+static bool was_taken(const struct place *place)
+{
+    return place->who.based == place->from.round;
+}
+
+static enum status refuse_taken(struct error *err)
+{
+    return fail(err, CONFLICT, "RoundOver", "Your update of this round has been accepted already.");
 }
 
 /* One request at a time writes to an update. */
@@ -79,13 +103,23 @@ static void reply_number(struct request *rq, const char *name, int64_t value)
     request_reply_json(rq, &body);
 }
 
-static enum status put_pieces(struct request *rq, const struct place *place, int64_t offset, int64_t limit,
-                              struct error *err)
+/* Asked for again with the file in hand: nobody writes to an update that was accepted. */
+static enum status check_not_taken(struct request *rq, struct place *place, struct error *err)
+{
+    TRY(request_read(rq, err));
+    TRY(update_find(rq->db, &place->run, rq->actor.account.id, &place->before, err));
+    TRY(participant_find(rq->db, place->run.id, rq->actor.account.id, &place->who, err));
+    request_done_reading(rq);
+    return was_taken(place) ? refuse_taken(err) : OK;
+}
+
+static enum status put_pieces(struct request *rq, struct place *place, int64_t offset, int64_t limit, struct error *err)
 {
     auto_fd int fd = -1;
     struct stat about;
     int64_t end = 0;
     TRY(open_locked(place->path, &fd, err));
+    TRY(check_not_taken(rq, place, err));
     if (fstat(fd, &about) != 0)
         return fail_errno(err, place->path);
     if (offset == 0 && ftruncate(fd, 0) != 0)
@@ -110,17 +144,35 @@ enum status update_put(struct request *rq, struct error *err)
     TRY(query_number(rq, "round", &round, err));
     TRY(query_number(rq, "offset", &offset, err));
     TRY(find_place(rq, round, &place, err));
-    if (place.before.state == UPDATE_ACCEPTED)
-        return fail(err, CONFLICT, "RoundOver", "Your update of this round has been accepted already.");
+    if (was_taken(&place))
+        return refuse_taken(err);
     request_done_reading(rq);
     int64_t most;
     if (place.run.settings.mode->size) {
         TRY(place.run.settings.mode->size(rq->hub, rq->arena, &place.run, &most, err));
     } else {
-        TRY(model_open(rq->hub, rq->arena, &place.run, false, &model, err));
-        most = model.size + HEADER_ROOM;
+        TRY(model_open(rq->hub, rq->arena, &place.from, false, &model, err));
+        most = (place.run.settings.scaffold ? 2 : 1) * model.size + HEADER_ROOM;
     }
     return put_pieces(rq, &place, offset, most, err);
+}
+
+enum status reply_piece(struct request *rq, const char *path, struct error *err)
+{
+    auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    auto_buf struct buf piece = {0};
+    int64_t offset;
+    TRY(query_number(rq, "offset", &offset, err));
+    if (fd < 0)
+        return fail(err, NOT_FOUND, NULL, "There is no such file in this round.");
+    request_done_reading(rq);
+    buf_reserve(&piece, OUT_PIECE);
+    ssize_t got = pread(fd, piece.data, OUT_PIECE, offset);
+    if (got < 0)
+        return offset < 0 ? fail(err, INVALID, NULL, "\"offset\" is below zero.") : fail_errno(err, path);
+    piece.len = (size_t)got;
+    reply_buf(rq->http, 200, STR("application/octet-stream"), &piece);
+    return OK;
 }
 
 /* The end. */
@@ -157,15 +209,15 @@ static enum status digest_file(int fd, uint8_t out[SHA256_SIZE], struct error *e
     return got == 0 ? OK : fail_errno(err, "update");
 }
 
-/* The bytes are on disk before anything says that they were accepted. */
-static enum status check_bytes(struct request *rq, struct finishing *finishing, struct error *err)
+/* The bytes are on disk before anything says that they were accepted. *lock: the update's, until that is said. */
+static enum status check_bytes(struct request *rq, struct finishing *finishing, int *lock, struct error *err)
 {
     const struct place *place = finishing->place;
     struct update *update = &finishing->update;
     uint8_t digest[SHA256_SIZE];
     auto_model struct model model = {0};
-    auto_fd int fd = -1;
-    TRY(open_locked(place->path, &fd, err));
+    TRY(open_locked(place->path, lock, err));
+    int fd = *lock;
     TRY(digest_file(fd, digest, err));
     if (memcmp(digest, update->sha256, SHA256_SIZE) != 0)
         return fail(err, INVALID, "DigestMismatch",
@@ -173,8 +225,8 @@ static enum status check_bytes(struct request *rq, struct finishing *finishing, 
     if (place->run.settings.mode->accept) {
         TRY(place->run.settings.mode->accept(rq, &place->run, fd, finishing->body, update, err));
     } else {
-        TRY(model_open(rq->hub, rq->arena, &place->run, false, &model, err));
-        TRY(update_check(&model, fd, place->path, place->run.settings.bound, update, err));
+        TRY(model_open(rq->hub, rq->arena, &place->from, false, &model, err));
+        TRY(update_check(&model, fd, place->path, &place->run.settings, update, err));
     }
     return fdatasync(fd) == 0 ? OK : fail_errno(err, place->path);
 }
@@ -182,7 +234,8 @@ static enum status check_bytes(struct request *rq, struct finishing *finishing, 
 static enum status finish(struct request *rq, struct finishing *finishing, struct error *err)
 {
     struct error why = {0};
-    enum status status = check_bytes(rq, finishing, &why);
+    auto_fd int lock = -1;
+    enum status status = check_bytes(rq, finishing, &lock, &why);
     if (status == INVALID || (status == UNPROCESSABLE && error_is(&why, "UpdateRejected")))
         unlink(finishing->place->path);
     if (status != OK && !error_is(&why, "UpdateRejected")) {
@@ -192,6 +245,7 @@ static enum status finish(struct request *rq, struct finishing *finishing, struc
     finishing->update.state = status == OK ? UPDATE_ACCEPTED : UPDATE_REJECTED;
     finishing->update.tries = finishing->place->before.tries + 1;
     TRY(db_write(rq->hub->db, store_result, finishing, err));
+    fd_close(&lock);
     /* A refusal may be what the round has waited for. Who sent it need not know how the round ends. */
     struct error later = {0};
     round_close(rq->hub, finishing->place->run.id, &later);
@@ -217,10 +271,15 @@ enum status update_finish(struct request *rq, struct error *err)
         return fail(err, INVALID, NULL, "\"sha256\" must be 64 hex digits.");
     TRY(find_place(rq, json_get_int(body, "round", -1), &place, err));
     request_done_reading(rq);
-    if (place.before.state != UPDATE_ACCEPTED)
+    update->based = place.from.round;
+    if (was_taken(&place)) { /* is it asked for again, as the answer was lost? */
+        if (memcmp(place.who.taken, update->sha256, SHA256_SIZE) != 0)
+            return fail(err, CONFLICT, "RoundOver", "Another update of yours has been accepted in this round.");
+    } else if (place.run.settings.buffers && (place.run.frozen_us || place.before.state == UPDATE_ACCEPTED)) {
+        return not_yet(err);
+    } else {
         TRY(finish(rq, &finishing, err));
-    else if (memcmp(place.before.sha256, update->sha256, SHA256_SIZE) != 0)
-        return fail(err, CONFLICT, "RoundOver", "Another update of yours has been accepted in this round.");
+    }
     request_reply_empty(rq);
     return OK;
 }

@@ -92,8 +92,8 @@ struct making {
     struct closing c;
     struct house_facts facts;
     json_t *settings;
-    struct model base;
-    int means;
+    struct federate folder;
+    struct hub hub; /* of which nothing is there but the folder */
 };
 
 static void making_end(struct making *m)
@@ -189,46 +189,19 @@ static enum status find_facts(struct making *m, struct error *err)
     return OK;
 }
 
-/* A file of the next round, made as NAME.new. */
-static enum status open_next(const struct asked *asked, const char *name, int *fd, struct error *err)
-{
-    char path[4096];
-    house_path(asked, asked->request->round + 1, name, path);
-    *fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    return *fd < 0 ? fail_errno(err, path) : OK;
-}
-
-static enum status keep_next(const struct asked *asked, const char *from_name, const char *to_name, int fd,
-                             struct error *err)
-{
-    char from[4096], to[4096];
-    house_path(asked, asked->request->round + 1, from_name, from);
-    house_path(asked, asked->request->round + 1, to_name, to);
-    return fdatasync(fd) == 0 && rename(from, to) == 0 ? OK : fail_errno(err, to);
-}
-
+/* What a run keeps from round to round lies here under the names that it has on a hub. */
 static enum status compute(struct making *m, struct error *err)
 {
     const struct asked *asked = m->asked;
-    auto_fd int moments = -1, next_moments = -1;
-    char path[4096];
-    TRY(open_next(asked, "model.new", &m->c.out, err));
-    if (optimiser_keeps_moments(&m->c.run.settings.optimiser)) {
-        house_path(asked, asked->request->round, "moments", path);
-        moments = open(path, O_RDONLY | O_CLOEXEC);
-        TRY(open_next(asked, "moments.new", &next_moments, err));
-    }
-    const struct aggregation of = {.settings = &m->c.run.settings,
-                                   .round = asked->request->round,
-                                   .rows = &m->c.rows,
-                                   .base = &m->c.base,
-                                   .moments = moments,
-                                   .next_moments = next_moments,
-                                   .out = m->c.out};
-    TRY(aggregate(&of, err));
+    char from[4096], to[4096];
+    house_path(asked, asked->request->round + 1, "model.new", from);
+    house_path(asked, asked->request->round + 1, "model", to);
+    m->c.out = open(from, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (m->c.out < 0)
+        return fail_errno(err, from);
+    TRY(closing_aggregate(&m->c, 0, m->c.out, true, err));
     TRY(file_digest(m->c.out, 0, m->c.base.size, m->c.sha256, err));
-    TRY(keep_next(asked, "model.new", "model", m->c.out, err));
-    return next_moments < 0 ? OK : keep_next(asked, "moments.new", "moments", next_moments, err);
+    return fdatasync(m->c.out) == 0 && rename(from, to) == 0 ? OK : fail_errno(err, to);
 }
 
 static enum status make_record(struct making *m, struct str record, struct error *err)
@@ -253,6 +226,11 @@ static enum status sign_record(struct asked *asked, struct str record, uint8_t s
 {
     struct making m = {.asked = asked, .c = {.arena = asked->arena, .out = -1}};
     m.c.base.fd = -1;
+    m.c.hub = &m.hub;
+    m.hub.federate = &m.folder;
+    if ((size_t)snprintf(m.folder.folder, sizeof m.folder.folder, "%s/runs", asked->house->folder) >=
+        sizeof m.folder.folder)
+        return fail(err, INVALID, NULL, "The name of the data folder is too long");
     enum status status = make_record(&m, record, err);
     if (status == OK && !str_eq(m.c.record, record))
         status = fail(err, FORBIDDEN, "OtherRecord",
