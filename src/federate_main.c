@@ -13,7 +13,7 @@
 static const char help[] =
     "cairn federate - train a model where the data are\n"
     "\n"
-    "  cairn federate open REPO --mode MODE --rounds N --min-participants K\n"
+    "  cairn federate open REPO --mode plain|two-houses|one-house --rounds N --min-participants K [--house URL]\n"
     "                 [--rule R] [--server-rate ETA] [--mu MU] [--bound C]\n"
     "                 [--noise SIGMA [--delta D] [--budget EPSILON]] [--grace SECONDS]\n"
     "  cairn federate status REPO\n"
@@ -23,8 +23,11 @@ static const char help[] =
     "from\n"
     "  CAIRN_URL, your key from CAIRN_TOKEN; opening and stopping take who administers the repo.\n"
     "\n"
-    "  --mode MODE             plain: the hub sees each update; one-house: it sees sums of three and more alone, and\n"
-    "                          participants draw back to the bound (10 when not given) themselves\n"
+    "  --mode plain            the hub sees each update\n"
+    "  --mode two-houses       nobody sees one: updates are split between the hub and another operator's house\n"
+    "  --house URL             where that one is (cairn house)\n"
+    "  --mode one-house        it sees sums of three participants and more alone, who draw back to the bound (10 when not\n"
+    "                          given) themselves\n"
     "  --rounds N              how many models are made, one after the other\n"
     "  --min-participants K    a round waits for the updates of so many\n"
     "  --rule R                what is made of the updates: mean (each weighs as many examples as it was trained "
@@ -49,7 +52,9 @@ static const char help[] =
     "  --judge NAME            whose scores decide a race, beside those of who administers the repo\n"
     "  --judge-wait SECONDS    how long they are waited for; then it is the first candidate; 600 when not given\n"
     "  --control-bound C       of how far the control variate of scaffold may change (L2); the bound when not given\n"
-    "  --bound C               updates that are farther than C from the model (L2) are rejected\n"
+    "  --bound C               updates that are farther than C from the model (L2) are rejected; 10 in mode two-houses "
+    "when\n"
+    "                          not given\n"
     "  --noise SIGMA           adds noise to the sum of the updates: of SIGMA times the bound. Needs a bound and the "
     "rule\n"
     "                          mean, in which each weighs the same then. None when not given\n"
@@ -64,7 +69,7 @@ struct command {
     struct arena *arena;
     const char *url, *token, *repo;
     const char *mode, *rounds, *min_participants, *rule, *bound, *noise, *server_rate, *mu, *control_bound, *judge,
-        *judge_wait, *delta, *budget, *grace;
+        *judge_wait, *delta, *budget, *grace, *house;
 };
 
 static enum status ask(const struct command *command, const char *method, struct str body, struct str *out,
@@ -137,6 +142,8 @@ static enum status run_open(const struct command *command, struct error *err)
     TRY(real(&w, "delta", "delta", command->delta, err));
     TRY(real(&w, "budget", "budget", command->budget, err));
     TRY(number(&w, "grace", "graceSeconds", command->grace, err));
+    if (command->house)
+        jw_key_str(&w, "house", str_of(command->house));
     if (command->judge)
         jw_key_str(&w, "judge", str_of(command->judge));
     TRY(number(&w, "judge-wait", "judgeSeconds", command->judge_wait, err));
@@ -184,6 +191,7 @@ static enum status run(struct command *command, int argc, char **argv, struct er
         {"budget", &command->budget},
         {"bound", &command->bound},
         {"grace", &command->grace},
+        {"house", &command->house},
     };
     const char *words[2];
     size_t count;

@@ -47,6 +47,8 @@ void cairn_federate_free(struct cairn_federate *part); /* NULL is fine */
  *   "peers"     in the mode one-house, a file with the identities (cairn_federate_identity()) of all participants, oneself among them, each at
  *               the beginning of a line: the hub can then put nobody else into one's cohort. They must come another way than by the hub
  *   "patience"  for how many seconds a hub that does not answer is asked again, and a training is waited for; 600 when not given
+ *   "house"     the key id or the key of the second house, where the hub trains with one: with another nothing is sent. When not given,
+ *               the house of the first round that is seen must be that of all the others
  */
 int cairn_federate_set(struct cairn_federate *part, const char *name, const char *value);
 

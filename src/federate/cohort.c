@@ -367,8 +367,20 @@ static void record(const struct closing *c, struct json_writer *w)
     jw_end(w);
 }
 
-const struct mode one_house_mode = {
-    .name = {"one-house", 9}, .check = check, .tell = tell, .gather = gather, .record = record};
+/* What comes by PUT …/federate/update is a masked vector, which POST …/federate/cohort speaks of. */
+static enum status accept(struct request *rq, const struct run *run, int fd, const json_t *body, struct update *out,
+                          struct error *err)
+{
+    (void)rq, (void)run, (void)fd, (void)body, (void)out;
+    return fail(err, CONFLICT, "OtherMode", "In the mode one-house no update is sent by itself.");
+}
+
+const struct mode one_house_mode = {.name = {"one-house", 9},
+                                    .check = check,
+                                    .tell = tell,
+                                    .gather = gather,
+                                    .record = record,
+                                    .accept = accept};
 
 /* The job. */
 

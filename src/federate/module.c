@@ -34,6 +34,7 @@ static const char *const forgets[] = {
     "DELETE FROM federate_update WHERE account_id = ? AND state <> 1",
     "DELETE FROM federate_member WHERE account_id = ? AND run_id IN (SELECT run_id FROM federate_attempt WHERE drawn = "
     "0)",
+    "UPDATE federate_report SET account_id = 0 WHERE account_id = ? AND body IS NULL",
     NULL,
 };
 

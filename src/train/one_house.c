@@ -32,30 +32,19 @@ struct member {
 
 static enum status quantise(struct member *m, const struct cairn_trained *trained, struct error *err)
 {
-    auto_buf struct buf update = {0};
-    const struct model *model = &m->round->model;
     size_t width = (size_t)m->about.width;
     uint8_t seed[32];
-    TRY(model_write(model, trained, m->about.bound, &update, err));
-    if (update.len != model->bytes.len || memcmp(update.data, model->bytes.data, model->data_at) != 0)
-        return fail(err, UNPROCESSABLE, NULL,
-                    "What training gave has other tensors, or another shape of one, than the model: nothing is sent.");
-    float *change = calloc(width + 1, sizeof *change), base;
+    float *change = calloc(width + 1, sizeof *change);
     m->values = calloc(width + 1, sizeof *m->values);
     if (!change || !m->values)
         abort();
-    memcpy(change, update.data + model->data_at, width * sizeof *change);
-    for (size_t i = 0; i < width; i++) {
-        memcpy(&base, model->bytes.data + model->data_at + i * sizeof base, sizeof base);
-        change[i] -= base;
-    }
     random_bytes(seed, sizeof seed);
-    enum status status =
-        pine_quantise(change, width, COHORT_VALUES / m->about.bound, COHORT_VALUES, seed, m->values, err);
+    enum status status = model_change(&m->round->model, trained, change, err);
+    if (status == OK)
+        status = pine_quantise(change, width, COHORT_VALUES / m->about.bound, COHORT_VALUES, seed, m->values, err);
     OPENSSL_cleanse(seed, sizeof seed);
     free(change);
-    return status == INVALID ? fail(err, UNPROCESSABLE, NULL, "Some numbers of what training gave are infinite or not a number.")
-                             : status;
+    return status;
 }
 
 /* Once a round, whatever attempts it takes: the noise of several would be worn down by comparing. */

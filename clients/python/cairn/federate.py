@@ -111,7 +111,7 @@ def identity(state=None):
         library.cairn_federate_free(handle)
 
 
-def join(url, token, repo, train, *, progress=None, patience=None, state=None, peers=None):
+def join(url, token, repo, train, *, progress=None, patience=None, state=None, peers=None, house=None):
     """Joins the federated training of `repo` at the hub at `url`, and returns when its last round is over.
 
     train(model, config) is called for each round: model is a dict of numpy arrays (float32), config a dict with "round",
@@ -125,7 +125,8 @@ def join(url, token, repo, train, *, progress=None, patience=None, state=None, p
     progress is called with a line of text now and then; patience says for how many seconds a hub that does not answer is
     asked again, and a training that is not open yet is waited for (600). In the mode one-house, state is a folder for what
     must not be forgotten, and peers a file with the identity() of each participant, one a line: nobody else is then taken
-    into one's cohort.
+    into one's cohort. Where the hub trains together with a second house, house may say which, by its key id or key: nothing is
+    sent when it is another.
 
     Raises what train raises; NotAccepted; ConnectionError; ValueError for settings that cannot be.
     """
@@ -148,7 +149,8 @@ def join(url, token, repo, train, *, progress=None, patience=None, state=None, p
             raised.append(problem)
             return 1
 
-    _run(library.cairn_federate_run, _Train(call), raised, progress, url=url, token=token, repo=repo, patience=patience, state=state, peers=peers)
+    _run(library.cairn_federate_run, _Train(call), raised, progress, url=url, token=token, repo=repo, patience=patience, state=state,
+         peers=peers, house=house)
 
 
 def judge(url, token, repo, evaluate, *, progress=None, patience=None):
