@@ -35,8 +35,7 @@ static EVP_CIPHER_CTX *cipher_with(const uint8_t key[32], bool seals)
 
 enum status channel_seal(const uint8_t channel[HPKE_KEY_SIZE], const struct cohort_member *self,
                          const struct cohort_member *peer, const uint8_t context[COHORT_CONTEXT_SIZE],
-                         const uint8_t plain[COHORT_SHARES_SIZE], uint8_t sealed[COHORT_SEALED_SIZE],
-                         struct error *err)
+                         const uint8_t plain[COHORT_SHARES_SIZE], uint8_t sealed[COHORT_SEALED_SIZE], struct error *err)
 {
     uint8_t key[32];
     int len;
@@ -53,21 +52,21 @@ enum status channel_seal(const uint8_t channel[HPKE_KEY_SIZE], const struct coho
 
 enum status channel_open(const uint8_t channel[HPKE_KEY_SIZE], const struct cohort_member *self,
                          const struct cohort_member *peer, const uint8_t context[COHORT_CONTEXT_SIZE],
-                         const uint8_t sealed[COHORT_SEALED_SIZE], uint8_t plain[COHORT_SHARES_SIZE],
-                         struct error *err)
+                         const uint8_t sealed[COHORT_SEALED_SIZE], uint8_t plain[COHORT_SHARES_SIZE], struct error *err)
 {
     uint8_t key[32];
     int len;
     TRY(channel_key(channel, peer->channel, peer, self, context, key, err));
     EVP_CIPHER_CTX *cipher = cipher_with(key, false);
-    bool opened = EVP_DecryptUpdate(cipher, plain, &len, sealed, COHORT_SHARES_SIZE) == 1 &&
-                  EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_SET_TAG, HPKE_TAG_SIZE,
-                                      (void *)(sealed + COHORT_SHARES_SIZE)) == 1 &&
-                  EVP_DecryptFinal_ex(cipher, plain + len, &len) == 1;
+    bool opened =
+        EVP_DecryptUpdate(cipher, plain, &len, sealed, COHORT_SHARES_SIZE) == 1 &&
+        EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_SET_TAG, HPKE_TAG_SIZE, (void *)(sealed + COHORT_SHARES_SIZE)) == 1 &&
+        EVP_DecryptFinal_ex(cipher, plain + len, &len) == 1;
     EVP_CIPHER_CTX_free(cipher);
     OPENSSL_cleanse(key, sizeof key);
     if (opened)
         return OK;
     OPENSSL_cleanse(plain, COHORT_SHARES_SIZE);
-    return fail(err, FORBIDDEN, "SealBroken", "What a neighbour is said to have sealed for this member was not sealed by it.");
+    return fail(err, FORBIDDEN, "SealBroken",
+                "What a neighbour is said to have sealed for this member was not sealed by it.");
 }

@@ -10,8 +10,8 @@
 
 enum stage { NEW, KEYS, DEALT, MASKED, SIGNED, UNMASKED, BROKEN };
 
-static const char *const stage_names[] = {"has only begun",        "has made its keys", "has dealt its shares",
-                                          "has sent its vector",   "has signed a list", "has given its shares",
+static const char *const stage_names[] = {"has only begun",      "has made its keys", "has dealt its shares",
+                                          "has sent its vector", "has signed a list", "has given its shares",
                                           "was broken off"};
 
 struct cohort_client {
@@ -79,7 +79,8 @@ static enum status check_stage(const struct cohort_client *client, enum stage st
 {
     if (client->stage == stage)
         return OK;
-    return fail(err, CONFLICT, "WrongStep", "The hub asks for this step of attempt %lld at the wrong time: this member %s.",
+    return fail(err, CONFLICT, "WrongStep",
+                "The hub asks for this step of attempt %lld at the wrong time: this member %s.",
                 (long long)client->round.attempt, stage_names[client->stage]);
 }
 
@@ -114,7 +115,8 @@ static enum status join_cohort(struct cohort_client *client, const struct cohort
 {
     size_t place = find_self(client, members, draw), cohort = 0;
     if (place == SIZE_MAX)
-        return fail(err, FORBIDDEN, "KeysSwapped", "The hub's list of members lacks the keys that this member has made.");
+        return fail(err, FORBIDDEN, "KeysSwapped",
+                    "The hub's list of members lacks the keys that this member has made.");
     while (cohort_begin(draw, cohort + 1) <= place)
         cohort++;
     size_t begin = cohort_begin(draw, cohort), size = cohort_begin(draw, cohort + 1) - begin;
@@ -214,8 +216,8 @@ static enum status check_rows(const struct cohort_client *client, struct str row
         *count += *row_of(rows, i, size);
     }
     if (*count < client->graph.threshold)
-        return fail(err, FORBIDDEN, "TooFewNeighbours", "The hub has heard from %zu neighbours; %zu are needed.", *count,
-                    client->graph.threshold);
+        return fail(err, FORBIDDEN, "TooFewNeighbours", "The hub has heard from %zu neighbours; %zu are needed.",
+                    *count, client->graph.threshold);
     return OK;
 }
 
@@ -319,7 +321,8 @@ static enum status sign(struct cohort_client *client, struct str survivors, uint
     if (!cohort_listed(list, client->at))
         return fail(err, FORBIDDEN, NULL, "The hub's list of survivors lacks this member, whose vector it has.");
     if (cohort_list_count(list, graph->size) < graph->survivors || neighbours_in(client, list) < graph->threshold)
-        return fail(err, FORBIDDEN, "TooFewSurvivors", "The hub names %zu survivors of a cohort of %zu: %zu are needed.",
+        return fail(err, FORBIDDEN, "TooFewSurvivors",
+                    "The hub names %zu survivors of a cohort of %zu: %zu are needed.",
                     cohort_list_count(list, graph->size), graph->size, graph->survivors);
     for (size_t i = 0; i < graph->degree; i++)
         if (cohort_listed(list, client->neighbours[i]) && !client->dealt[i])

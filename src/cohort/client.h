@@ -52,8 +52,8 @@ enum status cohort_client_mask(struct cohort_client *client, struct str dealt, c
                                struct error *err);
 
 /* sign: the list of those of its cohort whose vectors have come. */
-enum status cohort_client_sign(struct cohort_client *client, struct str survivors,
-                               uint8_t out[COHORT_SIGNATURE_SIZE], struct error *err);
+enum status cohort_client_sign(struct cohort_client *client, struct str survivors, uint8_t out[COHORT_SIGNATURE_SIZE],
+                               struct error *err);
 
 /*
  * unmask: for each neighbour in order a byte, 1 when it has signed, and its signature of that list. CONFLICT when another attempt at the same

@@ -222,11 +222,25 @@ static size_t survivors_of(size_t size)
     return most > COHORT_LEAST ? most : COHORT_LEAST;
 }
 
+/* It takes milliseconds, and is asked for at every step. */
+static bool find_once(size_t size, int *degree, int *threshold)
+{
+    static _Atomic uint32_t found[COHORT_MOST + 1]; /* 0: not yet; 1: there is none */
+    uint32_t known = size <= COHORT_MOST ? found[size] : 1;
+    if (!known) {
+        known = cohort_find((int)size, rates, degree, threshold) ? (uint32_t)*degree << 16 | (uint32_t)*threshold : 1;
+        found[size] = known;
+    }
+    *degree = (int)(known >> 16);
+    *threshold = (int)(known & 0xffff);
+    return known != 1;
+}
+
 struct cohort_graph cohort_graph(size_t size)
 {
     struct cohort_graph graph = {.size = size, .survivors = survivors_of(size)};
     int degree, threshold;
-    if (size > COHORT_COMPLETE && cohort_find((int)size, rates, &degree, &threshold)) {
+    if (size > COHORT_COMPLETE && find_once(size, &degree, &threshold)) {
         graph.degree = (size_t)degree;
         graph.threshold = (size_t)threshold;
         return graph;

@@ -24,26 +24,26 @@
  */
 #define COHORT_LEAST 3 /* a sum of fewer hides nobody */
 #define COHORT_MOST 250
-#define COHORT_COMPLETE 32       /* up to so many, each is the neighbour of all others */
-#define COHORT_VALUES (1 << 20)  /* a vector of the bound's length has this length in whole numbers */
+#define COHORT_COMPLETE 32      /* up to so many, each is the neighbour of all others */
+#define COHORT_VALUES (1 << 20) /* a vector of the bound's length has this length in whole numbers */
 #define COHORT_ROSTER_MOST 1000
 #define COHORT_NAME_SIZE 8
 #define COHORT_SIGNATURE_SIZE 64
 #define COHORT_SECRET_SIZE 32
-#define COHORT_SHARES_SIZE (2 * COHORT_SECRET_SIZE)               /* for a neighbour: of the mask key, of the own mask */
-#define COHORT_SEALED_SIZE (COHORT_SHARES_SIZE + HPKE_TAG_SIZE)   /* the same, sealed */
+#define COHORT_SHARES_SIZE (2 * COHORT_SECRET_SIZE)             /* for a neighbour: of the mask key, of the own mask */
+#define COHORT_SEALED_SIZE (COHORT_SHARES_SIZE + HPKE_TAG_SIZE) /* the same, sealed */
 #define COHORT_CONTEXT_SIZE SHA256_SIZE
 
 /* What an attempt is about. Both sides fill it in from what they know themselves, so that keys fit only where all of it is the same. */
 struct cohort_round {
     struct str run, base, model; /* its id, the commit that it starts from, and the SHA-256 (hex) of the model in it */
-    int64_t number, attempt; /* attempts are counted through all rounds of a run */
-    int64_t width;   /* numbers of the model */
-    double bound;    /* what a member sends has at most this length (L2) */
-    struct str rule; /* as the run has it */
-    int64_t least;   /* members with whom the round begins */
-    double noise;    /* 0: none */
-    size_t size;     /* of a cohort; 0: as large as can be */
+    int64_t number, attempt;     /* attempts are counted through all rounds of a run */
+    int64_t width;               /* numbers of the model */
+    double bound;                /* what a member sends has at most this length (L2) */
+    struct str rule;             /* as the run has it */
+    int64_t least;               /* members with whom the round begins */
+    double noise;                /* 0: none */
+    size_t size;                 /* of a cohort; 0: as large as can be */
     uint8_t nonce_sha256[SHA256_SIZE]; /* the hub's part of the draw, which it has to decide before it sees keys */
 };
 void cohort_round_context(const struct cohort_round *round, uint8_t ctx[COHORT_CONTEXT_SIZE]);
@@ -51,9 +51,9 @@ void cohort_round_context(const struct cohort_round *round, uint8_t ctx[COHORT_C
 /* A member as everybody sees it: bytes, as they are sent. The name is the hub's for it, the same in all rounds of a run. */
 struct cohort_member {
     uint8_t name[COHORT_NAME_SIZE];
-    uint8_t identity[32];                    /* Ed25519 */
-    uint8_t mask[HPKE_KEY_SIZE];             /* X25519, for the masks */
-    uint8_t channel[HPKE_KEY_SIZE];          /* X25519, for what neighbours tell each other through the hub */
+    uint8_t identity[32];                     /* Ed25519 */
+    uint8_t mask[HPKE_KEY_SIZE];              /* X25519, for the masks */
+    uint8_t channel[HPKE_KEY_SIZE];           /* X25519, for what neighbours tell each other through the hub */
     uint8_t signature[COHORT_SIGNATURE_SIZE]; /* by the identity, of all of the above and of the attempt's context */
 };
 /* Its keys are good ones, and its identity has signed them for this attempt. */
@@ -78,7 +78,8 @@ enum status cohort_roster(struct str bytes, const struct cohort_member **out, si
  * in the roster, cohort after cohort, each cohort in the order of its ring.
  */
 struct cohort_draw {
-    uint8_t context[COHORT_CONTEXT_SIZE]; /* of the attempt and of this roster: masks, sealed shares and lists are bound to it */
+    uint8_t context
+        [COHORT_CONTEXT_SIZE]; /* of the attempt and of this roster: masks, sealed shares and lists are bound to it */
     size_t count, cohorts;
     uint16_t *order;
 };

@@ -7,9 +7,16 @@
 #define CORRECTNESS_BITS 20
 #define ROUNDING 1e-14 /* so that a rate such as 0.33 times 100 is not rounded the unsafe way */
 
+/* lgamma() itself writes to a variable that all threads share. */
+static double log_factorial(double n)
+{
+    int sign;
+    return lgamma_r(n + 1, &sign);
+}
+
 static double log_choose(double n, double k)
 {
-    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1);
+    return log_factorial(n) - log_factorial(k) - log_factorial(n - k);
 }
 
 /* Of `total` members `marked` have a mark; of `drawn` among them so many have it, each draw as likely. */
@@ -64,8 +71,7 @@ static bool try_degree(int members, struct cohort_rates rates, int degree, int *
     int staying = (int)ceil((1 - rates.dropout - ROUNDING) * members);
     if (log_chance_of_parting(members, adversaries + dropouts, degree) >= -SECURITY_BITS * log(2))
         return false;
-    int hostile =
-        seldom_exceeded((struct draws){members, adversaries, degree}, exp2(-SECURITY_BITS) / members);
+    int hostile = seldom_exceeded((struct draws){members, adversaries, degree}, exp2(-SECURITY_BITS) / members);
     /* A hub that lies may ask the honest neighbours for one secret each as it likes. */
     if (rates.malicious)
         hostile = (int)ceil((hostile + degree - 1.25) / 2);

@@ -108,8 +108,7 @@ static enum status add_left(const struct cohort_end *end, size_t gone, const uin
         const uint8_t *peer = end->members[neighbours[i]].mask;
         struct cohort_mask *mask = &out->masks[out->count++];
         mask->add = mask_adds(end->members[gone].mask, peer);
-        TRY(mask_pair_key(secret, peer, (struct str){(const char *)end->context, COHORT_CONTEXT_SIZE}, mask->key,
-                          err));
+        TRY(mask_pair_key(secret, peer, (struct str){(const char *)end->context, COHORT_CONTEXT_SIZE}, mask->key, err));
     }
     return OK;
 }

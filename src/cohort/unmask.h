@@ -11,9 +11,9 @@ struct cohort_end {
     const struct cohort_graph *graph;
     const struct cohort_member *members; /* in the order of the ring */
     const uint8_t *context;
-    const uint8_t *dealt, *survivors;    /* lists; every survivor has dealt */
-    const struct str *commitments;       /* by member, of SHA256_SIZE bytes; of those who have dealt */
-    const struct str *answers;           /* by member, what cohort_client_unmask() gave; absent of those who gave nothing */
+    const uint8_t *dealt, *survivors; /* lists; every survivor has dealt */
+    const struct str *commitments;    /* by member, of SHA256_SIZE bytes; of those who have dealt */
+    const struct str *answers; /* by member, what cohort_client_unmask() gave; absent of those who gave nothing */
 };
 
 /* What a member's answer must look like for anything to be made of it: INVALID otherwise. */
@@ -31,7 +31,7 @@ struct cohort_masks {
     struct cohort_mask {
         uint8_t key[32];
         bool add;
-    } *masks;
+    } * masks;
 };
 enum status cohort_masks(const struct cohort_end *end, const uint8_t *secrets, struct arena *arena,
                          struct cohort_masks *out, struct error *err);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BOUND 10 /* where none is given: participants draw back to it */
+#define BOUND 10                /* where none is given: participants draw back to it */
 #define PIECE ((size_t)1 << 18) /* numbers; a multiple of 8, so that each piece begins with a byte */
 
 /* Settings. */
@@ -64,7 +64,8 @@ static enum status check_buckets(const struct settings *settings, struct error *
                     COHORT_LEAST, COHORT_MOST / 2);
     for (size_t i = 0; i < settings->candidate_count; i++)
         if (settings->candidates[i].how.bucket)
-            return fail(err, INVALID, NULL, "In the mode one-house all candidates have the same cohorts: leave out bucketing.");
+            return fail(err, INVALID, NULL,
+                        "In the mode one-house all candidates have the same cohorts: leave out bucketing.");
     return OK;
 }
 
@@ -78,11 +79,12 @@ static enum status check(struct settings *settings, struct error *err)
     size_t rows = settings->cohort ? (size_t)settings->min_participants / settings->cohort : 1;
     size_t least = cohorts_least(settings, rows ? rows : 1);
     if (rows < least)
-        return fail(err, INVALID, NULL,
-                    "The rule %.*s takes %zu cohorts of %zu in the mode one-house, and a round may have %zu participants: ask "
-                    "for %zu.",
-                    STR_ARG(settings->rule), least, settings->cohort, (size_t)settings->min_participants,
-                    least * settings->cohort);
+        return fail(
+            err, INVALID, NULL,
+            "The rule %.*s takes %zu cohorts of %zu in the mode one-house, and a round may have %zu participants: ask "
+            "for %zu.",
+            STR_ARG(settings->rule), least, settings->cohort, (size_t)settings->min_participants,
+            least * settings->cohort);
     if (settings->noise <= 0)
         return OK;
     const struct cohort_round round = {.noise = settings->noise, .least = settings->min_participants};
@@ -322,7 +324,8 @@ static enum status gather(struct closing *c, struct error *err)
     attempt_describe(&c->run, &from.attempt, c->arena, &round);
     rows_make(&c->rows, c->arena, from.count);
     struct sums *sums = arena_alloc(c->arena, sizeof *sums);
-    *sums = (struct sums){.attempt = from.attempt.number, .items = arena_array(c->arena, from.count, sizeof *sums->items)};
+    *sums =
+        (struct sums){.attempt = from.attempt.number, .items = arena_array(c->arena, from.count, sizeof *sums->items)};
     c->rows.are_changes = true;
     c->kept = sums;
     for (size_t i = 0; i < from.count; i++) {
@@ -375,19 +378,16 @@ static enum status accept(struct request *rq, const struct run *run, int fd, con
     return fail(err, CONFLICT, "OtherMode", "In the mode one-house no update is sent by itself.");
 }
 
-const struct mode one_house_mode = {.name = {"one-house", 9},
-                                    .check = check,
-                                    .tell = tell,
-                                    .gather = gather,
-                                    .record = record,
-                                    .accept = accept};
+const struct mode one_house_mode = {
+    .name = {"one-house", 9}, .check = check, .tell = tell, .gather = gather, .record = record, .accept = accept};
 
 /* The job. */
 
-static const char waiting_sql[] = "SELECT r.id FROM federate_run r WHERE r.state = 1 AND r.frozen_us = 0 AND r.id > ? AND "
-                                  "(EXISTS (SELECT 1 FROM federate_attempt a WHERE a.run_id = r.id AND a.drawn = 0 AND "
-                                  "a.due_us <> 0 AND a.due_us <= ?) OR EXISTS (SELECT 1 FROM federate_cohort c WHERE "
-                                  "c.run_id = r.id AND c.stage < 5 AND c.due_us <= ?)) ORDER BY r.id LIMIT 1";
+static const char waiting_sql[] =
+    "SELECT r.id FROM federate_run r WHERE r.state = 1 AND r.frozen_us = 0 AND r.id > ? AND "
+    "(EXISTS (SELECT 1 FROM federate_attempt a WHERE a.run_id = r.id AND a.drawn = 0 AND "
+    "a.due_us <> 0 AND a.due_us <= ?) OR EXISTS (SELECT 1 FROM federate_cohort c WHERE "
+    "c.run_id = r.id AND c.stage < 5 AND c.due_us <= ?)) ORDER BY r.id LIMIT 1";
 
 static enum status next_waiting(struct db *db, int64_t after, int64_t *out, struct error *err)
 {

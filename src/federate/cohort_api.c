@@ -258,7 +258,8 @@ static enum status check_keys(struct request *rq, const struct place *place, str
     member_name(&place->run, rq->actor.account.id, name);
     cohort_round_context(&place->round, ctx);
     if (message.len != sizeof *keys || memcmp(keys->name, name, sizeof name) != 0 || !cohort_member_holds(keys, ctx))
-        return fail(err, INVALID, "KeysInvalid", "These keys are malformed, or not signed for this attempt at the round.");
+        return fail(err, INVALID, "KeysInvalid",
+                    "These keys are malformed, or not signed for this attempt at the round.");
     return OK;
 }
 
@@ -297,8 +298,7 @@ static enum status take_vector(struct request *rq, const struct place *place, st
     return fdatasync(fd) == 0 && rename(from, to) == 0 ? OK : fail_errno(err, to);
 }
 
-static enum status check_signature(struct request *rq, const struct place *place, struct str message,
-                                   struct error *err)
+static enum status check_signature(struct request *rq, const struct place *place, struct str message, struct error *err)
 {
     struct cohort_draw draw;
     struct cohort_member *keys;

@@ -137,12 +137,11 @@ enum status cohort_rows(struct db_conn *conn, struct arena *arena, int64_t run_i
 /* Members. */
 
 #define MEMBER_COLUMNS "account_id, keys, cohort, place, dealing, masked, signature, answer"
-#define MEMBER_BRIEF                                                                                                   \
-    "account_id, keys, cohort, place, substr(dealing, 1, 1), masked, signature, substr(answer, 1, 1)"
+#define MEMBER_BRIEF "account_id, keys, cohort, place, substr(dealing, 1, 1), masked, signature, substr(answer, 1, 1)"
 #define OF_COHORT " FROM federate_member WHERE run_id = ? AND cohort = ? ORDER BY place"
 static const char all_sql[] = "SELECT " MEMBER_BRIEF " FROM federate_member WHERE run_id = ? ORDER BY keys";
-static const char *const cohort_sql[] = {[MEMBERS_BRIEF] = "SELECT " MEMBER_BRIEF OF_COHORT,
-                                         [MEMBERS_WHOLE] = "SELECT " MEMBER_COLUMNS OF_COHORT};
+static const char *const cohort_sql[] = {
+    [MEMBERS_BRIEF] = "SELECT " MEMBER_BRIEF OF_COHORT, [MEMBERS_WHOLE] = "SELECT " MEMBER_COLUMNS OF_COHORT};
 static const char member_sql[] = "SELECT " MEMBER_COLUMNS " FROM federate_member WHERE run_id = ? AND account_id = ?";
 
 static struct str copy_blob(struct stmt *row, int column, struct arena *arena)

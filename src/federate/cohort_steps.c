@@ -204,8 +204,11 @@ static const char freeze_sql[] = "UPDATE federate_run SET frozen_us = ? WHERE id
 static enum status accept_survivors(struct moving *m, struct error *err)
 {
     for (size_t i = 0; i < m->graph.size; i++) {
-        struct update update = {
-            .account_id = m->members[i].account_id, .examples = 1, .tries = 1, .based = m->run->round, .state = UPDATE_ACCEPTED};
+        struct update update = {.account_id = m->members[i].account_id,
+                                .examples = 1,
+                                .tries = 1,
+                                .based = m->run->round,
+                                .state = UPDATE_ACCEPTED};
         if (!cohort_listed(m->cohort->survivors, i))
             continue;
         memcpy(update.sha256, m->members[i].masked.data, SHA256_SIZE);

@@ -23,10 +23,10 @@ static const struct route routes[] = {
     {0},
 };
 
-static const struct job jobs[] = {
-    {"federated rounds", 1, rounds_job, .slow = true},
-    {"federated cohorts", 1, cohorts_job},
-    {"federated folders", 3600, folders_job, .slow = true}, {0}};
+static const struct job jobs[] = {{"federated rounds", 1, rounds_job, .slow = true},
+                                  {"federated cohorts", 1, cohorts_job},
+                                  {"federated folders", 3600, folders_job, .slow = true},
+                                  {0}};
 
 /* An update that was accepted stays until its round is over, under a number that is nobody's any more. */
 static const char *const forgets[] = {

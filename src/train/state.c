@@ -101,10 +101,11 @@ static enum status remember_all(int fd, const char *path, const char *what, cons
         record_of(what, pairs + i * RECORD, record);
         const uint8_t *known = find_record(&all, record);
         if (known && memcmp(known, record, RECORD) != 0)
-            return fail(err, CONFLICT, "Remembered",
-                        strcmp(what, "peer") == 0
-                            ? "The hub shows another identity of a member than in rounds before: keys may have been swapped."
-                            : "The hub asks for something else than what this member has agreed to before.");
+            return fail(
+                err, CONFLICT, "Remembered",
+                strcmp(what, "peer") == 0
+                    ? "The hub shows another identity of a member than in rounds before: keys may have been swapped."
+                    : "The hub asks for something else than what this member has agreed to before.");
         if (!known)
             buf_add(&all, record, sizeof record);
     }
@@ -132,7 +133,8 @@ static enum status check_peers(const struct state *state, const uint8_t *pairs, 
     for (size_t i = 0; i < count; i++)
         if (!is_peer(buf_view(&lines), pairs + i * RECORD + 32))
             return fail(err, FORBIDDEN, "UnknownPeer",
-                        "The hub puts a member into this cohort whose key is not in %s: nothing is sent.", state->peers);
+                        "The hub puts a member into this cohort whose key is not in %s: nothing is sent.",
+                        state->peers);
     return OK;
 }
 

@@ -23,8 +23,14 @@ struct world {
 
 static void begin(struct world *w)
 {
-    struct cohort_round round = {.run = STR("run"), .base = STR("base"), .model = STR("model"), .number = 1,
-                                 .attempt = 1,      .width = WIDTH,      .bound = 1,           .rule = STR("mean"),
+    struct cohort_round round = {.run = STR("run"),
+                                 .base = STR("base"),
+                                 .model = STR("model"),
+                                 .number = 1,
+                                 .attempt = 1,
+                                 .width = WIDTH,
+                                 .bound = 1,
+                                 .rule = STR("mean"),
                                  .least = 3};
     sha256((struct str){(char *)w->nonce, 32}, round.nonce_sha256);
     for (uint8_t i = 0; i < MEMBERS; i++) {
@@ -45,8 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum status status;
     if (size < 1)
         return 0;
-    struct str message = {(const char *)data + 1, size - 1},
-               roster = {(char *)w.roster, sizeof w.roster}, nonce = {(char *)w.nonce, 32};
+    struct str message = {(const char *)data + 1, size - 1}, roster = {(char *)w.roster, sizeof w.roster},
+               nonce = {(char *)w.nonce, 32};
     begin(&w);
     if (data[0] % 4) { /* the steps before it, as an honest hub has them */
         struct buf ignored = {0};

@@ -186,7 +186,8 @@ static void neighbours_are_neighbours_of_each_other(void **state)
             uint16_t neighbours[COHORT_MOST];
             cohort_neighbours(&graph, i, neighbours);
             for (size_t k = 0; k < graph.degree; k++) {
-                assert_true(neighbours[k] != i && neighbours[k] < size && (k == 0 || neighbours[k] > neighbours[k - 1]));
+                assert_true(neighbours[k] != i && neighbours[k] < size &&
+                            (k == 0 || neighbours[k] > neighbours[k - 1]));
                 side[i * size + neighbours[k]] = 1;
             }
         }

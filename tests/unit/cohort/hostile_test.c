@@ -15,9 +15,9 @@ static void check_broken(struct world *w, size_t member)
     assert_int_equal(cohort_client_keys(w->clients[member], &keys, NULL), CONFLICT);
     assert_int_equal(deal(w, member, NULL), CONFLICT);
     assert_int_equal(cohort_client_mask(w->clients[member], buf_view(&dealt), w->values[member], &out, NULL), CONFLICT);
-    assert_int_equal(cohort_client_sign(w->clients[member], bytes(w->survivors, cohort_list_size(w->size)), signature,
-                                        NULL),
-                     CONFLICT);
+    assert_int_equal(
+        cohort_client_sign(w->clients[member], bytes(w->survivors, cohort_list_size(w->size)), signature, NULL),
+        CONFLICT);
     assert_int_equal(cohort_client_unmask(w->clients[member], buf_view(&signatures), &out, NULL), CONFLICT);
     assert_int_equal(out.len, 0);
 }
@@ -147,8 +147,7 @@ static void rosters_of_another_form_are_refused(void **state)
             memcpy(w->roster[2].name, w->roster[3].name, COHORT_NAME_SIZE);
         else
             memcpy(w->roster[2].identity, w->roster[3].identity, 32);
-        assert_int_equal(
-            cohort_client_deal(w->clients[0], bytes(w->roster, len), nonce, &out, NULL), INVALID);
+        assert_int_equal(cohort_client_deal(w->clients[0], bytes(w->roster, len), nonce, &out, NULL), INVALID);
         assert_int_equal(out.len, 0);
         check_broken(w, 0);
         world_free(w);
@@ -160,9 +159,9 @@ static void a_cohort_of_two_is_refused(void **state)
     (void)state;
     struct world *w = world_new(3);
     auto_buf struct buf out = {0};
-    assert_int_equal(cohort_client_deal(w->clients[0], bytes(w->roster, 2 * sizeof *w->roster), bytes(w->nonce, 32),
-                                        &out, NULL),
-                     INVALID);
+    assert_int_equal(
+        cohort_client_deal(w->clients[0], bytes(w->roster, 2 * sizeof *w->roster), bytes(w->nonce, 32), &out, NULL),
+        INVALID);
     world_free(w);
 }
 
@@ -318,7 +317,8 @@ static void lists_that_must_not_be_are_not_signed(void **state)
             list_set(w->dealt, 9, false); /* member 9 has not dealt, as member 0 sees it */
         assert_int_equal(mask(w, 0, NULL), OK);
         if (which == 0)
-            list_set(list, 0, false); /* without the member itself: its vector is not to be counted, only to be unmasked */
+            list_set(list, 0,
+                     false); /* without the member itself: its vector is not to be counted, only to be unmasked */
         else if (which == 1)
             for (size_t i = w->graph.survivors - 1; i < 10; i++)
                 list_set(list, i, false);
@@ -547,10 +547,9 @@ static void steps_are_taken_in_their_order_alone(void **state)
             bring_dealt(w, 0, &dealt);
             bring_signatures(w, 0, &signatures);
             enum status status =
-                to == DEAL ? cohort_client_deal(w->clients[0], bytes(w->roster, 5 * sizeof *w->roster),
-                                                bytes(w->nonce, 32), &out, NULL)
-                : to == MASK
-                    ? cohort_client_mask(w->clients[0], buf_view(&dealt), w->values[0], &out, NULL)
+                to == DEAL   ? cohort_client_deal(w->clients[0], bytes(w->roster, 5 * sizeof *w->roster),
+                                                  bytes(w->nonce, 32), &out, NULL)
+                : to == MASK ? cohort_client_mask(w->clients[0], buf_view(&dealt), w->values[0], &out, NULL)
                 : to == SIGN ? cohort_client_sign(w->clients[0], bytes(w->survivors, 1), signature, NULL)
                              : cohort_client_unmask(w->clients[0], buf_view(&signatures), &out, NULL);
             assert_int_equal(status, CONFLICT);

@@ -203,8 +203,7 @@ static inline void run_to(struct world *w, enum step last, stays_fn *stays)
     for (enum step step = DEAL; step <= last; step++)
         for (size_t i = 0; i < w->size; i++) {
             if (!stays(w, i, step) || (step == MASK && !cohort_listed(w->dealt, i)) ||
-                (step == SIGN && !cohort_listed(w->survivors, i)) ||
-                (step == UNMASK && !cohort_listed(w->signers, i)))
+                (step == SIGN && !cohort_listed(w->survivors, i)) || (step == UNMASK && !cohort_listed(w->signers, i)))
                 continue;
             struct error err = {0};
             enum status status = step == DEAL   ? deal(w, i, &err)
