@@ -187,8 +187,8 @@ enum status cohort_draw(const struct cohort_round *round, const struct cohort_me
 {
     auto_buf struct buf text = {0};
     uint8_t digest[SHA256_SIZE], ctx[COHORT_CONTEXT_SIZE];
-    if (count < COHORT_LEAST || count > COHORT_ROSTER_MOST)
-        return fail(err, INVALID, NULL, "%zu members are too few or too many for a round.", count);
+    if (count < COHORT_LEAST || (int64_t)count < round->least || count > COHORT_ROSTER_MOST)
+        return fail(err, INVALID, NULL, "%zu members are too few or too many for this round.", count);
     sha256((struct str){(const char *)nonce, 32}, digest);
     if (memcmp(digest, round->nonce_sha256, SHA256_SIZE) != 0)
         return fail(err, INVALID, NULL, "The hub draws with another number than the one that it had promised.");

@@ -83,7 +83,7 @@ struct cohort_draw {
     size_t count, cohorts;
     uint16_t *order;
 };
-/* INVALID for fewer members than COHORT_LEAST, or when nonce is not the one that the round promises. */
+/* INVALID for fewer members than COHORT_LEAST or the round's least, or when nonce is not the one that the round promises. */
 enum status cohort_draw(const struct cohort_round *round, const struct cohort_member *members, size_t count,
                         const uint8_t nonce[32], struct arena *arena, struct cohort_draw *out, struct error *err);
 /* The part of order that cohort number `cohort` has. */

@@ -15,7 +15,7 @@ from safetensors.numpy import load
 
 from one_house import SECRET, Stranger
 from support import ROOT, SANITIZER, Hub, new_name, until
-from test_federate import TRAIN, Participant, Sender, federate, fit, new_model, start_model
+from test_federate import KILLS, TRAIN, Participant, Sender, federate, fit, new_model, start_model
 from test_libcairn import LIBRARY, preload  # noqa: F401
 
 # What is trained here is a whole number of 1/1024 away from the model, so that nothing is rounded and sums are exact.
@@ -428,6 +428,32 @@ def test_kill_9_of_the_hub_at_each_step_leads_to_the_same_model(tmp_path, preloa
     hub.stop()
     assert hub.cairn("fsck", "--data", hub.data).stdout == "all is well\n"
     assert list((hub.data / "federate").iterdir()) == []
+
+
+def test_kill_9_at_any_moment_of_a_run_loses_no_round(tmp_path, preload):  # noqa: F811
+    hub = Hub(tmp_path).start()
+    owner = hub.person("owner")
+    people = [hub.person(f"part{number}") for number in range(3)]
+    repo = new_model(owner)
+    open_run(owner, repo, 3, 3, "--grace", 600)
+    members = [Member(person, repo, seed, preload) for seed, person in enumerate(people)]
+    dice = numpy.random.default_rng(7)
+    for _ in range(KILLS):
+        members[0].join(dice.uniform(0.2, 1.5))
+        if not any(member.is_alive() for member in members):
+            break
+        hub.kill()
+        hub.start()
+    assert end(members) == [["done", [1, 2, 3]]] * 3
+    assert federate(owner, "status", repo)["accepted"] == 9
+    model = start_model()
+    for _ in range(3):
+        changes = [{name: fit_exactly(model, seed)[0][name] - model[name] for name in model} for seed in range(3)]
+        model = {name: (model[name] + numpy.mean([change[name] for change in changes], axis=0)).astype(numpy.float32) for name in model}
+    found = load(owner.read(repo, "model.safetensors"))
+    assert all(numpy.abs(found[name] - model[name]).max() < 0.01 for name in model)  # who trains rounds to 1/1024, near its middle either way
+    hub.stop()
+    assert hub.cairn("fsck", "--data", hub.data).stdout == "all is well\n"
 
 
 @pytest.mark.parametrize("flags, word", [

@@ -165,6 +165,22 @@ static void a_cohort_of_two_is_refused(void **state)
     world_free(w);
 }
 
+static void fewer_members_than_the_run_promises_are_refused(void **state)
+{
+    (void)state;
+    struct world *w = world_new(6);
+    auto_buf struct buf out = {0};
+    w->round.least = 6;
+    begin(w, 2);
+    size_t self = in_roster(w, 0);
+    const struct cohort_member *five = self == 0 ? w->roster : w->roster + 1;
+    assert_int_equal(cohort_client_deal(w->clients[0], bytes(five, 5 * sizeof *five), bytes(w->nonce, 32), &out, NULL),
+                     INVALID);
+    assert_int_equal(out.len, 0);
+    check_broken(w, 0);
+    world_free(w);
+}
+
 /* Each sees another roster: then nothing that they seal for each other opens, and no masks vanish. */
 static void members_who_are_shown_different_rosters_give_nothing(void **state)
 {
@@ -575,6 +591,7 @@ int main(void)
         cmocka_unit_test(keys_that_are_no_keys_are_refused),
         cmocka_unit_test(rosters_of_another_form_are_refused),
         cmocka_unit_test(a_cohort_of_two_is_refused),
+        cmocka_unit_test(fewer_members_than_the_run_promises_are_refused),
         cmocka_unit_test(members_who_are_shown_different_rosters_give_nothing),
         cmocka_unit_test(a_changed_or_exchanged_message_of_neighbours_is_not_opened),
         cmocka_unit_test(one_neighbour_who_deals_badly_is_borne),
