@@ -143,6 +143,30 @@ void model_close(struct model *model);
 enum status update_check(const struct model *model, int fd, const char *path, double bound, struct update *out,
                          struct error *err);
 
+/* update.c */
+
+/* A participant's place in the round that it sends an update for. */
+struct place {
+    struct run run;
+    struct update before; /* what it has sent */
+    char path[4096];
+};
+/* The file of an update, locked: one request at a time writes to it. */
+enum status update_open(const char *path, int *out, struct error *err);
+/* Writes the request's body into a file from there on, which ends at limit at most: TOO_LARGE. */
+enum status update_receive(struct request *rq, int fd, int64_t at, int64_t limit, int64_t *end, struct error *err);
+/*
+ * Takes the update that lies in the participant's file, of which account and examples are known, or refuses it: UNPROCESSABLE
+ * "UpdateRejected". claimed: its sha256 is, too, and the bytes must have it. refused: why, when that is clear without a look.
+ */
+enum status update_take(struct request *rq, const struct place *place, const struct update *update, bool claimed,
+                        const struct error *refused, struct error *err);
+
+/* api.c */
+
+/* The actor joins the run, which is open; no reader may be held. */
+enum status run_join_as(struct request *rq, const struct run *run, struct error *err);
+
 /* close.c */
 
 /* Makes the commit of a frozen round, after whoever is closing one; OK for one that is not frozen, or closed meanwhile. */

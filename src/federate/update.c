@@ -9,13 +9,6 @@
 #define PIECE ((size_t)1 << 20)
 #define HEADER_ROOM (1 << 20) /* bytes by which an update may be longer than the model: its header may say more */
 
-/* A participant's place in the round that the request names. */
-struct place {
-    struct run run;
-    struct update before;
-    char path[4096];
-};
-
 static enum status find_place(struct request *rq, int64_t round, struct place *out, struct error *err)
 {
     bool joined;
@@ -35,7 +28,7 @@ static enum status find_place(struct request *rq, int64_t round, struct place *o
 }
 
 /* One request at a time writes to an update. */
-static enum status open_locked(const char *path, int *out, struct error *err)
+enum status update_open(const char *path, int *out, struct error *err)
 {
     auto_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -47,7 +40,7 @@ static enum status open_locked(const char *path, int *out, struct error *err)
     return OK;
 }
 
-static enum status receive(struct request *rq, int fd, int64_t at, int64_t limit, int64_t *end, struct error *err)
+enum status update_receive(struct request *rq, int fd, int64_t at, int64_t limit, int64_t *end, struct error *err)
 {
     auto_buf struct buf piece = {0};
     buf_reserve(&piece, PIECE);
@@ -85,7 +78,7 @@ static enum status put_pieces(struct request *rq, const struct place *place, int
     auto_fd int fd = -1;
     struct stat about;
     int64_t end = 0;
-    TRY(open_locked(place->path, &fd, err));
+    TRY(update_open(place->path, &fd, err));
     if (fstat(fd, &about) != 0)
         return fail_errno(err, place->path);
     if (offset == 0 && ftruncate(fd, 0) != 0)
@@ -95,7 +88,7 @@ static enum status put_pieces(struct request *rq, const struct place *place, int
         return fail(err, CONFLICT, "WrongOffset", "The hub has %lld bytes of this update: go on from there.",
                     (long long)about.st_size);
     }
-    TRY(receive(rq, fd, offset, limit, &end, err));
+    TRY(update_receive(rq, fd, offset, limit, &end, err));
     reply_number(rq, "received", end);
     return OK;
 }
@@ -122,6 +115,7 @@ enum status update_put(struct request *rq, struct error *err)
 struct finishing {
     const struct place *place;
     struct update update;
+    bool claimed; /* update.sha256 is what the bytes are said to have; otherwise it is filled */
 };
 
 static enum status store_result(struct db_conn *tx, void *context, struct error *err)
@@ -155,20 +149,23 @@ static enum status check_bytes(struct request *rq, struct finishing *finishing, 
     uint8_t digest[SHA256_SIZE];
     auto_model struct model model = {0};
     auto_fd int fd = -1;
-    TRY(open_locked(place->path, &fd, err));
+    TRY(update_open(place->path, &fd, err));
     TRY(digest_file(fd, digest, err));
-    if (memcmp(digest, update->sha256, SHA256_SIZE) != 0)
+    if (finishing->claimed && memcmp(digest, update->sha256, SHA256_SIZE) != 0)
         return fail(err, INVALID, "DigestMismatch",
                     "The bytes that arrived do not have that SHA-256: send them again, from the start.");
+    memcpy(update->sha256, digest, SHA256_SIZE);
     TRY(model_open(rq->hub, rq->arena, &place->run, false, &model, err));
     TRY(update_check(&model, fd, place->path, place->run.settings.bound, update, err));
     return fdatasync(fd) == 0 ? OK : fail_errno(err, place->path);
 }
 
-static enum status finish(struct request *rq, struct finishing *finishing, struct error *err)
+static enum status finish(struct request *rq, struct finishing *finishing, const struct error *refused,
+                          struct error *err)
 {
     struct error why = {0};
-    enum status status = check_bytes(rq, finishing, &why);
+    enum status status = refused ? fail(&why, UNPROCESSABLE, "UpdateRejected", "%s", refused->message)
+                                 : check_bytes(rq, finishing, &why);
     if (status == INVALID || (status == UNPROCESSABLE && strcmp(why.code, "UpdateRejected") == 0))
         unlink(finishing->place->path);
     if (status != OK && strcmp(why.code, "UpdateRejected") != 0) {
@@ -186,26 +183,30 @@ static enum status finish(struct request *rq, struct finishing *finishing, struc
     return status;
 }
 
+enum status update_take(struct request *rq, const struct place *place, const struct update *update, bool claimed,
+                        const struct error *refused, struct error *err)
+{
+    struct finishing finishing = {place, *update, claimed};
+    return finish(rq, &finishing, refused, err);
+}
+
 /* POST /api/{api}/federate/update: {"round": n, "examples": n, "sha256": hex of all bytes that were sent} */
 enum status update_finish(struct request *rq, struct error *err)
 {
     struct place place;
     json_t *body;
     TRY(request_json(rq, BODY_LIMIT, &body, err));
-    struct finishing finishing = {.place = &place};
-    struct update *update = &finishing.update;
-    update->account_id = rq->actor.account.id;
-    update->examples = json_get_int(body, "examples", -1);
-    if (update->examples < 1 || update->examples > EXAMPLES_MOST)
+    struct update update = {.account_id = rq->actor.account.id, .examples = json_get_int(body, "examples", -1)};
+    if (update.examples < 1 || update.examples > EXAMPLES_MOST)
         return fail(err, INVALID, NULL, "\"examples\" must be a whole number from 1 to %lld.",
                     (long long)EXAMPLES_MOST);
-    if (!hex_decode(json_get_str(body, "sha256"), update->sha256, SHA256_SIZE))
+    if (!hex_decode(json_get_str(body, "sha256"), update.sha256, SHA256_SIZE))
         return fail(err, INVALID, NULL, "\"sha256\" must be 64 hex digits.");
     TRY(find_place(rq, json_get_int(body, "round", -1), &place, err));
     request_done_reading(rq);
     if (place.before.state != UPDATE_ACCEPTED)
-        TRY(finish(rq, &finishing, err));
-    else if (memcmp(place.before.sha256, update->sha256, SHA256_SIZE) != 0)
+        TRY(update_take(rq, &place, &update, true, NULL, err));
+    else if (memcmp(place.before.sha256, update.sha256, SHA256_SIZE) != 0)
         return fail(err, CONFLICT, "RoundOver", "Another update of yours has been accepted in this round.");
     request_reply_empty(rq);
     return OK;
