@@ -86,7 +86,7 @@ enum status sent_take(struct request *rq, const struct part *part, const struct 
                       struct error *err);
 /* Counts as a refused update, with that sentence. */
 enum status sent_refuse(struct request *rq, const struct part *part, const char *what, struct error *err);
-/* The client says that it could not train: counts as a refused update, so that it is not asked again and again. */
+/* The client says that it could not train: counts as a refused update, so that it is not asked again and again. OK. */
 enum status sent_failure(struct request *rq, const struct part *part, struct str why, struct error *err);
 /* "num-examples" or "num_examples" of a MetricRecord: 0 when it is not there, or no whole number from 1 on. */
 enum status sent_examples(const struct proto *record, struct arena *arena, int64_t *out, struct error *err);

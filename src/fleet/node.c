@@ -6,7 +6,6 @@
 #include "fleet/internal.h"
 #include "repo/tree.h"
 
-#define APP_PATH "flower.fab"
 #define APP_MOST ((size_t)16 << 20)
 
 static const struct str PROTOBUF = {"application/protobuf", sizeof "application/protobuf" - 1};
@@ -152,31 +151,60 @@ static enum status read_object(struct request *rq, const struct entry *entry, st
 }
 
 /* The app that SuperNodes run, a file of the repo: what is trained with is versioned and logged like what is trained. */
-static enum status read_app(struct request *rq, const struct part *part, struct str *out, struct error *err)
+struct app {
+    struct str id, version; /* "publisher/name", "1.0.0" */
+    struct str bytes, digest;
+};
+
+/* "flwr build" says in a file's name what nodes want to be told beforehand: publisher.name.1-0-0.12345678.fab. */
+static bool read_name(struct arena *arena, struct str name, struct app *out)
 {
-    struct entry entry;
-    TRY(request_read(rq, err));
-    enum status found = entry_find(rq->db, rq->arena, rq->repo.id, &part->base, STR(APP_PATH), false, &entry, err);
-    if (found == NOT_FOUND || (found == OK && (entry.is_folder || entry.size > (int64_t)APP_MOST)))
-        return fail(err, NOT_FOUND, "NoApp",
-                    "The branch main has no " APP_PATH " of at most %zu MiB: SuperNodes run the app that the repo holds. "
-                    "Commit what \"flwr build\" makes under that name.",
-                    APP_MOST >> 20);
-    TRY(found);
-    return entry.is_lfs ? read_object(rq, &entry, out, err)
-                        : blob_read(rq->db, rq->arena, rq->repo.id, &entry.oid, out, err);
+    struct str publisher, project, version;
+    if (!str_ends(name, STR(".fab")) || !str_cut(&name, '.', &publisher) || !str_given(name) ||
+        !str_cut(&name, '.', &project) || !str_given(name) || !str_cut(&name, '.', &version) || !str_given(name))
+        return false;
+    struct str dotted = arena_copy(arena, version);
+    for (char *c = (char *)dotted.data; *c; c++)
+        *c = *c == '-' ? '.' : *c;
+    out->id = arena_printf(arena, "%.*s/%.*s", STR_ARG(publisher), STR_ARG(project));
+    out->version = dotted;
+    return true;
 }
 
-static enum status find_app(struct request *rq, struct part *part, struct str *bytes, struct str *digest,
-                            struct error *err)
+static enum status find_file(struct request *rq, const struct part *part, struct app *app, struct entry *out,
+                             struct error *err)
 {
+    struct entry *entries;
+    size_t count, found = 0;
+    bool more;
+    const struct listing how = {.limit = 1000};
+    TRY(request_read(rq, err));
+    TRY(entry_list(rq->db, rq->arena, rq->repo.id, &part->base, STR(""), &how, &entries, &count, &more, err));
+    for (size_t i = 0; i < count; i++)
+        if (!entries[i].is_folder && entries[i].size <= (int64_t)APP_MOST && read_name(rq->arena, entries[i].path, app)) {
+            *out = entries[i];
+            found++;
+        }
+    if (found == 1)
+        return OK;
+    return fail(err, NOT_FOUND, "NoApp",
+                "SuperNodes run the app that the repo holds: commit to main the one .fab file that \"flwr build\" makes, "
+                "under the name that it has then, of at most %zu MiB. There %s.",
+                APP_MOST >> 20, found ? "are several" : "is none");
+}
+
+static enum status find_app(struct request *rq, struct part *part, struct app *out, struct error *err)
+{
+    struct entry entry;
     uint8_t hash[SHA256_SIZE];
     TRY(part_find(rq, part, err));
-    if (part->state != PART_WAITS && part->state != PART_TRAINS)
+    if (part->round == 0)
         return fail(err, NOT_FOUND, "NoRun", "There is no federated training of this repo under way.");
-    TRY(read_app(rq, part, bytes, err));
-    sha256(*bytes, hash);
-    *digest = hex_encode(rq->arena, hash, sizeof hash);
+    TRY(find_file(rq, part, out, &entry, err));
+    TRY(entry.is_lfs ? read_object(rq, &entry, &out->bytes, err)
+                     : blob_read(rq->db, rq->arena, rq->repo.id, &entry.oid, &out->bytes, err));
+    sha256(out->bytes, hash);
+    out->digest = hex_encode(rq->arena, hash, sizeof hash);
     return OK;
 }
 
@@ -185,18 +213,19 @@ enum status fleet_run(struct request *rq, struct error *err)
 {
     struct proto message;
     struct part part;
-    struct str bytes, digest;
+    struct app app;
     auto_proto struct proto_out out = {0};
     TRY(fleet_message(rq, &message, err));
-    TRY(find_app(rq, &part, &bytes, &digest, err));
+    TRY(find_app(rq, &part, &app, err));
     int64_t run = proto_mark(&out);
     proto_put(&out, 18, run_number(&part)); /* of the series, which is this run alone */
     proto_put_text(&out, 12, rq->repo.full_name);
     int64_t status = proto_mark(&out);
     proto_put_text(&out, 1, STR("running"));
     proto_close(&out, 10, status);
-    proto_put_text(&out, 5, digest);
-    proto_put_text(&out, 2, rq->repo.full_name);
+    proto_put_text(&out, 5, app.digest);
+    proto_put_text(&out, 3, app.version);
+    proto_put_text(&out, 2, app.id);
     proto_put(&out, 1, run_number(&part));
     proto_close(&out, 1, run);
     fleet_reply(rq, &out);
@@ -209,7 +238,8 @@ enum status fleet_app(struct request *rq, struct error *err)
     struct proto message;
     struct proto_field field;
     struct part part;
-    struct str bytes, digest, asked;
+    struct app app;
+    struct str asked;
     bool found;
     auto_proto struct proto_out out = {0};
     TRY(fleet_message(rq, &message, err));
@@ -217,12 +247,12 @@ enum status fleet_app(struct request *rq, struct error *err)
     if (!found)
         return fail(err, INVALID, NULL, "The message must say which app.");
     TRY(proto_text(&message, &field, 64, rq->arena, &asked, err));
-    TRY(find_app(rq, &part, &bytes, &digest, err));
-    if (!str_eq(asked, digest))
+    TRY(find_app(rq, &part, &app, err));
+    if (!str_eq(asked, app.digest))
         return fail(err, NOT_FOUND, "NoApp", "The branch main has another app by now.");
     int64_t fab = proto_mark(&out);
-    proto_put_text(&out, 2, bytes);
-    proto_put_text(&out, 1, digest);
+    proto_put_text(&out, 2, app.bytes);
+    proto_put_text(&out, 1, app.digest);
     proto_close(&out, 1, fab);
     fleet_reply(rq, &out);
     return OK;

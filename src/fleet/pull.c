@@ -228,6 +228,7 @@ enum status message_pull(struct request *rq, struct error *err)
         make_tree(rq, &part, &plan, &tree);
         put_tree(tree.root, 3, rq->arena, &out);
         int64_t mark = proto_mark(&out);
+        proto_put_text(&out, 2, STR("")); /* its content comes in objects, but the field must be there */
         put_metadata(rq, &part, &plan, hex_encode(rq->arena, tree.root->id, SHA256_SIZE), &out);
         proto_close(&out, 2, mark);
     }

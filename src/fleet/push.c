@@ -201,9 +201,8 @@ enum status message_push(struct request *rq, struct error *err)
     TRY(plan_open(rq, &part, &plan, err));
     if (!str_eq(message.to, fleet_message_id(rq, &part, &plan)))
         return fail(err, CONFLICT, "RoundOver", "This answers another round, or another run.");
-    if (str_given(message.error))
-        return sent_failure(rq, &part, message.error, err);
-    TRY(begin_tree(rq, &part, &request, &out, err));
+    TRY(str_given(message.error) ? sent_failure(rq, &part, message.error, err)
+                                 : begin_tree(rq, &part, &request, &out, err));
     fleet_reply(rq, &out);
     return OK;
 }

@@ -179,7 +179,8 @@ enum status sent_take(struct request *rq, const struct part *part, const struct 
 enum status sent_failure(struct request *rq, const struct part *part, struct str why, struct error *err)
 {
     struct str what = arena_printf(rq->arena, "The client could not train: %.*s", STR_ARG(str_slice(why, 0, 500)));
-    return sent_refuse(rq, part, what.data, err);
+    enum status status = sent_refuse(rq, part, what.data, err);
+    return status == UNPROCESSABLE ? OK : status;
 }
 
 /* MetricRecordValue: a double in 1, whole numbers in 2 (zigzag) and 3. */
