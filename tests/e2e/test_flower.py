@@ -137,7 +137,7 @@ app = ClientApp(lambda context: Client(int(context.node_config["partition-id"]))
 
 
 def of_today(folder):
-    return {**os.environ, "PYTHONPATH": "/tmp/fly:" + str(CLIENTS / "federated"), "PATH": f"{CLIENTS / 'federated/bin'}:{os.environ['PATH']}",
+    return {**os.environ, "PYTHONPATH": str(CLIENTS / "federated"), "PATH": f"{CLIENTS / 'federated/bin'}:{os.environ['PATH']}",
             "FLWR_TELEMETRY_ENABLED": "0", "FLWR_HOME": str(folder / "flwr"), "HOME": str(folder), "OPENBLAS_NUM_THREADS": "1"}
 
 
