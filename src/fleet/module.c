@@ -2,10 +2,15 @@
 #include "fleet/internal.h"
 
 /* The same by three addresses: of 1.8, of the versions after it, whose client writes two slashes where it means one, and of today. */
-#define OLD(name, handler) {HTTP_POST, "/api/v0/fleet/" name, ACT_TAKE_PART, handler, .object_in_body = true}
+#define OLD(name, handler)                                                                                             \
+    {                                                                                                                  \
+        HTTP_POST, "/api/v0/fleet/" name, ACT_TAKE_PART, handler, .object_in_body = true                               \
+    }
 #define NEW(name, handler)                                                                                             \
     {HTTP_POST, "//api/v0/fleet/" name, ACT_TAKE_PART, handler, .object_in_body = true},                               \
-    {HTTP_POST, "/v1/fleet/" name, ACT_TAKE_PART, handler, .object_in_body = true}
+    {                                                                                                                  \
+        HTTP_POST, "/v1/fleet/" name, ACT_TAKE_PART, handler, .object_in_body = true                                   \
+    }
 
 static const struct route routes[] = {
     OLD("create-node", node_create),

@@ -181,16 +181,18 @@ static enum status find_file(struct request *rq, const struct part *part, struct
     TRY(request_read(rq, err));
     TRY(entry_list(rq->db, rq->arena, rq->repo.id, &part->base, STR(""), &how, &entries, &count, &more, err));
     for (size_t i = 0; i < count; i++)
-        if (!entries[i].is_folder && entries[i].size <= (int64_t)APP_MOST && read_name(rq->arena, entries[i].path, app)) {
+        if (!entries[i].is_folder && entries[i].size <= (int64_t)APP_MOST &&
+            read_name(rq->arena, entries[i].path, app)) {
             *out = entries[i];
             found++;
         }
     if (found == 1)
         return OK;
-    return fail(err, NOT_FOUND, "NoApp",
-                "SuperNodes run the app that the repo holds: commit to main the one .fab file that \"flwr build\" makes, "
-                "under the name that it has then, of at most %zu MiB. There %s.",
-                APP_MOST >> 20, found ? "are several" : "is none");
+    return fail(
+        err, NOT_FOUND, "NoApp",
+        "SuperNodes run the app that the repo holds: commit to main the one .fab file that \"flwr build\" makes, "
+        "under the name that it has then, of at most %zu MiB. There %s.",
+        APP_MOST >> 20, found ? "are several" : "is none");
 }
 
 static enum status find_app(struct request *rq, struct part *part, struct app *out, struct error *err)

@@ -68,9 +68,9 @@ struct proto_out {
 #define auto_proto __attribute__((cleanup(proto_out_free)))
 void proto_out_free(struct proto_out *out);
 
-int64_t proto_mark(const struct proto_out *out);                            /* the end of a message to be */
-void proto_close(struct proto_out *out, uint32_t field, int64_t mark);      /* its head: all since the mark is in it */
-void proto_put(struct proto_out *out, uint32_t field, uint64_t value);      /* a varint, also when it is 0 */
+int64_t proto_mark(const struct proto_out *out);                             /* the end of a message to be */
+void proto_close(struct proto_out *out, uint32_t field, int64_t mark);       /* its head: all since the mark is in it */
+void proto_put(struct proto_out *out, uint32_t field, uint64_t value);       /* a varint, also when it is 0 */
 void proto_put_signed(struct proto_out *out, uint32_t field, int64_t value); /* zigzag */
 void proto_put_double(struct proto_out *out, uint32_t field, double value);
 void proto_put_text(struct proto_out *out, uint32_t field, struct str value);

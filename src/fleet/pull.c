@@ -9,8 +9,8 @@
 
 struct flower_object {
     uint8_t id[SHA256_SIZE];
-    struct str bytes;          /* all but the numbers */
-    struct fleet_range range;  /* of the numbers; length 0: it has none */
+    struct str bytes;         /* all but the numbers */
+    struct fleet_range range; /* of the numbers; length 0: it has none */
     struct flower_object **children;
     size_t count;
 };
@@ -61,7 +61,8 @@ static void finish_object(struct arena *arena, struct flower_object *object, con
     sha256(object->bytes, object->id);
 }
 
-static struct flower_object *make_chunk(struct arena *arena, const struct plan_tensor *of, size_t which, struct tree *tree)
+static struct flower_object *make_chunk(struct arena *arena, const struct plan_tensor *of, size_t which,
+                                        struct tree *tree)
 {
     struct flower_object *chunk = new_object(arena, tree, 0);
     auto_buf struct buf head = {0};
@@ -141,7 +142,7 @@ static struct flower_object *make_config(struct arena *arena, const struct part 
 
 /* Each record under two names: a ClientApp of today looks for the short ones, a NumPyClient for the long. It costs nothing twice. */
 static struct flower_object *make_records(struct arena *arena, const struct part *part, const struct plan *plan,
-                                   struct tree *tree)
+                                          struct tree *tree)
 {
     struct flower_object *records = new_object(arena, tree, 2);
     struct flower_object *arrays = make_arrays(arena, plan, tree), *config = make_config(arena, part, tree);

@@ -273,7 +273,8 @@ static enum status gather_array(struct gathering *g, const struct entry_of_tree 
         json_int_t place = json_integer_value(json_array_get(places, out->count));
         if (place < 0 || (uint64_t)place >= children)
             return fail(err, INVALID, NULL, "An array names a piece that it does not have.");
-        TRY(find_entry(g, str_slice(head.children, (size_t)place * (2 * SHA256_SIZE + 1), 2 * SHA256_SIZE), &found, err));
+        TRY(find_entry(g, str_slice(head.children, (size_t)place * (2 * SHA256_SIZE + 1), 2 * SHA256_SIZE), &found,
+                       err));
         TRY(load(g, found, 256, "ArrayChunk", &chunk, &body, err));
         out->pieces[out->count] = (struct sent_piece){.fd = -1,
                                                       .path = object_path(g->rq, g->part, found->id),

@@ -116,8 +116,8 @@ static enum status copy_array(const struct sent_array *array, const struct tenso
                     STR_ARG(str_slice(array->name, 0, 100)), why.message);
     TRY(check_head(array, &npy, tensor, err));
     TRY(read_some(&numbers, room.data, npy.head, &got, err));
-    return copy_numbers(&numbers, npy.width, to, at + tensor->begin, (tensor->end - tensor->begin) / (int64_t)sizeof(float),
-                        room.data, err);
+    return copy_numbers(&numbers, npy.width, to, at + tensor->begin,
+                        (tensor->end - tensor->begin) / (int64_t)sizeof(float), room.data, err);
 }
 
 /* By its name; lists have their places, from 0, for names. */
@@ -135,11 +135,13 @@ static enum status write_update(struct arena *arena, const struct plan *plan, co
 {
     bool *there = arena_array(arena, plan->count + 1, sizeof *there);
     if (sent->examples < 1 || sent->examples > EXAMPLES_MOST)
-        return fail(err, UNPROCESSABLE, NULL,
-                    "It does not say with how many examples it was trained, a whole number from 1 on: \"num-examples\" in "
-                    "its metrics.");
+        return fail(
+            err, UNPROCESSABLE, NULL,
+            "It does not say with how many examples it was trained, a whole number from 1 on: \"num-examples\" in "
+            "its metrics.");
     if (sent->count != plan->count)
-        return fail(err, UNPROCESSABLE, NULL, "It has %zu arrays, the model has %zu tensors.", sent->count, plan->count);
+        return fail(err, UNPROCESSABLE, NULL, "It has %zu arrays, the model has %zu tensors.", sent->count,
+                    plan->count);
     if (ftruncate(to, 0) != 0)
         return fail_errno(err, "update");
     TRY(pwrite_full(to, plan->model.head.data, plan->model.head.len, 0, err));
@@ -188,11 +190,13 @@ static int64_t whole(const struct proto_field *field)
 {
     double number;
     memcpy(&number, &field->value, sizeof number);
-    if (field->number == 1 && field->wire == PROTO_64 && number >= 1 && number <= EXAMPLES_MOST && floor(number) == number)
+    if (field->number == 1 && field->wire == PROTO_64 && number >= 1 && number <= EXAMPLES_MOST &&
+        floor(number) == number)
         return (int64_t)number;
     if (field->number == 2 && field->wire == PROTO_VARINT)
         return proto_signed(field->value);
-    return field->number == 3 && field->wire == PROTO_VARINT && field->value <= EXAMPLES_MOST ? (int64_t)field->value : 0;
+    return field->number == 3 && field->wire == PROTO_VARINT && field->value <= EXAMPLES_MOST ? (int64_t)field->value
+                                                                                              : 0;
 }
 
 enum status sent_examples(const struct proto *record, struct arena *arena, int64_t *out, struct error *err)
