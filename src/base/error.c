@@ -53,6 +53,11 @@ enum status fail(struct error *err, enum status status, const char *code, const 
     return status;
 }
 
+bool error_is(const struct error *err, const char *code)
+{
+    return strcmp(err->code, code) == 0;
+}
+
 void error_explain(struct error *err, const char *reason, int64_t until_us, const char *next_format, ...)
 {
     if (!err)

@@ -2,6 +2,7 @@
 #ifndef CAIRN_BASE_ERROR_H
 #define CAIRN_BASE_ERROR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -47,6 +48,8 @@ struct error {
  */
 enum status fail(struct error *err, enum status status, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+bool error_is(const struct error *err, const char *code);
 
 /* After fail(): fills reason, until_us and, by the format, next; a NULL format is for a refusal that no step ends. */
 void error_explain(struct error *err, const char *reason, int64_t until_us, const char *next_format, ...)

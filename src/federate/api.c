@@ -175,6 +175,8 @@ enum status round_get(struct request *rq, struct error *err)
     jw_key_str(&w, "model", STR(MODEL_PATH));
     jw_key_bool(&w, "closing", run.frozen_us != 0);
     settings_write(&run.settings, &w);
+    if (run.settings.mode->tell)
+        TRY(run.settings.mode->tell(rq, &run, &w, err));
     TRY(write_own(rq, &run, &w, err));
     jw_end(&w);
     request_reply_json(rq, &body);

@@ -5,7 +5,6 @@
  */
 #include "base/log.h"
 #include "federate/internal.h"
-#include "privacy/gauss.h"
 #include "use/use.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -16,25 +15,6 @@
 #include <unistd.h>
 
 #define PIECE ((size_t)1 << 20)
-
-struct closing {
-    struct hub *hub;
-    struct arena *arena;
-    struct run run;
-    struct repo repo;
-    struct model base;
-    struct update *updates;
-    size_t count;
-    int *fds; /* of the updates */
-    struct robust_how how;
-    double step;               /* of the grid on which noise is added; 0: none is */
-    int64_t noise_sigma;       /* in such steps */
-    int moments, next_moments; /* of the optimiser: from the round before, and for the next one; -1: none */
-    int out;                   /* the new model */
-    uint8_t sha256[SHA256_SIZE];
-    struct str record;
-    struct oid commit, head;
-};
 
 /* The files. */
 
@@ -54,85 +34,7 @@ void round_files_remove(const struct federate *federate, const struct run *run)
     rmdir(folder); /* when it is empty */
 }
 
-static enum status thaw(struct db_conn *tx, void *context, struct error *err)
-{
-    const struct closing *c = context;
-    int64_t *missing = arena_array(c->arena, c->count, sizeof *missing);
-    size_t count = 0;
-    for (size_t i = 0; i < c->count; i++)
-        if (c->fds[i] < 0)
-            missing[count++] = c->updates[i].account_id;
-    return round_thaw(tx, &c->run, missing, count, err);
-}
-
-/* Of a hub put together from a backup, files of a round under way are not there: who sent them sends them again. */
-static enum status open_updates(struct closing *c, struct error *err)
-{
-    char path[4096];
-    bool missing = false;
-    c->fds = arena_array(c->arena, c->count, sizeof *c->fds);
-    for (size_t i = 0; i < c->count; i++) {
-        update_path(c->hub->federate, &c->run, c->updates[i].account_id, path);
-        c->fds[i] = open(path, O_RDONLY | O_CLOEXEC);
-        missing |= c->fds[i] < 0;
-    }
-    if (!missing)
-        return OK;
-    TRY(db_write(c->hub->db, thaw, c, err));
-    return fail(err, UNAVAILABLE, NULL, "Updates of round %lld are not there any more; they are asked for again.",
-                (long long)c->run.round);
-}
-
 /* The new model. */
-
-static enum status read_row(void *context, size_t row, int64_t at, size_t count, float *out, struct error *err)
-{
-    const struct closing *c = context;
-    bool is_base = row == c->count;
-    int64_t start = is_base ? c->base.data_at : c->updates[row].data_at;
-    return pread_full(is_base ? c->base.fd : c->fds[row], out, count * sizeof *out, start + at * (int64_t)sizeof *out,
-                      err);
-}
-
-/*
- * Noise is added on a grid of steps so fine that its standard deviation is some 2^20 of them. The differences are rounded to
- * it, which makes them longer by half a step in each number at most; the noise is larger by as much. Sums of whole
- * numbers are exact, so nothing but the noise decides the last bits.
- */
-#define NOISE_STEPS (1 << 20)
-
-static void plan_noise(struct closing *c)
-{
-    const struct settings *settings = &c->run.settings;
-    if (settings->noise <= 0)
-        return;
-    c->step = settings->bound * settings->noise / NOISE_STEPS;
-    double reach = settings->bound * BOUND_SLACK / c->step + sqrt((double)c->base.width) / 2;
-    c->noise_sigma = (int64_t)ceil(settings->noise * reach);
-}
-
-/* A row as whole steps. */
-static enum status read_steps(void *context, size_t row, int64_t at, size_t count, float *out, struct error *err)
-{
-    const struct closing *c = context;
-    float base[ROBUST_PIECE_MOST];
-    TRY(read_row(context, row, at, count, out, err));
-    TRY(read_row(context, c->count, at, count, base, err));
-    for (size_t i = 0; i < count; i++)
-        out[i] = (float)rint((double)(out[i] - base[i]) / c->step);
-    return OK;
-}
-
-/* From the mean of the steps to that of the differences, with noise on the sum. Each piece has a stream of noise of its own,
- * called by where it begins. */
-static void add_noise(const struct closing *c, int64_t at, size_t count, const double *steps, double *out)
-{
-    int64_t noise[ROBUST_PIECE_MOST];
-    double updates = (double)c->count;
-    gauss_fill(c->run.noise_seed, (uint64_t)at, c->noise_sigma, noise, count);
-    for (size_t i = 0; i < count; i++)
-        out[i] = (double)(llround(steps[i] * updates) + noise[i]) * c->step / updates;
-}
 
 /*
  * The moments of an adaptive optimiser are two doubles for each number, in a file that is called by the round which goes on from it:
@@ -144,83 +46,49 @@ static struct str moments_path(const struct closing *c, int64_t round)
                         (long long)round);
 }
 
-static enum status open_moments(struct closing *c, struct error *err)
+static enum status open_moments(const struct closing *c, struct aggregation *of, struct error *err)
 {
     if (!optimiser_keeps_moments(&c->run.settings.optimiser))
         return OK;
     struct str path = arena_printf(c->arena, "%.*s.new", STR_ARG(moments_path(c, c->run.round + 1)));
-    c->moments = open(moments_path(c, c->run.round).data, O_RDONLY | O_CLOEXEC);
-    c->next_moments = open(path.data, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    return c->next_moments < 0 ? fail_errno(err, path.data) : OK;
+    of->moments = open(moments_path(c, c->run.round).data, O_RDONLY | O_CLOEXEC);
+    of->next_moments = open(path.data, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    return of->next_moments < 0 ? fail_errno(err, path.data) : OK;
 }
 
-static enum status keep_moments(struct closing *c, struct error *err)
+static enum status keep_moments(const struct closing *c, const struct aggregation *of, struct error *err)
 {
     struct str path = moments_path(c, c->run.round + 1);
-    if (c->next_moments < 0)
+    if (of->next_moments < 0)
         return OK;
-    if (fdatasync(c->next_moments) != 0 ||
+    if (fdatasync(of->next_moments) != 0 ||
         rename(arena_printf(c->arena, "%.*s.new", STR_ARG(path)).data, path.data) != 0)
         return fail_errno(err, path.data);
     return OK;
 }
 
-static enum status optimise(const struct closing *c, int64_t at, size_t count, double *change, struct error *err)
+static enum status run_aggregation(struct closing *c, struct aggregation *of, struct error *err)
 {
-    const struct optimiser *optimiser = &c->run.settings.optimiser;
-    double moments[2][ROBUST_PIECE_MOST];
-    int64_t start = 2 * at * (int64_t)sizeof(double), size = (int64_t)(count * sizeof(double));
-    if (!optimiser_keeps_moments(optimiser)) {
-        optimiser_step(optimiser, c->run.round, count, change, NULL, NULL);
-        return OK;
-    }
-    for (size_t i = 0; i < count; i++) {
-        moments[0][i] = 0;
-        moments[1][i] = optimiser_first_moment(optimiser);
-    }
-    for (int i = 0; i < 2 && c->moments >= 0; i++)
-        TRY(pread_full(c->moments, moments[i], (size_t)size, start + i * size, err));
-    optimiser_step(optimiser, c->run.round, count, change, moments[0], moments[1]);
-    for (int i = 0; i < 2; i++)
-        TRY(pwrite_full(c->next_moments, moments[i], (size_t)size, start + i * size, err));
-    return OK;
+    TRY(open_moments(c, of, err));
+    TRY(aggregate(of, err));
+    return keep_moments(c, of, err);
 }
 
-static enum status write_row(void *context, int64_t at, size_t count, const double *values, struct error *err)
+static enum status make_model(struct closing *c, struct error *err)
 {
-    const struct closing *c = context;
-    float model[ROBUST_PIECE_MOST];
-    double change[ROBUST_PIECE_MOST];
-    TRY(read_row(context, c->count, at, count, model, err));
-    if (c->noise_sigma)
-        add_noise(c, at, count, values, change);
-    else
-        memcpy(change, values, count * sizeof *change);
-    TRY(optimise(c, at, count, change, err));
-    for (size_t i = 0; i < count; i++)
-        model[i] = (float)((double)model[i] + change[i]);
-    return pwrite_full(c->out, model, count * sizeof *model, c->base.data_at + at * (int64_t)sizeof *model, err);
-}
-
-static enum status aggregate(struct closing *c, struct error *err)
-{
-    double *weights = arena_array(c->arena, c->count, sizeof *weights);
-    for (size_t i = 0; i < c->count; i++)
-        weights[i] = (double)c->updates[i].examples;
-    plan_noise(c);
-    /* With noise, each weighs the same: what one can change of the sum must not hang on what it says of itself. */
-    const struct robust_rows rows = {.count = c->count,
-                                     .width = c->base.width,
-                                     .weights = c->noise_sigma ? NULL : weights,
-                                     .read = c->noise_sigma ? read_steps : read_row,
-                                     .context = c,
-                                     .has_origin = c->noise_sigma == 0};
-    const struct robust_sink sink = {write_row, c};
-    c->how = settings_how(&c->run.settings, c->count);
-    TRY(open_moments(c, err));
     TRY(store_scratch(c->hub->store, &c->out, err));
-    TRY(pwrite_full(c->out, c->base.head.data, c->base.head.len, 0, err));
-    return robust_aggregate(&rows, &c->how, &sink, err);
+    struct aggregation of = {.settings = &c->run.settings,
+                             .round = c->run.round,
+                             .rows = &c->rows,
+                             .base = &c->base,
+                             .noise_seed = c->rows.hub_adds_noise ? c->run.noise_seed : NULL,
+                             .moments = -1,
+                             .next_moments = -1,
+                             .out = c->out};
+    enum status status = run_aggregation(c, &of, err);
+    fd_close(&of.moments);
+    fd_close(&of.next_moments);
+    return status;
 }
 
 typedef enum status piece_fn(void *context, const void *data, size_t len, struct error *err);
@@ -262,12 +130,11 @@ static enum status keep_model(struct closing *c, struct error *err)
     return receipt_keep(&receipt, c->run.repo_id, c->sha256, c->base.size, err);
 }
 
-/* The record. It names nobody: what was sent is there by its SHA-256, in the order in which it was summed. */
+/* The record. It names nobody. */
 static void write_record(struct closing *c)
 {
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
-    char norm[40];
     jw_object(&w);
     jw_key_str(&w, "run", c->run.public_id);
     jw_key_int(&w, "round", c->run.round);
@@ -275,25 +142,14 @@ static void write_record(struct closing *c)
     jw_key_str(&w, "baseModel", c->base.sha256);
     jw_key_hex(&w, "model", c->sha256, SHA256_SIZE);
     settings_write(&c->run.settings, &w);
-    jw_key_int(&w, "suspects", (int64_t)c->how.suspects);
-    if (c->noise_sigma) {
+    jw_key_int(&w, "suspects", (int64_t)settings_how(&c->run.settings, c->rows.count).suspects);
+    if (c->run.settings.noise > 0) {
         jw_key(&w, "epsilon");
         jw_raw(&w, arena_printf(c->arena, "%.6f", settings_epsilon(&c->run.settings, c->run.round)));
     }
     jw_key_int(&w, "accepted", (int64_t)c->count);
     jw_key_int(&w, "rejected", c->run.round_rejected);
-    jw_key(&w, "updates");
-    jw_array(&w);
-    for (size_t i = 0; i < c->count; i++) {
-        jw_object(&w);
-        jw_key_hex(&w, "sha256", c->updates[i].sha256, SHA256_SIZE);
-        jw_key_int(&w, "examples", c->updates[i].examples);
-        snprintf(norm, sizeof norm, "%.9g", c->updates[i].norm);
-        jw_key(&w, "norm");
-        jw_raw(&w, str_of(norm));
-        jw_end(&w);
-    }
-    jw_end(&w);
+    c->run.settings.mode->record(c, &w);
     jw_end(&w);
     buf_byte(&body, '\n');
     c->record = arena_copy(c->arena, buf_view(&body));
@@ -311,14 +167,14 @@ static enum status append_round(struct db_conn *tx, const struct closing *c, str
     jw_key_int(&w, "accepted", (int64_t)c->count);
     jw_key_str(&w, "base", c->base.sha256);
     jw_key_str(&w, "commit", oid_hex(c->arena, &c->commit));
-    jw_key_str(&w, "mode", STR("plain"));
-    if (c->noise_sigma)
+    jw_key_str(&w, "mode", c->run.settings.mode->name);
+    if (c->run.settings.noise > 0)
         jw_key_int(&w, "noise", llround(c->run.settings.noise * 1e6));
     jw_key_hex(&w, "record", digest, SHA256_SIZE);
     jw_key_int(&w, "rejected", c->run.round_rejected);
     jw_key_hex(&w, "result", c->sha256, SHA256_SIZE);
     jw_key_int(&w, "round", c->run.round);
-    jw_key_str(&w, "rule", str_of(robust_rule_name(c->how.rule)));
+    jw_key_str(&w, "rule", str_of(robust_rule_name(c->run.settings.how.rule)));
     jw_key_str(&w, "run", c->run.public_id);
     jw_end(&w);
     const struct event event = {&federate_events[EVENT_ROUND], c->run.repo_id, c->run.by_id, buf_view(&body)};
@@ -389,9 +245,8 @@ static enum status load(struct closing *c, int64_t run_id, bool *due, struct err
 static enum status make(struct closing *c, struct error *err)
 {
     TRY(model_open(c->hub, c->arena, &c->run, false, &c->base, err));
-    TRY(open_updates(c, err));
-    TRY(aggregate(c, err));
-    TRY(keep_moments(c, err));
+    TRY(c->run.settings.mode->gather(c, err));
+    TRY(make_model(c, err));
     TRY(keep_model(c, err));
     write_record(c);
     enum status status = commit_once(c, err);
@@ -432,18 +287,15 @@ static bool is_lasting(enum status status)
 static enum status close_run(struct hub *hub, int64_t run_id, struct error *err)
 {
     auto_arena struct arena arena = {0};
-    struct closing c = {.hub = hub, .arena = &arena, .out = -1, .moments = -1, .next_moments = -1};
+    struct closing c = {.hub = hub, .arena = &arena, .out = -1};
     struct error why = {0};
     bool due;
     TRY(load(&c, run_id, &due, err));
     if (!due)
         return OK;
     enum status status = make(&c, &why);
-    for (size_t i = 0; c.fds && i < c.count; i++)
-        fd_close(&c.fds[i]);
+    rows_close(&c.rows);
     fd_close(&c.out);
-    fd_close(&c.moments);
-    fd_close(&c.next_moments);
     model_close(&c.base);
     if (status == OK) {
         round_files_remove(hub->federate, &c.run);

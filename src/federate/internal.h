@@ -35,8 +35,11 @@ struct federate {
     pthread_mutex_t closing; /* one round is closed at a time: it takes both processors */
 };
 
+struct mode;
+
 /* settings.c: what a run was opened with. */
 struct settings {
+    const struct mode *mode;
     int64_t rounds, min_participants;
     struct str rule; /* as it was given: "nnm+trimmed-mean:2" */
     struct robust_how how;
@@ -167,7 +170,67 @@ enum status update_take(struct request *rq, const struct place *place, const str
 /* The actor joins the run, which is open; no reader may be held. */
 enum status run_join_as(struct request *rq, const struct run *run, struct error *err);
 
+/* aggregate.c: the model that comes of a round. */
+
+/* What it is made of: an update each, or the mean of several where the hub sees no single one. Numbers are float32 in files. */
+struct rows {
+    size_t count;
+    int *fds;
+    int64_t *at;         /* where a row's numbers begin */
+    double *weights;     /* of the mean */
+    bool are_changes;    /* to the model; otherwise they are models themselves */
+    bool hub_adds_noise; /* to their sum; otherwise what noise there is is in them */
+};
+/* Room for count rows: no files, weights of 1. */
+void rows_make(struct rows *rows, struct arena *arena, size_t count);
+void rows_close(struct rows *rows);
+
+struct aggregation {
+    const struct settings *settings;
+    int64_t round;
+    const struct rows *rows;
+    const struct model *base;
+    const uint8_t *noise_seed; /* 32 bytes; NULL: no noise is added */
+    int moments, next_moments; /* of the optimiser: from the round before, and for the next one; -1: none */
+    int out;                   /* the new model, a safetensors file like base */
+};
+/* The same bits for any number of threads and on any processor. */
+enum status aggregate(const struct aggregation *of, struct error *err);
+
 /* close.c */
+
+/* A round whose commit is being made. */
+struct closing {
+    struct hub *hub;
+    struct arena *arena;
+    struct run run;
+    struct repo repo;
+    struct model base;
+    struct update *updates; /* those accepted, by account */
+    size_t count;
+    struct rows rows;
+    int out; /* the new model */
+    uint8_t sha256[SHA256_SIZE];
+    struct str record;
+    struct oid commit, head;
+};
+
+/*
+ * What a mode does of its own; runs and rounds, the model that comes of rows, and the commit are the same in all. What it may leave out
+ * is NULL.
+ */
+struct mode {
+    struct str name;
+    /* INVALID with what this mode cannot do; fills in what was not asked for. */
+    enum status (*check)(struct settings *settings, struct error *err);
+    /* More members of GET …/federate/round. May be NULL. */
+    enum status (*tell)(struct request *rq, const struct run *run, struct json_writer *w, struct error *err);
+    /* Fills in the rows of a frozen round. UNAVAILABLE: not yet; it is asked again. */
+    enum status (*gather)(struct closing *c, struct error *err);
+    /* More members of the round's record. */
+    void (*record)(const struct closing *c, struct json_writer *w);
+};
+extern const struct mode plain_mode; /* plain.c */
 
 /* Makes the commit of a frozen round, after whoever is closing one; OK for one that is not frozen, or closed meanwhile. */
 enum status round_close(struct hub *hub, int64_t run_id, struct error *err);

@@ -26,6 +26,11 @@ enum status part_find(struct request *rq, struct part *out, struct error *err)
     if (found == NOT_FOUND)
         return OK;
     TRY(found);
+    if (run->settings.mode != &plain_mode)
+        return fail(err, CONFLICT, "OtherMode",
+                    "Federated training of this repo is of a mode in which the hub sees no update.");
+    out->run = run->public_id;
+    out->round = run->round;
     if (run->state != RUN_OPEN) {
         out->state = PART_OVER;
         return OK;
@@ -35,8 +40,6 @@ enum status part_find(struct request *rq, struct part *out, struct error *err)
     bool tried = place->before.state == UPDATE_REJECTED && place->before.tries >= TRIES_MOST;
     if (!run->frozen_us && !tried && place->before.state != UPDATE_ACCEPTED)
         out->state = PART_TRAINS;
-    out->run = run->public_id;
-    out->round = run->round;
     out->rounds = run->settings.rounds;
     out->bound = run->settings.bound;
     out->mu = run->settings.mu;

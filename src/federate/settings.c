@@ -124,15 +124,13 @@ static enum status read_real(const json_t *body, const char *name, double otherw
     return OK;
 }
 
-/* What one participant can change of the sum is known for the plain mean alone, and only with a bound. */
-static enum status check_noise(const struct settings *settings, struct error *err)
+static enum status check_budget(const struct settings *settings, struct error *err)
 {
+    if (settings->budget <= 0)
+        return OK;
     if (settings->noise <= 0)
-        return settings->budget > 0 ? fail(err, INVALID, NULL, "A \"budget\" of privacy needs \"noise\".") : OK;
-    if (settings->bound <= 0 || settings->how.rule != ROBUST_MEAN || settings->how.mix || settings->how.bucket)
-        return fail(err, INVALID, NULL,
-                    "\"noise\" needs a \"bound\", and the rule mean: only then is it known what it hides.");
-    if (settings->budget > 0 && settings_epsilon(settings, 1) > settings->budget)
+        return fail(err, INVALID, NULL, "A \"budget\" of privacy needs \"noise\".");
+    if (settings_epsilon(settings, 1) > settings->budget)
         return fail(err, INVALID, NULL,
                     "One round with this noise takes epsilon %.4g, which is more than the budget of %.4g.",
                     settings_epsilon(settings, 1), settings->budget);
@@ -154,14 +152,28 @@ static enum status check_rule(const struct settings *settings, struct error *err
         STR_ARG(settings->rule), how.suspects, least, how.bucket ? " after bucketing" : "", lines);
 }
 
+static const struct mode *const modes[] = {&plain_mode, NULL};
+
+static enum status read_mode(struct str name, struct settings *out, struct error *err)
+{
+    auto_buf struct buf list = {0};
+    for (size_t i = 0; modes[i]; i++) {
+        if (str_eq(name, modes[i]->name)) {
+            out->mode = modes[i];
+            return OK;
+        }
+        buf_printf(&list, "%s%.*s", i ? ", " : "", STR_ARG(modes[i]->name));
+    }
+    return fail(err, INVALID, NULL, "\"mode\" must be one of [%.*s].", (int)list.len, list.data);
+}
+
 enum status settings_read(const json_t *body, struct settings *out, struct error *err)
 {
     struct str rule = json_get_str(body, "rule"), mode = json_get_str(body, "mode");
     int64_t grace;
     *out = (struct settings){0};
     TRY(check_members(body, err));
-    if (!str_given(mode) || !str_eq(mode, STR("plain")))
-        return fail(err, INVALID, NULL, "\"mode\" must be plain: this hub knows no other yet.");
+    TRY(read_mode(mode, out, err));
     TRY(read_count(body, "rounds", -1, 1, ROUNDS_MOST, &out->rounds, err));
     TRY(read_count(body, "minParticipants", -1, 1, PARTICIPANTS_MOST, &out->min_participants, err));
     TRY(read_count(body, "graceSeconds", GRACE_SECONDS, 0, 30 * DAY_SECONDS, &grace, err));
@@ -177,7 +189,8 @@ enum status settings_read(const json_t *body, struct settings *out, struct error
     if (out->how.rule == ROBUST_CENTRED_CLIPPING && out->bound <= 0)
         return fail(err, INVALID, NULL, "The rule centred-clipping needs a bound.");
     out->how.radius = out->bound;
-    return check_noise(out, err);
+    TRY(check_budget(out, err));
+    return out->mode->check(out, err);
 }
 
 static void write_real(struct json_writer *w, const char *name, double value)
@@ -190,7 +203,7 @@ static void write_real(struct json_writer *w, const char *name, double value)
 
 void settings_write(const struct settings *settings, struct json_writer *w)
 {
-    jw_key_str(w, "mode", STR("plain"));
+    jw_key_str(w, "mode", settings->mode->name);
     jw_key_int(w, "rounds", settings->rounds);
     jw_key_int(w, "minParticipants", settings->min_participants);
     jw_key_str(w, "rule", settings->rule);

@@ -166,9 +166,9 @@ static enum status finish(struct request *rq, struct finishing *finishing, const
     struct error why = {0};
     enum status status = refused ? fail(&why, UNPROCESSABLE, "UpdateRejected", "%s", refused->message)
                                  : check_bytes(rq, finishing, &why);
-    if (status == INVALID || (status == UNPROCESSABLE && strcmp(why.code, "UpdateRejected") == 0))
+    if (status == INVALID || (status == UNPROCESSABLE && error_is(&why, "UpdateRejected")))
         unlink(finishing->place->path);
-    if (status != OK && strcmp(why.code, "UpdateRejected") != 0) {
+    if (status != OK && !error_is(&why, "UpdateRejected")) {
         *err = why;
         return status;
     }

@@ -200,7 +200,7 @@ static enum status find_app(struct request *rq, struct part *part, struct app *o
     struct entry entry;
     uint8_t hash[SHA256_SIZE];
     TRY(part_find(rq, part, err));
-    if (part->round == 0)
+    if (part->round == 0 || part->state == PART_OVER)
         return fail(err, NOT_FOUND, "NoRun", "There is no federated training of this repo under way.");
     TRY(find_file(rq, part, out, &entry, err));
     TRY(entry.is_lfs ? read_object(rq, &entry, &out->bytes, err)

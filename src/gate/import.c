@@ -183,7 +183,7 @@ enum status gate_import(struct db *db, const struct repo *repo, struct str file,
     for (; in.at < read.count; in.at += BATCH) {
         memset(in.became, 0, sizeof in.became);
         enum status status = db_write(db, import_batch, &in, err);
-        if (status != OK && !(how->dry_run && status == STALE && strcmp(err->code, "DryRun") == 0))
+        if (status != OK && !(how->dry_run && status == STALE && error_is(err, "DryRun")))
             return status;
         report_batch(&in);
     }

@@ -72,15 +72,6 @@ const char *cairn_federate_why(const struct cairn_federate *part)
 
 /* A round. */
 
-struct round {
-    struct cairn_federate *part;
-    const json_t *told; /* by the hub */
-    int64_t number, rounds;
-    double bound;
-    struct model model;
-    struct buf update;
-};
-
 static enum status download(struct round *round, struct error *err)
 {
     struct str commit = json_get_str(round->told, "base"), file = json_get_str(round->told, "model");
@@ -110,77 +101,34 @@ static enum status call_train(struct round *round, cairn_train train, void *cont
     return fail(err, INVALID, NULL, "Training was given up.");
 }
 
-/* How much of the update the hub has: after a broken line it may be more than was acknowledged. */
-static enum status received(struct round *round, int64_t *out, struct error *err)
-{
-    auto_json json_t *told = NULL;
-    TRY(ask(round->part, "GET", "/round", (struct str){0}, (struct str){0}, &told, err));
-    if (json_get_int(told, "round", -1) != round->number)
-        return fail(err, CONFLICT, NULL, "The round is over.");
-    *out = json_get_int(json_object_get(told, "update"), "received", 0);
-    return *out >= 0 && *out <= (int64_t)round->update.len
-               ? OK
-               : fail(err, CONFLICT, NULL, "Another client sends an update.");
-}
+static const struct {
+    const char *name;
+    send_fn *send;
+} modes[] = {{"plain", send_plain}};
 
-static enum status send_from(struct round *round, int64_t at, struct error *err)
+/* Before any work is done: a mode that this library does not know is not mistaken for another. */
+static enum status find_mode(const struct round *round, send_fn **out, struct error *err)
 {
-    char path[128];
-    struct str all = buf_view(&round->update);
-    while (at < (int64_t)all.len) {
-        struct str piece = str_slice(all, (size_t)at, PIECE);
-        snprintf(path, sizeof path, "/update?round=%lld&offset=%lld", (long long)round->number, (long long)at);
-        TRY(ask(round->part, "PUT", path, STR("application/octet-stream"), piece, NULL, err));
-        at += (int64_t)piece.len;
-        tell(round->part, "Round %lld of %lld: %lld of %zu bytes sent", (long long)round->number,
-             (long long)round->rounds, (long long)at, all.len);
-    }
-    return OK;
-}
-
-static bool is_code(const struct error *err, const char *code)
-{
-    return strcmp(err->code, code) == 0;
-}
-
-static enum status upload(struct round *round, struct error *err)
-{
-    int64_t at = 0;
-    enum status status = send_from(round, 0, err);
-    for (int again = 0;
-         again < 100 && status == CONFLICT && (is_code(err, "WrongOffset") || is_code(err, "UploadInProgress"));
-         again++) {
-        doze(POLL_LEAST_US);
-        TRY(received(round, &at, err));
-        status = send_from(round, at, err);
-    }
-    return status;
-}
-
-static enum status finish(struct round *round, int64_t examples, struct error *err)
-{
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
-    uint8_t digest[SHA256_SIZE];
-    sha256(buf_view(&round->update), digest);
-    jw_object(&w);
-    jw_key_int(&w, "round", round->number);
-    jw_key_int(&w, "examples", examples);
-    jw_key_hex(&w, "sha256", digest, sizeof digest);
-    jw_end(&w);
-    return ask(round->part, "POST", "/update", STR("application/json"), buf_view(&body), NULL, err);
+    struct str mode = json_get_str(round->told, "mode");
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (str_eq(mode, str_of(modes[i].name))) {
+            *out = modes[i].send;
+            return OK;
+        }
+    return fail(err, FORBIDDEN, NULL, "The hub trains in a mode, \"%.*s\", that this library does not know: renew it.",
+                STR_ARG(str_slice(mode, 0, 64)));
 }
 
 static enum status run_round(struct round *round, cairn_train train, void *context, struct error *err)
 {
     auto_arena struct arena arena = {0};
     struct cairn_trained trained;
+    send_fn *send = NULL;
+    TRY(find_mode(round, &send, err));
     TRY(download(round, err));
     TRY(model_read(&round->model, &arena, err));
     TRY(call_train(round, train, context, &trained, err));
-    TRY(model_write(&round->model, &trained, round->bound, &round->update, err));
-    TRY(upload(round, err));
-    TRY(finish(round, trained.examples, err));
+    TRY(send(round, &trained, err));
     tell(round->part, "Round %lld of %lld: the update was accepted", (long long)round->number,
          (long long)round->rounds);
     return OK;
@@ -197,9 +145,8 @@ static enum status take_part(struct cairn_federate *part, const json_t *told, ca
                           .bound = json_is_number(bound) ? json_number_value(bound) : 0};
     enum status status = run_round(&round, train, context, err);
     model_free(&round.model);
-    buf_free(&round.update);
     /* Too late for this round: the next one comes. */
-    return status == CONFLICT && is_code(err, "RoundOver") ? OK : status;
+    return status == CONFLICT && error_is(err, "RoundOver") ? OK : status;
 }
 
 /* The run. */

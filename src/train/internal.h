@@ -50,4 +50,17 @@ void model_free(struct model *model);
 enum status model_write(const struct model *model, const struct cairn_trained *trained, double bound, struct buf *out,
                         struct error *err);
 
+/* A round under way. */
+struct round {
+    struct cairn_federate *part;
+    const json_t *told; /* by the hub: the run's settings, and where it stands */
+    int64_t number, rounds;
+    double bound; /* 0: none */
+    struct model model;
+};
+
+/* Sends what training came to, as a mode has it: plain.c and so on. CONFLICT "RoundOver": too late for this round. */
+typedef enum status send_fn(struct round *round, const struct cairn_trained *trained, struct error *err);
+send_fn send_plain;
+
 #endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The new model, of rows, the old model and the optimiser's moments: the same bits whoever computes it. Nothing here knows of a hub or a
+ * database.
+ */
+#include "federate/internal.h"
+#include "privacy/gauss.h"
+#include <math.h>
+
+/* Rows. */
+
+void rows_make(struct rows *rows, struct arena *arena, size_t count)
+{
+    *rows = (struct rows){.count = count,
+                          .fds = arena_array(arena, count, sizeof *rows->fds),
+                          .at = arena_array(arena, count, sizeof *rows->at),
+                          .weights = arena_array(arena, count, sizeof *rows->weights)};
+    for (size_t i = 0; i < count; i++) {
+        rows->fds[i] = -1;
+        rows->weights[i] = 1;
+    }
+}
+
+void rows_close(struct rows *rows)
+{
+    for (size_t i = 0; i < rows->count; i++)
+        fd_close(&rows->fds[i]);
+    rows->count = 0;
+}
+
+/* Aggregating. */
+
+struct work {
+    const struct aggregation *of;
+    double step;         /* of the grid on which noise is added */
+    int64_t noise_sigma; /* in such steps; 0: none is added */
+};
+
+static enum status read_row(void *context, size_t row, int64_t at, size_t count, float *out, struct error *err)
+{
+    const struct aggregation *of = ((const struct work *)context)->of;
+    bool is_base = row == of->rows->count;
+    int64_t start = is_base ? of->base->data_at : of->rows->at[row];
+    return pread_full(is_base ? of->base->fd : of->rows->fds[row], out, count * sizeof *out,
+                      start + at * (int64_t)sizeof *out, err);
+}
+
+/*
+ * Noise is added on a grid of steps so fine that its standard deviation is some 2^20 of them. The differences are rounded to
+ * it, which makes them longer by half a step in each number at most; the noise is larger by as much. Sums of whole
+ * numbers are exact, so nothing but the noise decides the last bits.
+ */
+#define NOISE_STEPS (1 << 20)
+
+static void plan_noise(struct work *work)
+{
+    const struct settings *settings = work->of->settings;
+    if (!work->of->noise_seed)
+        return;
+    work->step = settings->bound * settings->noise / NOISE_STEPS;
+    double reach = settings->bound * BOUND_SLACK / work->step + sqrt((double)work->of->base->width) / 2;
+    work->noise_sigma = (int64_t)ceil(settings->noise * reach);
+}
+
+/* A row as whole steps. */
+static enum status read_steps(void *context, size_t row, int64_t at, size_t count, float *out, struct error *err)
+{
+    const struct work *work = context;
+    float base[ROBUST_PIECE_MOST];
+    TRY(read_row(context, row, at, count, out, err));
+    TRY(read_row(context, work->of->rows->count, at, count, base, err));
+    for (size_t i = 0; i < count; i++)
+        out[i] = (float)rint((double)(out[i] - base[i]) / work->step);
+    return OK;
+}
+
+/* From the mean of the steps to that of the differences, with noise on the sum. Each piece has a stream of noise of its own,
+ * called by where it begins. */
+static void add_noise(const struct work *work, int64_t at, size_t count, const double *steps, double *out)
+{
+    int64_t noise[ROBUST_PIECE_MOST];
+    double updates = (double)work->of->rows->count;
+    gauss_fill(work->of->noise_seed, (uint64_t)at, work->noise_sigma, noise, count);
+    for (size_t i = 0; i < count; i++)
+        out[i] = (double)(llround(steps[i] * updates) + noise[i]) * work->step / updates;
+}
+
+static enum status optimise(const struct aggregation *of, int64_t at, size_t count, double *change, struct error *err)
+{
+    const struct optimiser *optimiser = &of->settings->optimiser;
+    double moments[2][ROBUST_PIECE_MOST];
+    int64_t start = 2 * at * (int64_t)sizeof(double), size = (int64_t)(count * sizeof(double));
+    if (!optimiser_keeps_moments(optimiser)) {
+        optimiser_step(optimiser, of->round, count, change, NULL, NULL);
+        return OK;
+    }
+    for (size_t i = 0; i < count; i++) {
+        moments[0][i] = 0;
+        moments[1][i] = optimiser_first_moment(optimiser);
+    }
+    for (int i = 0; i < 2 && of->moments >= 0; i++)
+        TRY(pread_full(of->moments, moments[i], (size_t)size, start + i * size, err));
+    optimiser_step(optimiser, of->round, count, change, moments[0], moments[1]);
+    for (int i = 0; i < 2; i++)
+        TRY(pwrite_full(of->next_moments, moments[i], (size_t)size, start + i * size, err));
+    return OK;
+}
+
+static enum status write_row(void *context, int64_t at, size_t count, const double *values, struct error *err)
+{
+    const struct work *work = context;
+    const struct aggregation *of = work->of;
+    float model[ROBUST_PIECE_MOST];
+    double change[ROBUST_PIECE_MOST];
+    TRY(read_row(context, of->rows->count, at, count, model, err));
+    if (work->noise_sigma)
+        add_noise(work, at, count, values, change);
+    else
+        memcpy(change, values, count * sizeof *change);
+    TRY(optimise(of, at, count, change, err));
+    for (size_t i = 0; i < count; i++)
+        model[i] = (float)((double)model[i] + change[i]);
+    return pwrite_full(of->out, model, count * sizeof *model, of->base->data_at + at * (int64_t)sizeof *model, err);
+}
+
+enum status aggregate(const struct aggregation *of, struct error *err)
+{
+    struct work work = {.of = of};
+    plan_noise(&work);
+    /* With noise, each weighs the same: what one can change of the sum must not hang on what it says of itself. */
+    const struct robust_rows rows = {.count = of->rows->count,
+                                     .width = of->base->width,
+                                     .weights = work.noise_sigma ? NULL : of->rows->weights,
+                                     .read = work.noise_sigma ? read_steps : read_row,
+                                     .context = &work,
+                                     .has_origin = !of->rows->are_changes && !work.noise_sigma};
+    const struct robust_sink sink = {write_row, &work};
+    const struct robust_how how = settings_how(of->settings, of->rows->count);
+    TRY(pwrite_full(of->out, of->base->head.data, of->base->head.len, 0, err));
+    return robust_aggregate(&rows, &how, &sink, err);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* Mode "plain": the trained model goes to the hub as it is. */
+#include "base/hash.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "train/internal.h"
+#include <stdio.h>
+
+#define PIECE ((size_t)4 << 20)
+#define RETRY_US (SECOND_US / 10)
+
+/* How much of the update the hub has: after a broken line it may be more than was acknowledged. */
+static enum status received(struct round *round, struct str all, int64_t *out, struct error *err)
+{
+    auto_json json_t *told = NULL;
+    TRY(ask(round->part, "GET", "/round", (struct str){0}, (struct str){0}, &told, err));
+    if (json_get_int(told, "round", -1) != round->number)
+        return fail(err, CONFLICT, NULL, "The round is over.");
+    *out = json_get_int(json_object_get(told, "update"), "received", 0);
+    return *out >= 0 && *out <= (int64_t)all.len ? OK : fail(err, CONFLICT, NULL, "Another client sends an update.");
+}
+
+static enum status send_from(struct round *round, struct str all, int64_t at, struct error *err)
+{
+    char path[128];
+    while (at < (int64_t)all.len) {
+        struct str piece = str_slice(all, (size_t)at, PIECE);
+        snprintf(path, sizeof path, "/update?round=%lld&offset=%lld", (long long)round->number, (long long)at);
+        TRY(ask(round->part, "PUT", path, STR("application/octet-stream"), piece, NULL, err));
+        at += (int64_t)piece.len;
+        tell(round->part, "Round %lld of %lld: %lld of %zu bytes sent", (long long)round->number,
+             (long long)round->rounds, (long long)at, all.len);
+    }
+    return OK;
+}
+
+static enum status upload(struct round *round, struct str all, struct error *err)
+{
+    int64_t at = 0;
+    enum status status = send_from(round, all, 0, err);
+    for (int again = 0;
+         again < 100 && status == CONFLICT && (error_is(err, "WrongOffset") || error_is(err, "UploadInProgress"));
+         again++) {
+        doze(RETRY_US);
+        TRY(received(round, all, &at, err));
+        status = send_from(round, all, at, err);
+    }
+    return status;
+}
+
+static enum status finish(struct round *round, struct str all, int64_t examples, struct error *err)
+{
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    uint8_t digest[SHA256_SIZE];
+    sha256(all, digest);
+    jw_object(&w);
+    jw_key_int(&w, "round", round->number);
+    jw_key_int(&w, "examples", examples);
+    jw_key_hex(&w, "sha256", digest, sizeof digest);
+    jw_end(&w);
+    return ask(round->part, "POST", "/update", STR("application/json"), buf_view(&body), NULL, err);
+}
+
+enum status send_plain(struct round *round, const struct cairn_trained *trained, struct error *err)
+{
+    auto_buf struct buf update = {0};
+    TRY(model_write(&round->model, trained, round->bound, &update, err));
+    TRY(upload(round, buf_view(&update), err));
+    return finish(round, buf_view(&update), trained->examples, err);
+}
