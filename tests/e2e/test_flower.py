@@ -16,8 +16,9 @@ import numpy
 import pytest
 from safetensors.numpy import load
 
-from support import free_port, new_name, sha256, until
-from test_federate import TRAIN, federate, fit, new_model, open_run, reference, same, start_model
+from support import ROOT, SANITIZER, free_port, new_name, sha256, until
+from test_federate import TRAIN, federate, new_model, open_run, reference, same, start_model
+from test_libcairn import LIBRARY, preload  # noqa: F401
 
 CLIENTS = Path(sys.prefix)
 
@@ -546,3 +547,130 @@ def test_a_tree_without_end_is_refused(today):
     for _ in range(20):
         tree = field(1, "0" * 64) + field(2, tree)
     assert node.begin(to, tree).status_code == 400
+
+
+# Levels 1 and 2: the same apps by our own client, with Flower's library and without.
+
+
+def ours(library, preload, *more):
+    path = os.pathsep.join([str(ROOT / "clients/python"), *map(str, more)])
+    return {**os.environ, "PYTHONPATH": path, "CAIRN_LIBRARY": str(library), "LD_PRELOAD": preload, "ASAN_OPTIONS": "detect_leaks=0",
+            "OPENBLAS_NUM_THREADS": "1", "FLWR_TELEMETRY_ENABLED": "0"}
+
+
+def run_app(person, repo, folder, preload, seed, *more, library=CLIENTS / "federated"):
+    """python -m cairn.federate run, beside others; its result comes from wait()."""
+    environment = {**ours(LIBRARY, preload, library), "CAIRN_URL": person.hub.url, "CAIRN_TOKEN": person.token}
+    return subprocess.Popen([sys.executable, "-m", "cairn.federate", "run", repo, "--dir", folder, "--node-config", f"partition-id={seed}", *more],
+                            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder.parent)
+
+
+def finished(process):
+    out, err = process.communicate(timeout=300)
+    assert not SANITIZER.search(err), err
+    return process.returncode, out, err
+
+
+WITHOUT = {"flwr.app": "cairn.flower", "flwr.clientapp": "cairn.flower", "flwr.client": "cairn.flower"}
+
+
+def without_flower(app):
+    for name, other in WITHOUT.items():
+        app = app.replace(f"from {name} import", f"from {other} import")
+    assert "flwr" not in app
+    return app
+
+
+@pytest.mark.parametrize("app, library", [(CLIENT_APP, "federated"), (NUMPY_APP, "federated"), (without_flower(CLIENT_APP), "none"),
+                                          (without_flower(NUMPY_APP), "none")],
+                         ids=["ClientApp", "NumPyClient", "ClientApp without Flower", "NumPyClient without Flower"])
+def test_our_runner_trains_with_an_app_as_the_reference_does(alice, crowd, tmp_path, preload, app, library):  # noqa: F811
+    repo = new_model(alice)
+    open_run(alice, repo, 2, 3)
+    folder = write_app(tmp_path / "app", app)
+    nodes = [run_app(person, repo, folder, preload, seed, library=CLIENTS / library) for seed, person in enumerate(crowd)]
+    for node in nodes:
+        code, _, err = finished(node)
+        assert code == 0, err
+    assert same(load(alice.read(repo, "model.safetensors")), reference(range(3), 2))
+
+
+def test_the_runner_reads_the_project_and_says_what_is_wrong(alice, crowd, tmp_path, preload):  # noqa: F811
+    repo = new_model(alice)
+    app = without_flower(CLIENT_APP).replace('msg.content["config"]["server-round"]', '1 if context.run_config == '
+                                             '{"how": "so and so", "deep.er": 2} else msg.content["config"]["server-round"] + 1')
+    folder = write_app(tmp_path / "app", app)
+    (folder / "pyproject.toml").write_text(PYPROJECT + "deep.er = 1\n")
+    wrong = run_app(crowd[0], repo, folder, preload, 0)
+    assert finished(wrong)[0] != 0, "no run is open"
+    open_run(alice, repo, 1, 1)
+    code, _, err = finished(run_app(crowd[0], repo, folder, preload, 0))
+    assert code != 0 and "AssertionError" in err
+    code, _, err = finished(run_app(crowd[0], repo, folder, preload, 0, "--run-config", 'how="so and so" deep.er=2'))
+    assert code == 0, err
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    code, _, err = finished(run_app(crowd[0], repo, empty, preload, 0))
+    assert code == 2 and "clientapp" in err
+
+
+OF_OURS = OF_18.replace("import flwr\nfrom flwr.client import", "from cairn.flower import").replace("import sys\n", "import sys\nimport cairn.flower as fl\n").replace(
+    "Client(NumPyClient)", "Client(fl.client.NumPyClient)")
+
+
+@pytest.mark.parametrize("how, rejections", [("", 0), ("nan", 1), ("few", 1), ("fails", 0)])
+def test_a_numpy_client_takes_part_by_our_start_client(alice, crowd, preload, how, rejections):  # noqa: F811
+    repo = new_model(alice)
+    open_run(alice, repo, 1, 1)
+    done = subprocess.run([sys.executable, "-c", OF_OURS, flower_address(crowd[0], repo), "1", how], capture_output=True, text=True,
+                          env=ours(LIBRARY, preload), timeout=120)
+    assert not SANITIZER.search(done.stderr), done.stderr
+    status = federate(alice, "status", repo)
+    assert status["rejected"] == rejections
+    if how:
+        assert done.returncode != 0 and ("no data here" if how == "fails" else "NotAccepted") in done.stderr
+        assert status["state"] == "open"
+    else:
+        assert done.stdout == "round 1 1 1\nleft\n", done.stderr
+        assert same(load(alice.read(repo, "model.safetensors")), reference([1], 1))
+
+
+RECORDS = """
+import numpy, sys
+from cairn.flower import ArrayRecord, Array, ConfigRecord, Message, MetricRecord, RecordDict, ClientApp, Context, _place
+
+class Tensor:
+    def __init__(self, values): self.values = values
+    def detach(self): return self
+    def cpu(self): return self
+    def numpy(self): return numpy.array(self.values, numpy.float32)
+
+record = ArrayRecord({"w": Tensor([1, 2])})
+assert record["w"].shape == (2,) and record["w"].numpy().tolist() == [1, 2] and "torch" not in sys.modules
+assert [array.tolist() for array in ArrayRecord([numpy.ones(2), numpy.zeros(1)]).to_numpy_ndarrays()] == [[1, 1], [0]]
+both = RecordDict({"a": record, "m": MetricRecord({"x": 1}), "c": ConfigRecord({"y": "z"})})
+assert list(both.array_records) == ["a"] and list(both.metric_records) == ["m"] and list(both.config_records) == ["c"]
+
+app = ClientApp(mods=[lambda message, context, call: Message(RecordDict({"m": MetricRecord({"n": call(message, context).content["m"]["n"] + 1})}), reply_to=message)])
+@app.train()
+def train(message, context): return message.create_reply(RecordDict({"m": MetricRecord({"n": 1})}))
+message = Message(RecordDict(), 5, "train")
+reply = app(message, Context())
+assert reply.content["m"]["n"] == 2 and reply.metadata.src_node_id == 5 and reply.has_content() and not reply.has_error()
+
+assert _place("http://a%2Fb:hf_x@hub:1", None) == ("http://hub:1", "hf_x", "a/b")
+assert _place("a%2Fb:hf_x@hub.example.org:443", None) == ("https://hub.example.org:443", "hf_x", "a/b")
+assert _place("a%2Fb:hf_x@127.0.0.1:1", None) == ("http://127.0.0.1:1", "hf_x", "a/b")
+for address in "http://hub:1", "hub:1":
+    try:
+        _place(address, None)
+        assert False
+    except ValueError as problem:
+        assert "CAIRN_REPO" in str(problem)
+print("fine")
+"""
+
+
+def test_the_records_without_flower_are_as_flowers():
+    done = subprocess.run([sys.executable, "-c", RECORDS], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT / "clients/python")})
+    assert done.stdout == "fine\n", done.stderr

@@ -123,3 +123,9 @@ def join(url, token, repo, train, *, progress=None, patience=None):
         raise raised[0]
     if verdict != _TRAINED:
         raise {_MISUSED: ValueError, _UNABLE: ConnectionError}.get(verdict, NotAccepted)(why)
+
+
+if __name__ == "__main__":
+    from cairn import _runner  # the module proper, not this copy of it that was run by its name
+
+    _runner.main()
