@@ -67,6 +67,7 @@ bench: all test-deps ## measure against nginx and the plain pipeline; prints a t
 	@.venv/bin/python bench/run.py
 	@.venv/bin/python bench/tier.py
 	@.venv/bin/python bench/robust.py
+	@.venv/bin/python bench/flower.py
 
 fuzz: deps ## run every fuzz target for a minute (FUZZ_SECONDS)
 	@scripts/apt-install clang libclang-rt-14-dev
