@@ -111,7 +111,8 @@ def free_port():
 
 
 def peak(pid):
-    return int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else 0  # a process that has ended has none
 
 
 def python(code, *arguments, path="", **more):
@@ -120,13 +121,12 @@ def python(code, *arguments, path="", **more):
     return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], env=environment, stderr=subprocess.DEVNULL, **more)
 
 
-def rounds_of(clients, server, at_end=lambda: None):
+def rounds_of(clients, server):
     """Seconds of each round but the first, in which clients are still starting; and the server's peak of memory."""
     begins, most = [], 0
     for line in clients[0].stdout:
         begins.append(float(line))
         most = max(most, peak(server.pid))
-    at_end()
     for client in clients:
         client.wait(120)
     if server.poll() is None:
@@ -134,9 +134,17 @@ def rounds_of(clients, server, at_end=lambda: None):
     return [later - earlier for earlier, later in zip(begins[1:], begins[2:])], most
 
 
+def answers(address):
+    host, port = address.split(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
+
+
 def flower(count, width, rounds):
     address, path = f"127.0.0.1:{free_port()}", ROOT / ".venv" / "flower18"
     server = python(SERVER, address, width, count, rounds, path=path, stdout=subprocess.DEVNULL)
+    while not answers(address):  # a client that comes before its server waits for ever
+        time.sleep(0.1)
     clients = [python(GRPC_CLIENT, address, path=path, stdout=subprocess.PIPE, text=True) for _ in range(count)]
     found = rounds_of(clients, server)
     server.wait(120)
