@@ -56,10 +56,14 @@ import base64, http.client, sys, time
 host, token, repo = sys.argv[1:4]
 http, key = http.client.HTTPConnection(host), base64.b64encode(f"{repo}:{token}".encode()).decode()
 
-def post(name, body):
-    http.request("POST", "/api/v0/fleet/" + name, body, {"authorization": "Basic " + key, "content-type": "application/protobuf"})
-    answer = http.getresponse()
-    return answer.read()
+def post(name, *pieces):
+    http.putrequest("POST", "/api/v0/fleet/" + name)
+    for header in ("authorization", "Basic " + key), ("content-type", "application/protobuf"), ("content-length", sum(map(len, pieces))):
+        http.putheader(*map(str, header))
+    http.endheaders()
+    for piece in pieces:
+        http.send(piece)
+    return http.getresponse().read()
 
 def varint(number):
     out = b""
@@ -67,8 +71,9 @@ def varint(number):
         out, number = out + bytes([number & 127 | 128]), number >> 7
     return out + bytes([number])
 
-def field(number, value):
-    return varint(number << 3 | 2) + varint(len(value)) + value
+def field(number, *pieces):
+    # Its head, and what is in it: pieces that are sent one after the other, as the long one is not to be copied.
+    return [varint(number << 3 | 2) + varint(sum(map(len, pieces))), *pieces]
 
 def fields(message):
     out, at = {}, 0
@@ -86,21 +91,21 @@ def fields(message):
         out[key >> 3] = value
     return out
 
-node = field(1, fields(post("create-node", b""))[1])
-wait = 0.1
+node = field(1, fields(post("create-node"))[1])
 while True:
-    task = fields(memoryview(post("pull-task-ins", node))).get(2)
+    task = fields(memoryview(post("pull-task-ins", *node))).get(2)
     if not task:
-        time.sleep(wait)
+        time.sleep(0.1)
         continue
     task = fields(task)
     inner = fields(task[4])
     if bytes(inner[8]) == b"reconnect":
         break
     print(time.monotonic(), flush=True)
-    record = bytes(fields(fields(inner[9])[1])[2])
-    count = field(2, field(1, b"n") + field(2, field(1, field(1, b"num_examples") + field(2, b"\\x10\\x14"))))
-    post("push-task-res", field(1, field(4, field(7, bytes(task[1])) + field(8, b"train") + field(9, field(1, field(1, b"p") + field(2, record)) + count))))
+    record = fields(fields(inner[9])[1])[2]
+    count = field(2, *field(1, b"n"), *field(2, *field(1, *field(1, b"num_examples"), *field(2, b"\\x10\\x14"))))
+    records = [*field(1, *field(1, b"p"), *field(2, record)), *count]
+    post("push-task-res", *field(1, *field(4, *field(7, task[1]), *field(8, b"train"), *field(9, *records))))
 """
 
 

@@ -6,14 +6,18 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "fleet/internal.h"
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define PLAN_MOST ((size_t)64 << 20)
 #define PIECE ((size_t)1 << 20)
 
 static const struct str PROTOBUF = {"application/protobuf", sizeof "application/protobuf" - 1};
+
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
 
 void plan_chunk_range(const struct tensor *tensor, size_t which, int64_t *at, int64_t *length)
 {
@@ -97,6 +101,18 @@ static enum status check_tensors(const struct tensor_list *list, struct error *e
     return OK;
 }
 
+/* As a whole, but for a crash: what is damaged is made again. */
+static enum status keep(const char *path, struct str text, struct error *err)
+{
+    char temporary[4096 + 16];
+    snprintf(temporary, sizeof temporary, "%s.new", path);
+    auto_fd int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fail_errno(err, temporary);
+    TRY(write_full(fd, text.data, text.len, err));
+    return rename(temporary, path) == 0 ? OK : fail_errno(err, path);
+}
+
 static enum status make(struct request *rq, const struct part_model *model, const char *path, struct error *err)
 {
     struct tensor_list list;
@@ -113,7 +129,7 @@ static enum status make(struct request *rq, const struct part_model *model, cons
     hasher_free(hasher);
     TRY(status);
     jw_end(&w);
-    return file_write_durable(path, buf_view(&out), 0600, err);
+    return keep(path, buf_view(&out), err);
 }
 
 static enum status corrupt(struct error *err)
@@ -165,10 +181,18 @@ static enum status read_plan(struct request *rq, const char *path, struct plan *
 enum status plan_open(struct request *rq, const struct part *part, struct plan *out, struct error *err)
 {
     struct str path = arena_printf(rq->arena, "%s.plan", part->model);
+    struct error none;
     *out = (struct plan){.model.fd = -1};
     TRY(part_model(rq, part, &out->model, err));
-    if (access(path.data, R_OK) != 0)
-        TRY(make(rq, &out->model, path.data, err));
+    if (read_plan(rq, path.data, out, &none) == OK)
+        return OK;
+    /* When a round begins all ask at once; one of them makes it. */
+    pthread_mutex_lock(&making);
+    enum status status = read_plan(rq, path.data, out, &none);
+    if (status != OK)
+        status = make(rq, &out->model, path.data, err);
+    pthread_mutex_unlock(&making);
+    TRY(status);
     return read_plan(rq, path.data, out, err);
 }
 
