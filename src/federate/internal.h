@@ -158,12 +158,17 @@ struct place {
 enum status update_open(const char *path, int *out, struct error *err);
 /* Writes the request's body into a file from there on, which ends at limit at most: TOO_LARGE. */
 enum status update_receive(struct request *rq, int fd, int64_t at, int64_t limit, int64_t *end, struct error *err);
+enum digest_is {
+    DIGEST_CLAIMED, /* what the bytes are said to have, and must */
+    DIGEST_KNOWN,   /* what they have: who wrote them has computed it */
+    DIGEST_UNKNOWN, /* to be filled */
+};
 /*
  * Takes the update that lies in the participant's file, of which account and examples are known, or refuses it: UNPROCESSABLE
- * "UpdateRejected". claimed: its sha256 is, too, and the bytes must have it. refused: why, when that is clear without a look.
+ * "UpdateRejected". locked: the file, from update_open(); -1: it is opened here. refused: why, when that is clear without a look.
  */
-enum status update_take(struct request *rq, const struct place *place, const struct update *update, bool claimed,
-                        const struct error *refused, struct error *err);
+enum status update_take(struct request *rq, const struct place *place, const struct update *update, int locked,
+                        enum digest_is digest, const struct error *refused, struct error *err);
 
 /* api.c */
 

@@ -88,10 +88,12 @@ enum status part_receive(struct request *rq, const char *path, int64_t limit, in
     return OK;
 }
 
-enum status part_finish(struct request *rq, const struct part *part, int64_t examples, const struct error *refused,
-                        struct error *err)
+enum status part_finish(struct request *rq, const struct part *part, int fd, int64_t examples, const uint8_t *sha256,
+                        const struct error *refused, struct error *err)
 {
     struct update update = {.account_id = rq->actor.account.id, .examples = examples};
+    if (sha256)
+        memcpy(update.sha256, sha256, SHA256_SIZE);
     request_done_reading(rq);
-    return update_take(rq, part->place, &update, false, refused, err);
+    return update_take(rq, part->place, &update, fd, sha256 ? DIGEST_KNOWN : DIGEST_UNKNOWN, refused, err);
 }

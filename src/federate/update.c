@@ -115,7 +115,8 @@ enum status update_put(struct request *rq, struct error *err)
 struct finishing {
     const struct place *place;
     struct update update;
-    bool claimed; /* update.sha256 is what the bytes are said to have; otherwise it is filled */
+    int locked;
+    enum digest_is digest; /* what update.sha256 is */
 };
 
 static enum status store_result(struct db_conn *tx, void *context, struct error *err)
@@ -141,22 +142,31 @@ static enum status digest_file(int fd, uint8_t out[SHA256_SIZE], struct error *e
     return got == 0 ? OK : fail_errno(err, "update");
 }
 
+static enum status check_digest(int fd, struct finishing *finishing, struct error *err)
+{
+    uint8_t digest[SHA256_SIZE];
+    if (finishing->digest == DIGEST_KNOWN)
+        return OK;
+    TRY(digest_file(fd, digest, err));
+    if (finishing->digest == DIGEST_CLAIMED && memcmp(digest, finishing->update.sha256, SHA256_SIZE) != 0)
+        return fail(err, INVALID, "DigestMismatch",
+                    "The bytes that arrived do not have that SHA-256: send them again, from the start.");
+    memcpy(finishing->update.sha256, digest, SHA256_SIZE);
+    return OK;
+}
+
 /* The bytes are on disk before anything says that they were accepted. */
 static enum status check_bytes(struct request *rq, struct finishing *finishing, struct error *err)
 {
     const struct place *place = finishing->place;
-    struct update *update = &finishing->update;
-    uint8_t digest[SHA256_SIZE];
     auto_model struct model model = {0};
-    auto_fd int fd = -1;
-    TRY(update_open(place->path, &fd, err));
-    TRY(digest_file(fd, digest, err));
-    if (finishing->claimed && memcmp(digest, update->sha256, SHA256_SIZE) != 0)
-        return fail(err, INVALID, "DigestMismatch",
-                    "The bytes that arrived do not have that SHA-256: send them again, from the start.");
-    memcpy(update->sha256, digest, SHA256_SIZE);
+    auto_fd int own = -1;
+    if (finishing->locked < 0)
+        TRY(update_open(place->path, &own, err));
+    int fd = own < 0 ? finishing->locked : own;
+    TRY(check_digest(fd, finishing, err));
     TRY(model_open(rq->hub, rq->arena, &place->run, false, &model, err));
-    TRY(update_check(&model, fd, place->path, place->run.settings.bound, update, err));
+    TRY(update_check(&model, fd, place->path, place->run.settings.bound, &finishing->update, err));
     return fdatasync(fd) == 0 ? OK : fail_errno(err, place->path);
 }
 
@@ -183,10 +193,10 @@ static enum status finish(struct request *rq, struct finishing *finishing, const
     return status;
 }
 
-enum status update_take(struct request *rq, const struct place *place, const struct update *update, bool claimed,
-                        const struct error *refused, struct error *err)
+enum status update_take(struct request *rq, const struct place *place, const struct update *update, int locked,
+                        enum digest_is digest, const struct error *refused, struct error *err)
 {
-    struct finishing finishing = {place, *update, claimed};
+    struct finishing finishing = {place, *update, locked, digest};
     return finish(rq, &finishing, refused, err);
 }
 
@@ -205,7 +215,7 @@ enum status update_finish(struct request *rq, struct error *err)
     TRY(find_place(rq, json_get_int(body, "round", -1), &place, err));
     request_done_reading(rq);
     if (place.before.state != UPDATE_ACCEPTED)
-        TRY(update_take(rq, &place, &update, true, NULL, err));
+        TRY(update_take(rq, &place, &update, -1, DIGEST_CLAIMED, NULL, err));
     else if (memcmp(place.before.sha256, update.sha256, SHA256_SIZE) != 0)
         return fail(err, CONFLICT, "RoundOver", "Another update of yours has been accepted in this round.");
     request_reply_empty(rq);

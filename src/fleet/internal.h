@@ -2,6 +2,7 @@
 #ifndef CAIRN_FLEET_INTERNAL_H
 #define CAIRN_FLEET_INTERNAL_H
 
+#include "base/hash.h"
 #include "federate/part.h"
 #include "fleet/fleet.h"
 #include "fleet/npy.h"
@@ -60,34 +61,44 @@ struct fleet_range {
 };
 void plan_reply(struct request *rq, struct plan *plan, struct proto_out *out, const struct fleet_range *ranges);
 
-/* take.c: what a client has sent, wherever its bytes are. */
+/* take.c: an update, from the arrays that a client sends, one after the other. */
 
 struct sent_piece {
-    int fd; /* -1: in the file of that path */
+    struct proto_source *source; /* NULL: in the file of that path */
     const char *path;
     int64_t at, end;
 };
 struct sent_array {
     struct str name;
-    struct sent_piece *pieces; /* which make an .npy file */
+    struct sent_piece *pieces; /* which make an .npy file; each is read once, from its beginning to its end */
     size_t count;
 };
+
 struct sent {
-    struct sent_array *arrays;
+    struct request *rq;
+    const struct part *part;
+    const struct plan *plan;
+    int to; /* the participant's file, locked */
+    bool *there;
     size_t count;
-    int64_t examples; /* 0: not told */
+    struct hasher *hasher; /* of the file, as long as arrays come in its order */
+    int64_t hashed;        /* bytes of numbers */
+    int64_t examples;      /* 0: not told yet */
 };
-/* A name for a file with what is being received. */
-const char *sent_path(struct request *rq, const struct part *part);
+/* CONFLICT while another request sends this update. */
+enum status sent_begin(struct request *rq, const struct part *part, const struct plan *plan, struct sent *out,
+                       struct error *err);
+/* UNPROCESSABLE with what is wrong with it. */
+enum status sent_array(struct sent *sent, const struct sent_array *array, struct error *err);
+/* Hands it to the federate part. status and why: what has come of it so far; UNPROCESSABLE counts as a refused update. */
+enum status sent_end(struct sent *sent, enum status status, const struct error *why, struct error *err);
+void sent_close(struct sent *sent);
+#define auto_sent __attribute__((cleanup(sent_close)))
+
 /* How many bytes all that is sent for an update may have: twice the model's, as numbers may come as float64, and names. */
 int64_t sent_most(const struct plan *plan);
-/* Puts the arrays together to an update and hands it to the federate part. */
-enum status sent_take(struct request *rq, const struct part *part, const struct plan *plan, const struct sent *sent,
-                      struct error *err);
-/* Counts as a refused update, with that sentence. */
-enum status sent_refuse(struct request *rq, const struct part *part, const char *what, struct error *err);
-/* The client says that it could not train: counts as a refused update, so that it is not asked again and again. OK. */
-enum status sent_failure(struct request *rq, const struct part *part, struct str why, struct error *err);
+/* The words of UNPROCESSABLE when the client says that it could not train: so it is not asked again and again. */
+enum status sent_failure(struct str why, struct error *err);
 /* "num-examples" or "num_examples" of a MetricRecord: 0 when it is not there, or no whole number from 1 on. */
 enum status sent_examples(const struct proto *record, struct arena *arena, int64_t *out, struct error *err);
 

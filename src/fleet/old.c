@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The Fleet API of Flower 1.8: a task holds all arrays, and so does its result. */
-#include "base/file.h"
 #include "base/time.h"
 #include "fleet/internal.h"
-#include <unistd.h>
 
 /* POST …/create-node */
 enum status node_create(struct request *rq, struct error *err)
@@ -140,95 +138,57 @@ enum status task_pull(struct request *rq, struct error *err)
     return OK;
 }
 
-/* Results. */
+/* Results. They are walked while they arrive. */
 
 struct result {
-    struct str of;    /* the task's id */
-    struct str type;  /* of the task */
-    struct str error; /* given: the client failed, with these words */
-    struct proto records;
+    struct request *rq;
+    struct sent *sent; /* NULL: nothing but a good-bye is expected */
+    struct str of;     /* the task's id, as it should be */
+    bool names_it;     /* and is */
+    bool is_goodbye;
+    bool has_arrays;
 };
 
-static enum status read_task(struct request *rq, struct proto task, struct result *out, struct error *err)
-{
-    struct proto_field field, reason;
-    bool found;
-    for (;;) {
-        struct proto inner;
-        TRY(proto_next(&task, &field, &found, err));
-        if (!found)
-            return OK;
-        if (field.number == 7)
-            TRY(proto_text(&task, &field, 100, rq->arena, &out->of, err));
-        if (field.number == 8)
-            TRY(proto_text(&task, &field, 100, rq->arena, &out->type, err));
-        if (field.number == 9)
-            TRY(proto_inside(&task, &field, &out->records, err));
-        if (field.number == 10) {
-            TRY(proto_inside(&task, &field, &inner, err));
-            TRY(proto_find(&inner, 2, &reason, &found, err));
-            out->error = STR("it does not say why.");
-            if (found)
-                TRY(proto_text(&inner, &reason, 64 << 10, rq->arena, &out->error, err));
-        }
-    }
-}
-
-/* A PushTaskResRequest of one result. */
-static enum status read_result(struct request *rq, struct proto message, struct result *out, struct error *err)
-{
-    struct proto_field field;
-    struct proto result, task;
-    bool found;
-    TRY(proto_find(&message, 1, &field, &found, err));
-    if (!found)
-        return fail(err, INVALID, NULL, "The message holds no result.");
-    TRY(proto_inside(&message, &field, &result, err));
-    TRY(proto_find(&result, 4, &field, &found, err));
-    if (!found)
-        return fail(err, INVALID, NULL, "The result holds no task.");
-    TRY(proto_inside(&result, &field, &task, err));
-    return read_task(rq, task, out, err);
-}
-
-static enum status read_array(const struct proto *record, const struct proto_field *field, int fd,
-                              struct sent_array *out, struct arena *arena, struct error *err)
+static enum status read_array(struct result *result, const struct proto *record, const struct proto_field *field,
+                              struct str name, struct error *err)
 {
     struct proto array;
     struct proto_field data;
     bool found;
     TRY(proto_inside(record, field, &array, err));
     TRY(proto_find(&array, 4, &data, &found, err));
-    out->count = found && data.wire == PROTO_BYTES;
-    out->pieces = arena_alloc(arena, sizeof *out->pieces);
-    *out->pieces = (struct sent_piece){.fd = fd, .at = data.begin, .end = data.end};
-    return OK;
+    struct sent_piece piece = {.source = record->source, .at = data.begin, .end = data.end};
+    const struct sent_array sent = {name, &piece, found && data.wire == PROTO_BYTES};
+    return sent_array(result->sent, &sent, err);
 }
 
 /* A ParametersRecord: first all keys, then all arrays. */
-static enum status read_arrays(struct request *rq, struct proto record, int fd, struct sent *out, struct error *err)
+static enum status read_arrays(struct result *result, struct proto record, struct error *err)
 {
     struct proto_field field;
-    size_t names = 0;
+    size_t names = 0, arrays = 0;
     bool found;
-    if (out->arrays)
+    if (result->has_arrays)
         return fail(err, INVALID, NULL, "The result holds more than one record of arrays.");
-    out->arrays = arena_array(rq->arena, TENSORS_MOST, sizeof *out->arrays);
+    result->has_arrays = true;
+    struct str *name = arena_array(result->rq->arena, TENSORS_MOST, sizeof *name);
     for (;;) {
         TRY(proto_next(&record, &field, &found, err));
         if (!found)
             return OK;
-        if ((field.number == 1 ? names : out->count) == TENSORS_MOST)
+        if (field.number == 1 && names == TENSORS_MOST)
             return fail(err, INVALID, NULL, "The result holds more than %d arrays.", TENSORS_MOST);
         if (field.number == 1)
-            TRY(proto_text(&record, &field, 1024, rq->arena, &out->arrays[names++].name, err));
+            TRY(proto_text(&record, &field, 1024, result->rq->arena, &name[names++], err));
+        if (field.number == 2 && arrays == names)
+            return fail(err, INVALID, NULL, "The result holds more arrays than names.");
         if (field.number == 2)
-            TRY(read_array(&record, &field, fd, &out->arrays[out->count++], rq->arena, err));
+            TRY(read_array(result, &record, &field, name[arrays++], err));
     }
 }
 
 /* A RecordSet, whose entries are { key, record }. */
-static enum status read_records(struct request *rq, struct proto records, int fd, struct sent *out, struct error *err)
+static enum status read_records(struct result *result, struct proto records, struct error *err)
 {
     struct proto_field field, value;
     struct proto entry, record;
@@ -243,25 +203,97 @@ static enum status read_records(struct request *rq, struct proto records, int fd
             continue;
         TRY(proto_inside(&entry, &value, &record, err));
         if (field.number == 1)
-            TRY(read_arrays(rq, record, fd, out, err));
+            TRY(read_arrays(result, record, err));
         if (field.number == 2)
-            TRY(sent_examples(&record, rq->arena, &out->examples, err));
+            TRY(sent_examples(&record, result->rq->arena, &result->sent->examples, err));
     }
 }
 
-static enum status take_result(struct request *rq, const struct part *part, const struct plan *plan,
-                               const struct proto *message, int fd, struct error *err)
+static enum status read_error(struct result *result, struct proto problem, struct error *err)
 {
-    struct result result = {0};
-    struct sent sent = {0};
-    TRY(read_result(rq, *message, &result, err));
-    if (!str_eq(result.of, task_id(rq, part)))
+    struct proto_field field;
+    struct str reason = STR("it does not say why.");
+    bool found;
+    TRY(proto_find(&problem, 2, &field, &found, err));
+    if (found)
+        TRY(proto_text(&problem, &field, 64 << 10, result->rq->arena, &reason, err));
+    return sent_failure(reason, err);
+}
+
+/* What it belongs to stands before what it is. */
+static enum status must_name(const struct result *result, struct error *err)
+{
+    if (!result->sent)
+        return fail(err, CONFLICT, "RunIsOver", "This federated training is over.");
+    if (!result->names_it)
         return fail(err, CONFLICT, "RoundOver", "This is the result of another round, or of another run.");
-    if (str_given(result.error))
-        return sent_failure(rq, part, result.error, err);
-    if (result.records.source)
-        TRY(read_records(rq, result.records, fd, &sent, err));
-    return sent_take(rq, part, plan, &sent, err);
+    return OK;
+}
+
+static enum status read_field(struct result *result, const struct proto *task, const struct proto_field *field,
+                              struct error *err)
+{
+    struct proto inner;
+    struct str text;
+    if (field->number == 7 || field->number == 8) {
+        TRY(proto_text(task, field, 100, result->rq->arena, &text, err));
+        result->names_it |= field->number == 7 && str_eq(text, result->of);
+        result->is_goodbye |= field->number == 8 && str_eq(text, STR("reconnect"));
+        return OK;
+    }
+    if ((field->number != 9 && field->number != 10) || (!result->sent && result->is_goodbye))
+        return OK;
+    TRY(must_name(result, err));
+    TRY(proto_inside(task, field, &inner, err));
+    return field->number == 9 ? read_records(result, inner, err) : read_error(result, inner, err);
+}
+
+/* A PushTaskResRequest of one result. */
+static enum status read_result(struct result *result, const struct proto *message, struct error *err)
+{
+    struct proto_field field;
+    struct proto inner, task;
+    bool found;
+    TRY(proto_find(message, 1, &field, &found, err));
+    if (!found)
+        return fail(err, INVALID, NULL, "The message holds no result.");
+    TRY(proto_inside(message, &field, &inner, err));
+    TRY(proto_find(&inner, 4, &field, &found, err));
+    if (!found)
+        return fail(err, INVALID, NULL, "The result holds no task.");
+    TRY(proto_inside(&inner, &field, &task, err));
+    for (;;) {
+        TRY(proto_next(&task, &field, &found, err));
+        if (!found)
+            return result->is_goodbye ? OK : must_name(result, err);
+        TRY(read_field(result, &task, &field, err));
+    }
+}
+
+static enum status read_body(void *context, void *into, size_t most, size_t *got, struct error *err)
+{
+    struct request *rq = context;
+    return body_read(rq->http, into, most, got, err);
+}
+
+/* What is left of a body that nobody wants: the client sends it to its end before it listens. */
+static void drop_body(struct request *rq)
+{
+    char room[4096];
+    struct error none;
+    size_t got = 1;
+    while (got > 0 && body_read(rq->http, room, sizeof room, &got, &none) == OK)
+        continue;
+}
+
+static enum status check_length(struct request *rq, int64_t most, struct error *err)
+{
+    if (rq->http->content_length < 0)
+        return fail(err, INVALID, NULL, "The request must say how long it is.");
+    if (rq->http->content_length > most)
+        return fail(err, TOO_LARGE, NULL, "The message is longer than %lld bytes, which no update of this model is.",
+                    (long long)most);
+    return OK;
 }
 
 /* Clients say good-bye with a result: of a run that is over nothing else comes. */
@@ -269,28 +301,30 @@ static enum status good_bye(struct request *rq, struct error *err)
 {
     struct str body;
     struct proto_source source;
-    struct result result = {0};
+    struct result result = {.rq = rq};
     TRY(request_body(rq, MESSAGE_MOST, &body, err));
     proto_source_memory(&source, body);
-    TRY(read_result(rq, proto_whole(&source), &result, err));
-    if (str_eq(result.type, STR("reconnect")))
-        return OK;
-    return fail(err, CONFLICT, "RunIsOver", "This federated training is over.");
+    struct proto message = proto_whole(&source);
+    return read_result(&result, &message, err);
 }
 
 static enum status receive_result(struct request *rq, const struct part *part, struct error *err)
 {
     auto_plan struct plan plan = {0};
-    auto_fd int fd = -1;
+    auto_sent struct sent sent = {.to = -1};
     struct proto_source source;
-    int64_t size;
+    struct result result = {.rq = rq, .sent = &sent, .of = task_id(rq, part)};
+    struct error why = {0};
     TRY(plan_open(rq, part, &plan, err));
-    const char *path = sent_path(rq, part);
-    TRY(part_receive(rq, path, sent_most(&plan), &fd, &size, err));
-    unlink(path); /* its bytes stay until it is closed */
-    proto_source_file(&source, fd, size);
+    TRY(check_length(rq, sent_most(&plan), err));
+    TRY(sent_begin(rq, part, &plan, &sent, err));
+    request_done_reading(rq);
+    proto_source_stream(&source, read_body, rq, rq->http->content_length);
     struct proto message = proto_whole(&source);
-    return take_result(rq, part, &plan, &message, fd, err);
+    enum status status = read_result(&result, &message, &why);
+    if (status != TIMED_OUT && status != UNAVAILABLE)
+        drop_body(rq);
+    return status == OK && result.is_goodbye ? OK : sent_end(&sent, status, &why, err);
 }
 
 /* POST …/push-task-res */

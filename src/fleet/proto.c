@@ -14,9 +14,17 @@ void proto_source_memory(struct proto_source *source, struct str bytes)
 void proto_source_file(struct proto_source *source, int fd, int64_t size)
 {
     source->fd = fd;
+    source->read = NULL;
     source->size = size;
     source->bytes = source->window;
     source->from = source->len = 0;
+}
+
+void proto_source_stream(struct proto_source *source, proto_read_fn *read, void *context, int64_t size)
+{
+    proto_source_file(source, -1, size);
+    source->read = read;
+    source->context = context;
 }
 
 struct proto proto_whole(struct proto_source *source)
@@ -29,18 +37,75 @@ static enum status bad(struct error *err, const char *what)
     return fail(err, INVALID, "BadMessage", "This is no message of Flower's: %s.", what);
 }
 
+/* The next bytes that arrive, into the window. */
+static enum status arrive(struct proto_source *source, struct error *err)
+{
+    size_t got;
+    TRY(source->read(source->context, source->window, sizeof source->window, &got, err));
+    source->from += source->len;
+    source->len = (int64_t)got;
+    return got ? OK : bad(err, "it is cut off");
+}
+
+/* Has the byte there in the window. */
+static enum status fill(struct proto_source *source, int64_t at, struct error *err)
+{
+    if (!source->read) {
+        int64_t left = source->size - at;
+        source->from = at;
+        source->len = left < (int64_t)sizeof source->window ? left : (int64_t)sizeof source->window;
+        return pread_full(source->fd, source->window, (size_t)source->len, source->from, err);
+    }
+    if (at < source->from)
+        return bad(err, "its fields are not in order");
+    while (at >= source->from + source->len)
+        TRY(arrive(source, err));
+    return OK;
+}
+
+/* Long fields go by the window. */
+static enum status read_direct(struct proto_source *source, int64_t at, void *into, size_t len, size_t *got,
+                               struct error *err)
+{
+    if (source->fd >= 0) {
+        *got = len;
+        return pread_full(source->fd, into, len, at, err);
+    }
+    TRY(source->read(source->context, into, len, got, err));
+    source->from = at + (int64_t)*got;
+    source->len = 0;
+    return *got ? OK : bad(err, "it is cut off");
+}
+
+enum status proto_source_read(struct proto_source *source, int64_t at, void *into, size_t len, struct error *err)
+{
+    for (char *to = into; len > 0;) {
+        size_t got;
+        int64_t there = source->from + source->len - at;
+        if (at >= source->from && there > 0) {
+            got = len < (uint64_t)there ? len : (size_t)there;
+            memcpy(to, source->bytes + (at - source->from), got);
+        } else if (len >= sizeof source->window && (!source->read || there == 0)) {
+            TRY(read_direct(source, at, to, len, &got, err));
+        } else {
+            TRY(fill(source, at, err));
+            continue;
+        }
+        to += got;
+        at += (int64_t)got;
+        len -= got;
+    }
+    return OK;
+}
+
 /* One byte at a time, of which most are in the window. */
 static enum status read_byte(struct proto *m, uint8_t *out, struct error *err)
 {
     struct proto_source *source = m->source;
     if (m->at >= m->end)
         return bad(err, "a field is cut off");
-    if (m->at < source->from || m->at >= source->from + source->len) {
-        int64_t left = source->size - m->at;
-        source->from = m->at;
-        source->len = left < (int64_t)sizeof source->window ? left : (int64_t)sizeof source->window;
-        TRY(pread_full(source->fd, source->window, (size_t)source->len, source->from, err));
-    }
+    if (m->at < source->from || m->at >= source->from + source->len)
+        TRY(fill(source, m->at, err));
     *out = source->bytes[m->at++ - source->from];
     return OK;
 }
@@ -112,7 +177,6 @@ enum status proto_inside(const struct proto *m, const struct proto_field *field,
 enum status proto_text(const struct proto *m, const struct proto_field *field, size_t most, struct arena *arena,
                        struct str *out, struct error *err)
 {
-    struct proto_source *source = m->source;
     int64_t length = field->end - field->begin;
     if (field->wire != PROTO_BYTES)
         return bad(err, "a text was expected where a number is");
@@ -121,10 +185,7 @@ enum status proto_text(const struct proto *m, const struct proto_field *field, s
                     (long long)length, most);
     char *copy = arena_alloc(arena, (size_t)length + 1);
     *out = (struct str){copy, (size_t)length};
-    if (source->fd >= 0)
-        return pread_full(source->fd, copy, (size_t)length, field->begin, err);
-    memcpy(copy, source->bytes + field->begin, (size_t)length);
-    return OK;
+    return proto_source_read(m->source, field->begin, copy, (size_t)length, err);
 }
 
 enum status proto_find(const struct proto *message, uint32_t number, struct proto_field *out, bool *found,

@@ -7,13 +7,17 @@
 #include "base/error.h"
 
 /*
- * Protocol buffers on the wire, as far as Flower's Fleet messages need them: a reader that walks the fields of a message in memory or
- * in a file, which may be longer than memory, and a writer. Groups are refused, as proto3 has none.
+ * Protocol buffers on the wire, as far as Flower's Fleet messages need them: a reader that walks the fields of a message in memory, in
+ * a file, or while it arrives, and a writer. A message that arrives can only be walked onwards: its fields must stand in the order of
+ * their numbers, as everybody writes them. Groups are refused, as proto3 has none.
  */
+typedef enum status proto_read_fn(void *context, void *into, size_t most, size_t *got, struct error *err);
 
 /* Where a message's bytes are. */
 struct proto_source {
-    int fd; /* -1: all are in memory */
+    int fd;              /* -1: all are in memory, or */
+    proto_read_fn *read; /* arrive */
+    void *context;
     int64_t size;
     const uint8_t *bytes; /* of them, so many from there on */
     int64_t from, len;
@@ -27,7 +31,10 @@ struct proto {
     struct proto_source *source;
     int64_t at, end;
 };
+void proto_source_stream(struct proto_source *source, proto_read_fn *read, void *context, int64_t size);
 struct proto proto_whole(struct proto_source *source);
+/* Bytes of the source, which must be there. INVALID where a message that arrives ends early, or has them behind it. */
+enum status proto_source_read(struct proto_source *source, int64_t at, void *into, size_t len, struct error *err);
 
 enum proto_wire { PROTO_VARINT, PROTO_64, PROTO_BYTES, PROTO_32 = 5 };
 struct proto_field {

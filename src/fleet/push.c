@@ -186,6 +186,17 @@ static enum status begin_tree(struct request *rq, const struct part *part, const
     return OK;
 }
 
+/* Counted, and nothing has to be sent: to the client all is well. */
+static enum status take_failure(struct request *rq, const struct part *part, const struct plan *plan, struct str what,
+                                struct error *err)
+{
+    auto_sent struct sent sent = {.to = -1};
+    struct error why = {0};
+    TRY(sent_begin(rq, part, plan, &sent, err));
+    enum status status = sent_end(&sent, sent_failure(what, &why), &why, err);
+    return status == UNPROCESSABLE ? OK : status;
+}
+
 /* POST …/push-messages */
 enum status message_push(struct request *rq, struct error *err)
 {
@@ -201,7 +212,7 @@ enum status message_push(struct request *rq, struct error *err)
     TRY(plan_open(rq, &part, &plan, err));
     if (!str_eq(message.to, fleet_message_id(rq, &part, &plan)))
         return fail(err, CONFLICT, "RoundOver", "This answers another round, or another run.");
-    TRY(str_given(message.error) ? sent_failure(rq, &part, message.error, err)
+    TRY(str_given(message.error) ? take_failure(rq, &part, &plan, message.error, err)
                                  : begin_tree(rq, &part, &request, &out, err));
     fleet_reply(rq, &out);
     return OK;
@@ -213,7 +224,8 @@ struct gathering {
     struct request *rq;
     const struct part *part;
     const struct table *table;
-    struct sent sent;
+    struct sent *sent;
+    bool has_arrays;
 };
 
 static enum status find_entry(const struct gathering *g, struct str hex, const struct entry_of_tree **out,
@@ -276,8 +288,7 @@ static enum status gather_array(struct gathering *g, const struct entry_of_tree 
         TRY(find_entry(g, str_slice(head.children, (size_t)place * (2 * SHA256_SIZE + 1), 2 * SHA256_SIZE), &found,
                        err));
         TRY(load(g, found, 256, "ArrayChunk", &chunk, &body, err));
-        out->pieces[out->count] = (struct sent_piece){.fd = -1,
-                                                      .path = object_path(g->rq, g->part, found->id),
+        out->pieces[out->count] = (struct sent_piece){.path = object_path(g->rq, g->part, found->id),
                                                       .at = found->begin + (int64_t)chunk.head,
                                                       .end = found->end};
     }
@@ -291,18 +302,16 @@ static enum status gather_arrays(struct gathering *g, const struct entry_of_tree
     const struct entry_of_tree *found;
     const char *name;
     json_t *id;
-    if (g->sent.arrays)
+    if (g->has_arrays)
         return fail(err, INVALID, NULL, "The message holds more than one record of arrays.");
+    g->has_arrays = true;
     TRY(load_json(g, entry, "ArrayRecord", &head, &json, err));
-    if (json_object_size(json) > TENSORS_MOST)
-        return fail(err, INVALID, NULL, "The message holds more than %d arrays.", TENSORS_MOST);
-    g->sent.arrays = arena_array(g->rq->arena, json_object_size(json) + 1, sizeof *g->sent.arrays);
     json_object_foreach(json, name, id)
     {
-        struct sent_array *array = &g->sent.arrays[g->sent.count++];
-        array->name = arena_copy(g->rq->arena, str_of(name));
+        struct sent_array array = {.name = str_of(name)};
         TRY(find_entry(g, str_of(json_string_value(id)), &found, err));
-        TRY(gather_array(g, found, array, err));
+        TRY(gather_array(g, found, &array, err));
+        TRY(sent_array(g->sent, &array, err));
     }
     return OK;
 }
@@ -319,7 +328,7 @@ static enum status gather_record(struct gathering *g, const struct entry_of_tree
         return OK;
     proto_source_memory(&source, body);
     struct proto record = proto_whole(&source);
-    return sent_examples(&record, g->rq->arena, &g->sent.examples, err);
+    return sent_examples(&record, g->rq->arena, &g->sent->examples, err);
 }
 
 static enum status gather(struct gathering *g, struct error *err)
@@ -346,21 +355,28 @@ static enum status gather(struct gathering *g, struct error *err)
 static enum status finish_tree(struct request *rq, const struct part *part, const struct plan *plan,
                                struct table *table, struct error *err)
 {
-    struct gathering g = {rq, part, table, {0}};
+    auto_sent struct sent sent = {.to = -1};
+    struct gathering g = {rq, part, table, &sent, false};
     struct error why = {0}, later;
+    TRY(sent_begin(rq, part, plan, &sent, err));
     enum status status = gather(&g, &why);
-    if (status == OK)
-        status = sent_take(rq, part, plan, &g.sent, err);
-    else if (status == INVALID || status == TOO_LARGE)
-        status = sent_refuse(rq, part, why.message, err);
-    else
-        *err = why;
+    if (status == INVALID || status == TOO_LARGE) /* objects that do not fit together are no update */
+        status = UNPROCESSABLE;
+    status = sent_end(&sent, status, &why, err);
     if (status == OK || status == UNPROCESSABLE)
         table_empty(rq, part, table, &later);
     return status;
 }
 
 /* Objects. */
+
+/* A name for a file with what is being received. */
+static const char *receiving_path(struct request *rq, const struct part *part)
+{
+    uint64_t number;
+    random_bytes(&number, sizeof number);
+    return arena_printf(rq->arena, "%s.%016llx.new", part->own, (unsigned long long)number).data;
+}
 
 static enum status check_digest(int fd, const struct proto_field *content, const uint8_t id[SHA256_SIZE],
                                 struct error *err)
@@ -440,7 +456,7 @@ enum status object_push(struct request *rq, struct error *err)
     TRY(fleet_admit(rq, err));
     TRY(must_train(rq, &part, err));
     TRY(plan_open(rq, &part, &plan, err));
-    const char *path = sent_path(rq, &part);
+    const char *path = receiving_path(rq, &part);
     TRY(part_receive(rq, path, OBJECT_MOST, &fd, &size, err));
     enum status status = read_object(rq, fd, size, id, &content, err);
     if (status == OK)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* From Flower's arrays to an update as our own clients send it: the model's head, and its numbers in the model's order. */
+/* From Flower's arrays to an update as our own clients send it: the model's head, and its numbers in the model's order. Each number is
+ * written where it belongs as it comes, and hashed then. */
 #include "base/file.h"
-#include "base/hash.h"
 #include "fleet/internal.h"
 #include <fcntl.h>
 #include <math.h>
@@ -9,13 +9,6 @@
 
 #define PIECE ((size_t)1 << 20)
 #define EXAMPLES_MOST (INT64_C(1) << 31)
-
-const char *sent_path(struct request *rq, const struct part *part)
-{
-    uint64_t number;
-    random_bytes(&number, sizeof number);
-    return arena_printf(rq->arena, "%s.%016llx.new", part->own, (unsigned long long)number).data;
-}
 
 int64_t sent_most(const struct plan *plan)
 {
@@ -26,7 +19,7 @@ int64_t sent_most(const struct plan *plan)
 struct reader {
     const struct sent_array *array;
     size_t piece;
-    int fd;     /* of the piece, where we have opened it */
+    int fd;     /* of the piece, where it is a file */
     int64_t at; /* in the piece */
 };
 
@@ -36,6 +29,16 @@ static void reader_close(struct reader *r)
 }
 #define auto_reader __attribute__((cleanup(reader_close)))
 
+static enum status read_piece(struct reader *r, const struct sent_piece *piece, void *into, size_t len,
+                              struct error *err)
+{
+    if (piece->source)
+        return proto_source_read(piece->source, piece->at + r->at, into, len, err);
+    if (r->fd < 0 && (r->fd = open(piece->path, O_RDONLY | O_CLOEXEC)) < 0)
+        return fail_errno(err, piece->path);
+    return pread_full(r->fd, into, len, piece->at + r->at, err);
+}
+
 /* At most that many bytes; fewer only at the end. */
 static enum status read_some(struct reader *r, char *into, size_t most, size_t *got, struct error *err)
 {
@@ -43,9 +46,7 @@ static enum status read_some(struct reader *r, char *into, size_t most, size_t *
         const struct sent_piece *piece = &r->array->pieces[r->piece];
         int64_t left = piece->end - piece->at - r->at;
         size_t len = most - *got < (uint64_t)left ? most - *got : (size_t)left;
-        if (piece->fd < 0 && r->fd < 0 && (r->fd = open(piece->path, O_RDONLY | O_CLOEXEC)) < 0)
-            return fail_errno(err, piece->path);
-        TRY(pread_full(piece->fd >= 0 ? piece->fd : r->fd, into + *got, len, piece->at + r->at, err));
+        TRY(read_piece(r, piece, into + *got, len, err));
         *got += len;
         r->at += (int64_t)len;
         if (r->at == piece->end - piece->at) {
@@ -85,39 +86,55 @@ static size_t narrow(char *bytes, size_t len)
     return count * sizeof(float);
 }
 
-static enum status copy_numbers(struct reader *r, unsigned width, int to, int64_t at, int64_t count, char *room,
-                                struct error *err)
+/* Some of a tensor's numbers, at a place behind the model's head. */
+static enum status put(struct sent *sent, const char *bytes, size_t len, int64_t at, struct error *err)
 {
-    size_t got;
-    for (int64_t left = count * width; left > 0; left -= (int64_t)got) {
-        TRY(read_some(r, room, (uint64_t)left < PIECE ? (size_t)left : PIECE, &got, err));
-        if (got == 0)
-            return wrong(r->array, err, "is cut off.");
-        size_t len = width == sizeof(double) ? narrow(room, got) : got;
-        TRY(pwrite_full(to, room, len, at, err));
-        at += (int64_t)len;
+    if (at == sent->hashed) {
+        hasher_add(sent->hasher, bytes, len);
+        sent->hashed += (int64_t)len;
     }
-    TRY(read_some(r, room, 1, &got, err));
-    return got == 0 ? OK : wrong(r->array, err, "is longer than its shape.");
+    return pwrite_full(sent->to, bytes, len, sent->plan->model.data_at + at, err);
 }
 
-static enum status copy_array(const struct sent_array *array, const struct tensor *tensor, int to, int64_t at,
+/* room, of a piece, holds the first bytes already. */
+static enum status copy_numbers(struct sent *sent, struct reader *r, unsigned width, const struct tensor *tensor,
+                                char *room, size_t there, struct error *err)
+{
+    int64_t left = (tensor->end - tensor->begin) / (int64_t)sizeof(float) * width, at = tensor->begin;
+    while (left > 0) {
+        size_t most = (uint64_t)left < PIECE ? (size_t)left : PIECE, got = 0;
+        if (there > most)
+            break; /* more than there may be */
+        TRY(read_some(r, room + there, most - there, &got, err));
+        if (there + got < most)
+            return wrong(r->array, err, "is cut off.");
+        size_t len = width == sizeof(double) ? narrow(room, most) : most;
+        TRY(put(sent, room, len, at, err));
+        at += (int64_t)len;
+        left -= (int64_t)most;
+        there = 0;
+    }
+    if (there == 0)
+        TRY(read_some(r, room, 1, &there, err));
+    return there == 0 ? OK : wrong(r->array, err, "is longer than its shape.");
+}
+
+static enum status copy_array(struct sent *sent, const struct sent_array *array, const struct tensor *tensor,
                               struct error *err)
 {
     auto_buf struct buf room = {0};
-    auto_reader struct reader head = {.array = array, .fd = -1}, numbers = head;
+    auto_reader struct reader reader = {.array = array, .fd = -1};
     struct npy npy;
     struct error why = {0};
     size_t got;
     buf_reserve(&room, PIECE);
-    TRY(read_some(&head, room.data, NPY_HEAD_MOST, &got, err));
+    TRY(read_some(&reader, room.data, NPY_HEAD_MOST, &got, err));
     if (npy_read((struct str){room.data, got}, &npy, &why) != OK)
         return fail(err, UNPROCESSABLE, NULL, "Its array \"%.*s\" cannot be read. %s",
                     STR_ARG(str_slice(array->name, 0, 100)), why.message);
     TRY(check_head(array, &npy, tensor, err));
-    TRY(read_some(&numbers, room.data, npy.head, &got, err));
-    return copy_numbers(&numbers, npy.width, to, at + tensor->begin,
-                        (tensor->end - tensor->begin) / (int64_t)sizeof(float), room.data, err);
+    memmove(room.data, room.data + npy.head, got - npy.head);
+    return copy_numbers(sent, &reader, npy.width, tensor, room.data, got - npy.head, err);
 }
 
 /* By its name; lists have their places, from 0, for names. */
@@ -130,59 +147,71 @@ static const struct plan_tensor *find_tensor(const struct plan *plan, struct str
     return str_to_i64(name, &place) && (uint64_t)place < plan->count ? &plan->tensors[place] : NULL;
 }
 
-static enum status write_update(struct arena *arena, const struct plan *plan, const struct sent *sent, int to,
-                                struct error *err)
+enum status sent_begin(struct request *rq, const struct part *part, const struct plan *plan, struct sent *out,
+                       struct error *err)
 {
-    bool *there = arena_array(arena, plan->count + 1, sizeof *there);
-    if (sent->examples < 1 || sent->examples > EXAMPLES_MOST)
-        return fail(
-            err, UNPROCESSABLE, NULL,
-            "It does not say with how many examples it was trained, a whole number from 1 on: \"num-examples\" in "
-            "its metrics.");
-    if (sent->count != plan->count)
-        return fail(err, UNPROCESSABLE, NULL, "It has %zu arrays, the model has %zu tensors.", sent->count,
-                    plan->count);
-    if (ftruncate(to, 0) != 0)
+    struct str head = plan->model.head;
+    *out = (struct sent){.rq = rq, .part = part, .plan = plan, .to = -1, .hasher = hasher_sha256()};
+    out->there = arena_array(rq->arena, plan->count + 1, sizeof *out->there);
+    TRY(part_file(part, &out->to, err));
+    if (ftruncate(out->to, 0) != 0)
         return fail_errno(err, "update");
-    TRY(pwrite_full(to, plan->model.head.data, plan->model.head.len, 0, err));
-    for (size_t i = 0; i < sent->count; i++) {
-        const struct plan_tensor *found = find_tensor(plan, sent->arrays[i].name);
-        if (!found || there[found - plan->tensors])
-            return wrong(&sent->arrays[i], err, found ? "is there twice." : "is none of the model's tensors.");
-        there[found - plan->tensors] = true;
-        TRY(copy_array(&sent->arrays[i], &found->tensor, to, plan->model.data_at, err));
-    }
+    hasher_add(out->hasher, head.data, head.len);
+    return pwrite_full(out->to, head.data, head.len, 0, err);
+}
+
+enum status sent_array(struct sent *sent, const struct sent_array *array, struct error *err)
+{
+    const struct plan_tensor *found = find_tensor(sent->plan, array->name);
+    if (!found || sent->there[found - sent->plan->tensors])
+        return wrong(array, err, found ? "is there twice." : "is none of the model's tensors.");
+    sent->there[found - sent->plan->tensors] = true;
+    sent->count++;
+    return copy_array(sent, array, &found->tensor, err);
+}
+
+static enum status check_all(const struct sent *sent, struct error *err)
+{
+    if (sent->examples < 1 || sent->examples > EXAMPLES_MOST)
+        return fail(err, UNPROCESSABLE, NULL,
+                    "It does not say with how many examples it was trained, a whole number from 1 on: "
+                    "\"num-examples\" in its metrics.");
+    if (sent->count != sent->plan->count)
+        return fail(err, UNPROCESSABLE, NULL, "It has %zu arrays, the model has %zu tensors.", sent->count,
+                    sent->plan->count);
     return OK;
 }
 
-enum status sent_refuse(struct request *rq, const struct part *part, const char *what, struct error *err)
+enum status sent_end(struct sent *sent, enum status status, const struct error *why, struct error *err)
 {
-    struct error refused = {0};
-    fail(&refused, UNPROCESSABLE, NULL, "The update is rejected. %s", what);
-    return part_finish(rq, part, 0, &refused, err);
-}
-
-enum status sent_take(struct request *rq, const struct part *part, const struct plan *plan, const struct sent *sent,
-                      struct error *err)
-{
-    auto_fd int to = -1;
-    struct error why = {0};
-    TRY(part_file(part, &to, err));
-    enum status status = write_update(rq->arena, plan, sent, to, &why);
-    fd_close(&to);
+    struct error refused = {0}, last = {0};
+    uint8_t digest[SHA256_SIZE];
     if (status == OK)
-        return part_finish(rq, part, sent->examples, NULL, err);
+        status = check_all(sent, &last);
+    else
+        last = *why;
+    if (status != OK && status != UNPROCESSABLE) {
+        *err = last;
+        return status;
+    }
+    hasher_end(sent->hasher, digest);
+    bool known = sent->hashed == sent->plan->model.size - sent->plan->model.data_at;
     if (status == UNPROCESSABLE)
-        return sent_refuse(rq, part, why.message, err);
-    *err = why;
-    return status;
+        fail(&refused, UNPROCESSABLE, NULL, "The update is rejected. %s", last.message);
+    return part_finish(sent->rq, sent->part, sent->to, sent->examples, known ? digest : NULL,
+                       status == UNPROCESSABLE ? &refused : NULL, err);
 }
 
-enum status sent_failure(struct request *rq, const struct part *part, struct str why, struct error *err)
+void sent_close(struct sent *sent)
 {
-    struct str what = arena_printf(rq->arena, "The client could not train: %.*s", STR_ARG(str_slice(why, 0, 500)));
-    enum status status = sent_refuse(rq, part, what.data, err);
-    return status == UNPROCESSABLE ? OK : status;
+    fd_close(&sent->to);
+    if (sent->hasher)
+        hasher_free(sent->hasher);
+}
+
+enum status sent_failure(struct str why, struct error *err)
+{
+    return fail(err, UNPROCESSABLE, NULL, "The client could not train: %.*s", STR_ARG(str_slice(why, 0, 500)));
 }
 
 /* MetricRecordValue: a double in 1, whole numbers in 2 (zigzag) and 3. */
