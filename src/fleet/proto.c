@@ -114,7 +114,7 @@ static enum status read_varint(struct proto *m, uint64_t *out, struct error *err
 {
     *out = 0;
     for (unsigned shift = 0; shift < 70; shift += 7) {
-        uint8_t byte;
+        uint8_t byte = 0;
         TRY(read_byte(m, &byte, err));
         if (shift == 63 && byte > 1)
             break;
@@ -129,7 +129,7 @@ static enum status read_fixed(struct proto *m, unsigned width, uint64_t *out, st
 {
     *out = 0;
     for (unsigned i = 0; i < width; i++) {
-        uint8_t byte;
+        uint8_t byte = 0;
         TRY(read_byte(m, &byte, err));
         *out |= (uint64_t)byte << 8 * i;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A message of Flower's: walked to its depths, every field lies within its message, and what was understood is read the same from a file.
- * The same bytes as the head of an object. */
+/* A message of Flower's: walked to its depths, every field lies within its message, and what was understood is read the same from a file,
+ * and while it arrives in pieces. The same bytes as the head of an object. */
 #include "base/file.h"
 #include "fleet/object.h"
 #include <assert.h>
@@ -31,11 +31,30 @@ static uint64_t walk(struct proto message, int depth)
     return sum;
 }
 
+struct arriving {
+    const uint8_t *data;
+    size_t left;
+};
+
+static enum status read_piece(void *context, void *into, size_t most, size_t *got, struct error *err)
+{
+    struct arriving *a = context;
+    (void)err;
+    *got = a->left < 7 ? a->left : 7;
+    *got = *got < most ? *got : most;
+    if (*got)
+        memcpy(into, a->data, *got);
+    a->data += *got;
+    a->left -= *got;
+    return OK;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int fd = -1;
-    struct proto_source memory, file;
+    struct proto_source memory, file, stream;
+    struct arriving arriving = {data, size};
     struct object_head head;
     struct error err = {0};
     struct str bytes = {(const char *)data, size};
@@ -44,7 +63,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(ftruncate(fd, 0) == 0 && pwrite_full(fd, data, size, 0, &err) == OK);
     proto_source_memory(&memory, bytes);
     proto_source_file(&file, fd, (int64_t)size);
-    assert(walk(proto_whole(&memory), 0) == walk(proto_whole(&file), 0));
+    uint64_t sum = walk(proto_whole(&memory), 0);
+    assert(sum == walk(proto_whole(&file), 0));
+    proto_source_stream(&stream, read_piece, &arriving, (int64_t)size);
+    assert(sum == walk(proto_whole(&stream), 0));
     if (size && object_read(bytes, (int64_t)size, &head, &err) == OK)
         assert(head.head <= size && head.type.len < head.head && head.children.len < head.head);
     return 0;

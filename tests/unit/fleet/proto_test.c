@@ -117,6 +117,61 @@ static void a_message_in_a_file_is_read_as_one_in_memory(void **state)
     close(fd);
 }
 
+struct arriving {
+    struct str bytes;
+    size_t piece;
+};
+
+static enum status read_piece(void *context, void *into, size_t most, size_t *got, struct error *err)
+{
+    struct arriving *a = context;
+    (void)err;
+    struct str piece = str_slice(a->bytes, 0, a->piece < most ? a->piece : most);
+    *got = piece.len;
+    memcpy(into, piece.data, piece.len);
+    a->bytes = str_from(a->bytes, piece.len);
+    return OK;
+}
+
+static void a_message_that_arrives_is_walked_onwards_only(void **state)
+{
+    (void)state;
+    auto_proto struct proto_out out = {0};
+    auto_arena struct arena arena = {0};
+    struct proto_source source;
+    struct proto_field first, field;
+    struct error err = {0};
+    struct str text;
+    bool found;
+    auto_buf struct buf big = {0};
+    for (int i = 0; i < 20000; i++)
+        buf_byte(&big, (char)i);
+    proto_put_text(&out, 3, STR("behind"));
+    proto_put_text(&out, 2, buf_view(&big));
+    proto_put_text(&out, 1, buf_view(&big));
+    proto_finish(&out);
+    for (size_t piece = 1; piece < 30000; piece = piece * 3 + 1) {
+        struct arriving arriving = {buf_view(&out.bytes), piece};
+        proto_source_stream(&source, read_piece, &arriving, (int64_t)out.bytes.len);
+        struct proto message = proto_whole(&source);
+        assert_int_equal(proto_next(&message, &first, &found, &err), OK); /* and skipped */
+        assert_int_equal(proto_next(&message, &field, &found, &err), OK);
+        assert_int_equal(proto_text(&message, &field, big.len, &arena, &text, &err), OK);
+        assert_true(str_eq(text, buf_view(&big)));
+        assert_int_equal(proto_next(&message, &field, &found, &err), OK);
+        assert_int_equal(proto_text(&message, &field, 100, &arena, &text, &err), OK);
+        assert_true(str_eq(text, STR("behind")));
+        assert_int_equal(proto_text(&message, &first, big.len, &arena, &text, &err), INVALID); /* it is gone */
+        assert_int_equal(proto_next(&message, &field, &found, &err), OK);
+        assert_false(found);
+    }
+    struct arriving cut = {str_slice(buf_view(&out.bytes), 0, 30000), 4096};
+    proto_source_stream(&source, read_piece, &cut, (int64_t)out.bytes.len);
+    struct proto message = proto_whole(&source);
+    assert_int_equal(proto_find(&message, 2, &field, &found, &err), OK);
+    assert_int_equal(proto_text(&message, &field, big.len, &arena, &text, &err), INVALID);
+}
+
 static void check_object(struct str bytes, int64_t size, enum status wanted)
 {
     struct object_head head;
@@ -147,6 +202,7 @@ int main(void)
         cmocka_unit_test(a_hole_counts_in_every_length_around_it_and_keeps_its_place),
         cmocka_unit_test(what_is_no_message_is_refused),
         cmocka_unit_test(a_message_in_a_file_is_read_as_one_in_memory),
+        cmocka_unit_test(a_message_that_arrives_is_walked_onwards_only),
         cmocka_unit_test(an_objects_head_fits_its_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
