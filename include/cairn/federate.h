@@ -42,7 +42,10 @@ void cairn_federate_free(struct cairn_federate *part); /* NULL is fine */
  *   "url"       the hub's address
  *   "token"     a key of yours that may write
  *   "repo"      "ns/name", a model
- *   "patience"  for how many seconds a hub that does not answer is asked again; 600 when not given
+ *   "state"     a folder of this participant alone, for what of scaffold is to outlive the program
+ *   "patience"  for how many seconds a hub that does not answer is asked again, and a training is waited for; 600 when not given
+ *   "house"     the key id or the key of the second house, where the hub trains with one: with another nothing is sent. When not given,
+ *               the house of the first round that is seen must be that of all the others
  */
 int cairn_federate_set(struct cairn_federate *part, const char *name, const char *value);
 
@@ -64,6 +67,11 @@ struct cairn_trained {
     struct cairn_tensor *tensors;
     size_t count;
     int64_t examples; /* with how many it was trained; at least 1 */
+    /* Where the hub's rule is scaffold (otherwise NULL): what is to be added to the gradient in each step, as many tensors as the model
+     * has, and what the function says in return: in how many steps, and at which rate, it trained. */
+    const struct cairn_tensor *correction;
+    int64_t steps;
+    double rate;
 };
 
 /*
@@ -82,6 +90,23 @@ enum cairn_training {
 
 /* Joins, and trains until the run is over. */
 int cairn_federate_run(struct cairn_federate *part, cairn_train train, void *context);
+
+struct cairn_score {
+    double loss; /* the lower the better; not a number: this one cannot be judged, and is not chosen */
+    const char *
+        metrics; /* more numbers for the record: a JSON object, which must stay until the function is called again; or NULL */
+};
+
+/*
+ * Says how good a candidate is on data that nobody trains with. config is a JSON object: "round", "rounds", "candidates" (their rules) and
+ * "number" (which of them this is, from 0). Returns 0, or anything else to give up.
+ */
+typedef int (*cairn_judge)(void *context, const char *config, const struct cairn_tensor *tensors, size_t count,
+                           struct cairn_score *score);
+
+/* Judges the candidates of a race (`--rule race`), round after round, until the run is over. For who administers the repo, or was named as the
+ * judge. Returns as cairn_federate_run(). */
+int cairn_federate_judge(struct cairn_federate *part, cairn_judge judge, void *context);
 
 /* Why it did not end well, in a sentence; "" when it did. */
 const char *cairn_federate_why(const struct cairn_federate *part);

@@ -21,8 +21,22 @@ void rows_make(struct rows *rows, struct arena *arena, size_t count)
     }
 }
 
+void rows_from_origins(struct rows *rows, struct arena *arena, size_t origins)
+{
+    rows->are_changes = true;
+    rows->origins = arena_array(arena, origins, sizeof *rows->origins);
+    rows->origin_count = origins;
+    rows->origin_of = arena_array(arena, rows->count, sizeof *rows->origin_of);
+    rows->scales = arena_array(arena, rows->count, sizeof *rows->scales);
+    for (size_t i = 0; i < origins; i++)
+        rows->origins[i] = (struct model){.fd = -1};
+}
+
 void rows_close(struct rows *rows)
 {
+    for (size_t i = 0; i < rows->origin_count; i++)
+        model_close(&rows->origins[i]);
+    rows->origin_count = 0;
     for (size_t i = 0; i < rows->count; i++)
         fd_close(&rows->fds[i]);
     rows->count = 0;
@@ -32,17 +46,63 @@ void rows_close(struct rows *rows)
 
 struct work {
     const struct aggregation *of;
+    bool is_centred;     /* rows are differences to the newest aggregate, too */
     double step;         /* of the grid on which noise is added */
     int64_t noise_sigma; /* in such steps; 0: none is added */
 };
 
+static enum status read_numbers(int fd, int64_t start, int64_t at, size_t count, float *out, struct error *err)
+{
+    return pread_full(fd, out, count * sizeof *out, start + at * (int64_t)sizeof *out, err);
+}
+
+/* From a model to the change that it is of its own origin. */
+static enum status subtract_origin(const struct rows *rows, size_t row, int64_t at, size_t count, float *values,
+                                   struct error *err)
+{
+    const struct model *origin = &rows->origins[rows->origin_of[row]];
+    float from[ROBUST_PIECE_MOST];
+    TRY(read_numbers(origin->fd, origin->data_at, at, count, from, err));
+    for (size_t i = 0; i < count; i++)
+        values[i] = (float)(rows->scales[row] * (double)(values[i] - from[i]));
+    return OK;
+}
+
 static enum status read_row(void *context, size_t row, int64_t at, size_t count, float *out, struct error *err)
 {
     const struct aggregation *of = ((const struct work *)context)->of;
-    bool is_base = row == of->rows->count;
-    int64_t start = is_base ? of->base->data_at : of->rows->at[row];
-    return pread_full(is_base ? of->base->fd : of->rows->fds[row], out, count * sizeof *out,
-                      start + at * (int64_t)sizeof *out, err);
+    if (row == of->rows->count)
+        return read_numbers(of->base->fd, of->base->data_at, at, count, out, err);
+    TRY(read_numbers(of->rows->fds[row], of->rows->at[row], at, count, out, err));
+    return of->rows->origins ? subtract_origin(of->rows, row, at, count, out, err) : OK;
+}
+
+/* Centred clipping goes from the newest aggregate on (federated 3.3): that is to go from zero, with rows that are differences to it. */
+static enum status read_centred(void *context, size_t row, int64_t at, size_t count, float *out, struct error *err)
+{
+    const struct aggregation *of = ((const struct work *)context)->of;
+    float base[ROBUST_PIECE_MOST] = {0}, centre[ROBUST_PIECE_MOST];
+    TRY(read_row(context, row, at, count, out, err));
+    if (!of->rows->are_changes)
+        TRY(read_row(context, of->rows->count, at, count, base, err));
+    TRY(read_numbers(of->kept[KEPT_CENTRE].now, 0, at, count, centre, err));
+    for (size_t i = 0; i < count; i++)
+        out[i] = out[i] - base[i] - centre[i];
+    return OK;
+}
+
+/* The aggregate is kept for the next round to begin at. */
+static enum status move_centre(const struct work *work, int64_t at, size_t count, double *change, struct error *err)
+{
+    const struct aggregation *of = work->of;
+    float centre[ROBUST_PIECE_MOST] = {0};
+    if (work->is_centred)
+        TRY(read_numbers(of->kept[KEPT_CENTRE].now, 0, at, count, centre, err));
+    for (size_t i = 0; i < count; i++) {
+        change[i] += (double)centre[i];
+        centre[i] = (float)change[i];
+    }
+    return pwrite_full(of->kept[KEPT_CENTRE].next, centre, count * sizeof *centre, at * (int64_t)sizeof *centre, err);
 }
 
 /*
@@ -66,9 +126,10 @@ static void plan_noise(struct work *work)
 static enum status read_steps(void *context, size_t row, int64_t at, size_t count, float *out, struct error *err)
 {
     const struct work *work = context;
-    float base[ROBUST_PIECE_MOST];
+    float base[ROBUST_PIECE_MOST] = {0};
     TRY(read_row(context, row, at, count, out, err));
-    TRY(read_row(context, work->of->rows->count, at, count, base, err));
+    if (!work->of->rows->are_changes)
+        TRY(read_row(context, work->of->rows->count, at, count, base, err));
     for (size_t i = 0; i < count; i++)
         out[i] = (float)rint((double)(out[i] - base[i]) / work->step);
     return OK;
@@ -98,11 +159,11 @@ static enum status optimise(const struct aggregation *of, int64_t at, size_t cou
         moments[0][i] = 0;
         moments[1][i] = optimiser_first_moment(optimiser);
     }
-    for (int i = 0; i < 2 && of->moments >= 0; i++)
-        TRY(pread_full(of->moments, moments[i], (size_t)size, start + i * size, err));
+    for (int i = 0; i < 2 && of->kept[KEPT_MOMENTS].now >= 0; i++)
+        TRY(pread_full(of->kept[KEPT_MOMENTS].now, moments[i], (size_t)size, start + i * size, err));
     optimiser_step(optimiser, of->round, count, change, moments[0], moments[1]);
     for (int i = 0; i < 2; i++)
-        TRY(pwrite_full(of->next_moments, moments[i], (size_t)size, start + i * size, err));
+        TRY(pwrite_full(of->kept[KEPT_MOMENTS].next, moments[i], (size_t)size, start + i * size, err));
     return OK;
 }
 
@@ -117,25 +178,65 @@ static enum status write_row(void *context, int64_t at, size_t count, const doub
         add_noise(work, at, count, values, change);
     else
         memcpy(change, values, count * sizeof *change);
+    if (of->kept[KEPT_CENTRE].next >= 0)
+        TRY(move_centre(work, at, count, change, err));
     TRY(optimise(of, at, count, change, err));
     for (size_t i = 0; i < count; i++)
         model[i] = (float)((double)model[i] + change[i]);
     return pwrite_full(of->out, model, count * sizeof *model, of->base->data_at + at * (int64_t)sizeof *model, err);
 }
 
+/* SCAFFOLD: c <- c + |S|/N of what the rule makes of the changes of control variates (federated 3.1). They stand behind the rows. */
+
+static enum status read_control(void *context, size_t row, int64_t at, size_t count, float *out, struct error *err)
+{
+    const struct aggregation *of = ((const struct work *)context)->of;
+    int64_t start = of->rows->at[row] + of->base->width * (int64_t)sizeof(float);
+    return read_numbers(of->rows->fds[row], start, at, count, out, err);
+}
+
+static enum status write_control(void *context, int64_t at, size_t count, const double *values, struct error *err)
+{
+    const struct aggregation *of = ((const struct work *)context)->of;
+    float control[ROBUST_PIECE_MOST] = {0};
+    if (of->kept[KEPT_CONTROL].now >= 0)
+        TRY(read_numbers(of->kept[KEPT_CONTROL].now, of->base->data_at, at, count, control, err));
+    for (size_t i = 0; i < count; i++)
+        control[i] = (float)((double)control[i] + of->share * values[i]);
+    return pwrite_full(of->kept[KEPT_CONTROL].next, control, count * sizeof *control,
+                       of->base->data_at + at * (int64_t)sizeof *control, err);
+}
+
+static enum status aggregate_control(struct work *work, struct error *err)
+{
+    const struct aggregation *of = work->of;
+    const struct robust_rows rows = {
+        .count = of->rows->count, .width = of->base->width, .read = read_control, .context = work};
+    const struct robust_sink sink = {write_control, work};
+    struct robust_how how = settings_how_of(of->settings, of->candidate, of->rows->count);
+    how.radius = of->settings->control_bound;
+    TRY(pwrite_full(of->kept[KEPT_CONTROL].next, of->base->head.data, of->base->head.len, 0, err));
+    return robust_aggregate(&rows, &how, &sink, err);
+}
+
 enum status aggregate(const struct aggregation *of, struct error *err)
 {
-    struct work work = {.of = of};
+    const struct robust_how how = settings_how_of(of->settings, of->candidate, of->rows->count);
+    struct work work = {.of = of, .is_centred = how.rule == ROBUST_CENTRED_CLIPPING && of->kept[KEPT_CENTRE].now >= 0};
     plan_noise(&work);
-    /* With noise, each weighs the same: what one can change of the sum must not hang on what it says of itself. */
+    /* With noise, each weighs the same: what one can change of the sum must not hang on what it says of itself. So it does where control
+     * variates go with it. */
     const struct robust_rows rows = {.count = of->rows->count,
                                      .width = of->base->width,
-                                     .weights = work.noise_sigma ? NULL : of->rows->weights,
-                                     .read = work.noise_sigma ? read_steps : read_row,
+                                     .weights = work.noise_sigma || of->settings->scaffold ? NULL : of->rows->weights,
+                                     .read = work.noise_sigma  ? read_steps
+                                             : work.is_centred ? read_centred
+                                                               : read_row,
                                      .context = &work,
-                                     .has_origin = !of->rows->are_changes && !work.noise_sigma};
+                                     .has_origin = !of->rows->are_changes && !work.noise_sigma && !work.is_centred};
     const struct robust_sink sink = {write_row, &work};
-    const struct robust_how how = settings_how(of->settings, of->rows->count);
     TRY(pwrite_full(of->out, of->base->head.data, of->base->head.len, 0, err));
+    if (of->settings->scaffold)
+        TRY(aggregate_control(&work, err));
     return robust_aggregate(&rows, &how, &sink, err);
 }

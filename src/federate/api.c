@@ -3,6 +3,7 @@
 #include "federate/internal.h"
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Opening. */
 
@@ -32,6 +33,18 @@ static void write_run(struct request *rq, const struct run *run)
     request_reply_json(rq, &body);
 }
 
+static enum status find_judge(struct request *rq, struct settings *settings, struct error *err)
+{
+    struct account account;
+    if (!settings->judge.len)
+        return OK;
+    if (account_find(rq->db, rq->arena, settings->judge, &account, err) != OK)
+        return fail(err, INVALID, NULL, "There is no account \"%.*s\" to be the judge.",
+                    STR_ARG(str_slice(settings->judge, 0, 96)));
+    settings->judge_id = account.id;
+    return OK;
+}
+
 /* POST /api/{api}/federate */
 enum status run_open(struct request *rq, struct error *err)
 {
@@ -48,11 +61,14 @@ enum status run_open(struct request *rq, struct error *err)
                       .state = RUN_OPEN,
                       .round = 1};
     TRY(settings_read(body, &run.settings, err));
+    TRY(find_judge(rq, &run.settings, err));
     TRY(check_none_open(rq, err));
     TRY(revision_resolve(rq->db, rq->arena, rq->repo.id, STR("refs/heads/main"), &main_branch, err));
     run.base = main_branch.commit;
     request_done_reading(rq);
     enum status status = model_open(rq->hub, rq->arena, &run, true, &model, err);
+    if (status == OK && run.settings.mode->prepare)
+        status = run.settings.mode->prepare(rq->hub, rq->arena, &run, err);
     if (status == OK)
         status = db_write(rq->hub->db, insert_run, &run, err);
     if (status != OK) {
@@ -77,6 +93,7 @@ enum status run_stop(struct request *rq, struct error *err)
     run.by_id = rq->actor.account.id;
     request_done_reading(rq);
     TRY(db_write(rq->hub->db, stop_run, &run, err));
+    run.round = INT64_MAX; /* all that is there */
     round_files_remove(rq->hub->federate, &run);
     request_reply_empty(rq);
     return OK;
@@ -142,11 +159,17 @@ enum status run_join(struct request *rq, struct error *err)
 static enum status write_own(struct request *rq, const struct run *run, struct json_writer *w, struct error *err)
 {
     struct update update;
+    struct participant who;
+    struct run from = *run;
     struct stat about;
     char path[4096];
+    bool buffers = run->settings.buffers;
     TRY(update_find(rq->db, run, rq->actor.account.id, &update, err));
-    update_path(rq->hub->federate, run, rq->actor.account.id, path);
-    bool there = update.state != UPDATE_ACCEPTED && stat(path, &about) == 0;
+    TRY(participant_find(rq->db, run->id, rq->actor.account.id, &who, err));
+    if (buffers && !str_to_i64(request_query(rq, "from", 0), &from.round))
+        from.round = run->round;
+    update_path(rq->hub->federate, &from, rq->actor.account.id, path);
+    bool there = (buffers ? who.based < from.round : update.state != UPDATE_ACCEPTED) && stat(path, &about) == 0;
     jw_key(w, "update");
     jw_object(w);
     jw_key_str(w, "state",
@@ -154,14 +177,18 @@ static enum status write_own(struct request *rq, const struct run *run, struct j
                : update.state == UPDATE_REJECTED ? STR("rejected")
                                                  : STR("awaited"));
     jw_key_int(w, "received", there ? about.st_size : 0);
+    if (buffers)
+        jw_key_int(w, "from", who.based);
     jw_end(w);
     return OK;
 }
 
-/* GET /api/{api}/federate/round: the round under way, and what the participant has sent for it. */
+/* GET /api/{api}/federate/round: the round under way, and what the participant has sent for it; with buffers and from=N, of the update
+ * that is made of round N's model. */
 enum status round_get(struct request *rq, struct error *err)
 {
     struct run run;
+    char path[4096];
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
     TRY(run_of_repo(rq->db, rq->arena, rq->repo.id, &run, err));
@@ -173,8 +200,18 @@ enum status round_get(struct request *rq, struct error *err)
     jw_key_int(&w, "round", run.round);
     jw_key_str(&w, "base", oid_hex(rq->arena, &run.base));
     jw_key_str(&w, "model", STR(MODEL_PATH));
-    jw_key_bool(&w, "closing", run.frozen_us != 0);
+    bool ready = true;
+    if (run.settings.mode->is_ready)
+        TRY(run.settings.mode->is_ready(rq->db, &run, &ready, err));
+    jw_key_bool(&w, "closing", run.frozen_us != 0 || !ready);
     settings_write(&run.settings, &w);
+    if (run.settings.buffers)
+        jw_key_bool(&w, "buffered", true);
+    if (run.settings.scaffold) {
+        jw_key_bool(&w, "scaffold", true);
+        kept_path(rq->hub->federate, &run, run.round, KEPT_CONTROL, path);
+        jw_key_bool(&w, "control", access(path, R_OK) == 0); /* otherwise it is zero */
+    }
     if (run.settings.mode->tell)
         TRY(run.settings.mode->tell(rq, &run, &w, err));
     TRY(write_own(rq, &run, &w, err));

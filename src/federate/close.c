@@ -36,59 +36,37 @@ void round_files_remove(const struct federate *federate, const struct run *run)
 
 /* The new model. */
 
-/*
- * The moments of an adaptive optimiser are two doubles for each number, in a file that is called by the round which goes on from it:
- * so a round that is computed again goes on from the same. Of a hub put together from a backup they begin anew.
- */
-static struct str moments_path(const struct closing *c, int64_t round)
+static enum status run_aggregation(struct closing *c, struct aggregation *of, bool keeps, struct error *err)
 {
-    return arena_printf(c->arena, "%s/%.*s/%lld-moments", c->hub->federate->folder, STR_ARG(c->run.public_id),
-                        (long long)round);
-}
-
-static enum status open_moments(const struct closing *c, struct aggregation *of, struct error *err)
-{
-    if (!optimiser_keeps_moments(&c->run.settings.optimiser))
-        return OK;
-    struct str path = arena_printf(c->arena, "%.*s.new", STR_ARG(moments_path(c, c->run.round + 1)));
-    of->moments = open(moments_path(c, c->run.round).data, O_RDONLY | O_CLOEXEC);
-    of->next_moments = open(path.data, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    return of->next_moments < 0 ? fail_errno(err, path.data) : OK;
-}
-
-static enum status keep_moments(const struct closing *c, const struct aggregation *of, struct error *err)
-{
-    struct str path = moments_path(c, c->run.round + 1);
-    if (of->next_moments < 0)
-        return OK;
-    if (fdatasync(of->next_moments) != 0 ||
-        rename(arena_printf(c->arena, "%.*s.new", STR_ARG(path)).data, path.data) != 0)
-        return fail_errno(err, path.data);
-    return OK;
-}
-
-static enum status run_aggregation(struct closing *c, struct aggregation *of, struct error *err)
-{
-    TRY(open_moments(c, of, err));
+    TRY(kept_open(c, of, err));
     TRY(aggregate(of, err));
-    return keep_moments(c, of, err);
+    return keeps ? kept_keep(c, of, err) : OK;
+}
+
+enum status closing_aggregate(struct closing *c, size_t candidate, int out, bool keeps, struct error *err)
+{
+    struct aggregation of = {.settings = &c->run.settings,
+                             .candidate = candidate,
+                             .round = c->run.round,
+                             .rows = &c->rows,
+                             .base = &c->base,
+                             .noise_seed = c->rows.hub_adds_noise ? c->run.noise_seed : NULL,
+                             .share = (double)c->count / (double)(c->participants ? c->participants : 1),
+                             .out = out};
+    enum status status = run_aggregation(c, &of, keeps, err);
+    kept_close(&of);
+    return status;
+}
+
+static size_t chosen(const struct closing *c)
+{
+    return c->run.chosen ? (size_t)c->run.chosen - 1 : 0;
 }
 
 static enum status make_model(struct closing *c, struct error *err)
 {
     TRY(store_scratch(c->hub->store, &c->out, err));
-    struct aggregation of = {.settings = &c->run.settings,
-                             .round = c->run.round,
-                             .rows = &c->rows,
-                             .base = &c->base,
-                             .noise_seed = c->rows.hub_adds_noise ? c->run.noise_seed : NULL,
-                             .moments = -1,
-                             .next_moments = -1,
-                             .out = c->out};
-    enum status status = run_aggregation(c, &of, err);
-    fd_close(&of.moments);
-    fd_close(&of.next_moments);
-    return status;
+    return closing_aggregate(c, chosen(c), c->out, true, err);
 }
 
 typedef enum status piece_fn(void *context, const void *data, size_t len, struct error *err);
@@ -131,7 +109,7 @@ static enum status keep_model(struct closing *c, struct error *err)
 }
 
 /* The record. It names nobody. */
-static void write_record(struct closing *c)
+void round_write_record(struct closing *c)
 {
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
@@ -142,13 +120,16 @@ static void write_record(struct closing *c)
     jw_key_str(&w, "baseModel", c->base.sha256);
     jw_key_hex(&w, "model", c->sha256, SHA256_SIZE);
     settings_write(&c->run.settings, &w);
-    jw_key_int(&w, "suspects", (int64_t)settings_how(&c->run.settings, c->rows.count).suspects);
+    jw_key_int(&w, "suspects", (int64_t)settings_how_of(&c->run.settings, chosen(c), c->rows.count).suspects);
     if (c->run.settings.noise > 0) {
         jw_key(&w, "epsilon");
         jw_raw(&w, arena_printf(c->arena, "%.6f", settings_epsilon(&c->run.settings, c->run.round)));
     }
+    if (c->run.settings.scaffold)
+        jw_key_int(&w, "participants", c->participants);
     jw_key_int(&w, "accepted", (int64_t)c->count);
     jw_key_int(&w, "rejected", c->run.round_rejected);
+    race_record(c, &w);
     c->run.settings.mode->record(c, &w);
     jw_end(&w);
     buf_byte(&body, '\n');
@@ -174,7 +155,7 @@ static enum status append_round(struct db_conn *tx, const struct closing *c, str
     jw_key_int(&w, "rejected", c->run.round_rejected);
     jw_key_hex(&w, "result", c->sha256, SHA256_SIZE);
     jw_key_int(&w, "round", c->run.round);
-    jw_key_str(&w, "rule", str_of(robust_rule_name(c->run.settings.how.rule)));
+    jw_key_str(&w, "rule", str_of(robust_rule_name(settings_how_of(&c->run.settings, chosen(c), c->rows.count).rule)));
     jw_key_str(&w, "run", c->run.public_id);
     jw_end(&w);
     const struct event event = {&federate_events[EVENT_ROUND], c->run.repo_id, c->run.by_id, buf_view(&body)};
@@ -224,10 +205,18 @@ static enum status commit_once(struct closing *c, struct error *err)
     TRY(draft_new(c->hub->db, c->run.repo_id, &draft, err));
     TRY(draft_put_pointer(draft, STR(MODEL_PATH), c->sha256, c->base.size, err));
     TRY(draft_put(draft, arena_printf(c->arena, "fl/rounds/%06lld.json", (long long)c->run.round), c->record, err));
+    if (str_given(c->signatures))
+        TRY(draft_put(draft, arena_printf(c->arena, "fl/rounds/%06lld.signatures.json", (long long)c->run.round),
+                      c->signatures, err));
     TRY(draft_build(draft, c->arena, &how, &c->commit, &unchanged, err));
     if (unchanged) /* the record is new, unless somebody has foreseen it */
         return fail(err, UNPROCESSABLE, NULL, "The record of round %lld is on main already.", (long long)c->run.round);
     return draft_apply(draft, &c->repo, STR("refs/heads/main"), &c->head, c->run.by_id, also, c, err);
+}
+
+static bool run_is_due(const struct run *run)
+{
+    return run->state == RUN_OPEN && run->frozen_us != 0 && !run_awaits_judge(run);
 }
 
 static enum status load(struct closing *c, int64_t run_id, bool *due, struct error *err)
@@ -235,20 +224,40 @@ static enum status load(struct closing *c, int64_t run_id, bool *due, struct err
     auto_conn struct db_conn *conn = NULL;
     TRY(db_reader(c->hub->db, &conn, err));
     TRY(run_get(conn, c->arena, run_id, &c->run, err));
-    *due = c->run.state == RUN_OPEN && c->run.frozen_us != 0;
+    *due = run_is_due(&c->run);
     if (!*due)
         return OK;
     TRY(repo_get(conn, c->arena, c->run.repo_id, &c->repo, err));
+    TRY(participant_count_at(conn, &c->run, &c->participants, err));
     return update_list(conn, c->arena, &c->run, &c->updates, &c->count, err);
 }
 
-static enum status make(struct closing *c, struct error *err)
+/* What takes both processors, for one run at a time; modes that do not work apart hold the lock all along (round_close). */
+static enum status compute(struct closing *c, struct error *err)
 {
+    bool apart = c->run.settings.mode->apart;
+    if (apart)
+        pthread_mutex_lock(&c->hub->federate->closing);
+    enum status status = make_model(c, err);
+    if (status == OK)
+        status = keep_model(c, err);
+    if (apart)
+        pthread_mutex_unlock(&c->hub->federate->closing);
+    return status;
+}
+
+static enum status make(struct closing *c, bool *waits, struct error *err)
+{
+    const struct mode *mode = c->run.settings.mode;
     TRY(model_open(c->hub, c->arena, &c->run, false, &c->base, err));
-    TRY(c->run.settings.mode->gather(c, err));
-    TRY(make_model(c, err));
-    TRY(keep_model(c, err));
-    write_record(c);
+    TRY(mode->gather(c, err));
+    TRY(race_run(c, waits, err));
+    if (*waits)
+        return OK;
+    TRY(compute(c, err));
+    round_write_record(c);
+    if (mode->cosign)
+        TRY(mode->cosign(c, err));
     enum status status = commit_once(c, err);
     for (int again = 0; status == STALE && again < 20; again++)
         status = commit_once(c, err);
@@ -258,81 +267,108 @@ static enum status make(struct closing *c, struct error *err)
 /* A round that can never be committed ends its run: participants are not kept working for nothing. */
 struct ending {
     const struct run *run;
-    struct str why;
+    const char *why;
 };
 
 static enum status end_run(struct db_conn *tx, void *context, struct error *err)
 {
     const struct ending *ending = context;
-    return run_end(tx, ending->run, RUN_STOPPED, ending->why, 0, err);
+    return run_end(tx, ending->run, RUN_STOPPED, str_of(ending->why), 0, err);
 }
 
-/* Those that no round goes on from. */
-static void forget_last_moments(struct closing *c)
+bool round_ends_run(struct hub *hub, const struct run *run, const struct error *why, enum status *status,
+                    struct error *err)
+{
+    const struct ending ending = {run, why->message};
+    if (why->status != UNPROCESSABLE && why->status != FORBIDDEN && why->status != INVALID && why->status != NOT_FOUND)
+        return false;
+    log_line("error", "federate", "Round %lld of the run %.*s: %s", (long long)run->round, STR_ARG(run->public_id),
+             why->message);
+    *status = db_write(hub->db, end_run, (void *)&ending, err);
+    return true;
+}
+
+/* Files of a buffer's updates are called by the last round that could have taken them. */
+static void remove_buffered(const struct closing *c)
+{
+    struct run from = c->run;
+    char path[4096];
+    for (size_t i = 0; c->run.settings.buffers && i < c->count; i++) {
+        from.round = c->updates[i].based;
+        update_path(c->hub->federate, &from, c->updates[i].account_id, path);
+        unlink(path);
+    }
+}
+
+/* Of a run that is over, nothing is needed any more. */
+static void forget_run(struct closing *c)
 {
     auto_conn struct db_conn *conn = NULL;
     struct run after = {0};
     if (db_reader(c->hub->db, &conn, NULL) != OK || run_get(conn, c->arena, c->run.id, &after, NULL) != OK ||
         after.state == RUN_OPEN)
         return;
-    c->run.round++;
+    c->run.round = INT64_MAX;
     round_files_remove(c->hub->federate, &c->run);
 }
 
-static bool is_lasting(enum status status)
-{
-    return status == UNPROCESSABLE || status == FORBIDDEN || status == INVALID || status == NOT_FOUND;
-}
-
-static enum status close_run(struct hub *hub, int64_t run_id, struct error *err)
+enum status round_close_now(struct hub *hub, int64_t run_id, struct error *err)
 {
     auto_arena struct arena arena = {0};
     struct closing c = {.hub = hub, .arena = &arena, .out = -1};
     struct error why = {0};
-    bool due;
+    bool due, waits = false;
     TRY(load(&c, run_id, &due, err));
     if (!due)
         return OK;
-    enum status status = make(&c, &why);
+    enum status status = make(&c, &waits, &why);
     rows_close(&c.rows);
     fd_close(&c.out);
     model_close(&c.base);
+    if (status == OK && waits)
+        return OK;
     if (status == OK) {
+        remove_buffered(&c);
         round_files_remove(hub->federate, &c.run);
-        forget_last_moments(&c);
+        forget_run(&c);
         return OK;
     }
-    log_line("error", "federate", "Round %lld of %.*s: %s", (long long)c.run.round, STR_ARG(c.repo.full_name),
-             why.message);
-    if (is_lasting(status)) {
-        const struct ending ending = {&c.run, str_of(why.message)};
-        TRY(db_write(hub->db, end_run, (void *)&ending, err));
-        round_files_remove(hub->federate, &c.run);
+    if (round_ends_run(hub, &c.run, &why, &status, err)) {
+        TRY(status);
+        forget_run(&c);
         return OK;
     }
     *err = why;
     return status;
 }
 
-static enum status is_due(struct hub *hub, int64_t run_id, bool *due, struct error *err)
+static enum status is_due(struct hub *hub, int64_t run_id, bool *due, bool *apart, struct error *err)
 {
     auto_arena struct arena arena = {0};
     auto_conn struct db_conn *conn = NULL;
     struct run run;
     TRY(db_reader(hub->db, &conn, err));
     TRY(run_get(conn, &arena, run_id, &run, err));
-    *due = run.state == RUN_OPEN && run.frozen_us != 0;
+    bool ready = true;
+    *apart = run.settings.mode->apart;
+    if (*apart)
+        TRY(run.settings.mode->is_ready(conn, &run, &ready, err));
+    *due = run_is_due(&run) || (run.state == RUN_OPEN && !ready);
     return OK;
 }
 
 enum status round_close(struct hub *hub, int64_t run_id, struct error *err)
 {
-    bool due;
-    TRY(is_due(hub, run_id, &due, err));
+    bool due, apart;
+    TRY(is_due(hub, run_id, &due, &apart, err));
     if (!due)
         return OK;
+    if (apart) {
+        rounds_start_apart(hub, run_id);
+        return OK;
+    }
     pthread_mutex_lock(&hub->federate->closing);
-    enum status status = close_run(hub, run_id, err);
+    enum status status = round_close_now(hub, run_id, err);
     pthread_mutex_unlock(&hub->federate->closing);
     return status;
 }
@@ -377,9 +413,10 @@ enum status folders_job(struct hub *hub, struct error *err)
 
 /* The job. */
 
-static const char waiting_sql[] = "SELECT id FROM federate_run WHERE state = 1 AND (frozen_us <> 0 OR (due_us <> 0 AND "
-                                  "due_us <= ?)) AND id > ? ORDER BY "
-                                  "id LIMIT 1";
+static const char waiting_sql[] =
+    "SELECT id FROM federate_run r WHERE state = 1 AND (frozen_us <> 0 OR (due_us <> 0 AND due_us <= ?) OR (EXISTS "
+    "(SELECT 1 FROM federate_config c WHERE c.run_id = r.id) AND NOT EXISTS (SELECT 1 FROM federate_config c WHERE "
+    "c.run_id = r.id AND c.round = r.round AND c.house_signature IS NOT NULL))) AND id > ? ORDER BY id LIMIT 1";
 
 static enum status next_waiting(struct db *db, int64_t after, int64_t *out, struct error *err)
 {

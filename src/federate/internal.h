@@ -24,18 +24,37 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP };
 #define ROUNDS_MOST 100000
 #define EXAMPLES_MOST (INT64_C(1) << 31)
 #define BOUND_SLACK 1.000001 /* who clips to the bound in float32 may come out a little above it */
+#define STALENESS_MOST                                                                                                 \
+    20 /* rounds by which the model that a buffered update was trained from may be behind (federated 3.2) */
 #define TRIES_MOST 3 /* updates of one participant that are refused in one round; after that it waits for the next */
 
 /* Handlers, file by file; module.c has their addresses. */
 /* api.c */ route_handler run_open, run_stop, run_status, run_join, round_get;
 /* update.c */ route_handler update_put, update_finish;
+/* keep.c */ route_handler control_get;
+/* race.c */ route_handler candidates_get, candidate_get, scores_post;
 
+#define APART_MOST 64
 struct federate {
     char folder[3072];
-    pthread_mutex_t closing; /* one round is closed at a time: it takes both processors */
+    pthread_mutex_t closing;   /* one round is computed at a time: it takes both processors */
+    struct identity *identity; /* the hub's keys as a house */
+    pthread_mutex_t apart_lock;
+    pthread_cond_t apart_ended;
+    int64_t apart[APART_MOST]; /* runs that a thread of their own is busy with (close.c); 0: none */
 };
 
 struct mode;
+struct agreement;
+struct house_facts;
+
+#define CANDIDATES_MOST 8
+/* A rule that is in the race. */
+struct candidate {
+    char name[80]; /* "nnm+trimmed-mean" */
+    struct robust_how how;
+    bool has_suspects;
+};
 
 /* settings.c: what a run was opened with. */
 struct settings {
@@ -44,13 +63,22 @@ struct settings {
     struct str rule; /* as it was given: "nnm+trimmed-mean:2" */
     struct robust_how how;
     struct optimiser optimiser; /* what the hub makes of the aggregated change */
-    double mu;                  /* FedProx: told to participants, who pull their training to the model by it; 0: none */
-    bool has_suspects;          /* otherwise as many as a fifth of the updates */
-    double bound;               /* L2, of an update's difference to the model; 0: none */
-    double noise;               /* its standard deviation on the sum, over the bound; 0: none */
-    double delta;               /* at which epsilon is told */
-    double budget;              /* of epsilon: no round goes beyond it; 0: none */
-    int64_t grace_us;           /* how long others are waited for, once enough have come */
+    bool buffers;         /* FedBuff: the first min_participants updates are a round, from whichever models of late */
+    bool scaffold;        /* participants send how their control variates change, too */
+    double control_bound; /* L2, of that change; 0: none */
+    double mu;            /* FedProx: told to participants, who pull their training to the model by it; 0: none */
+    struct candidate candidates[CANDIDATES_MOST]; /* how is the first one's then */
+    size_t candidate_count;                       /* 0: there is one rule */
+    struct str judge;                             /* who was asked to judge them, by name, when the run is opened */
+    int64_t judge_id, judge_us;                   /* the account, or 0; how long the scores are waited for */
+    bool has_suspects;                            /* otherwise as many as a fifth of the updates */
+    double bound;                                 /* L2, of an update's difference to the model; 0: none */
+    double noise;                                 /* its standard deviation on the sum, over the bound; 0: none */
+    double delta;                                 /* at which epsilon is told */
+    double budget;                                /* of epsilon: no round goes beyond it; 0: none */
+    int64_t grace_us;                             /* how long others are waited for, once enough have come */
+    struct str house;                             /* the second house's address, in mode two-houses; absent in others */
+    int64_t bucket;                               /* in that mode: least members of a bucket; 0: one bucket of all */
 };
 /* INVALID with what is wrong. The rule's text lives as long as body. */
 enum status settings_read(const json_t *body, struct settings *out, struct error *err);
@@ -59,6 +87,10 @@ void settings_write(const struct settings *settings, struct json_writer *w); /* 
 double settings_epsilon(const struct settings *settings, int64_t rounds);
 /* The rule for that many updates. */
 struct robust_how settings_how(const struct settings *settings, size_t count);
+/* The same of one of the candidates; of the only rule where there are none. */
+struct robust_how settings_how_of(const struct settings *settings, size_t candidate, size_t count);
+/* INVALID when the rule, or that candidate, cannot do its work with as few rows. */
+enum status settings_check_rule(const struct settings *settings, size_t candidate, size_t count, struct error *err);
 
 /* run.c: rows. */
 
@@ -73,11 +105,15 @@ struct run {
     int64_t round;              /* from 1 */
     int64_t accepted, rejected; /* of all rounds */
     int64_t round_rejected;
-    struct oid base;        /* the commit whose model this round starts from */
-    int64_t due_us;         /* enough have come: until then others are waited for; 0: not enough */
-    int64_t frozen_us;      /* the round's updates are those that are there; 0: not yet */
-    struct str why;         /* it was stopped, or has ended early */
-    uint8_t noise_seed[32]; /* of a frozen round */
+    struct oid base;             /* the commit whose model this round starts from */
+    int64_t due_us;              /* enough have come: until then others are waited for; 0: not enough */
+    int64_t frozen_us;           /* the round's updates are those that are there; 0: not yet */
+    int64_t judging_us;          /* candidates of the frozen round are there since then; 0: not yet */
+    int64_t chosen;              /* which of them it is to be, from 1; 0: that is not decided */
+    struct str scores;           /* what the judge said: a JSON list; empty: nothing */
+    struct str why;              /* it was stopped, or has ended early */
+    uint8_t noise_seed[32];      /* of a frozen round */
+    struct agreement *agreement; /* two houses, while it is opened: of its first round */
 };
 /* The newest run of a repo, or one by its id; NOT_FOUND "NoRun". Strings live in arena. */
 enum status run_of_repo(struct db_conn *conn, struct arena *arena, int64_t repo_id, struct run *out, struct error *err);
@@ -89,16 +125,28 @@ enum status run_insert(struct db_conn *tx, struct run *run, struct error *err);
 enum status run_end(struct db_conn *tx, const struct run *run, enum run_state state, struct str why, int64_t by_id,
                     struct error *err);
 enum status participant_count(struct db_conn *conn, int64_t run_id, int64_t *out, struct error *err);
+/* Those who had joined when the round was frozen. */
+enum status participant_count_at(struct db_conn *conn, const struct run *run, int64_t *out, struct error *err);
 enum status participant_add(struct db_conn *tx, int64_t run_id, int64_t account_id, struct error *err);
-enum status participant_find(struct db_conn *conn, int64_t run_id, int64_t account_id, bool *found, struct error *err);
+struct participant {
+    bool joined;
+    int64_t based;              /* the newest model of whose updates one was accepted; 0: none yet */
+    uint8_t taken[SHA256_SIZE]; /* that update */
+};
+enum status participant_find(struct db_conn *conn, int64_t run_id, int64_t account_id, struct participant *out,
+                             struct error *err);
+/* The run as it was when a round began: round and base are of that one. NOT_FOUND for one that is not kept any more. */
+enum status run_as_of(struct db_conn *conn, const struct run *run, int64_t round, struct run *out, struct error *err);
 
 enum update_state { UPDATE_NONE, UPDATE_ACCEPTED = 1, UPDATE_REJECTED = 2 };
 struct update {
     int64_t account_id, examples, tries;
+    int64_t based; /* the round whose model it was trained from */
     enum update_state state;
     uint8_t sha256[SHA256_SIZE];
     int64_t data_at; /* where its numbers begin in its file */
     double norm;
+    struct str report; /* what the mode keeps of it besides its file; absent */
 };
 /* Of the run's current round; state UPDATE_NONE when there is none. */
 enum status update_find(struct db_conn *conn, const struct run *run, int64_t account_id, struct update *out,
@@ -106,8 +154,9 @@ enum status update_find(struct db_conn *conn, const struct run *run, int64_t acc
 /* Those accepted, by account: the order in which everything is computed. */
 enum status update_list(struct db_conn *conn, struct arena *arena, const struct run *run, struct update **out,
                         size_t *count, struct error *err);
-/* In a write: STALE when the round is over or frozen. */
+/* In a write: CONFLICT "RoundOver" when the round is over or frozen; of a run with buffers "NotYet": the next buffer may take it. */
 enum status update_store(struct db_conn *tx, const struct run *run, const struct update *update, struct error *err);
+enum status not_yet(struct error *err);
 /* In a write: freezes the round when enough have come and nobody is waited for any more. */
 enum status round_freeze_if_due(struct db_conn *tx, int64_t run_id, int64_t now_us, struct error *err);
 /* In a write: the next round, or the end. */
@@ -118,7 +167,8 @@ enum status round_thaw(struct db_conn *tx, const struct run *run, const int64_t 
 
 /* model.c: the model and updates as files. */
 
-/* Where a round's update of a participant is, complete or not; account 0: the model that it starts from. */
+/* Where the update that a participant makes of a round's model is, complete or not; account 0: that model. Files go by the number in their name: with the
+ * last round that has a use for them. */
 void update_path(const struct federate *federate, const struct run *run, int64_t account_id, char out[4096]);
 enum status run_folder_make(const struct federate *federate, const struct run *run, struct error *err);
 /* Removes what a round and those before it have left behind. */
@@ -140,22 +190,40 @@ void model_close(struct model *model);
 #define auto_model __attribute__((cleanup(model_close)))
 
 /*
- * Checks an update against the model: same tensors, all numbers finite, norm of the difference within bound (0: any). Where its tensors lie
- * in another order they are put into the model's. Fills data_at and norm. UNPROCESSABLE with the reason.
+ * Checks an update against the model: same tensors, all numbers finite, norm of the difference within the bound. Where its tensors lie
+ * in another order they are put into the model's. With SCAFFOLD each tensor is there a second time, its name behind "control/": these numbers
+ * are within a bound of their own, and stand behind those of the model. Fills data_at and norm. UNPROCESSABLE with the reason.
  */
-enum status update_check(const struct model *model, int fd, const char *path, double bound, struct update *out,
-                         struct error *err);
+enum status update_check(const struct model *model, int fd, const char *path, const struct settings *settings,
+                         struct update *out, struct error *err);
+#define CONTROL_PREFIX "control/"
+
+/* keep.c: what goes on from round to round beside the model. */
+
+enum kept {
+    KEPT_MOMENTS, /* of the optimiser: two doubles for each number */
+    KEPT_CENTRE,  /* the newest aggregate, at which centred clipping begins; float32 */
+    KEPT_CONTROL, /* SCAFFOLD's c, as a safetensors file */
+    KEPT_KINDS
+};
+void kept_path(const struct federate *federate, const struct run *run, int64_t round, enum kept kind, char out[4096]);
+/* update.c: replies with a piece of a file from the address's "offset" on; shorter than the others, or empty: it was the last. */
+enum status reply_piece(struct request *rq, const char *path, struct error *err);
 
 /* update.c */
 
 /* A participant's place in the round that it sends an update for. */
 struct place {
-    struct run run;
-    struct update before; /* what it has sent */
+    struct run run, from; /* from: as it was when the model was new that the update is made of */
+    struct participant who;
+    struct update before; /* of the same participant, in this round or buffer */
     char path[4096];
 };
+bool place_was_taken(const struct place *place); /* one that was made of the same model was accepted */
 /* The file of an update, locked: one request at a time writes to it. */
 enum status update_open(const char *path, int *out, struct error *err);
+/* Asks again, with the file in hand: nobody writes to an update that was accepted. CONFLICT. */
+enum status update_check_not_taken(struct request *rq, struct place *place, struct error *err);
 /* Writes the request's body into a file from there on, which ends at limit at most: TOO_LARGE. */
 enum status update_receive(struct request *rq, int fd, int64_t at, int64_t limit, int64_t *end, struct error *err);
 enum digest_is {
@@ -181,23 +249,34 @@ enum status run_join_as(struct request *rq, const struct run *run, struct error 
 struct rows {
     size_t count;
     int *fds;
-    int64_t *at;         /* where a row's numbers begin */
-    double *weights;     /* of the mean */
-    bool are_changes;    /* to the model; otherwise they are models themselves */
+    int64_t *at;      /* where a row's numbers begin */
+    double *weights;  /* of the mean */
+    bool are_changes; /* to the model; otherwise they are models themselves */
+    /* Where rows are models that were trained from others than the base: those, which of them is whose, and what the difference counts for. NULL
+     * otherwise. */
+    struct model *origins;
+    size_t origin_count, *origin_of;
+    double *scales;
     bool hub_adds_noise; /* to their sum; otherwise what noise there is is in them */
 };
 /* Room for count rows: no files, weights of 1. */
 void rows_make(struct rows *rows, struct arena *arena, size_t count);
 void rows_close(struct rows *rows);
+/* Each row has an origin and a scale of its own: room for them. Row by row the caller fills in one or says which it is. */
+void rows_from_origins(struct rows *rows, struct arena *arena, size_t origins);
 
 struct aggregation {
     const struct settings *settings;
+    size_t candidate; /* by which of its rules, where there are several */
     int64_t round;
     const struct rows *rows;
     const struct model *base;
     const uint8_t *noise_seed; /* 32 bytes; NULL: no noise is added */
-    int moments, next_moments; /* of the optimiser: from the round before, and for the next one; -1: none */
-    int out;                   /* the new model, a safetensors file like base */
+    struct {
+        int now, next; /* from the round before, and for the next one; -1: none */
+    } kept[KEPT_KINDS];
+    double share; /* of SCAFFOLD's participants, how many have sent an update */
+    int out;      /* the new model, a safetensors file like base */
 };
 /* The same bits for any number of threads and on any processor. */
 enum status aggregate(const struct aggregation *of, struct error *err);
@@ -213,12 +292,33 @@ struct closing {
     struct model base;
     struct update *updates; /* those accepted, by account */
     size_t count;
+    int64_t participants; /* who had joined when it was frozen */
     struct rows rows;
     int out; /* the new model */
     uint8_t sha256[SHA256_SIZE];
     struct str record;
+    struct str signatures;     /* over it, in a file beside it; absent in modes that have none */
+    struct house_facts *facts; /* two houses (houses.h) */
     struct oid commit, head;
 };
+/* Fills in record: the same text whoever writes it, so that a second house can tell whether it is what it has computed itself. */
+void round_write_record(struct closing *c);
+
+/* Computes a model into out, by one of the candidates. keeps: what the next round needs is put in place, too. */
+enum status closing_aggregate(struct closing *c, size_t candidate, int out, bool keeps, struct error *err);
+
+/* race.c */
+bool run_is_race(const struct run *run);
+/* Its candidates can be judged now, and nobody has. */
+bool run_awaits_judge(const struct run *run);
+/* Makes the candidates of a frozen round, and decides if nobody has judged them in time. *waits: for the judge. */
+enum status race_run(struct closing *c, bool *waits, struct error *err);
+void race_record(const struct closing *c, struct json_writer *w);
+
+/* Files of the round that c closes, and of the next; in place once all is computed. */
+enum status kept_open(const struct closing *c, struct aggregation *of, struct error *err);
+enum status kept_keep(const struct closing *c, const struct aggregation *of, struct error *err);
+void kept_close(struct aggregation *of);
 
 /*
  * What a mode does of its own; runs and rounds, the model that comes of rows, and the commit are the same in all. What it may leave out
@@ -226,6 +326,7 @@ struct closing {
  */
 struct mode {
     struct str name;
+    bool sees_updates; /* each by itself, as a file that its participant has sent */
     /* INVALID with what this mode cannot do; fills in what was not asked for. */
     enum status (*check)(struct settings *settings, struct error *err);
     /* More members of GET …/federate/round. May be NULL. */
@@ -234,11 +335,40 @@ struct mode {
     enum status (*gather)(struct closing *c, struct error *err);
     /* More members of the round's record. */
     void (*record)(const struct closing *c, struct json_writer *w);
-};
-extern const struct mode plain_mode; /* plain.c */
+    /* Has others sign the record: fills in signatures. */
+    enum status (*cosign)(struct closing *c, struct error *err);
 
-/* Makes the commit of a frozen round, after whoever is closing one; OK for one that is not frozen, or closed meanwhile. */
+    /* It waits for others: its rounds are closed on a thread of their own, and only what is computed keeps other runs waiting. */
+    bool apart;
+    /* What must be settled before participants can begin on a round, asked again until it is OK: before the run is a row, and after
+     * each round. */
+    enum status (*prepare)(struct hub *hub, struct arena *arena, struct run *run, struct error *err);
+    enum status (*opened)(struct db_conn *tx, const struct run *run,
+                          struct error *err); /* in the write that makes the row */
+    enum status (*is_ready)(struct db_conn *conn, const struct run *run, bool *out, struct error *err);
+
+    /* Of what participants send. NULL: it is a model (update_check). */
+    enum status (*size)(struct hub *hub, struct arena *arena, const struct run *run, int64_t *most, struct error *err);
+    enum status (*accept)(struct request *rq, const struct run *run, int fd, const json_t *body, struct update *out,
+                          struct error *err);
+    enum status (*store)(struct db_conn *tx, const struct run *run, const struct update *update, struct error *err);
+};
+extern const struct mode plain_mode;      /* plain.c */
+extern const struct mode two_houses_mode; /* houses.c */
+
+/* Makes the commit of a frozen round, after whoever is closing one; OK for one that is not frozen, or closed meanwhile. In a mode that works
+ * apart it only sees to it that somebody does. */
 enum status round_close(struct hub *hub, int64_t run_id, struct error *err);
+/* The same here and now, where the caller has seen to it that nobody else does. */
+enum status round_close_now(struct hub *hub, int64_t run_id, struct error *err);
+/* Where why is a reason that will not pass, ends the run with it and says so; *status: whether that went well. */
+bool round_ends_run(struct hub *hub, const struct run *run, const struct error *why, enum status *status,
+                    struct error *err);
+
+/* apart.c: closes a frozen round, and prepares the next, on a thread of its own; nothing when one is at it. */
+void rounds_start_apart(struct hub *hub, int64_t run_id);
+/* Waits for these threads. */
+void rounds_end(struct federate *federate);
 /* A job: rounds whose time is up, and what a crash has left. */
 enum status rounds_job(struct hub *hub, struct error *err);
 /* A job: what a crash has left in the folders of runs that are over. */

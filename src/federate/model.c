@@ -2,6 +2,7 @@
 /* Models and updates as files of the data folder. Their numbers are read here; their headers only by a sandboxed child. */
 #include "base/path.h"
 #include "federate/internal.h"
+#include "pact/key.h"
 #include "repo/tree.h"
 #include "scan/worker.h"
 #include <fcntl.h>
@@ -16,29 +17,50 @@
 
 /* Folders. */
 
+/* The hub's keys as a house: beside what is in backups, as runs go on with them alone. */
+static enum status keys_open(const char *dir, struct federate *federate, struct error *err)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/house.json", dir);
+    federate->identity = calloc(1, sizeof *federate->identity);
+    if (!federate->identity)
+        abort();
+    return identity_open(path, now_us(), federate->identity, err);
+}
+
 enum status federate_open(const char *dir, struct federate **out, struct error *err)
 {
     struct federate *federate = calloc(1, sizeof *federate);
     if (!federate)
         abort();
     pthread_mutex_init(&federate->closing, NULL);
+    pthread_mutex_init(&federate->apart_lock, NULL);
+    pthread_cond_init(&federate->apart_ended, NULL);
     *out = federate;
     if ((size_t)snprintf(federate->folder, sizeof federate->folder, "%s/federate", dir) >= sizeof federate->folder)
         return fail(err, INVALID, NULL, "The name of the data folder is too long");
-    return folder_make(federate->folder, 0700, err);
+    TRY(folder_make(federate->folder, 0700, err));
+    return keys_open(dir, federate, err);
 }
 
 void federate_close(struct federate *federate)
 {
-    if (federate)
-        pthread_mutex_destroy(&federate->closing);
+    if (!federate)
+        return;
+    rounds_end(federate);
+    pthread_mutex_destroy(&federate->closing);
+    pthread_mutex_destroy(&federate->apart_lock);
+    pthread_cond_destroy(&federate->apart_ended);
+    if (federate->identity)
+        identity_clear(federate->identity);
+    free(federate->identity);
     free(federate);
 }
 
 void update_path(const struct federate *federate, const struct run *run, int64_t account_id, char out[4096])
 {
-    snprintf(out, 4096, "%s/%.*s/%lld-%lld", federate->folder, STR_ARG(run->public_id), (long long)run->round,
-             (long long)account_id);
+    snprintf(out, 4096, "%s/%.*s/%lld-%lld", federate->folder, STR_ARG(run->public_id),
+             (long long)run->round + (run->settings.buffers ? STALENESS_MOST : 0), (long long)account_id);
 }
 
 enum status run_folder_make(const struct federate *federate, const struct run *run, struct error *err)
@@ -300,9 +322,25 @@ static enum status reorder(int fd, const char *path, int64_t data_at, const stru
     return put_in_place(to, temporary.data, path, err);
 }
 
+/* SCAFFOLD's tensors, behind those of the model. */
+static void add_control(struct tensor_list *list, struct arena *arena)
+{
+    struct tensor *items = arena_array(arena, 2 * list->count, sizeof *items);
+    for (size_t i = 0; i < list->count; i++) {
+        struct tensor *control = &items[list->count + i];
+        *control = items[i] = list->items[i];
+        control->name = arena_printf(arena, CONTROL_PREFIX "%.*s", STR_ARG(control->name));
+        control->begin += list->bytes;
+        control->end += list->bytes;
+    }
+    list->items = items;
+    list->count *= 2;
+    list->bytes *= 2;
+}
+
 /* Its header differs from the model's: only in order or in what does not matter, or in what does? */
-static enum status check_header(const struct model *model, int fd, int64_t size, const struct buf *head,
-                                const char *path, struct update *out, struct error *err)
+static enum status check_header(const struct model *model, bool with_control, int fd, int64_t size,
+                                const struct buf *head, const char *path, struct update *out, struct error *err)
 {
     auto_arena struct arena arena = {0};
     struct tensor_list ours, theirs;
@@ -314,6 +352,8 @@ static enum status check_header(const struct model *model, int fd, int64_t size,
     if (status != OK)
         return fail(err, status, NULL, "%s", why.message);
     TRY(read_tensors(&model->head, model->size, &arena, &ours, err));
+    if (with_control)
+        add_control(&ours, &arena);
     int64_t *at = arena_array(&arena, ours.count, sizeof *at);
     TRY(match(&ours, &theirs, at, &in_order, err));
     if (in_order)
@@ -337,26 +377,47 @@ static bool add_squares(const float *values, const float *model, size_t count, d
     return finite;
 }
 
-static enum status measure(const struct model *model, int fd, struct update *out, struct error *err)
+/* The norm of the numbers from `from` on; where there is a model, of their difference to its. */
+static enum status measure(const struct model *model, int64_t width, int fd, int64_t from, double *norm,
+                           struct error *err)
 {
     auto_buf struct buf room = {0};
     double squares = 0;
     buf_reserve(&room, 2 * PIECE);
     float *values = (float *)room.data, *base = values + NUMBERS;
-    for (int64_t at = 0; at < model->width; at += (int64_t)NUMBERS) {
-        int64_t left = model->width - at;
+    memset(base, 0, PIECE);
+    for (int64_t at = 0; at < width; at += (int64_t)NUMBERS) {
+        int64_t left = width - at;
         size_t count = (uint64_t)left < NUMBERS ? (size_t)left : NUMBERS;
-        TRY(pread_full(fd, values, count * sizeof *values, out->data_at + at * (int64_t)sizeof *values, err));
-        TRY(pread_full(model->fd, base, count * sizeof *base, model->data_at + at * (int64_t)sizeof *base, err));
+        TRY(pread_full(fd, values, count * sizeof *values, from + at * (int64_t)sizeof *values, err));
+        if (model)
+            TRY(pread_full(model->fd, base, count * sizeof *base, model->data_at + at * (int64_t)sizeof *base, err));
         if (!add_squares(values, base, count, &squares))
             return reject(err, "Some of its numbers are infinite or not a number.");
     }
-    out->norm = sqrt(squares);
+    *norm = sqrt(squares);
     return OK;
 }
 
-enum status update_check(const struct model *model, int fd, const char *path, double bound, struct update *out,
-                         struct error *err)
+static enum status check_numbers(const struct model *model, int fd, const struct settings *settings, struct update *out,
+                                 struct error *err)
+{
+    double control = 0;
+    TRY(measure(model, model->width, fd, out->data_at, &out->norm, err));
+    if (settings->bound > 0 && out->norm > settings->bound * BOUND_SLACK)
+        return reject(err, "It is %.6g away from the model; the bound of this training is %.6g.", out->norm,
+                      settings->bound);
+    if (!settings->scaffold)
+        return OK;
+    TRY(measure(NULL, model->width, fd, out->data_at + model->width * (int64_t)sizeof(float), &control, err));
+    if (settings->control_bound > 0 && control > settings->control_bound * BOUND_SLACK)
+        return reject(err, "Its control variate changes by %.6g; the bound of that is %.6g.", control,
+                      settings->control_bound);
+    return OK;
+}
+
+enum status update_check(const struct model *model, int fd, const char *path, const struct settings *settings,
+                         struct update *out, struct error *err)
 {
     auto_buf struct buf head = {0};
     int64_t size = 0;
@@ -368,16 +429,13 @@ enum status update_check(const struct model *model, int fd, const char *path, do
     TRY(status);
     out->data_at = (int64_t)head.len;
     auto_fd int now = -1;
-    if (!str_eq(buf_view(&head), buf_view(&model->head))) {
-        TRY(check_header(model, fd, size, &head, path, out, err));
+    if (settings->scaffold || !str_eq(buf_view(&head), buf_view(&model->head))) {
+        TRY(check_header(model, settings->scaffold, fd, size, &head, path, out, err));
         now = open(path, O_RDONLY | O_CLOEXEC); /* it may be another file by now */
         if (now < 0)
             return fail_errno(err, path);
     } else if (size != model->size) {
         return reject(err, "It has %lld bytes, the model has %lld.", (long long)size, (long long)model->size);
     }
-    TRY(measure(model, now >= 0 ? now : fd, out, err));
-    if (bound > 0 && out->norm > bound * BOUND_SLACK)
-        return reject(err, "It is %.6g away from the model; the bound of this training is %.6g.", out->norm, bound);
-    return OK;
+    return check_numbers(model, now >= 0 ? now : fd, settings, out, err);
 }

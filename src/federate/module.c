@@ -12,6 +12,10 @@ static const struct route routes[] = {
     {HTTP_GET, "/api/{api}/federate", ACT_SEE, run_status},
     {HTTP_POST, "/api/{api}/federate/join", ACT_TAKE_PART, run_join},
     {HTTP_GET, "/api/{api}/federate/round", ACT_TAKE_PART, round_get},
+    {HTTP_GET, "/api/{api}/federate/control", ACT_TAKE_PART, control_get},
+    {HTTP_GET, "/api/{api}/federate/candidates", ACT_TAKE_PART, candidates_get},
+    {HTTP_GET, "/api/{api}/federate/candidate", ACT_TAKE_PART, candidate_get},
+    {HTTP_POST, "/api/{api}/federate/scores", ACT_TAKE_PART, scores_post},
     {HTTP_PUT, "/api/{api}/federate/update", ACT_TAKE_PART, update_put},
     {HTTP_POST, "/api/{api}/federate/update", ACT_TAKE_PART, update_finish},
     {0},
@@ -20,26 +24,17 @@ static const struct route routes[] = {
 static const struct job jobs[] = {
     {"federated rounds", 1, rounds_job, .slow = true}, {"federated folders", 3600, folders_job, .slow = true}, {0}};
 
-static const char *const forget_sql[] = {
+/* An update that was accepted stays until its round is over, under a number that is nobody's any more. */
+static const char *const forgets[] = {
     "DELETE FROM federate_participant WHERE account_id = ?",
     "DELETE FROM federate_update WHERE account_id = ? AND state <> 1",
+    "UPDATE federate_report SET account_id = 0 WHERE account_id = ? AND body IS NULL",
+    NULL,
 };
-
-/* An update that was accepted stays until its round is over, under a number that is nobody's any more. */
-static enum status erase(struct db_conn *tx, int64_t account_id, struct error *err)
-{
-    for (size_t i = 0; i < sizeof forget_sql / sizeof *forget_sql; i++) {
-        auto_stmt struct stmt *forget = NULL;
-        TRY(db_prepare(tx, forget_sql[i], &forget, err));
-        stmt_bind_int(forget, 1, account_id);
-        TRY(stmt_run(forget, err));
-    }
-    return OK;
-}
 
 const struct module federate_module = {.name = "federate",
                                        .migrations = &federate_migrations,
                                        .events = federate_events,
                                        .routes = routes,
                                        .jobs = jobs,
-                                       .erase = erase};
+                                       .forgets = forgets};

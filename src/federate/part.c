@@ -5,15 +5,19 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-static enum status join_if_new(struct request *rq, const struct run *run, struct error *err)
+static enum status join_if_new(struct request *rq, struct place *place, struct error *err)
 {
-    bool joined;
-    TRY(participant_find(rq->db, run->id, rq->actor.account.id, &joined, err));
-    if (joined)
+    TRY(participant_find(rq->db, place->run.id, rq->actor.account.id, &place->who, err));
+    if (place->who.joined)
         return OK;
     request_done_reading(rq);
-    TRY(run_join_as(rq, run, err));
+    TRY(run_join_as(rq, &place->run, err));
     return request_read(rq, err);
+}
+
+static bool has_tried(const struct update *before)
+{
+    return before->state == UPDATE_ACCEPTED || (before->state == UPDATE_REJECTED && before->tries >= TRIES_MOST);
 }
 
 enum status part_find(struct request *rq, struct part *out, struct error *err)
@@ -26,19 +30,20 @@ enum status part_find(struct request *rq, struct part *out, struct error *err)
     if (found == NOT_FOUND)
         return OK;
     TRY(found);
-    if (run->settings.mode != &plain_mode)
-        return fail(err, CONFLICT, "OtherMode",
-                    "Federated training of this repo is of a mode in which the hub sees no update.");
+    if (run->settings.mode != &plain_mode || run->settings.scaffold)
+        return fail(
+            err, CONFLICT, "OtherMode",
+            "Federated training of this repo wants more than a model: its participants need Cairn's own client.");
     out->run = run->public_id;
     out->round = run->round;
     if (run->state != RUN_OPEN) {
         out->state = PART_OVER;
         return OK;
     }
-    TRY(join_if_new(rq, run, err));
+    place->from = place->run;
+    TRY(join_if_new(rq, place, err));
     TRY(update_find(rq->db, run, rq->actor.account.id, &place->before, err));
-    bool tried = place->before.state == UPDATE_REJECTED && place->before.tries >= TRIES_MOST;
-    if (!run->frozen_us && !tried && place->before.state != UPDATE_ACCEPTED)
+    if (!run->frozen_us && !has_tried(&place->before) && !place_was_taken(place))
         out->state = PART_TRAINS;
     out->rounds = run->settings.rounds;
     out->bound = run->settings.bound;
@@ -66,9 +71,14 @@ enum status part_tensors(struct request *rq, const struct part_model *model, str
     return scan_tensors(str_from(model->head, 8), rq->arena, out, err);
 }
 
-enum status part_file(const struct part *part, int *out, struct error *err)
+enum status part_file(struct request *rq, const struct part *part, int *out, struct error *err)
 {
-    return update_open(part->own, out, err);
+    auto_fd int fd = -1;
+    TRY(update_open(part->own, &fd, err));
+    TRY(update_check_not_taken(rq, part->place, err));
+    *out = fd;
+    fd = -1;
+    return OK;
 }
 
 enum status part_receive(struct request *rq, const char *path, int64_t limit, int *out, int64_t *size,
@@ -92,6 +102,7 @@ enum status part_finish(struct request *rq, const struct part *part, int fd, int
                         const struct error *refused, struct error *err)
 {
     struct update update = {.account_id = rq->actor.account.id, .examples = examples};
+    update.based = ((const struct place *)part->place)->from.round;
     if (sha256)
         memcpy(update.sha256, sha256, SHA256_SIZE);
     request_done_reading(rq);

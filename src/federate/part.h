@@ -19,14 +19,14 @@ struct part {
     enum part_state state;
     struct str run; /* 32 hex */
     int64_t round, rounds;
-    double bound, mu;  /* 0: none */
-    struct oid base;   /* the commit whose model the round starts from */
-    char own[4096];    /* where what the participant sends for this round belongs: the file of its update */
-    char model[4096];  /* where the round's model is, once part_model() was called */
-    const void *place; /* the federate part's own */
+    double bound, mu; /* 0: none */
+    struct oid base;  /* the commit whose model the round starts from */
+    char own[4096];   /* where what the participant sends for this round belongs: the file of its update */
+    char model[4096]; /* where the round's model is, once part_model() was called */
+    void *place;      /* the federate part's own */
 };
 
-/* What the participant is asked for now; who has not joined does so by it. A mode that hides updates is CONFLICT "OtherMode". */
+/* What the participant is asked for now; who has not joined does so by it. CONFLICT "OtherMode" where participants send more than a model. */
 enum status part_find(struct request *rq, struct part *out, struct error *err);
 
 /* The round's model: its file, to be closed by the caller, with all tensors F32 without gaps from data_at on. */
@@ -40,8 +40,8 @@ enum status part_model(struct request *rq, const struct part *part, struct part_
 enum status part_tensors(struct request *rq, const struct part_model *model, struct tensor_list *out,
                          struct error *err);
 
-/* The participant's file, locked until it is closed. CONFLICT while another request has it. */
-enum status part_file(const struct part *part, int *out, struct error *err);
+/* The participant's file, locked until it is closed. CONFLICT while another request has it, or when it holds an accepted update. */
+enum status part_file(struct request *rq, const struct part *part, int *out, struct error *err);
 
 /* The request's body, as a new file of that path, which begins like own so that it goes with the round; none on failure. TOO_LARGE. */
 enum status part_receive(struct request *rq, const char *path, int64_t limit, int *out, int64_t *size,

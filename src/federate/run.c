@@ -12,7 +12,7 @@ struct str run_state_name(enum run_state state)
 
 #define RUN_COLUMNS                                                                                                    \
     "id, repo_id, by_id, public_id, state, settings, round, accepted, rejected, round_rejected, base_oid, due_us, "    \
-    "frozen_us, why, noise_seed"
+    "frozen_us, why, noise_seed, judging_us, chosen, scores"
 static const char of_repo_sql[] = "SELECT " RUN_COLUMNS " FROM federate_run WHERE repo_id = ? ORDER BY id DESC LIMIT 1";
 static const char get_sql[] = "SELECT " RUN_COLUMNS " FROM federate_run WHERE id = ?";
 
@@ -30,13 +30,19 @@ static enum status read_run(struct stmt *row, struct arena *arena, struct run *o
                         .round_rejected = stmt_int(row, 9),
                         .due_us = stmt_int(row, 11),
                         .frozen_us = stmt_int(row, 12),
-                        .why = arena_copy(arena, stmt_str(row, 13))};
+                        .why = arena_copy(arena, stmt_str(row, 13)),
+                        .judging_us = stmt_int(row, 15),
+                        .chosen = stmt_int(row, 16),
+                        .scores = arena_copy(arena, stmt_str(row, 17))};
     memcpy(out->base.bytes, stmt_str(row, 10).data, SHA1_SIZE);
     if (stmt_str(row, 14).len == sizeof out->noise_seed)
         memcpy(out->noise_seed, stmt_str(row, 14).data, sizeof out->noise_seed);
     TRY(json_read(stmt_str(row, 5), BODY_LIMIT, &settings, err));
     TRY(settings_read(settings, &out->settings, err));
     out->settings.rule = arena_copy(arena, out->settings.rule);
+    if (str_given(out->settings.house))
+        out->settings.house = arena_copy(arena, out->settings.house);
+    out->settings.judge = (struct str){0}; /* the account is known by its number now */
     return OK;
 }
 
@@ -76,6 +82,44 @@ static enum status append_event(struct db_conn *tx, int which, const struct run 
     return event_append(tx, &event, err);
 }
 
+/* What the newest rounds began with. */
+
+static const char base_sql[] = "INSERT INTO federate_base (run_id, round, base_oid) VALUES (?, ?, ?)";
+static const char old_bases_sql[] = "DELETE FROM federate_base WHERE run_id = ? AND round < ?";
+static const char as_of_sql[] = "SELECT base_oid FROM federate_base WHERE run_id = ? AND round = ?";
+
+static enum status keep_base(struct db_conn *tx, int64_t run_id, int64_t round, const struct oid *base,
+                             struct error *err)
+{
+    auto_stmt struct stmt *row = NULL, *old = NULL;
+    TRY(db_prepare(tx, base_sql, &row, err));
+    stmt_bind_int(row, 1, run_id);
+    stmt_bind_int(row, 2, round);
+    stmt_bind_blob(row, 3, base->bytes, SHA1_SIZE);
+    TRY(stmt_run(row, err));
+    TRY(db_prepare(tx, old_bases_sql, &old, err));
+    stmt_bind_int(old, 1, run_id);
+    stmt_bind_int(old, 2, round - STALENESS_MOST);
+    return stmt_run(old, err);
+}
+
+enum status run_as_of(struct db_conn *conn, const struct run *run, int64_t round, struct run *out, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    *out = *run;
+    if (round == run->round)
+        return OK;
+    out->round = round;
+    TRY(db_prepare(conn, as_of_sql, &row, err));
+    stmt_bind_int(row, 1, run->id);
+    stmt_bind_int(row, 2, round);
+    bool found = stmt_next(row);
+    if (found)
+        memcpy(out->base.bytes, stmt_str(row, 0).data, SHA1_SIZE);
+    TRY(stmt_end(row, err));
+    return found ? OK : fail(err, NOT_FOUND, NULL, "The model of round %lld is not kept any more.", (long long)round);
+}
+
 static const char insert_sql[] =
     "INSERT INTO federate_run (repo_id, public_id, by_id, state, settings, round, base_oid, "
     "opened_us) VALUES (?, ?, ?, 1, ?, 1, ?, ?)";
@@ -100,18 +144,29 @@ enum status run_insert(struct db_conn *tx, struct run *run, struct error *err)
         return fail(err, CONFLICT, "RunIsOpen", "Federated training of this repo is under way already.");
     TRY(status);
     run->id = db_last_id(tx);
+    TRY(keep_base(tx, run->id, run->round, &run->base, err));
+    if (run->settings.mode->opened)
+        TRY(run->settings.mode->opened(tx, run, err));
     return append_event(tx, EVENT_OPEN, run, run->by_id, err);
 }
 
 static const char end_sql[] = "UPDATE federate_run SET state = ?, why = ? WHERE id = ? AND state = 1";
-static const char forget_sql[] = "DELETE FROM federate_update WHERE run_id = ?";
+static const char *const forget_sql[] = {
+    "DELETE FROM federate_update WHERE run_id = ?",
+    "UPDATE federate_report SET body = NULL WHERE run_id = ? AND body IS NOT NULL",
+    "UPDATE federate_config SET seed = NULL WHERE run_id = ? AND seed IS NOT NULL",
+};
 
+/* What a round had that is over. */
 static enum status forget_updates(struct db_conn *tx, int64_t run_id, struct error *err)
 {
-    auto_stmt struct stmt *forget = NULL;
-    TRY(db_prepare(tx, forget_sql, &forget, err));
-    stmt_bind_int(forget, 1, run_id);
-    return stmt_run(forget, err);
+    for (size_t i = 0; i < sizeof forget_sql / sizeof *forget_sql; i++) {
+        auto_stmt struct stmt *forget = NULL;
+        TRY(db_prepare(tx, forget_sql[i], &forget, err));
+        stmt_bind_int(forget, 1, run_id);
+        TRY(stmt_run(forget, err));
+    }
+    return OK;
 }
 
 enum status run_end(struct db_conn *tx, const struct run *run, enum run_state state, struct str why, int64_t by_id,
@@ -155,14 +210,29 @@ enum status participant_count(struct db_conn *conn, int64_t run_id, int64_t *out
     return one_number(conn, count_sql, run_id, 0, out, err);
 }
 
-static const char joined_sql[] = "SELECT 1 FROM federate_participant WHERE run_id = ? AND account_id = ?";
+static const char joined_sql[] = "SELECT based, taken FROM federate_participant WHERE run_id = ? AND account_id = ?";
 
-enum status participant_find(struct db_conn *conn, int64_t run_id, int64_t account_id, bool *found, struct error *err)
+enum status participant_find(struct db_conn *conn, int64_t run_id, int64_t account_id, struct participant *out,
+                             struct error *err)
 {
-    int64_t one;
-    TRY(one_number(conn, joined_sql, run_id, account_id, &one, err));
-    *found = one != 0;
-    return OK;
+    auto_stmt struct stmt *row = NULL;
+    *out = (struct participant){0};
+    TRY(db_prepare(conn, joined_sql, &row, err));
+    stmt_bind_int(row, 1, run_id);
+    stmt_bind_int(row, 2, account_id);
+    out->joined = stmt_next(row);
+    if (out->joined && !stmt_is_null(row, 1)) {
+        out->based = stmt_int(row, 0);
+        memcpy(out->taken, stmt_str(row, 1).data, SHA256_SIZE);
+    }
+    return stmt_end(row, err);
+}
+
+static const char count_at_sql[] = "SELECT count(*) FROM federate_participant WHERE run_id = ? AND joined_us <= ?";
+
+enum status participant_count_at(struct db_conn *conn, const struct run *run, int64_t *out, struct error *err)
+{
+    return one_number(conn, count_at_sql, run->id, run->frozen_us, out, err);
 }
 
 static const char join_sql[] = "INSERT INTO federate_participant (run_id, account_id, joined_us) VALUES (?, ?, ?) "
@@ -185,7 +255,7 @@ enum status participant_add(struct db_conn *tx, int64_t run_id, int64_t account_
 
 /* Updates. */
 
-#define UPDATE_COLUMNS "account_id, state, examples, tries, sha256, data_at, norm"
+#define UPDATE_COLUMNS "account_id, state, examples, tries, sha256, data_at, norm, based"
 
 static void read_update(struct stmt *row, struct update *out)
 {
@@ -197,6 +267,7 @@ static void read_update(struct stmt *row, struct update *out)
                            .examples = stmt_int(row, 2),
                            .tries = stmt_int(row, 3),
                            .data_at = stmt_int(row, 5),
+                           .based = stmt_int(row, 7),
                            .norm = strtod(norm, NULL)};
     memcpy(out->sha256, stmt_str(row, 4).data, SHA256_SIZE);
 }
@@ -234,14 +305,34 @@ enum status update_list(struct db_conn *conn, struct arena *arena, const struct 
 
 static const char put_sql[] =
     "INSERT INTO federate_update (run_id, account_id, state, examples, tries, sha256, data_at, "
-    "norm) SELECT id, ?, ?, ?, ?, ?, ?, ? FROM federate_run WHERE id = ? AND state = 1 AND round = "
-    "? AND frozen_us = 0 ON CONFLICT (run_id, account_id) DO UPDATE SET state = excluded.state, "
+    "norm, based) SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM federate_run WHERE id = ? AND state = 1 AND round BETWEEN "
+    "? AND ? AND frozen_us = 0 ON CONFLICT (run_id, account_id) DO UPDATE SET state = excluded.state, "
     "examples = excluded.examples, tries = excluded.tries, sha256 = excluded.sha256, "
-    "data_at = excluded.data_at, norm = excluded.norm WHERE federate_update.state <> 1";
+    "data_at = excluded.data_at, norm = excluded.norm, based = excluded.based WHERE federate_update.state <> 1";
 static const char count_accepted_sql[] = "UPDATE federate_run SET accepted = accepted + 1 WHERE id = ?";
 static const char count_rejected_sql[] =
     "UPDATE federate_run SET rejected = rejected + 1, round_rejected = round_rejected + 1 WHERE id = ?";
 static const char awake_sql[] = "UPDATE federate_participant SET missed = 0 WHERE run_id = ? AND account_id = ?";
+enum status not_yet(struct error *err)
+{
+    return fail(err, CONFLICT, "NotYet",
+                "The buffer that is filling now takes no update from you, or none any more: ask again soon.");
+}
+
+static const char taken_sql[] =
+    "UPDATE federate_participant SET based = ?, taken = ? WHERE run_id = ? AND account_id = ?";
+
+static enum status remember_taken(struct db_conn *tx, const struct run *run, const struct update *update,
+                                  struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, taken_sql, &row, err));
+    stmt_bind_int(row, 1, update->based);
+    stmt_bind_blob(row, 2, update->sha256, SHA256_SIZE);
+    stmt_bind_int(row, 3, run->id);
+    stmt_bind_int(row, 4, update->account_id);
+    return stmt_run(row, err);
+}
 
 enum status update_store(struct db_conn *tx, const struct run *run, const struct update *update, struct error *err)
 {
@@ -256,14 +347,20 @@ enum status update_store(struct db_conn *tx, const struct run *run, const struct
     stmt_bind_blob(put, 5, update->sha256, SHA256_SIZE);
     stmt_bind_int(put, 6, update->data_at);
     stmt_bind_str(put, 7, str_of(norm));
-    stmt_bind_int(put, 8, run->id);
-    stmt_bind_int(put, 9, run->round);
+    stmt_bind_int(put, 8, update->based);
+    stmt_bind_int(put, 9, run->id);
+    stmt_bind_int(put, 10, update->based);
+    stmt_bind_int(put, 11, update->based + (run->settings.buffers ? STALENESS_MOST : 0));
     TRY(stmt_run(put, err));
+    if (db_changes(tx) == 0 && run->settings.buffers)
+        return not_yet(err);
     if (db_changes(tx) == 0)
         return fail(err, CONFLICT, "RoundOver", "Round %lld takes no update from you any more.", (long long)run->round);
     TRY(db_prepare(tx, update->state == UPDATE_ACCEPTED ? count_accepted_sql : count_rejected_sql, &count, err));
     stmt_bind_int(count, 1, run->id);
     TRY(stmt_run(count, err));
+    if (update->state == UPDATE_ACCEPTED)
+        TRY(remember_taken(tx, run, update, err));
     TRY(db_prepare(tx, awake_sql, &awake, err));
     stmt_bind_int(awake, 1, run->id);
     stmt_bind_int(awake, 2, update->account_id);
@@ -297,7 +394,7 @@ enum status round_freeze_if_due(struct db_conn *tx, int64_t run_id, int64_t at_u
     int64_t due_us = run.due_us ? run.due_us : at_us + run.settings.grace_us;
     TRY(db_prepare(tx, clock_sql, &row, err));
     stmt_bind_int(row, 1, due_us);
-    bool freezes = awaited == 0 || due_us <= at_us;
+    bool freezes = awaited == 0 || due_us <= at_us || run.settings.buffers;
     random_bytes(seed, sizeof seed);
     stmt_bind_int(row, 2, freezes ? at_us : 0);
     stmt_bind_blob(row, 3, seed, freezes && run.settings.noise > 0 ? sizeof seed : 0);
@@ -311,7 +408,8 @@ static const char missed_sql[] =
     "?";
 static const char next_sql[] =
     "UPDATE federate_run SET round = CASE WHEN ? <> 0 THEN round ELSE round + 1 END, why = ?, state = CASE WHEN "
-    "? <> 0 THEN 2 ELSE 1 END, base_oid = ?, due_us = 0, frozen_us = 0, noise_seed = NULL, round_rejected = 0 WHERE id "
+    "? <> 0 THEN 2 ELSE 1 END, base_oid = ?, due_us = 0, frozen_us = 0, noise_seed = NULL, round_rejected = 0, "
+    "judging_us = 0, chosen = 0, scores = '' WHERE id "
     "= ? "
     "AND state = 1 AND round = ?";
 
@@ -333,22 +431,31 @@ enum status round_next(struct db_conn *tx, const struct run *run, const struct o
     stmt_bind_int(next, 5, run->id);
     stmt_bind_int(next, 6, run->round);
     TRY(stmt_run(next, err));
-    return db_changes(tx) ? OK : fail(err, CONFLICT, "RunIsOver", "This federated training was stopped meanwhile.");
+    if (db_changes(tx) == 0)
+        return fail(err, CONFLICT, "RunIsOver", "This federated training was stopped meanwhile.");
+    return last ? OK : keep_base(tx, run->id, run->round + 1, commit, err);
 }
 
 static const char lost_sql[] = "DELETE FROM federate_update WHERE run_id = ? AND account_id = ?";
+static const char not_taken_sql[] =
+    "UPDATE federate_participant SET based = 0, taken = NULL WHERE run_id = ? AND account_id = ?";
 static const char thaw_sql[] =
-    "UPDATE federate_run SET due_us = 0, frozen_us = 0, noise_seed = NULL, accepted = accepted - ? WHERE id = ?";
+    "UPDATE federate_run SET due_us = 0, frozen_us = 0, noise_seed = NULL, judging_us = 0, chosen = 0, scores = '', "
+    "accepted = accepted - ? WHERE id = ?";
 
 enum status round_thaw(struct db_conn *tx, const struct run *run, const int64_t *missing, size_t count,
                        struct error *err)
 {
-    auto_stmt struct stmt *lost = NULL, *thaw = NULL;
+    auto_stmt struct stmt *lost = NULL, *again = NULL, *thaw = NULL;
     TRY(db_prepare(tx, lost_sql, &lost, err));
+    TRY(db_prepare(tx, not_taken_sql, &again, err));
     for (size_t i = 0; i < count; i++) {
         stmt_bind_int(lost, 1, run->id);
         stmt_bind_int(lost, 2, missing[i]);
         TRY(stmt_run(lost, err));
+        stmt_bind_int(again, 1, run->id);
+        stmt_bind_int(again, 2, missing[i]);
+        TRY(stmt_run(again, err));
     }
     TRY(db_prepare(tx, thaw_sql, &thaw, err));
     stmt_bind_int(thaw, 1, (int64_t)count);

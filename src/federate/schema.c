@@ -47,4 +47,51 @@ static const char create_sql[] = "CREATE TABLE federate_run ("
                                  "  norm TEXT NOT NULL,"
                                  "  PRIMARY KEY (run_id, account_id));";
 
-const struct migration_set federate_migrations = {"federate", (const char *const[]){create_sql, NULL}};
+/*
+ * - federate_base: the commits with whose models the newest rounds began.
+ * - federate_update: based: the round with whose model its training began. federate_participant: the newest of these among its accepted
+ *   updates, and the update.
+ */
+static const char buffer_sql[] =
+    "CREATE TABLE federate_base ("
+    "  run_id BIGINT NOT NULL REFERENCES federate_run (id) ON DELETE CASCADE,"
+    "  round BIGINT NOT NULL,"
+    "  base_oid BLOB NOT NULL,"
+    "  PRIMARY KEY (run_id, round));"
+    "INSERT INTO federate_base SELECT id, round, base_oid FROM federate_run WHERE state = 1;"
+    "ALTER TABLE federate_update ADD COLUMN based BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE federate_participant ADD COLUMN based BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE federate_participant ADD COLUMN taken BLOB;";
+
+/* federate_run: of a frozen round of a race, since when its candidates are there, which was chosen (from 1), and the judge's scores. */
+static const char race_sql[] = "ALTER TABLE federate_run ADD COLUMN judging_us BIGINT NOT NULL DEFAULT 0;"
+                               "ALTER TABLE federate_run ADD COLUMN chosen BIGINT NOT NULL DEFAULT 0;"
+                               "ALTER TABLE federate_run ADD COLUMN scores TEXT NOT NULL DEFAULT '';";
+
+/*
+ * Two houses:
+ * - federate_config: what a round is bound to; house_signature is NULL until the other house has signed it. seed is what the hub's random
+ *   bytes and noise of the round follow from; it goes with the round: who has it can take the noise off again.
+ * - federate_report: body is struct report, until the round is over; the row stays, as a nonce counts once in a run. verdict: enum verdict.
+ */
+static const char houses_sql[] = "CREATE TABLE federate_config ("
+                                 "  run_id BIGINT NOT NULL REFERENCES federate_run (id) ON DELETE CASCADE,"
+                                 "  round BIGINT NOT NULL,"
+                                 "  config TEXT NOT NULL,"
+                                 "  hub_signature BLOB NOT NULL,"
+                                 "  house_signature BLOB,"
+                                 "  seed BLOB,"
+                                 "  PRIMARY KEY (run_id, round));"
+
+                                 "CREATE TABLE federate_report ("
+                                 "  run_id BIGINT NOT NULL REFERENCES federate_run (id) ON DELETE CASCADE,"
+                                 "  nonce BLOB NOT NULL,"
+                                 "  account_id BIGINT NOT NULL,"
+                                 "  round BIGINT NOT NULL,"
+                                 "  verdict BIGINT NOT NULL DEFAULT 0,"
+                                 "  body BLOB,"
+                                 "  PRIMARY KEY (run_id, nonce));"
+                                 "CREATE INDEX federate_report_round ON federate_report (run_id, round);";
+
+const struct migration_set federate_migrations = {
+    "federate", (const char *const[]){create_sql, buffer_sql, race_sql, houses_sql, NULL}};

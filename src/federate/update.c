@@ -7,24 +7,47 @@
 #include <unistd.h>
 
 #define PIECE ((size_t)1 << 20)
+#define OUT_PIECE ((size_t)4 << 20)
 #define HEADER_ROOM (1 << 20) /* bytes by which an update may be longer than the model: its header may say more */
+
+/* A buffer takes updates that were trained from older models, too, and waits for none of them. */
+static enum status check_round(const struct place *place, int64_t round, struct error *err)
+{
+    const struct run *run = &place->run;
+    bool buffers = run->settings.buffers;
+    int64_t oldest = buffers && run->round > STALENESS_MOST ? run->round - STALENESS_MOST : buffers ? 1 : run->round;
+    if (run->state == RUN_OPEN && round <= run->round && round >= oldest && (buffers || !run->frozen_us) &&
+        (!buffers || round >= place->who.based))
+        return OK;
+    return fail(err, CONFLICT, "RoundOver", "Round %lld takes no updates any more.", (long long)round);
+}
 
 static enum status find_place(struct request *rq, int64_t round, struct place *out, struct error *err)
 {
-    bool joined;
     TRY(request_read(rq, err));
     TRY(run_of_repo(rq->db, rq->arena, rq->repo.id, &out->run, err));
-    TRY(participant_find(rq->db, out->run.id, rq->actor.account.id, &joined, err));
-    if (!joined)
+    TRY(participant_find(rq->db, out->run.id, rq->actor.account.id, &out->who, err));
+    if (!out->who.joined)
         return fail(err, FORBIDDEN, "NotJoined", "Join this federated training first.");
-    if (out->run.state != RUN_OPEN || out->run.round != round || out->run.frozen_us)
-        return fail(err, CONFLICT, "RoundOver", "Round %lld takes no updates any more.", (long long)round);
+    TRY(check_round(out, round, err));
+    TRY(run_as_of(rq->db, &out->run, round, &out->from, err));
     TRY(update_find(rq->db, &out->run, rq->actor.account.id, &out->before, err));
     if (out->before.state == UPDATE_REJECTED && out->before.tries >= TRIES_MOST)
         return fail(err, FORBIDDEN, "TooManyTries",
                     "%d of your updates were rejected in this round: wait for the next one.", TRIES_MOST);
-    update_path(rq->hub->federate, &out->run, rq->actor.account.id, out->path);
+    update_path(rq->hub->federate, &out->from, rq->actor.account.id, out->path);
     return OK;
+}
+
+/* One that was made of the same model was accepted. */
+bool place_was_taken(const struct place *place)
+{
+    return place->who.based == place->from.round;
+}
+
+static enum status refuse_taken(struct error *err)
+{
+    return fail(err, CONFLICT, "RoundOver", "Your update of this round has been accepted already.");
 }
 
 /* One request at a time writes to an update. */
@@ -72,13 +95,22 @@ static void reply_number(struct request *rq, const char *name, int64_t value)
     request_reply_json(rq, &body);
 }
 
-static enum status put_pieces(struct request *rq, const struct place *place, int64_t offset, int64_t limit,
-                              struct error *err)
+enum status update_check_not_taken(struct request *rq, struct place *place, struct error *err)
+{
+    TRY(request_read(rq, err));
+    TRY(update_find(rq->db, &place->run, rq->actor.account.id, &place->before, err));
+    TRY(participant_find(rq->db, place->run.id, rq->actor.account.id, &place->who, err));
+    request_done_reading(rq);
+    return place_was_taken(place) ? refuse_taken(err) : OK;
+}
+
+static enum status put_pieces(struct request *rq, struct place *place, int64_t offset, int64_t limit, struct error *err)
 {
     auto_fd int fd = -1;
     struct stat about;
     int64_t end = 0;
     TRY(update_open(place->path, &fd, err));
+    TRY(update_check_not_taken(rq, place, err));
     if (fstat(fd, &about) != 0)
         return fail_errno(err, place->path);
     if (offset == 0 && ftruncate(fd, 0) != 0)
@@ -103,17 +135,42 @@ enum status update_put(struct request *rq, struct error *err)
     TRY(query_number(rq, "round", &round, err));
     TRY(query_number(rq, "offset", &offset, err));
     TRY(find_place(rq, round, &place, err));
-    if (place.before.state == UPDATE_ACCEPTED)
-        return fail(err, CONFLICT, "RoundOver", "Your update of this round has been accepted already.");
+    if (place_was_taken(&place))
+        return refuse_taken(err);
     request_done_reading(rq);
-    TRY(model_open(rq->hub, rq->arena, &place.run, false, &model, err));
-    return put_pieces(rq, &place, offset, model.size + HEADER_ROOM, err);
+    int64_t most;
+    if (place.run.settings.mode->size) {
+        TRY(place.run.settings.mode->size(rq->hub, rq->arena, &place.run, &most, err));
+    } else {
+        TRY(model_open(rq->hub, rq->arena, &place.from, false, &model, err));
+        most = (place.run.settings.scaffold ? 2 : 1) * model.size + HEADER_ROOM;
+    }
+    return put_pieces(rq, &place, offset, most, err);
+}
+
+enum status reply_piece(struct request *rq, const char *path, struct error *err)
+{
+    auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    auto_buf struct buf piece = {0};
+    int64_t offset;
+    TRY(query_number(rq, "offset", &offset, err));
+    if (fd < 0)
+        return fail(err, NOT_FOUND, NULL, "There is no such file in this round.");
+    request_done_reading(rq);
+    buf_reserve(&piece, OUT_PIECE);
+    ssize_t got = pread(fd, piece.data, OUT_PIECE, offset);
+    if (got < 0)
+        return offset < 0 ? fail(err, INVALID, NULL, "\"offset\" is below zero.") : fail_errno(err, path);
+    piece.len = (size_t)got;
+    reply_buf(rq->http, 200, STR("application/octet-stream"), &piece);
+    return OK;
 }
 
 /* The end. */
 
 struct finishing {
     const struct place *place;
+    const json_t *body;
     struct update update;
     int locked;
     enum digest_is digest; /* what update.sha256 is */
@@ -122,7 +179,10 @@ struct finishing {
 static enum status store_result(struct db_conn *tx, void *context, struct error *err)
 {
     struct finishing *finishing = context;
-    TRY(update_store(tx, &finishing->place->run, &finishing->update, err));
+    const struct run *run = &finishing->place->run;
+    TRY(update_store(tx, run, &finishing->update, err));
+    if (run->settings.mode->store && finishing->update.state == UPDATE_ACCEPTED)
+        TRY(run->settings.mode->store(tx, run, &finishing->update, err));
     return round_freeze_if_due(tx, finishing->place->run.id, now_us(), err);
 }
 
@@ -155,18 +215,22 @@ static enum status check_digest(int fd, struct finishing *finishing, struct erro
     return OK;
 }
 
-/* The bytes are on disk before anything says that they were accepted. */
-static enum status check_bytes(struct request *rq, struct finishing *finishing, struct error *err)
+/* The bytes are on disk before anything says that they were accepted. *lock: the update's, until that is said. */
+static enum status check_bytes(struct request *rq, struct finishing *finishing, int *lock, struct error *err)
 {
     const struct place *place = finishing->place;
+    struct update *update = &finishing->update;
     auto_model struct model model = {0};
-    auto_fd int own = -1;
     if (finishing->locked < 0)
-        TRY(update_open(place->path, &own, err));
-    int fd = own < 0 ? finishing->locked : own;
+        TRY(update_open(place->path, lock, err));
+    int fd = finishing->locked < 0 ? *lock : finishing->locked;
     TRY(check_digest(fd, finishing, err));
-    TRY(model_open(rq->hub, rq->arena, &place->run, false, &model, err));
-    TRY(update_check(&model, fd, place->path, place->run.settings.bound, &finishing->update, err));
+    if (place->run.settings.mode->accept) {
+        TRY(place->run.settings.mode->accept(rq, &place->run, fd, finishing->body, update, err));
+    } else {
+        TRY(model_open(rq->hub, rq->arena, &place->from, false, &model, err));
+        TRY(update_check(&model, fd, place->path, &place->run.settings, update, err));
+    }
     return fdatasync(fd) == 0 ? OK : fail_errno(err, place->path);
 }
 
@@ -174,8 +238,9 @@ static enum status finish(struct request *rq, struct finishing *finishing, const
                           struct error *err)
 {
     struct error why = {0};
+    auto_fd int lock = -1;
     enum status status = refused ? fail(&why, UNPROCESSABLE, "UpdateRejected", "%s", refused->message)
-                                 : check_bytes(rq, finishing, &why);
+                                 : check_bytes(rq, finishing, &lock, &why);
     if (status == INVALID || (status == UNPROCESSABLE && error_is(&why, "UpdateRejected")))
         unlink(finishing->place->path);
     if (status != OK && !error_is(&why, "UpdateRejected")) {
@@ -185,6 +250,7 @@ static enum status finish(struct request *rq, struct finishing *finishing, const
     finishing->update.state = status == OK ? UPDATE_ACCEPTED : UPDATE_REJECTED;
     finishing->update.tries = finishing->place->before.tries + 1;
     TRY(db_write(rq->hub->db, store_result, finishing, err));
+    fd_close(&lock);
     /* A refusal may be what the round has waited for. Who sent it need not know how the round ends. */
     struct error later = {0};
     round_close(rq->hub, finishing->place->run.id, &later);
@@ -196,7 +262,7 @@ static enum status finish(struct request *rq, struct finishing *finishing, const
 enum status update_take(struct request *rq, const struct place *place, const struct update *update, int locked,
                         enum digest_is digest, const struct error *refused, struct error *err)
 {
-    struct finishing finishing = {place, *update, locked, digest};
+    struct finishing finishing = {place, NULL, *update, locked, digest};
     return finish(rq, &finishing, refused, err);
 }
 
@@ -206,18 +272,26 @@ enum status update_finish(struct request *rq, struct error *err)
     struct place place;
     json_t *body;
     TRY(request_json(rq, BODY_LIMIT, &body, err));
-    struct update update = {.account_id = rq->actor.account.id, .examples = json_get_int(body, "examples", -1)};
-    if (update.examples < 1 || update.examples > EXAMPLES_MOST)
+    struct finishing finishing = {.place = &place, .body = body, .locked = -1, .digest = DIGEST_CLAIMED};
+    struct update *update = &finishing.update;
+    update->account_id = rq->actor.account.id;
+    update->examples = json_get_int(body, "examples", -1);
+    if (update->examples < 1 || update->examples > EXAMPLES_MOST)
         return fail(err, INVALID, NULL, "\"examples\" must be a whole number from 1 to %lld.",
                     (long long)EXAMPLES_MOST);
-    if (!hex_decode(json_get_str(body, "sha256"), update.sha256, SHA256_SIZE))
+    if (!hex_decode(json_get_str(body, "sha256"), update->sha256, SHA256_SIZE))
         return fail(err, INVALID, NULL, "\"sha256\" must be 64 hex digits.");
     TRY(find_place(rq, json_get_int(body, "round", -1), &place, err));
     request_done_reading(rq);
-    if (place.before.state != UPDATE_ACCEPTED)
-        TRY(update_take(rq, &place, &update, -1, DIGEST_CLAIMED, NULL, err));
-    else if (memcmp(place.before.sha256, update.sha256, SHA256_SIZE) != 0)
-        return fail(err, CONFLICT, "RoundOver", "Another update of yours has been accepted in this round.");
+    update->based = place.from.round;
+    if (place_was_taken(&place)) { /* is it asked for again, as the answer was lost? */
+        if (memcmp(place.who.taken, update->sha256, SHA256_SIZE) != 0)
+            return fail(err, CONFLICT, "RoundOver", "Another update of yours has been accepted in this round.");
+    } else if (place.run.settings.buffers && (place.run.frozen_us || place.before.state == UPDATE_ACCEPTED)) {
+        return not_yet(err);
+    } else {
+        TRY(finish(rq, &finishing, NULL, err));
+    }
     request_reply_empty(rq);
     return OK;
 }

@@ -153,7 +153,7 @@ enum status sent_begin(struct request *rq, const struct part *part, const struct
     struct str head = plan->model.head;
     *out = (struct sent){.rq = rq, .part = part, .plan = plan, .to = -1, .hasher = hasher_sha256()};
     out->there = arena_array(rq->arena, plan->count + 1, sizeof *out->there);
-    TRY(part_file(part, &out->to, err));
+    TRY(part_file(rq, part, &out->to, err));
     if (ftruncate(out->to, 0) != 0)
         return fail_errno(err, "update");
     hasher_add(out->hasher, head.data, head.len);

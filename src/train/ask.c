@@ -7,6 +7,7 @@
 #include <time.h>
 
 #define ANSWER_LIMIT (1 << 20)
+#define BYTES_LIMIT (8 << 20)   /* of a piece */
 #define PIECE_TIMEOUT_MS 300000 /* of 4 MiB: a line of 14 kB/s is enough */
 
 void tell(struct cairn_federate *part, const char *format, ...)
@@ -88,26 +89,57 @@ static enum status refused(const struct fetch_answer *answer, struct error *err)
     return err->status;
 }
 
+static enum status ask_for(struct cairn_federate *part, struct arena *arena, const char *method, const char *path,
+                           struct str type, struct str body, size_t limit, struct fetch_answer *out, struct error *err)
+{
+    const struct fetch what = {.method = method,
+                               .url = arena_printf(arena, "%.*s/api/models/%.*s/federate%s", STR_ARG(base_of(part)),
+                                                   STR_ARG(percent_encode(arena, str_of(part->repo), true)), path),
+                               .token = str_of(part->token),
+                               .type = type,
+                               .body = body,
+                               .limit = limit,
+                               .timeout_ms = PIECE_TIMEOUT_MS};
+    TRY(fetch_patiently(part, arena, &what, out, err));
+    return out->status == 200 ? OK : refused(out, err);
+}
+
 enum status ask(struct cairn_federate *part, const char *method, const char *path, struct str type, struct str body,
                 json_t **out, struct error *err)
 {
     auto_arena struct arena arena = {0};
     struct fetch_answer answer;
-    const struct fetch what = {.method = method,
-                               .url = arena_printf(&arena, "%.*s/api/models/%.*s/federate%s", STR_ARG(base_of(part)),
-                                                   STR_ARG(percent_encode(&arena, str_of(part->repo), true)), path),
-                               .token = str_of(part->token),
-                               .type = type,
-                               .body = body,
-                               .limit = ANSWER_LIMIT,
-                               .timeout_ms = PIECE_TIMEOUT_MS};
-    TRY(fetch_patiently(part, &arena, &what, &answer, err));
-    if (answer.status != 200)
-        return refused(&answer, err);
+    TRY(ask_for(part, &arena, method, path, type, body, ANSWER_LIMIT, &answer, err));
     if (!out)
         return OK;
     TRY(json_read(answer.body, ANSWER_LIMIT, out, err));
     return json_is_object(*out) ? OK : fail(err, INVALID, NULL, "The hub's answer is no JSON object.");
+}
+
+enum status ask_for_run(struct cairn_federate *part, const char *method, const char *path, json_t **out,
+                        struct error *err)
+{
+    struct str body = strcmp(method, "POST") == 0 ? STR("{}") : (struct str){0};
+    struct str type = str_given(body) ? STR("application/json") : (struct str){0};
+    int64_t until = monotonic_us() + part->patience_us, wait = SECOND_US / 5;
+    for (bool told = false;; told = true) {
+        enum status status = ask(part, method, path, type, body, out, err);
+        if (status != NOT_FOUND || !error_is(err, "NoRun") || monotonic_us() + wait > until)
+            return status;
+        if (!told)
+            tell(part, "There is no training of this repo yet; waiting for it");
+        doze(wait);
+        wait = wait * 2 < 2 * SECOND_US ? wait * 2 : 2 * SECOND_US;
+    }
+}
+
+enum status ask_piece(struct cairn_federate *part, const char *path, struct buf *out, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    struct fetch_answer answer;
+    TRY(ask_for(part, &arena, "GET", path, (struct str){0}, (struct str){0}, BYTES_LIMIT, &answer, err));
+    buf_str(out, answer.body);
+    return OK;
 }
 
 enum status ask_bytes(struct cairn_federate *part, struct str commit, struct str file, int64_t at, size_t most,

@@ -15,10 +15,9 @@
 static const struct {
     const char *name;
     size_t place;
-} names[] = {{"url", offsetof(struct cairn_federate, url)},
-             {"token", offsetof(struct cairn_federate, token)},
-             {"repo", offsetof(struct cairn_federate, repo)},
-             {"patience", offsetof(struct cairn_federate, patience)}};
+} names[] = {{"url", offsetof(struct cairn_federate, url)},     {"token", offsetof(struct cairn_federate, token)},
+             {"repo", offsetof(struct cairn_federate, repo)},   {"patience", offsetof(struct cairn_federate, patience)},
+             {"state", offsetof(struct cairn_federate, state)}, {"house", offsetof(struct cairn_federate, house)}};
 #define NAMES (sizeof names / sizeof *names)
 
 static char **setting(struct cairn_federate *part, size_t i)
@@ -44,6 +43,7 @@ void cairn_federate_free(struct cairn_federate *part)
         return;
     for (size_t i = 0; i < NAMES; i++)
         free(*setting(part, i));
+    buf_free(&part->control);
     free(part);
 }
 
@@ -93,7 +93,10 @@ static enum status call_train(struct round *round, cairn_train train, void *cont
     auto_buf struct buf config = {0};
     json_dump(round->told, &config);
     buf_byte(&config, '\0');
-    *trained = (struct cairn_trained){.tensors = round->model.tensors, .count = round->model.list.count, .examples = 1};
+    *trained = (struct cairn_trained){.tensors = round->model.tensors,
+                                      .count = round->model.list.count,
+                                      .examples = 1,
+                                      .correction = round->corrections};
     tell(round->part, "Round %lld of %lld: training", (long long)round->number, (long long)round->rounds);
     if (train(context, config.data, trained) == 0)
         return OK;
@@ -104,7 +107,7 @@ static enum status call_train(struct round *round, cairn_train train, void *cont
 static const struct {
     const char *name;
     send_fn *send;
-} modes[] = {{"plain", send_plain}};
+} modes[] = {{"plain", send_plain}, {"two-houses", send_houses}};
 
 /* Before any work is done: a mode that this library does not know is not mistaken for another. */
 static enum status find_mode(const struct round *round, send_fn **out, struct error *err)
@@ -127,8 +130,12 @@ static enum status run_round(struct round *round, cairn_train train, void *conte
     TRY(find_mode(round, &send, err));
     TRY(download(round, err));
     TRY(model_read(&round->model, &arena, err));
+    if (round->scaffold)
+        TRY(control_begin(round, &arena, err));
     TRY(call_train(round, train, context, &trained, err));
     TRY(send(round, &trained, err));
+    if (round->scaffold)
+        TRY(control_accepted(round, err));
     tell(round->part, "Round %lld of %lld: the update was accepted", (long long)round->number,
          (long long)round->rounds);
     return OK;
@@ -142,9 +149,12 @@ static enum status take_part(struct cairn_federate *part, const json_t *told, ca
                           .told = told,
                           .number = json_get_int(told, "round", 0),
                           .rounds = json_get_int(told, "rounds", 0),
+                          .scaffold = json_get_bool(told, "scaffold", false),
+                          .buffered = json_get_bool(told, "buffered", false),
                           .bound = json_is_number(bound) ? json_number_value(bound) : 0};
     enum status status = run_round(&round, train, context, err);
     model_free(&round.model);
+    control_free(&round);
     /* Too late for this round: the next one comes. */
     return status == CONFLICT && error_is(err, "RoundOver") ? OK : status;
 }
@@ -175,6 +185,9 @@ static enum status step(struct cairn_federate *part, struct str run, cairn_train
     if (!str_eq(state, STR("open")))
         return fail(err, CONFLICT, NULL, "The training was stopped. %.*s", STR_ARG(json_get_str(told, "why")));
     bool accepted = str_eq(json_get_str(json_object_get(told, "update"), "state"), STR("accepted"));
+    /* Whoever is not waited for goes on as soon as there is a model that it has not trained. */
+    if (json_get_bool(told, "buffered", false))
+        accepted = json_get_int(json_object_get(told, "update"), "from", 0) >= json_get_int(told, "round", 0);
     if (!accepted && !json_get_bool(told, "closing", false)) {
         *wait = POLL_LEAST_US;
         return take_part(part, told, train, context, err);
@@ -189,7 +202,7 @@ static enum status run_all(struct cairn_federate *part, cairn_train train, void 
     auto_json json_t *joined = NULL;
     int64_t wait = POLL_LEAST_US;
     bool over = false;
-    TRY(ask(part, "POST", "/join", STR("application/json"), STR("{}"), &joined, err));
+    TRY(ask_for_run(part, "POST", "/join", &joined, err));
     struct str run = json_get_str(joined, "run");
     if (!str_given(run))
         return fail(err, INVALID, NULL, "The hub does not say what was joined.");
@@ -198,13 +211,16 @@ static enum status run_all(struct cairn_federate *part, cairn_train train, void 
     return OK;
 }
 
-int cairn_federate_run(struct cairn_federate *part, cairn_train train, void *context)
+enum status part_begin(struct cairn_federate *part, struct error *err)
 {
-    part->err = (struct error){0};
+    *err = (struct error){0};
     part->given_up = false;
-    if (check_settings(part, &part->err) != OK)
-        return CAIRN_TRAIN_MISUSED;
-    enum status status = run_all(part, train, context, &part->err);
+    part->knows_houses = false;
+    return check_settings(part, err);
+}
+
+int part_end(struct cairn_federate *part, enum status status)
+{
     if (status == OK) {
         part->err.message[0] = '\0';
         return CAIRN_TRAINED;
@@ -213,4 +229,11 @@ int cairn_federate_run(struct cairn_federate *part, cairn_train train, void *con
         return CAIRN_TRAIN_GIVEN_UP;
     return status == UNAVAILABLE || status == TIMED_OUT || status == TOO_LARGE ? CAIRN_TRAIN_UNABLE
                                                                                : CAIRN_TRAIN_REFUSED;
+}
+
+int cairn_federate_run(struct cairn_federate *part, cairn_train train, void *context)
+{
+    if (part_begin(part, &part->err) != OK)
+        return CAIRN_TRAIN_MISUSED;
+    return part_end(part, run_all(part, train, context, &part->err));
 }

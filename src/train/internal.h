@@ -8,16 +8,23 @@
 #include "base/json.h"
 #include "cairn/federate.h"
 #include "leaf/tensor.h"
+#include "pact/key.h"
 
 /* What the files of this part share. */
 
 struct cairn_federate {
-    char *url, *token, *repo, *patience;
+    char *url, *token, *repo, *patience, *state, *house;
+    char control_run[40]; /* the run of the own control variate */
+    struct buf control;   /* SCAFFOLD's c_i: float32 in the order of the model's bytes */
     void (*progress)(void *context, const char *line);
     void *progress_context;
     struct error err;
     bool given_up;
     int64_t patience_us;
+    /* Two houses: the key that this run's reports are signed with, and the houses' keys as they were seen first. */
+    struct pact_key report_key;
+    uint8_t hub_key[PACT_KEY_SIZE], house_key[PACT_KEY_SIZE];
+    bool knows_houses;
 };
 
 /* ask.c: the hub. */
@@ -31,6 +38,11 @@ enum status ask(struct cairn_federate *part, const char *method, const char *pat
 /* Bytes of a file of a commit, from `at` on; out is appended to. *end: there are no more. */
 enum status ask_bytes(struct cairn_federate *part, struct str commit, struct str file, int64_t at, size_t most,
                       struct buf *out, bool *end, struct error *err);
+/* The same for what needs a run: as long as the repo has had none, it is asked again while patience lasts. */
+enum status ask_for_run(struct cairn_federate *part, const char *method, const char *path, json_t **out,
+                        struct error *err);
+/* A piece of what the hub has at path, appended to out; nothing: it was at its end. */
+enum status ask_piece(struct cairn_federate *part, const char *path, struct buf *out, struct error *err);
 void tell(struct cairn_federate *part, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void doze(int64_t us);
 
@@ -50,17 +62,48 @@ void model_free(struct model *model);
 enum status model_write(const struct model *model, const struct cairn_trained *trained, double bound, struct buf *out,
                         struct error *err);
 
+/* The trained values in the order of the model's bytes; false when they are not those of the model. */
+bool model_flatten(const struct model *model, const struct cairn_trained *trained, float *out);
+/* Draws values back to within bound of the model's. */
+void model_draw_back(float *values, const float *model, size_t count, double bound);
+/* A safetensors file. */
+void tensors_write(const struct cairn_tensor *tensors, size_t count, struct buf *out);
+
+#define METRICS_LIMIT (16 << 10)
+
+/* federate.c: the beginning and the end of the public functions: settings are checked, and a status becomes a verdict. */
+enum status part_begin(struct cairn_federate *part, struct error *err);
+int part_end(struct cairn_federate *part, enum status status);
+
 /* A round under way. */
 struct round {
     struct cairn_federate *part;
     const json_t *told; /* by the hub: the run's settings, and where it stands */
     int64_t number, rounds;
     double bound; /* 0: none */
+    bool scaffold;
+    bool buffered; /* the hub takes what comes late, too */
     struct model model;
+    /* Of SCAFFOLD, in the order of the model's bytes: the hub's control variate, what is added to each step, and how the own one
+     * changes. */
+    struct buf control, correction, change;
+    struct cairn_tensor *corrections;
 };
+
+/* control.c: what SCAFFOLD does before training, in place of model_write(), and once the update is accepted. */
+enum status control_begin(struct round *round, struct arena *arena, struct error *err);
+enum status control_write(struct round *round, const struct cairn_trained *trained, struct buf *out, struct error *err);
+enum status control_accepted(struct round *round, struct error *err);
+void control_free(struct round *round);
 
 /* Sends what training came to, as a mode has it: plain.c and so on. CONFLICT "RoundOver": too late for this round. */
 typedef enum status send_fn(struct round *round, const struct cairn_trained *trained, struct error *err);
-send_fn send_plain;
+send_fn send_plain;  /* plain.c */
+send_fn send_houses; /* houses.c */
+
+/* Sends bytes as the round's update, in pieces that go on where a broken line ended (plain.c). */
+enum status upload(struct round *round, struct str all, struct error *err);
+/* What training has changed, in the order of the model's file: as many numbers as that has. INVALID when the tensors are others. */
+enum status model_change(const struct model *model, const struct cairn_trained *trained, float *out, struct error *err);
 
 #endif

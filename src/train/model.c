@@ -60,6 +60,31 @@ static bool same_layout(const struct model *model, const struct cairn_trained *t
     return true;
 }
 
+bool model_flatten(const struct model *model, const struct cairn_trained *trained, float *out)
+{
+    if (!same_layout(model, trained))
+        return false;
+    for (size_t i = 0; i < trained->count; i++)
+        memcpy((char *)out + model->list.items[i].begin, trained->tensors[i].values,
+               trained->tensors[i].count * sizeof *out);
+    return true;
+}
+
+enum status model_change(const struct model *model, const struct cairn_trained *trained, float *out, struct error *err)
+{
+    size_t count = (model->bytes.len - model->data_at) / sizeof *out;
+    if (trained->examples < 1)
+        return fail(err, INVALID, NULL, "Training must say with how many examples it was done, at least 1.");
+    if (!model_flatten(model, trained, out))
+        return fail(err, UNPROCESSABLE, NULL, "The trained tensors are not the model's, by name and shape.");
+    for (size_t i = 0; i < count; i++) {
+        float base;
+        memcpy(&base, model->bytes.data + model->data_at + i * sizeof base, sizeof base);
+        out[i] -= base;
+    }
+    return OK;
+}
+
 static double norm_of(const float *values, const float *model, size_t count)
 {
     double squares = 0;
@@ -71,7 +96,7 @@ static double norm_of(const float *values, const float *model, size_t count)
 }
 
 /* In float32 the norm may come out a little above the bound, so it is measured again. */
-static void draw_back(float *values, const float *model, size_t count, double bound)
+void model_draw_back(float *values, const float *model, size_t count, double bound)
 {
     for (int again = 0; again < 8; again++) {
         double norm = norm_of(values, model, count);
@@ -83,15 +108,14 @@ static void draw_back(float *values, const float *model, size_t count, double bo
     }
 }
 
-/* What it cannot be for the hub to take it, the hub says. */
-static void write_other(const struct cairn_trained *trained, struct buf *out)
+void tensors_write(const struct cairn_tensor *tensors, size_t count, struct buf *out)
 {
     auto_buf struct buf header = {0};
     struct json_writer w = jw_to(&header);
     uint64_t at = 0, len;
     jw_object(&w);
-    for (size_t i = 0; i < trained->count; i++) {
-        const struct cairn_tensor *tensor = &trained->tensors[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct cairn_tensor *tensor = &tensors[i];
         jw_key(&w, tensor->name);
         jw_object(&w);
         jw_key_str(&w, "dtype", STR("F32"));
@@ -113,8 +137,8 @@ static void write_other(const struct cairn_trained *trained, struct buf *out)
     for (int i = 0; i < 8; i++)
         buf_byte(out, (char)(len >> (8 * i)));
     buf_str(out, buf_view(&header));
-    for (size_t i = 0; i < trained->count; i++)
-        buf_add(out, trained->tensors[i].values, trained->tensors[i].count * sizeof(float));
+    for (size_t i = 0; i < count; i++)
+        buf_add(out, tensors[i].values, tensors[i].count * sizeof(float));
 }
 
 enum status model_write(const struct model *model, const struct cairn_trained *trained, double bound, struct buf *out,
@@ -122,8 +146,8 @@ enum status model_write(const struct model *model, const struct cairn_trained *t
 {
     if (trained->examples < 1)
         return fail(err, INVALID, NULL, "Training must say with how many examples it was done, at least 1.");
-    if (!same_layout(model, trained)) {
-        write_other(trained, out);
+    if (!same_layout(model, trained)) { /* the hub says what is wrong with it */
+        tensors_write(trained->tensors, trained->count, out);
         return OK;
     }
     size_t numbers = (model->bytes.len - model->data_at) / sizeof(float);
@@ -131,11 +155,9 @@ enum status model_write(const struct model *model, const struct cairn_trained *t
     if (!values || !base)
         abort();
     memcpy(base, model->bytes.data + model->data_at, numbers * sizeof *base);
-    for (size_t i = 0; i < trained->count; i++)
-        memcpy((char *)values + model->list.items[i].begin, trained->tensors[i].values,
-               trained->tensors[i].count * sizeof *values);
+    model_flatten(model, trained, values);
     if (bound > 0)
-        draw_back(values, base, numbers, bound);
+        model_draw_back(values, base, numbers, bound);
     buf_reserve(out, model->bytes.len);
     buf_add(out, model->bytes.data, model->data_at);
     buf_add(out, values, numbers * sizeof *values);

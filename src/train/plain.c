@@ -8,13 +8,16 @@
 
 #define PIECE ((size_t)4 << 20)
 #define RETRY_US (SECOND_US / 10)
+#define WAIT_US (SECOND_US / 2)
 
 /* How much of the update the hub has: after a broken line it may be more than was acknowledged. */
 static enum status received(struct round *round, struct str all, int64_t *out, struct error *err)
 {
     auto_json json_t *told = NULL;
-    TRY(ask(round->part, "GET", "/round", (struct str){0}, (struct str){0}, &told, err));
-    if (json_get_int(told, "round", -1) != round->number)
+    char path[64];
+    snprintf(path, sizeof path, "/round?from=%lld", (long long)round->number);
+    TRY(ask(round->part, "GET", path, (struct str){0}, (struct str){0}, &told, err));
+    if (json_get_int(told, "round", -1) != round->number && !round->buffered)
         return fail(err, CONFLICT, NULL, "The round is over.");
     *out = json_get_int(json_object_get(told, "update"), "received", 0);
     return *out >= 0 && *out <= (int64_t)all.len ? OK : fail(err, CONFLICT, NULL, "Another client sends an update.");
@@ -34,7 +37,7 @@ static enum status send_from(struct round *round, struct str all, int64_t at, st
     return OK;
 }
 
-static enum status upload(struct round *round, struct str all, struct error *err)
+enum status upload(struct round *round, struct str all, struct error *err)
 {
     int64_t at = 0;
     enum status status = send_from(round, all, 0, err);
@@ -65,7 +68,14 @@ static enum status finish(struct round *round, struct str all, int64_t examples,
 enum status send_plain(struct round *round, const struct cairn_trained *trained, struct error *err)
 {
     auto_buf struct buf update = {0};
-    TRY(model_write(&round->model, trained, round->bound, &update, err));
+    TRY(round->scaffold ? control_write(round, trained, &update, err)
+                        : model_write(&round->model, trained, round->bound, &update, err));
     TRY(upload(round, buf_view(&update), err));
-    return finish(round, buf_view(&update), trained->examples, err);
+    enum status status = finish(round, buf_view(&update), trained->examples, err);
+    /* The buffer has one of ours, or is being closed: the next one takes it. */
+    while (status == CONFLICT && error_is(err, "NotYet")) {
+        doze(WAIT_US);
+        status = finish(round, buf_view(&update), trained->examples, err);
+    }
+    return status;
 }

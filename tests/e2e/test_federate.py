@@ -411,6 +411,7 @@ int main(int argc, char **argv)
     cairn_federate_set(part, "url", argv[1]);
     cairn_federate_set(part, "token", argv[2]);
     cairn_federate_set(part, "repo", argv[3]);
+    cairn_federate_set(part, "patience", "1");
     int verdict = argc == 4 && cairn_federate_set(part, "colour", "red") == -1 ? cairn_federate_run(part, train, &rounds) : 9;
     printf("%d %d %s\\n", verdict, rounds, cairn_federate_why(part));
     cairn_federate_free(part);

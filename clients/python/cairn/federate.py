@@ -21,7 +21,7 @@ import numpy
 
 from . import _load
 
-__all__ = ["NotAccepted", "join"]
+__all__ = ["NotAccepted", "join", "judge"]
 
 
 class NotAccepted(Exception):
@@ -34,10 +34,17 @@ class _Tensor(ctypes.Structure):
 
 
 class _Trained(ctypes.Structure):
-    _fields_ = [("tensors", ctypes.POINTER(_Tensor)), ("count", ctypes.c_size_t), ("examples", ctypes.c_int64)]
+    _fields_ = [("tensors", ctypes.POINTER(_Tensor)), ("count", ctypes.c_size_t), ("examples", ctypes.c_int64),
+                ("correction", ctypes.POINTER(_Tensor)), ("steps", ctypes.c_int64), ("rate", ctypes.c_double)]
+
+
+class _Score(ctypes.Structure):
+    _fields_ = [("loss", ctypes.c_double), ("metrics", ctypes.c_char_p)]
 
 
 _Train = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.POINTER(_Trained))
+_Judge = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.POINTER(_Tensor), ctypes.c_size_t,
+                          ctypes.POINTER(_Score))
 _Progress = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)
 _TRAINED, _REFUSED, _MISUSED, _UNABLE, _GIVEN_UP = range(5)
 _ready = None
@@ -53,6 +60,7 @@ def _library():
             ("cairn_federate_set", ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]),
             ("cairn_federate_on_progress", None, [ctypes.c_void_p, _Progress, ctypes.c_void_p]),
             ("cairn_federate_run", ctypes.c_int, [ctypes.c_void_p, _Train, ctypes.c_void_p]),
+            ("cairn_federate_judge", ctypes.c_int, [ctypes.c_void_p, _Judge, ctypes.c_void_p]),
             ("cairn_federate_why", ctypes.c_char_p, [ctypes.c_void_p]),
         ):
             getattr(library, name).restype = result
@@ -61,9 +69,9 @@ def _library():
     return _ready
 
 
-def _arrays(trained):
+def _arrays(tensors, count):
     arrays = {}
-    for tensor in trained.tensors[:trained.count]:
+    for tensor in tensors[:count]:
         flat = numpy.ctypeslib.as_array(tensor.values, (tensor.count,)) if tensor.count else numpy.empty(0, numpy.float32)
         arrays[tensor.name.decode()] = flat.copy().reshape(tensor.shape[:tensor.dimensions])
     return arrays
@@ -83,15 +91,20 @@ class _Result:
         self.count = len(names)
 
 
-def join(url, token, repo, train, *, progress=None, patience=None):
+def join(url, token, repo, train, *, progress=None, patience=None, state=None, house=None):
     """Joins the federated training of `repo` at the hub at `url`, and returns when its last round is over.
 
     train(model, config) is called for each round: model is a dict of numpy arrays (float32), config a dict with "round",
     "rounds" and the other settings of the training. It returns what became of the model, and with how many examples it
     was trained. Where the training has a bound, what goes farther from the model is drawn back to it.
 
+    Where the rule is scaffold, config has a "correction", a dict of arrays that is to be added to the gradient in each step;
+    train sets config["steps"] and config["rate"], in how many steps and at which rate it trained. What belongs to the
+    participant is kept in the folder `state`, if there is one; otherwise as long as the program runs.
+
     progress is called with a line of text now and then; patience says for how many seconds a hub that does not answer is
-    asked again (600).
+    asked again, and a training that is not open yet is waited for (600). Where the hub trains together with a second house,
+    house may say which, by its key id or key: nothing is sent when it is another.
 
     Raises what train raises; NotAccepted; ConnectionError; ValueError for settings that cannot be.
     """
@@ -99,9 +112,13 @@ def join(url, token, repo, train, *, progress=None, patience=None):
 
     def call(context, config, trained):
         try:
-            told, model = json.loads(config), _arrays(trained.contents)
+            told, given = json.loads(config), trained.contents
+            model = _arrays(given.tensors, given.count)
             order = list(model)
+            if given.correction:
+                told["correction"] = _arrays(given.correction, given.count)
             arrays, examples = train(model, told)
+            given.steps, given.rate = int(told.get("steps", 0)), float(told.get("rate", 0))
             kept[0] = result = _Result(arrays, order)
             trained.contents.tensors = ctypes.cast(result.tensors, ctypes.POINTER(_Tensor))
             trained.contents.count, trained.contents.examples = result.count, int(examples)
@@ -110,13 +127,45 @@ def join(url, token, repo, train, *, progress=None, patience=None):
             raised.append(problem)
             return 1
 
+    _run(library.cairn_federate_run, _Train(call), raised, progress, url=url, token=token, repo=repo, patience=patience, state=state,
+         house=house)
+
+
+def judge(url, token, repo, evaluate, *, progress=None, patience=None):
+    """Judges the candidates of a federated training whose rule is a race, and returns when its last round is over.
+
+    evaluate(model, config) is called for each candidate of each round: model is a dict of numpy arrays (float32), config a
+    dict with "round", "rounds", "candidates" (their rules) and "number" (which of them it is). It returns the loss on data
+    that nobody trains with, the lower the better; or a dict of numbers with "loss" and whatever else the record is to have.
+
+    progress, patience and what is raised are those of join(). For who administers the repo, or was named as the judge.
+    """
+    library, kept, raised = _library(), [None], []
+
+    def call(context, config, tensors, count, score):
+        try:
+            verdict = evaluate(_arrays(tensors, count), json.loads(config))
+            metrics = dict(verdict) if isinstance(verdict, dict) else {"loss": verdict}
+            score.contents.loss = float(metrics.pop("loss"))
+            kept[0] = json.dumps({name: float(value) for name, value in metrics.items()}, allow_nan=False).encode()
+            score.contents.metrics = kept[0]
+            return 0
+        except BaseException as problem:  # it must not go through libcairn
+            raised.append(problem)
+            return 1
+
+    _run(library.cairn_federate_judge, _Judge(call), raised, progress, url=url, token=token, repo=repo, patience=patience)
+
+
+def _run(run, function, raised, progress, **settings):
+    library = _library()
     handle = library.cairn_federate_new()
     try:
-        for name, value in ("url", url), ("token", token), ("repo", repo), ("patience", patience):
+        for name, value in settings.items():
             library.cairn_federate_set(handle, name.encode(), None if value is None else os.fsencode(str(value)))
-        function, line = _Train(call), _Progress(lambda context, text: progress(text.decode(errors="replace")) if progress else None)
+        line = _Progress(lambda context, text: progress(text.decode(errors="replace")) if progress else None)
         library.cairn_federate_on_progress(handle, line, None)
-        verdict, why = library.cairn_federate_run(handle, function, None), library.cairn_federate_why(handle).decode(errors="replace")
+        verdict, why = run(handle, function, None), library.cairn_federate_why(handle).decode(errors="replace")
     finally:
         library.cairn_federate_free(handle)
     if raised:

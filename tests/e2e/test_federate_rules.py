@@ -1,0 +1,600 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules by which a round is more than a sum: buffers that take what comes late, control variates, candidates that are judged, and
+participants who are suspected."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import numpy
+import pytest
+from safetensors.numpy import load, save
+
+from support import ROOT, SANITIZER, Hub, new_name, sha256, until
+from test_federate import KILLS, Participant, Sender, crowd, federate, fit, new_model, open_run, same, start_model  # noqa: F401
+from test_libcairn import LIBRARY, preload  # noqa: F401
+
+# Buffers (FedBuff).
+
+
+def buffered(base, updates):
+    """As the hub computes it: differences to each one's own model in float32, weighed by how old that is; each counts the same."""
+    out = {}
+    for name, start in base.items():
+        change = numpy.zeros(start.shape)
+        for model, origin, behind in updates:
+            change = change + 1 / len(updates) * (1 / numpy.sqrt(1 + behind) * (model[name] - origin[name]).astype(float)).astype(numpy.float32).astype(float)
+        out[name] = (start.astype(float) + change).astype(numpy.float32)
+    return out
+
+
+def model_of(person, repo):
+    return load(person.read(repo, "model.safetensors"))
+
+
+def record_of(person, repo, number):
+    return json.loads(person.read(repo, f"fl/rounds/{number:06}.json"))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+def test_a_buffer_takes_what_comes_late_and_weighs_it_by_its_age(alice, crowd, order):  # noqa: F811
+    repo = new_model(alice)
+    open_run(alice, repo, 2, 3, "--rule", "mean+fedbuff")
+    senders = [Sender(person, repo).join() for person in crowd]
+    first = start_model()
+    for sender, seed in zip(senders, range(3)):
+        assert sender.send(save(fit(first, seed)[0]), 10 + seed).status_code == 200
+    second = model_of(alice, repo)
+    assert same(second, buffered(first, [(fit(first, seed)[0], first, 0) for seed in range(3)]))
+    # In the second buffer one of the three comes with what it has made of the first model.
+    late = senders[1]
+    updates = [(fit(second, 0)[0], 2), (fit(first, 7)[0], 1), (fit(second, 2)[0], 2)]
+    assert late.send(save(updates[1][0]), number=1).status_code == 409  # of that model there was one
+    repo = new_model(alice)
+    open_run(alice, repo, 2, 2, "--rule", "mean+fedbuff")
+    senders = [Sender(person, repo).join() for person in crowd]
+    for sender, seed in zip((senders[0], senders[2]), (0, 2)):
+        assert sender.send(save(fit(first, seed)[0])).status_code == 200
+    second = model_of(alice, repo)
+    sent = [(senders[0], fit(second, 0)[0], 2), (senders[1], fit(first, 7)[0], 1), (senders[2], fit(second, 2)[0], 2)]
+    picked = [sent[place] for place in order][:2]
+    for sender, model, number in picked:
+        assert sender.send(save(model), number=number).status_code == 200
+    assert federate(alice, "status", repo)["state"] == "finished"
+    picked.sort(key=lambda one: senders.index(one[0]))
+    assert same(model_of(alice, repo), buffered(second, [(model, first if number == 1 else second, 2 - number) for _, model, number in picked]))
+    assert [update["from"] for update in record_of(alice, repo, 2)["updates"]] == [number for _, _, number in picked]
+
+
+def test_a_buffer_gives_the_same_bits_for_any_order_of_arrival(alice, crowd):  # noqa: F811
+    models = []
+    for order in itertools.permutations(range(3)):
+        repo = new_model(alice)
+        open_run(alice, repo, 1, 3, "--rule", "trimmed-mean:1+fedbuff")
+        for place in order:
+            assert Sender(crowd[place], repo).join().send(save(fit(start_model(), place)[0])).status_code == 200
+        models.append(alice.read(repo, "model.safetensors"))
+    assert len(set(models)) == 1
+
+
+def test_what_is_twenty_models_old_is_taken_and_what_is_older_is_not(alice, crowd):  # noqa: F811
+    repo = new_model(alice)
+    open_run(alice, repo, 100, 1, "--rule", "mean+fedbuff")
+    quick, slow, slower = (Sender(person, repo).join() for person in crowd)
+    update, first = save(fit(start_model(), 1)[0]), start_model()
+    for number in range(1, 21):
+        assert quick.send(alice.read(repo, "model.safetensors"), number=number).status_code == 200
+    before = model_of(alice, repo)
+    assert slow.send(update, number=1).status_code == 200  # now it is round 21
+    assert same(model_of(alice, repo), buffered(before, [(load(update), first, 20)]))
+    refused = slower.send(update, number=1)
+    assert refused.status_code == 409 and refused.json()["error"].startswith("Round 1 takes no updates"), refused.text
+    assert slower.send(update, number=23).status_code == 409
+    assert slower.send(update, number=0).status_code == 409
+    assert slower.send(update, number=2).status_code == 200
+
+
+def test_a_buffer_has_one_update_of_a_participant_and_the_next_one_waits(alice, crowd):  # noqa: F811
+    repo = new_model(alice)
+    open_run(alice, repo, 3, 2, "--rule", "mean+fedbuff")
+    one, other = (Sender(person, repo).join() for person in crowd[:2])
+    models = [start_model()]
+    for sender, seed in (one, 0), (other, 1):
+        assert sender.send(save(fit(models[0], seed)[0])).status_code == 200
+    models.append(model_of(alice, repo))
+    made = save(fit(models[1], 0)[0])
+    assert one.send(made, number=2).status_code == 200
+    assert one.finish(made, number=2).status_code == 200  # asked for again: nothing new
+    refused = one.send(save(fit(models[0], 5)[0]), number=1)
+    assert refused.status_code == 409 and "RoundOver" in refused.headers["x-error-code"]
+    assert other.send(save(fit(models[1], 1)[0]), number=2).status_code == 200
+    models.append(model_of(alice, repo))
+    assert one.finish(made, number=2).status_code == 200  # the answer was lost, and the buffer is gone
+    assert federate(alice, "status", repo)["accepted"] == 4
+    third = save(fit(models[2], 0)[0])
+    late = save(fit(models[1], 3)[0])
+    assert Sender(crowd[2], repo).join().put(late, number=2).status_code == 200
+    assert one.send(third, number=3).status_code == 200
+    waits = one.send(third, number=3)
+    assert waits.status_code == 409 and federate(alice, "status", repo)["accepted"] == 5
+    assert Sender(crowd[2], repo).finish(late, number=2).status_code == 200
+    assert federate(alice, "status", repo)["state"] == "finished"
+
+
+def test_an_update_is_measured_from_the_model_that_it_was_made_of(alice, crowd):  # noqa: F811
+    start = {"w": numpy.zeros(4, numpy.float32)}
+    repo = new_model(alice, start)
+    open_run(alice, repo, 3, 1, "--rule", "mean+fedbuff", "--bound", 1)
+    quick, slow = (Sender(person, repo).join() for person in crowd[:2])
+    near = {"w": numpy.array([-0.9, 0, 0, 0], numpy.float32)}
+    assert quick.send(save({"w": numpy.array([0.9, 0, 0, 0], numpy.float32)})).status_code == 200
+    assert slow.send(save(near), number=2).status_code == 422  # from the second model it is 1.8 away
+    assert slow.send(save(near), number=1).status_code == 200
+    assert same(model_of(alice, repo), buffered({"w": numpy.array([0.9, 0, 0, 0], numpy.float32)}, [(near, start, 1)]))
+
+
+def test_noise_of_a_buffer_has_its_size_and_its_price(alice, crowd):  # noqa: F811
+    start = {"w": numpy.zeros(20_000, numpy.float32)}
+    repo = new_model(alice, start)
+    open_run(alice, repo, 3, 2, "--rule", "mean+fedbuff", "--bound", 0.5, "--noise", 2)
+    one, other = (Sender(person, repo).join() for person in crowd[:2])
+    for sender in one, other:
+        assert sender.send(save(start)).status_code == 200
+    second = model_of(alice, repo)
+    change = numpy.random.default_rng(1).normal(size=20_000).astype(numpy.float32) * numpy.float32(0.001)
+    assert one.send(save({"w": change}), number=1).status_code == 409
+    assert Sender(crowd[2], repo).join().send(save({"w": change}), number=1).status_code == 200
+    assert one.send(save(second), number=2).status_code == 200
+    noise = (model_of(alice, repo)["w"] - second["w"].astype(float)) * 2 - change / 2 ** 0.5
+    assert abs(noise.mean()) < 6 / 20_000 ** 0.5 and abs(noise.std() - 1) < 6 / 40_000 ** 0.5
+    assert abs(federate(alice, "status", repo)["epsilon"] - 3.188992) < 1e-6  # two rounds with everybody in them
+
+
+def test_participants_of_a_buffer_go_on_at_once_and_no_work_of_theirs_is_lost(tmp_path, preload):  # noqa: F811
+    hub = Hub(tmp_path).start()
+    owner = hub.person("owner")
+    people = [hub.person(f"part{number}") for number in range(4)]
+    repo = new_model(owner)
+    open_run(owner, repo, 12, 2, "--rule", "mean+fedbuff")
+    models = [model_of(owner, repo)]
+    parts = [Participant(person, repo, seed, preload) for seed, person in enumerate(people)]
+    dice = numpy.random.default_rng(6)
+    for _ in range(KILLS):
+        parts[0].join(dice.uniform(0.2, 1.5))
+        if not any(part.is_alive() for part in parts):
+            break
+        hub.kill()
+        hub.start()
+    for part in parts:
+        part.join()
+    assert [part.said[0] for part in parts] == ["done"] * 4, [part.said for part in parts]
+    commits = [commit.commit_id for commit in owner.api.list_repo_commits(repo) if commit.title.startswith("Federated round")][::-1]
+    assert len(commits) == 12
+    for number, commit in enumerate(commits, 1):
+        updates = []
+        for update in record_of(owner, repo, number)["updates"]:
+            origin = models[update["from"] - 1]
+            made = [fit(origin, seed)[0] for seed in range(4)]
+            model = next(model for model in made if sha256(save(model)) == update["sha256"])
+            updates.append((model, origin, number - update["from"]))
+        models.append(load(owner.read(repo, "model.safetensors", commit)))
+        assert same(models[-1], buffered(models[-2], updates))
+    assert [part.said[1] == sorted(set(part.said[1])) for part in parts] == [True] * 4  # each model is trained once at most
+    assert list((hub.data / "federate").iterdir()) == []
+    hub.stop()
+
+
+# Control variates (SCAFFOLD).
+
+# Each participant has a valley of its own; the model is to find the lowest point of all of them together.
+VALLEYS = """
+import json, sys, threading
+import numpy
+
+STEPS, RATE = 8, 0.05
+
+def valley(seed):
+    dice = numpy.random.default_rng(seed)
+    return dice.uniform(0.2, 3, 6), dice.normal(size=6) * 4
+
+def descend(model, seed, correction):
+    steep, lowest = valley(seed)
+    x = model["x"].astype(numpy.float64)
+    for _ in range(STEPS):
+        x = x - RATE * (steep * (x - lowest) + correction)
+    return x.astype(numpy.float32)
+"""
+exec(VALLEYS)
+
+JOINING = VALLEYS + """
+import cairn.federate
+url, repo, count, state = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] or None
+said = {}
+
+def hold(number, config):
+    pass
+
+def part(number, token):
+    def train(model, config):
+        correction = config["correction"]["x"] if "correction" in config else 0
+        if state != "silent":
+            config["steps"], config["rate"] = STEPS, RATE
+        hold(number, config)
+        model["x"] = descend(model, number, correction)
+        return model, 10
+    try:
+        cairn.federate.join(url, token, repo, train, state=f"{state}/{number}" if state and state != "silent" else None)
+        said[number] = "done"
+    except Exception as problem:
+        said[number] = str(problem)
+
+threads = [threading.Thread(target=part, args=(number, token)) for number, token in enumerate(sys.argv[5:5 + count])]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(json.dumps([said[number] for number in range(count)]))
+"""
+
+
+# The same, that goes no further than the fourth round.
+HELD = JOINING.replace("    pass\n", """    if config["round"] == 4:
+        open(f"{state}/held-{number}", "w").close()
+        threading.Event().wait()
+""")
+
+
+def all_descend(repo, people, preload, state=""):  # noqa: F811
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
+                   "ASAN_OPTIONS": "detect_leaks=0", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", JOINING, people[0].hub.url, repo, str(len(people)), str(state), *[person.token for person in people]],
+                          capture_output=True, text=True, timeout=100, env=environment)
+    assert done.returncode == 0 and not SANITIZER.search(done.stderr), done.stderr
+    return json.loads(done.stdout)
+
+
+def scaffold_of_numpy(rounds, people=3):
+    x, c, own = numpy.zeros(6, numpy.float32), numpy.zeros(6), numpy.zeros((people, 6))
+    for _ in range(rounds):
+        made = [descend({"x": x}, seed, (c - own[seed]).astype(numpy.float32)) for seed in range(people)]  # noqa: F821
+        changes = [(x.astype(float) - y) / (STEPS * RATE) - c for y in made]  # noqa: F821
+        own += changes
+        x = (x + numpy.mean([y.astype(float) - x for y in made], axis=0)).astype(numpy.float32)
+        c = c + numpy.mean(changes, axis=0)
+    return x, c
+
+
+def lowest_of_all(people=3):
+    valleys = [valley(seed) for seed in range(people)]  # noqa: F821
+    return sum(steep * place for steep, place in valleys) / sum(steep for steep, _ in valleys)
+
+
+def test_scaffold_does_what_numpy_does_and_finds_what_fedavg_does_not(alice, crowd, preload):  # noqa: F811
+    start, found = {"x": numpy.zeros(6, numpy.float32)}, {}
+    for rule in "mean", "mean+scaffold":
+        repo = new_model(alice, start)
+        open_run(alice, repo, 25, 3, "--rule", rule, "--grace", 600)
+        assert all_descend(repo, crowd, preload) == ["done"] * 3
+        found[rule] = model_of(alice, repo)["x"]
+    numpy.testing.assert_allclose(found["mean+scaffold"], scaffold_of_numpy(25)[0], rtol=1e-4, atol=1e-5)
+    away = {rule: numpy.linalg.norm(x - lowest_of_all()) for rule, x in found.items()}
+    assert away["mean+scaffold"] < 0.05 * away["mean"], away
+    assert record_of(alice, repo, 25)["participants"] == 3
+
+
+def test_the_own_control_variate_outlives_the_program(own_hub, preload, tmp_path):  # noqa: F811
+    owner, people = own_hub.person("owner"), [own_hub.person(f"part{number}") for number in range(3)]
+    repo = new_model(owner, {"x": numpy.zeros(6, numpy.float32)})
+    open_run(owner, repo, 6, 3, "--rule", "mean+scaffold", "--grace", 600)
+    for number in range(3):
+        (tmp_path / "state" / str(number)).mkdir(parents=True)
+    # The first program is ended in the middle of the run, right behind a round.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
+                   "ASAN_OPTIONS": "detect_leaks=0"}
+    first = subprocess.Popen([sys.executable, "-c", HELD, own_hub.url, repo, "3", str(tmp_path / "state"), *[person.token for person in people]],
+                             env=environment)
+    until(lambda: federate(owner, "status", repo)["round"] == 4)
+    until(lambda: len(list((tmp_path / "state").glob("held-*"))) == 3)
+    first.kill()
+    first.wait()
+    assert all_descend(repo, people, preload, tmp_path / "state") == ["done"] * 3
+    numpy.testing.assert_allclose(model_of(owner, repo)["x"], scaffold_of_numpy(6)[0], rtol=1e-4, atol=1e-5)
+    assert list((own_hub.data / "federate").iterdir()) == []
+
+
+def scaffolded(x, change):
+    return save({"x": numpy.asarray(x, numpy.float32), "control/x": numpy.asarray(change, numpy.float32)})
+
+
+def control_of(sender, number):
+    answer = sender.http.get(f"{sender.address}/control", params={"round": number, "offset": 0})
+    return load(answer.content)["x"] if answer.status_code == 200 else None
+
+
+def test_who_sends_nothing_counts_in_how_far_the_control_variate_goes(alice, crowd):  # noqa: F811
+    repo = new_model(alice, {"x": numpy.zeros(2, numpy.float32)})
+    open_run(alice, repo, 3, 2, "--rule", "mean+scaffold", "--grace", 0)
+    senders = [Sender(person, repo).join() for person in crowd]
+    assert senders[0].round()["scaffold"] and not senders[0].round()["control"]
+    assert control_of(senders[0], 1) is None
+    assert senders[0].send(scaffolded([1, 0], [3, 0]), examples=1000).status_code == 200  # examples do not count
+    assert senders[1].send(scaffolded([0, 2], [0, 6])).status_code == 200
+    assert senders[0].round()["control"]
+    assert model_of(alice, repo)["x"].tolist() == [0.5, 1]
+    assert control_of(senders[2], 2).tolist() == [1, 2]  # 2/3 of the mean
+    assert control_of(senders[2], 1) is None
+    for sender in senders[:2]:
+        assert sender.send(scaffolded([0.5, 1], [-1.5, 3]), number=2).status_code == 200
+    assert control_of(senders[2], 3).tolist() == [0, 4]
+
+
+def test_the_order_of_arrival_changes_no_bit_of_model_and_control_variate(alice, crowd):  # noqa: F811
+    found = []
+    dice = numpy.random.default_rng(8).normal(size=(3, 2, 6))
+    for order in itertools.permutations(range(3)):
+        repo = new_model(alice, {"x": numpy.zeros(6, numpy.float32)})
+        open_run(alice, repo, 2, 3, "--rule", "trimmed-mean:1+scaffold")
+        for place in order:
+            assert Sender(crowd[place], repo).join().send(scaffolded(*dice[place])).status_code == 200
+        found.append((alice.read(repo, "model.safetensors"), control_of(Sender(crowd[0], repo), 2).tobytes()))
+    assert len(set(found)) == 1
+    numpy.testing.assert_allclose(numpy.frombuffer(found[0][1], numpy.float32), numpy.median(dice[:, 1], axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("update, word", [
+    (save({"x": numpy.zeros(2, numpy.float32)}), "tensors"),
+    (save({"x": numpy.zeros(2, numpy.float32), "control/y": numpy.zeros(2, numpy.float32)}), "lacks"),
+    (save({"x": numpy.zeros(2, numpy.float32), "control/x": numpy.zeros(3, numpy.float32)}), "shape"),
+    (scaffolded([0, 0], [numpy.nan, 0]), "not a number"),
+    (scaffolded([0, 0], [3, 0]), "control variate"),
+    (scaffolded([2, 0], [0, 0]), "away from the model"),
+    (scaffolded([0, 0], [0, 0])[:-4], "rejected")], ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "")
+def test_a_hostile_control_variate_is_refused(alice, crowd, update, word):  # noqa: F811
+    repo = new_model(alice, {"x": numpy.zeros(2, numpy.float32)})
+    open_run(alice, repo, 1, 1, "--rule", "mean+scaffold", "--bound", 1, "--control-bound", 2)
+    sender = Sender(crowd[0], repo).join()
+    refused = sender.send(update)
+    assert refused.status_code == 422 and word in refused.json()["error"], refused.text
+    assert sender.send(scaffolded([0.5, 0], [1.9, 0])).status_code == 200
+
+
+def test_training_that_does_not_say_its_steps_is_not_sent(alice, crowd, preload):  # noqa: F811
+    repo = new_model(alice, {"x": numpy.zeros(6, numpy.float32)})
+    open_run(alice, repo, 1, 1, "--rule", "mean+scaffold")
+    assert "in how many steps" in all_descend(repo, crowd[:1], preload, "silent")[0]
+    assert federate(alice, "status", repo)["accepted"] == 0
+
+
+@pytest.mark.parametrize("flags", [("--rule", "mean+scaffold+fedbuff"), ("--rule", "mean+scaffold", "--bound", 1, "--noise", 1),
+                                   ("--control-bound", 1), ("--rule", "scaffold:2")], ids=str)
+def test_settings_of_rules_that_cannot_be_are_refused(alice, flags):
+    refused = federate(alice, "open", new_model(alice), "--mode", "plain", "--rounds", 1, "--min-participants", 1, *flags, check=False)
+    assert refused.returncode == 1 and "400" in refused.stderr
+
+
+# Centred clipping.
+
+
+def test_centred_clipping_goes_on_from_the_newest_aggregate(alice, crowd):  # noqa: F811
+    repo, model, centre = new_model(alice), start_model(), None
+    open_run(alice, repo, 3, 3, "--rule", "centred-clipping", "--bound", 0.5)
+    dice = numpy.random.default_rng(2)
+    for number in (1, 2, 3):
+        changes = dice.normal(size=(3, 6)) * 0.1 + 0.1 * number
+        changes *= (0.49 / numpy.linalg.norm(changes, axis=1))[:, None]
+        flat = numpy.concatenate([model["b"], model["w"]]).astype(float)
+        sent = []
+        for person, change in zip(crowd, changes):
+            trained = (flat + change).astype(numpy.float32)
+            sent.append(trained.astype(float) - flat)
+            assert Sender(person, repo).join().send(save({"b": trained[:1], "w": trained[1:]}), number=number).status_code == 200
+        centre = numpy.zeros(6) if centre is None else centre
+        for _ in range(8):
+            away = numpy.array(sent) - centre
+            centre = centre + (away * numpy.minimum(1, 0.5 / numpy.linalg.norm(away, axis=1))[:, None]).mean(axis=0)
+        model = model_of(alice, repo)
+        numpy.testing.assert_allclose(numpy.concatenate([model["b"], model["w"]]), flat + centre, rtol=1e-4, atol=1e-6)
+
+
+# The race of candidates.
+
+CANDIDATES = ["mean", "trimmed-mean", "nnm+trimmed-mean", "geometric-median"]
+JUDGE = """
+import json, sys
+import numpy
+import cairn.federate
+url, token, repo, how = sys.argv[1:5]
+seen = []
+
+def evaluate(model, config):
+    loss = float(numpy.abs(model["x"] - 1).sum())
+    seen.append([config["round"], config["candidates"][config["number"]], loss])
+    if how == "fails":
+        raise RuntimeError("no hold-out")
+    if how == "contrary":
+        return -loss
+    return {"loss": loss, "largest": numpy.abs(model["x"]).max()}
+
+try:
+    cairn.federate.judge(url, token, repo, evaluate, patience=60)
+    print(json.dumps(["done", seen]))
+except Exception as problem:
+    print(json.dumps([type(problem).__name__, str(problem)]))
+"""
+
+
+class Judge(Participant):
+    """Who is asked for a model near one; what is seen of the candidates is in `said`."""
+
+    def __init__(self, person, repo, preload, how="honest"):  # noqa: F811
+        super().__init__(person, repo, 0, preload, how)
+
+    def start(self):
+        self.command = [sys.executable, "-c", JUDGE, *self.command[3:6], self.command[-1]]
+        super().start()
+
+
+# One of five shouts, so that the mean is the worst.
+SENT = [[1.0, 0.9], [0.9, 1.1], [1.2, 1.0], [0.8, 1.3], [-90, 50]]
+
+
+def race(person, people, *more, rounds=1, rule="race"):
+    repo = new_model(person, {"x": numpy.zeros(2, numpy.float32)})
+    open_run(person, repo, rounds, len(people), "--rule", rule, *more)
+    return repo, [Sender(one, repo).join() for one in people]
+
+
+def send_all(senders, base=(0, 0), number=1):
+    for sender, change in zip(senders, SENT):
+        assert sender.send(save({"x": numpy.add(base, change).astype(numpy.float32)}), number=number).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def five(hub, crowd):  # noqa: F811
+    return [*crowd, hub.person(new_name("part")), hub.person(new_name("part"))]
+
+
+def test_the_judge_picks_the_best_of_the_candidates_and_the_record_has_all_scores(alice, five, preload):  # noqa: F811
+    repo, senders = race(alice, five, rounds=2)
+    judge = Judge(alice, repo, preload)
+    for number in (1, 2):
+        send_all(senders, model_of(alice, repo)["x"] if number > 1 else (0, 0), number)
+        until(lambda: federate(alice, "status", repo)["round"] > number or federate(alice, "status", repo)["state"] == "finished")
+    judge.join()
+    assert judge.said[0] == "done", judge.said
+    for number in (1, 2):
+        seen = [(rule, loss) for round, rule, loss in judge.said[1] if round == number]
+        assert [rule for rule, _ in seen] == CANDIDATES
+        record = record_of(alice, repo, number)
+        assert record["judged"] and record["chosen"] == min(seen, key=lambda one: one[1])[0] != "mean"
+        assert [(one["rule"], one["scores"]["loss"]) for one in record["candidates"]] == seen
+        assert all(one["scores"]["largest"] > 0 for one in record["candidates"])
+    assert abs(model_of(alice, repo)["x"] - 2).max() < 0.4
+    assert alice.name not in alice.read(repo, "fl/rounds/000001.json").decode()
+
+
+def candidates_of(sender, number=1):
+    found = []
+    for place in range(len(CANDIDATES)):
+        answer = sender.http.get(f"{sender.address}/candidate", params={"round": number, "number": place, "offset": 0})
+        assert answer.status_code == 200, answer.text
+        found.append(answer.content)
+    return found
+
+
+def judged(sender, scores, number=1):
+    return sender.http.post(f"{sender.address}/scores", json={"round": number, "scores": scores})
+
+
+def test_what_is_committed_is_the_chosen_candidate_and_what_the_rule_alone_makes(alice, hub, five):
+    judge = hub.person(new_name("judge"))
+    for best, rule in enumerate(CANDIDATES):
+        repo, senders = race(alice, five, "--judge", judge.name, "--server-rate", 0.5, rule="race:" + ",".join(CANDIDATES) + "+fedavgm")
+        send_all(senders)
+        sender = Sender(judge, repo)
+        told = until(lambda: (lambda told: told if told["judging"] else None)(sender.http.get(f"{sender.address}/candidates").json()))
+        assert told["candidates"][:3] == CANDIDATES[:3] and told["round"] == 1
+        assert federate(alice, "status", repo)["state"] == "open"
+        made = candidates_of(sender)
+        assert judged(sender, [{"loss": float(place != best)} for place in range(4)]).status_code == 200
+        assert federate(alice, "status", repo)["state"] == "finished"
+        assert alice.read(repo, "model.safetensors") == made[best]
+        alone, senders = race(alice, five, "--server-rate", 0.5, rule=rule + "+fedavgm")
+        send_all(senders)
+        assert alice.read(alone, "model.safetensors") == made[best]
+    assert len(set(made)) == 4
+
+
+@pytest.mark.parametrize("scores", [[], [{"loss": 1}] * 3, [{"loss": 1}] * 5, [1, 2, 3, 4], [{}] * 4, [{"loss": "low"}] * 4,
+                                    [{"loss": 1, "x" * 65: 1}] * 4, [{"loss": 1, **{str(i): 1 for i in range(16)}}] * 4, None], ids=str)
+def test_scores_that_make_no_sense_decide_nothing(alice, five, scores):
+    repo, senders = race(alice, five)
+    send_all(senders)
+    judge = Sender(alice, repo)
+    assert judged(judge, scores).status_code == 400
+    assert judged(judge, [{"loss": 1}] * 4, 2).status_code == 409
+    assert federate(alice, "status", repo)["state"] == "open"
+    assert judged(judge, [{"loss": None}, {"loss": 3}, {"loss": 2}, {"loss": 2}]).status_code == 200
+    assert record_of(alice, repo, 1)["chosen"] == CANDIDATES[2]
+    assert judged(judge, [{"loss": 1}] * 4).status_code == 409
+
+
+def test_nobody_but_the_judge_sees_candidates_or_scores_them(alice, bob, five):
+    repo, senders = race(alice, five)
+    send_all(senders)
+    for sender in (*senders, Sender(bob, repo)):
+        assert sender.http.get(f"{sender.address}/candidates").status_code == 403
+        assert sender.http.get(f"{sender.address}/candidate", params={"round": 1, "number": 0, "offset": 0}).status_code == 403
+        assert judged(sender, [{"loss": 1}] * 4).status_code == 403
+    assert federate(alice, "status", repo)["state"] == "open"
+
+
+def test_where_no_judge_answers_the_first_candidate_is_committed(alice, five):
+    repo, senders = race(alice, five, "--judge-wait", 1, rule="race:median,mean")
+    send_all(senders)
+    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    record = record_of(alice, repo, 1)
+    assert record["judged"] is False and record["chosen"] == "median" and record["candidates"] == [{"rule": "median"}, {"rule": "mean"}]
+    numpy.testing.assert_allclose(model_of(alice, repo)["x"], numpy.median(SENT, axis=0), rtol=1e-6)
+
+
+def test_a_judge_who_fails_says_why_and_a_contrary_one_is_obeyed(alice, five, preload):  # noqa: F811
+    repo, senders = race(alice, five)
+    send_all(senders)
+    fails = Judge(alice, repo, preload, "fails")
+    fails.join()
+    assert fails.said == ["RuntimeError", "no hold-out"]
+    contrary = Judge(alice, repo, preload, "contrary")
+    contrary.join()
+    assert contrary.said[0] == "done" and record_of(alice, repo, 1)["chosen"] == "mean"
+    stranger = Judge(five[0], repo, preload)
+    stranger.join()
+    assert stranger.said[0] == "NotAccepted"
+
+
+def test_kill_9_at_any_moment_of_a_race_leads_to_the_same_model(tmp_path, preload):  # noqa: F811
+    hub = Hub(tmp_path).start()
+    owner, people = hub.person("owner"), [hub.person(f"part{number}") for number in range(5)]
+    repo, senders = race(owner, people, rounds=3)
+    judge = Judge(owner, repo, preload)
+    dice = numpy.random.default_rng(7)
+    model = numpy.zeros(2, numpy.float32)
+    for number in (1, 2, 3):
+        send_all(senders, model, number)
+        for _ in range(KILLS // 3):
+            judge.join(dice.uniform(0.1, 0.8))
+            hub.kill()
+            hub.start()
+        until(lambda: federate(owner, "status", repo)["round"] > number or federate(owner, "status", repo)["state"] == "finished")
+        made = numpy.sort((model + numpy.array(SENT)).astype(numpy.float32) - model, axis=0)[1:-1].astype(float).mean(axis=0)
+        assert record_of(owner, repo, number)["judged"]
+        found = model_of(owner, repo)["x"]
+        if record_of(owner, repo, number)["chosen"] == "trimmed-mean":
+            numpy.testing.assert_allclose(found, model + made, rtol=1e-6)
+        model = found
+    judge.join()
+    assert judge.said[0] == "done", judge.said
+    hub.stop()
+    assert hub.cairn("fsck", "--data", hub.data).stdout == "all is well\n"
+
+
+@pytest.mark.parametrize("flags", [("--rule", "race:mean"), ("--rule", "race:mean,best"), ("--rule", "race+median"), ("--rule", "race:" + ",".join(["mean"] * 9)),
+                                   ("--rule", "race:mean,centred-clipping"), ("--judge", "alice"), ("--judge-wait", 3),
+                                   ("--rule", "race", "--judge", "nobody-at-all"), ("--rule", "race+scaffold"),
+                                   ("--rule", "race", "--bound", 1, "--noise", 1)], ids=str)
+def test_a_race_that_cannot_be_is_refused(alice, flags):
+    refused = federate(alice, "open", new_model(alice), "--mode", "plain", "--rounds", 1, "--min-participants", 5, *flags, check=False)
+    assert refused.returncode == 1 and "400" in refused.stderr
+
+
+def test_who_comes_before_the_training_waits_for_it(alice, crowd, preload):  # noqa: F811
+    repo = new_model(alice)
+    part = Participant(crowd[0], repo, 1, preload)
+    part.join(1.5)
+    assert part.is_alive()
+    open_run(alice, repo, 1, 1)
+    part.join()
+    assert part.said == ["done", [1]]
