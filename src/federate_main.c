@@ -47,6 +47,9 @@ static const char help[] =
     "                          takes mean,trimmed-mean,nnm+trimmed-mean,geometric-median\n"
     "  --judge NAME            whose scores decide a race, beside those of who administers the repo\n"
     "  --judge-wait SECONDS    how long they are waited for; then it is the first candidate; 600 when not given\n"
+    "  --suspicion H           gathers evidence of who spoils the training, round after round, and proposes whoever it "
+    "is more\n"
+    "                          than H against, 8 for example, to who administers the repo. None when not given\n"
     "  --control-bound C       of how far the control variate of scaffold may change (L2); the bound when not given\n"
     "  --bound C               updates that are farther than C from the model (L2) are rejected\n"
     "  --noise SIGMA           adds noise to the sum of the updates: of SIGMA times the bound. Needs a bound and the "
@@ -63,7 +66,7 @@ struct command {
     struct arena *arena;
     const char *url, *token, *repo;
     const char *mode, *rounds, *min_participants, *rule, *bound, *noise, *server_rate, *mu, *control_bound, *judge,
-        *judge_wait, *delta, *budget, *grace;
+        *judge_wait, *suspicion, *delta, *budget, *grace;
 };
 
 static enum status ask(const struct command *command, const char *method, struct str body, struct str *out,
@@ -136,6 +139,7 @@ static enum status run_open(const struct command *command, struct error *err)
     TRY(real(&w, "delta", "delta", command->delta, err));
     TRY(real(&w, "budget", "budget", command->budget, err));
     TRY(number(&w, "grace", "graceSeconds", command->grace, err));
+    TRY(real(&w, "suspicion", "suspicion", command->suspicion, err));
     if (command->judge)
         jw_key_str(&w, "judge", str_of(command->judge));
     TRY(number(&w, "judge-wait", "judgeSeconds", command->judge_wait, err));
@@ -176,6 +180,7 @@ static enum status run(struct command *command, int argc, char **argv, struct er
         {"server-rate", &command->server_rate},
         {"mu", &command->mu},
         {"judge", &command->judge},
+        {"suspicion", &command->suspicion},
         {"judge-wait", &command->judge_wait},
         {"control-bound", &command->control_bound},
         {"noise", &command->noise},

@@ -51,6 +51,7 @@ enum status closing_aggregate(struct closing *c, size_t candidate, int out, bool
                              .rows = &c->rows,
                              .base = &c->base,
                              .noise_seed = c->rows.hub_adds_noise ? c->run.noise_seed : NULL,
+                             .order = c->order,
                              .share = (double)c->count / (double)(c->participants ? c->participants : 1),
                              .out = out};
     enum status status = run_aggregation(c, &of, keeps, err);
@@ -129,7 +130,10 @@ static void write_record(struct closing *c)
         jw_key_int(&w, "participants", c->participants);
     jw_key_int(&w, "accepted", (int64_t)c->count);
     jw_key_int(&w, "rejected", c->run.round_rejected);
+    if (settings_how_of(&c->run.settings, chosen(c), c->rows.count).bucket)
+        jw_key_hex(&w, "orderSeed", c->run.order_seed, sizeof c->run.order_seed);
     race_record(c, &w);
+    suspicion_record(c, &w);
     c->run.settings.mode->record(c, &w);
     jw_end(&w);
     buf_byte(&body, '\n');
@@ -167,6 +171,7 @@ static enum status also(struct db_conn *tx, void *context, struct error *err)
 {
     const struct closing *c = context;
     TRY(append_round(tx, c, err));
+    TRY(suspicion_store(tx, c, err));
     TRY(hold_if_gated(tx, &c->repo, c->run.by_id, &c->commit, true, err));
     return round_next(tx, &c->run, &c->commit, err);
 }
@@ -233,10 +238,13 @@ static enum status make(struct closing *c, bool *waits, struct error *err)
 {
     TRY(model_open(c->hub, c->arena, &c->run, false, &c->base, err));
     TRY(c->run.settings.mode->gather(c, err));
+    c->order = arena_array(c->arena, c->rows.count, sizeof *c->order);
+    order_draw(c->run.order_seed, c->rows.count, c->order);
     TRY(race_run(c, waits, err));
     if (*waits)
         return OK;
     TRY(make_model(c, err));
+    TRY(suspicion_weigh(c, chosen(c), err));
     TRY(keep_model(c, err));
     write_record(c);
     enum status status = commit_once(c, err);

@@ -173,9 +173,8 @@ static enum status read_count(const json_t *body, const char *name, int64_t othe
 static enum status check_members(const json_t *body, struct error *err)
 {
     static const char *const members[] = {
-        "mode",         "rounds",       "minParticipants", "rule",         "bound",
-        "graceSeconds", "noise",        "delta",           "budget",       "serverRate",
-        "mu",           "controlBound", "judge",           "judgeSeconds", NULL};
+        "mode",       "rounds", "minParticipants", "rule",  "bound",        "graceSeconds", "noise", "delta", "budget",
+        "serverRate", "mu",     "controlBound",    "judge", "judgeSeconds", "suspicion",    NULL};
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)body, key, value)
@@ -301,6 +300,7 @@ enum status settings_read(const json_t *body, struct settings *out, struct error
     for (size_t i = 0; i == 0 || i < out->candidate_count; i++)
         TRY(check_rule(out, i, err));
     TRY(read_judge(body, out, err));
+    TRY(read_real(body, "suspicion", 0, 1, 100, &out->suspicion, err));
     TRY(check_protocol(body, out, err));
     TRY(check_budget(out, err));
     return out->mode->check(out, err);
@@ -325,6 +325,8 @@ void settings_write(const struct settings *settings, struct json_writer *w)
     write_real(w, "serverRate", settings->optimiser.rate);
     if (settings->mu > 0)
         write_real(w, "mu", settings->mu);
+    if (settings->suspicion > 0)
+        write_real(w, "suspicion", settings->suspicion);
     if (settings->judge_id)
         jw_key_int(w, "judge", settings->judge_id);
     if (settings->candidate_count)

@@ -2,12 +2,12 @@
 """Rules by which a round is more than a sum: buffers that take what comes late, control variates, candidates that are judged, and
 participants who are suspected."""
 
+import hashlib
 import itertools
 import json
 import os
 import subprocess
 import sys
-import threading
 
 import numpy
 import pytest
@@ -598,3 +598,156 @@ def test_who_comes_before_the_training_waits_for_it(alice, crowd, preload):  # n
     open_run(alice, repo, 1, 1)
     part.join()
     assert part.said == ["done", [1]]
+
+
+# Buckets that are drawn anew in each round, and what they tell of their members.
+
+
+def order_of(seed, count):
+    """As the hub draws it: Fisher and Yates by numbers from SHA-256 over the seed and a counter."""
+    order, counter = list(range(count)), 0
+    for below in range(count, 1, -1):
+        while True:
+            number = int.from_bytes(hashlib.sha256(seed + counter.to_bytes(8, "little")).digest()[:8], "little")
+            counter += 1
+            if number < 2 ** 64 - 1 - (2 ** 64 - 1) % below:
+                break
+        place = number % below
+        order[below - 1], order[place] = order[place], order[below - 1]
+    return order
+
+
+@pytest.fixture(scope="module")
+def eight(hub, five):
+    return [*five, *[hub.person(new_name("part")) for _ in range(3)]]
+
+
+def test_buckets_are_drawn_by_a_seed_that_stands_in_the_record(alice, eight):
+    orders = []
+    for _ in range(3):
+        repo = new_model(alice, {"x": numpy.zeros(3, numpy.float32)})
+        open_run(alice, repo, 1, 8, "--rule", "bucketing:3+median")
+        sent = numpy.random.default_rng(1).normal(size=(8, 3)).astype(numpy.float32)
+        for person, change in zip(eight, sent):
+            assert Sender(person, repo).join().send(save({"x": change})).status_code == 200
+        order = order_of(bytes.fromhex(record_of(alice, repo, 1)["orderSeed"]), 8)
+        means = [sent[order[at:at + 3]].astype(float).mean(axis=0) for at in (0, 3, 6)]
+        numpy.testing.assert_allclose(model_of(alice, repo)["x"], numpy.median(means, axis=0), rtol=1e-5)
+        orders.append(order)
+    assert len({tuple(order) for order in orders}) == 3
+    assert "orderSeed" not in record_of(alice, race_of_means(alice, eight), 1)
+
+
+def race_of_means(alice, people):
+    repo = new_model(alice, {"x": numpy.zeros(3, numpy.float32)})
+    open_run(alice, repo, 1, 1, "--rule", "mean")
+    assert Sender(people[0], repo).join().send(save({"x": numpy.ones(3, numpy.float32)})).status_code == 200
+    return repo
+
+
+def go_on(alice, repo, people, rounds, bad=()):
+    """All go the same way, each a little beside it; the bad ones go back."""
+    dice = numpy.random.default_rng(rounds[0])
+    for number in rounds:
+        start = model_of(alice, repo)["x"]
+        for place, person in enumerate(people):
+            change = (1 + 0.3 * dice.normal(size=64)) * (-1 if place in bad else 1)
+            sent = Sender(person, repo).send(save({"x": (start + change).astype(numpy.float32)}), number=number)
+            assert sent.status_code == 200, sent.text
+
+
+def watched_run(alice, people, *more):
+    repo = new_model(alice, {"x": numpy.zeros(64, numpy.float32)})
+    open_run(alice, repo, 30, len(people) - 1, "--rule", "bucketing:2+median", "--suspicion", 6, "--grace", 600, *more)
+    for person in people:
+        Sender(person, repo).join()
+    return repo
+
+
+def suspects(person, repo):
+    answer = person.http.get(f"/api/models/{repo}/federate/suspects")
+    assert answer.status_code == 200, answer.text
+    return answer.json()["suspects"]
+
+
+def decide(person, repo, user, decision):
+    return person.http.post(f"/api/models/{repo}/federate/suspects", json={"user": user, "decision": decision})
+
+
+def notices_about(person, repo):
+    return [notice for notice in person.http.get("/api/notices").json() if notice.get("repo") == repo and notice["kind"] == "federate.suspect"]
+
+
+def test_who_spoils_sums_is_proposed_and_removed_by_people_alone(alice, bob, eight):
+    repo = watched_run(alice, eight)
+    bad = eight[5]
+    go_on(alice, repo, eight, range(1, 4), bad={5})
+    assert suspects(alice, repo) == []
+    assert decide(alice, repo, bad.name, "remove").status_code == 404  # nothing is proposed yet
+    go_on(alice, repo, eight, range(4, 7), bad={5})
+    found = suspects(alice, repo)
+    assert [(one["user"], one["state"]) for one in found] == [(bad.name, "proposed")] and found[0]["score"] >= 6
+    assert found[0]["rounds"] == 6 and found[0]["flags"] == 6
+    told = notices_about(alice, repo)
+    assert len(told) == 1 and bad.name in told[0]["text"] and "proves nothing" in told[0]["text"]
+    record = record_of(alice, repo, 6)
+    assert [group["size"] for group in record["groups"]] == [2] * 4 and sum(group["flagged"] for group in record["groups"]) == 1
+    assert bad.name not in json.dumps(record)
+    # Nobody is removed by the hub, and none but who administers the repo sees or decides anything.
+    go_on(alice, repo, eight, [7], bad={5})
+    for person in bob, bad:
+        assert person.http.get(f"/api/models/{repo}/federate/suspects").status_code == 403
+        assert decide(person, repo, bad.name, "dismiss").status_code == 403
+    assert decide(alice, repo, bad.name, "shame").status_code == 400
+    assert decide(alice, repo, eight[0].name, "remove").status_code == 404
+    before = federate(alice, "status", repo)
+    base = model_of(alice, repo)["x"]
+    assert Sender(bad, repo).send(save({"x": base}), number=8).status_code == 200
+    assert decide(alice, repo, bad.name, "remove").status_code == 200
+    assert decide(alice, repo, bad.name, "remove").status_code == 404
+    after = federate(alice, "status", repo)
+    assert after["participants"] == before["participants"] - 1 and after["accepted"] == before["accepted"]
+    refused = Sender(bad, repo).http.post(f"/api/models/{repo}/federate/join", json={})
+    assert refused.status_code == 403 and "removed" in refused.json()["error"]
+    assert Sender(bad, repo).send(save({"x": base}), number=8).status_code == 403
+    go_on(alice, repo, eight[:5] + eight[6:], [8, 9])  # nobody waits for it
+    assert federate(alice, "status", repo)["round"] == 10
+    assert [one["state"] for one in suspects(alice, repo)] == ["removed"]
+    kinds = [json.loads(entry["leaf"])["b"] for entry in alice.http.get(f"/api/models/{repo}/provenance").json()["entries"]]
+    decisions = [body for body in kinds if body.get("decision") == "withdraw"]
+    assert len(decisions) == 1 and bad.name not in json.dumps(decisions)
+
+
+def test_who_is_dismissed_begins_anew(alice, eight):
+    repo = watched_run(alice, eight)
+    bad = eight[2]
+    go_on(alice, repo, eight, range(1, 5), bad={2})
+    assert [one["user"] for one in suspects(alice, repo)] == [bad.name]
+    assert decide(alice, repo, bad.name, "dismiss").status_code == 200
+    assert suspects(alice, repo) == [] and decide(alice, repo, bad.name, "dismiss").status_code == 404
+    go_on(alice, repo, eight, range(5, 8), bad={2})
+    assert suspects(alice, repo) == []
+    go_on(alice, repo, eight, range(8, 9), bad={2})
+    assert [one["user"] for one in suspects(alice, repo)] == [bad.name] and len(notices_about(alice, repo)) == 2
+
+
+def test_where_all_go_the_same_way_nobody_is_proposed(alice, eight):
+    repo = watched_run(alice, eight)
+    go_on(alice, repo, eight, range(1, 9))
+    assert suspects(alice, repo) == [] and notices_about(alice, repo) == []
+    assert not any(group["flagged"] for number in range(1, 9) for group in record_of(alice, repo, number)["groups"])
+
+
+def test_evidence_counts_once_for_each_round_whatever_is_killed(own_hub):
+    owner, people = own_hub.person("owner"), [own_hub.person(f"part{number}") for number in range(6)]
+    repo = watched_run(owner, people)
+    for number in range(1, 6):
+        go_on(owner, repo, people, [number], bad={0})
+        own_hub.kill()
+        own_hub.start()
+    found = suspects(owner, repo)
+    assert [(one["user"], one["rounds"], one["flags"]) for one in found] == [("part0", 5, 5)]
+    evidence = numpy.log(0.8 / (0.05 + 0.95 * 0.1))
+    assert abs(found[0]["score"] - 5 * evidence) < 1e-9
+    own_hub.admin("user", "erase", "part0", "--reason", "request")
+    assert suspects(owner, repo) == []
