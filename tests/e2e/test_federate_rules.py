@@ -751,3 +751,50 @@ def test_evidence_counts_once_for_each_round_whatever_is_killed(own_hub):
     assert abs(found[0]["score"] - 5 * evidence) < 1e-9
     own_hub.admin("user", "erase", "part0", "--reason", "request")
     assert suspects(owner, repo) == []
+
+
+JUDGE_IN_C = """
+#include <cairn/federate.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static int judge(void *context, const char *config, const struct cairn_tensor *tensors, size_t count, struct cairn_score *score)
+{
+    static char metrics[64];
+    int *seen = (int *)context;
+    if (!strstr(config, "\\"rounds\\":1") || count != 1 || tensors[0].count != 2)
+        return 1;
+    score->loss = *seen == 1 ? NAN : fabs(tensors[0].values[0] - 1);
+    snprintf(metrics, sizeof metrics, "{\\"seen\\":%d}", ++*seen);
+    score->metrics = metrics;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    int seen = 0;
+    struct cairn_federate *part = cairn_federate_new();
+    cairn_federate_set(part, "url", argv[1]);
+    cairn_federate_set(part, "token", argv[2]);
+    cairn_federate_set(part, "repo", argv[argc - 1]);
+    int verdict = cairn_federate_judge(part, judge, &seen);
+    printf("%d %d\\n", verdict, seen);
+    cairn_federate_free(part);
+    return 0;
+}
+"""
+
+
+def test_a_program_in_c_judges(alice, five, tmp_path, preload):  # noqa: F811
+    (tmp_path / "judge.c").write_text(JUDGE_IN_C)
+    subprocess.run(["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", f"-I{ROOT}/include", tmp_path / "judge.c", f"-L{LIBRARY.parent}",
+                    "-lcairn", "-lm", "-o", tmp_path / "judge"], check=True)
+    repo, senders = race(alice, five)
+    send_all(senders)
+    done = subprocess.run([tmp_path / "judge", alice.hub.url, alice.token, repo], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "LD_LIBRARY_PATH": str(LIBRARY.parent), "LD_PRELOAD": preload})
+    assert done.stdout == "0 4\n", done.stdout + done.stderr
+    candidates = record_of(alice, repo, 1)["candidates"]
+    assert [one["scores"]["seen"] for one in candidates] == [1, 2, 3, 4] and candidates[1]["scores"]["loss"] is None
+    assert record_of(alice, repo, 1)["chosen"] == "nnm+trimmed-mean"

@@ -32,7 +32,7 @@ static double bell(void)
     return sqrt(-2 * log(roll())) * cos(6.283185307179586 * roll());
 }
 
-enum attack { NOBODY, ASTRAY, OPPOSITE, LOUD, SLEEPERS };
+enum attack { NOBODY, ASTRAY, OPPOSITE, LOUD, SLEEPERS, SETTLED }; /* SETTLED: opposite, in groups that stay */
 
 /* Honest changes agree in one direction, and differ by as much; all are within a bound of their norm. */
 static void make_change(enum attack attack, int person, int round, double *out)
@@ -76,7 +76,8 @@ static void run_once(enum attack attack, struct outcome *out)
     struct group_mark marks[GROUPS];
     *out = (struct outcome){0};
     for (int round = 1; round <= ROUNDS; round++) {
-        draw(group_of);
+        if (round == 1 || attack != SETTLED)
+            draw(group_of);
         memset(means, 0, sizeof means);
         for (int i = 0; i < PEOPLE; i++) {
             make_change(attack, i, round, change);
@@ -163,6 +164,13 @@ static void where_nobody_attacks_hardly_anybody_is_proposed(void **state)
     assert_true(measure(ASTRAY, "nobody attacks, and no two go the same way").wrong <= PEOPLE * RUNS * exp(-THRESHOLD));
 }
 
+static void groups_that_are_not_drawn_anew_put_the_blame_on_neighbours(void **state)
+{
+    (void)state;
+    struct measured settled = measure(SETTLED, "groups that stay");
+    assert_true(settled.wrong >= 4 * RUNS);
+}
+
 static void evidence_is_the_likelihood_ratio(void **state)
 {
     (void)state;
@@ -215,6 +223,7 @@ int main(void)
         cmocka_unit_test(four_attackers_of_forty_are_found_among_groups_of_four),
         cmocka_unit_test(who_begins_late_is_found_all_the_same),
         cmocka_unit_test(where_nobody_attacks_hardly_anybody_is_proposed),
+        cmocka_unit_test(groups_that_are_not_drawn_anew_put_the_blame_on_neighbours),
         cmocka_unit_test(evidence_is_the_likelihood_ratio),
         cmocka_unit_test(groups_of_one_are_the_rows_and_means_are_means),
         cmocka_unit_test(one_far_off_is_marked_and_two_groups_mark_none),
