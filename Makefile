@@ -16,7 +16,7 @@ LAUNCHER = $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all deps run test test-deps test-packages soak bench fuzz install clean format help
+.PHONY: all deps run test test-deps test-packages soak bench evidence fuzz install clean format help
 
 all: ## build the program and its library: build/cairn, build/libcairn.so
 	@cmake --preset release $(LAUNCHER) --log-level=WARNING
@@ -67,6 +67,11 @@ bench: all test-deps ## measure against nginx and the plain pipeline; prints a t
 	@.venv/bin/python bench/run.py
 	@.venv/bin/python bench/tier.py
 	@.venv/bin/python bench/robust.py
+
+evidence: all test-deps .venv/plots/ready ## train Fashion-MNIST in each mode, attacked and not, and draw docs/fashion.svg
+	@scripts/apt-install dataset-fashion-mnist
+	@.venv/bin/python bench/fashion.py
+	@.venv/bin/python bench/fashion_plot.py docs/fashion.jsonl docs/fashion.svg
 
 fuzz: deps ## run every fuzz target for a minute (FUZZ_SECONDS)
 	@scripts/apt-install clang libclang-rt-14-dev

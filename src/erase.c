@@ -103,6 +103,19 @@ static void put_digest(struct erasing *erasing, struct erasure *erasure)
     hmac_sha256((struct str){(const char *)erasing->out->nonce, SHA256_SIZE}, buf_view(&text), erasure->digest);
 }
 
+static enum status forget_in(const struct module *module, struct db_conn *tx, int64_t account_id, struct error *err)
+{
+    if (module->erase)
+        TRY(module->erase(tx, account_id, err));
+    for (const char *const *sql = module->forgets; sql && *sql; sql++) {
+        auto_stmt struct stmt *forget = NULL;
+        TRY(db_prepare(tx, *sql, &forget, err));
+        stmt_bind_int(forget, 1, account_id);
+        TRY(stmt_run(forget, err));
+    }
+    return OK;
+}
+
 static const char newest_sql[] = "SELECT max(id) FROM event";
 
 static enum status erase_in_write(struct db_conn *tx, void *context, struct error *err)
@@ -115,8 +128,7 @@ static enum status erase_in_write(struct db_conn *tx, void *context, struct erro
     put_digest(erasing, &erasure);
     TRY(repo_forget_space(tx, erasing->name, err));
     for (const struct module *const *module = modules; *module; module++)
-        if ((*module)->erase)
-            TRY((*module)->erase(tx, erasing->account.id, err));
+        TRY(forget_in(*module, tx, erasing->account.id, err));
     TRY(account_erase(tx, erasing->account.id, &erasure, 0, err));
     TRY(db_prepare(tx, newest_sql, &newest, err));
     erasing->event_id = stmt_next(newest) ? stmt_int(newest, 0) : 0;

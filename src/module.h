@@ -97,8 +97,10 @@ struct module {
     void (*served)(struct request *rq);
     /* A token that is nobody's was shown; the answer is out of this function's hands. */
     void (*wrong_key)(struct request *rq, struct str token);
-    /* In the write that erases an account: forgets what the part keeps of the person. */
+    /* In the write that erases an account: the part lets go of the person; then its statements, which take the account's id, forget what it
+     * keeps. forgets ends with NULL. */
     enum status (*erase)(struct db_conn *tx, int64_t account_id, struct error *err);
+    const char *const *forgets;
 };
 
 extern const struct module *const modules[]; /* ends with NULL */

@@ -31,16 +31,3 @@ enum status attest_close(struct db *db, int64_t account_id, struct error *err)
 {
     return db_write(db, close_in_write, &account_id, err);
 }
-
-enum status attest_erase(struct db_conn *tx, int64_t account_id, struct error *err)
-{
-    static const char *const deletions[] = {"DELETE FROM evidence WHERE account_id = ?",
-                                            "DELETE FROM signer WHERE account_id = ?"};
-    for (size_t i = 0; i < sizeof deletions / sizeof *deletions; i++) {
-        auto_stmt struct stmt *forget = NULL;
-        TRY(db_prepare(tx, deletions[i], &forget, err));
-        stmt_bind_int(forget, 1, account_id);
-        TRY(stmt_run(forget, err));
-    }
-    return OK;
-}

@@ -8,8 +8,5 @@
 
 /* Revokes the person's signing keys, each with its event. */
 enum status attest_close(struct db *db, int64_t account_id, struct error *err);
-/* In a write: deletes the keys, and what the person has signed. What was said with it stays, in the log too; that it was signed by
- * the person cannot be shown any more. */
-enum status attest_erase(struct db_conn *tx, int64_t account_id, struct error *err);
 
 #endif

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "attest/erase.h"
 #include "attest/internal.h"
 
 static const struct route routes[] = {
@@ -22,8 +21,9 @@ static const struct route routes[] = {
     {0},
 };
 
-const struct module attest_module = {.name = "attest",
-                                     .migrations = &attest_migrations,
-                                     .events = attest_events,
-                                     .routes = routes,
-                                     .erase = attest_erase};
+/* What was said with the keys stays, in the log too; that it was signed by the person cannot be shown any more. */
+static const char *const forgets[] = {"DELETE FROM evidence WHERE account_id = ?",
+                                      "DELETE FROM signer WHERE account_id = ?", NULL};
+
+const struct module attest_module = {
+    .name = "attest", .migrations = &attest_migrations, .events = attest_events, .routes = routes, .forgets = forgets};

@@ -27,27 +27,17 @@ static const struct route routes[] = {
 static const struct job jobs[] = {
     {"federated rounds", 1, rounds_job, .slow = true}, {"federated folders", 3600, folders_job, .slow = true}, {0}};
 
-static const char *const forget_sql[] = {
+/* An update that was accepted stays until its round is over, under a number that is nobody's any more. */
+static const char *const forgets[] = {
     "DELETE FROM federate_participant WHERE account_id = ?",
     "DELETE FROM federate_suspicion WHERE account_id = ?",
     "DELETE FROM federate_update WHERE account_id = ? AND state <> 1",
+    NULL,
 };
-
-/* An update that was accepted stays until its round is over, under a number that is nobody's any more. */
-static enum status erase(struct db_conn *tx, int64_t account_id, struct error *err)
-{
-    for (size_t i = 0; i < sizeof forget_sql / sizeof *forget_sql; i++) {
-        auto_stmt struct stmt *forget = NULL;
-        TRY(db_prepare(tx, forget_sql[i], &forget, err));
-        stmt_bind_int(forget, 1, account_id);
-        TRY(stmt_run(forget, err));
-    }
-    return OK;
-}
 
 const struct module federate_module = {.name = "federate",
                                        .migrations = &federate_migrations,
                                        .events = federate_events,
                                        .routes = routes,
                                        .jobs = jobs,
-                                       .erase = erase};
+                                       .forgets = forgets};

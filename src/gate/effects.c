@@ -79,9 +79,9 @@ static struct grant_new grant_for(const struct step *step, int64_t account_id)
         .by_id = step->actor_id,
         .basis = import                          ? "import"
                  : step->event == REQUEST_UPHOLD ? "appeal"
-                 : step->by == BY_OWNER    ? "owner"
-                 : step->by == BY_REVIEWER ? "review"
-                                           : "rule",
+                 : step->by == BY_OWNER          ? "owner"
+                 : step->by == BY_REVIEWER       ? "review"
+                                                 : "rule",
         .policy = at->policy.sha256,
         .renew_us = at->policy.renew_us,
     };

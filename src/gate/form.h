@@ -32,7 +32,7 @@ struct form_field {
     struct str name, label; /* label is the name when none is given */
     enum field_type type;
     bool required;
-    int8_t personal; /* "personal": true 1, false -1; 0: not said. Reviewers first see it masked (review_case.c) */
+    int8_t personal;     /* "personal": true 1, false -1; 0: not said. Reviewers first see it masked (review_case.c) */
     struct str *options; /* of a choice */
     size_t option_count;
     int64_t max; /* bytes of a text, or the greatest number; 0: the limit of its type */

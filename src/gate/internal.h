@@ -33,6 +33,7 @@ void request_of_row(struct stmt *row, struct arena *arena, struct access_request
 /* In a write: a draft; gate_id, applicant_id, purpose, renews_id and by_owner are given. CONFLICT "OpenRequest". */
 enum status request_open(struct db_conn *tx, struct access_request *request, struct error *err);
 enum status requests_erase(struct db_conn *tx, int64_t account_id, struct error *err);
+extern const char *const request_forgets[];
 /* In a write: asks somebody who was named as a member; applicant is a name. */
 enum status tell_member(struct db_conn *tx, struct arena *arena, const struct gate *gate, struct str applicant,
                         int64_t member_id, struct error *err);

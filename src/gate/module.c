@@ -69,4 +69,5 @@ const struct module gate_module = {
     .timers = timers,
     .machines = machines,
     .erase = requests_erase,
+    .forgets = request_forgets,
 };

@@ -326,15 +326,21 @@ enum status request_answers(struct db_conn *conn, int64_t request_id, json_t **o
 
 /* Forgetting a person: what the person wrote, and what was written to the person. The hashes stay. */
 
-static const char forget_texts_sql[] = "UPDATE access_request_text SET body = NULL WHERE by_id = ? OR request_id IN "
-                                       "(SELECT id FROM access_request WHERE applicant_id = ?)";
-static const char forget_purpose_sql[] = "UPDATE access_request SET purpose = '' WHERE applicant_id = ?";
-static const char forget_member_sql[] = "DELETE FROM access_request_member WHERE account_id = ?";
+const char *const request_forgets[] = {
+    "UPDATE access_request_text SET body = NULL WHERE by_id = ?",
+    "UPDATE access_request_text SET body = NULL WHERE request_id IN (SELECT id FROM access_request WHERE applicant_id "
+    "= ?)",
+    "UPDATE access_request SET purpose = '' WHERE applicant_id = ?",
+    "DELETE FROM access_request_member WHERE account_id = ?",
+    NULL,
+};
+
 static const char still_open_sql[] =
     "SELECT id FROM access_request WHERE applicant_id = ? AND state <= 6 ORDER BY id LIMIT 1";
 
-static enum status withdraw_all(struct db_conn *tx, struct arena *arena, int64_t account_id, struct error *err)
+enum status requests_erase(struct db_conn *tx, int64_t account_id, struct error *err)
 {
+    auto_arena struct arena arena = {0};
     for (;;) {
         auto_stmt struct stmt *row = NULL;
         struct access_request request;
@@ -344,25 +350,9 @@ static enum status withdraw_all(struct db_conn *tx, struct arena *arena, int64_t
         TRY(stmt_end(row, err));
         if (!id)
             return OK;
-        TRY(request_get(tx, arena, id, &request, err));
-        TRY(request_do(tx, arena, &request, REQUEST_WITHDRAW, BY_RULE, 0, STR("erased"), STR(""), err));
+        TRY(request_get(tx, &arena, id, &request, err));
+        TRY(request_do(tx, &arena, &request, REQUEST_WITHDRAW, BY_RULE, 0, STR("erased"), STR(""), err));
     }
-}
-
-enum status requests_erase(struct db_conn *tx, int64_t account_id, struct error *err)
-{
-    static const char *const forgets[] = {forget_texts_sql, forget_purpose_sql, forget_member_sql};
-    auto_arena struct arena arena = {0};
-    TRY(withdraw_all(tx, &arena, account_id, err));
-    for (size_t i = 0; i < sizeof forgets / sizeof *forgets; i++) {
-        auto_stmt struct stmt *forget = NULL;
-        TRY(db_prepare(tx, forgets[i], &forget, err));
-        stmt_bind_int(forget, 1, account_id);
-        if (forgets[i] == forget_texts_sql)
-            stmt_bind_int(forget, 2, account_id);
-        TRY(stmt_run(forget, err));
-    }
-    return OK;
 }
 
 /* R18: in batches, since many may wait. */

@@ -26,8 +26,7 @@ static const char *const events[REQUEST_EVENTS] = {
     [REQUEST_ANSWER] = "answer",   [REQUEST_NO_ANSWER] = "no answer", [REQUEST_VERDICT] = "verdict",
     [REQUEST_RECUSE] = "recuse",   [REQUEST_WITHDRAW] = "withdraw",   [REQUEST_TERMS_MOVED] = "terms moved",
     [REQUEST_CLOSE] = "close",     [REQUEST_OVERDUE] = "overdue",     [REQUEST_SILENCE] = "silence",
-    [REQUEST_REAPPLY] = "reapply", [REQUEST_REOPEN] = "reopen",
-    [REQUEST_UPHOLD] = "uphold",
+    [REQUEST_REAPPLY] = "reapply", [REQUEST_REOPEN] = "reopen",       [REQUEST_UPHOLD] = "uphold",
 };
 
 /* clang-format off */

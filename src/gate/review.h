@@ -65,5 +65,6 @@ enum status review_show(struct db_conn *conn, const struct access_request *reque
 
 /* What the rest of this part calls on erasure. */
 enum status review_erase(struct db_conn *tx, int64_t account_id, struct error *err);
+extern const char *const review_forgets[];
 
 #endif

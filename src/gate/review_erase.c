@@ -69,8 +69,7 @@ static enum status leave_appeals(struct db_conn *tx, struct arena *arena, int64_
     }
 }
 
-static const char *const forgets[] = {
-    "DELETE FROM gate_reviewer WHERE account_id = ?",
+const char *const review_forgets[] = {
     "DELETE FROM review_conflict WHERE account_id = ?",
     "DELETE FROM review_conflict WHERE scope = 'account' AND scope_id = ?",
     "UPDATE review_verdict SET note = '', note_to_applicant = '', override_reason = '' WHERE account_id = ?",
@@ -85,24 +84,19 @@ static const char *const forgets[] = {
     "UPDATE appeal_seat SET first_note = '', answers = '[]', text = '' WHERE account_id = ?",
     "UPDATE appeal_seat SET first_note = '', answers = '[]', text = '' WHERE appeal_id IN (SELECT id FROM appeal WHERE "
     "appellant_id = ?)",
+    NULL,
 };
+
+/* First, so that nothing is drawn for the person any more. */
+static const char no_more_sql[] = "DELETE FROM gate_reviewer WHERE account_id = ?";
 
 enum status review_erase(struct db_conn *tx, int64_t account_id, struct error *err)
 {
     auto_arena struct arena arena = {0};
-    {
-        auto_stmt struct stmt *none = NULL;
-        TRY(db_prepare(tx, forgets[0], &none, err));
-        stmt_bind_int(none, 1, account_id);
-        TRY(stmt_run(none, err));
-    }
+    auto_stmt struct stmt *none = NULL;
+    TRY(db_prepare(tx, no_more_sql, &none, err));
+    stmt_bind_int(none, 1, account_id);
+    TRY(stmt_run(none, err));
     TRY(hand_over(tx, &arena, account_id, err));
-    TRY(leave_appeals(tx, &arena, account_id, err));
-    for (size_t i = 1; i < sizeof forgets / sizeof *forgets; i++) {
-        auto_stmt struct stmt *forget = NULL;
-        TRY(db_prepare(tx, forgets[i], &forget, err));
-        stmt_bind_int(forget, 1, account_id);
-        TRY(stmt_run(forget, err));
-    }
-    return OK;
+    return leave_appeals(tx, &arena, account_id, err);
 }

@@ -65,4 +65,5 @@ const struct module review_module = {.name = "review",
                                      .jobs = jobs,
                                      .timers = timers,
                                      .machines = machines,
-                                     .erase = review_erase};
+                                     .erase = review_erase,
+                                     .forgets = review_forgets};

@@ -2,9 +2,11 @@
 #include "grant/internal.h"
 
 static const char live_sql[] = "SELECT id FROM access_grant WHERE account_id = ? AND state <= 3 LIMIT 1";
-static const char texts_sql[] = "UPDATE access_grant SET text = '', purpose = '' WHERE account_id = ?";
-static const char causes_sql[] =
-    "UPDATE grant_cause SET text = '' WHERE grant_id IN (SELECT id FROM access_grant WHERE account_id = ?)";
+const char *const grant_forgets[] = {
+    "UPDATE access_grant SET text = '', purpose = '' WHERE account_id = ?",
+    "UPDATE grant_cause SET text = '' WHERE grant_id IN (SELECT id FROM access_grant WHERE account_id = ?)",
+    NULL,
+};
 
 static enum status find_live(struct db_conn *tx, int64_t account_id, int64_t *id, struct error *err)
 {
@@ -18,22 +20,14 @@ static enum status find_live(struct db_conn *tx, int64_t account_id, int64_t *id
 /* Live grants are given up, without an entry about the person in the log: its key is gone by now, and shall stay so. */
 enum status grant_erase(struct db_conn *tx, int64_t account_id, struct error *err)
 {
-    static const char *const both[] = {texts_sql, causes_sql};
     int64_t id;
     for (;;) {
         auto_granting struct granting g = {0};
         TRY(find_live(tx, account_id, &id, err));
         if (!id)
-            break;
+            return OK;
         TRY(granting_load(tx, id, &g, err));
         g.forgets = true;
         TRY(granting_step(&g, &(struct grant_deed){GRANT_SURRENDER, BY_HOLDER, 0, now_us()}, err));
     }
-    for (size_t i = 0; i < 2; i++) {
-        auto_stmt struct stmt *forget = NULL;
-        TRY(db_prepare(tx, both[i], &forget, err));
-        stmt_bind_int(forget, 1, account_id);
-        TRY(stmt_run(forget, err));
-    }
-    return OK;
 }

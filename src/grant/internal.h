@@ -74,6 +74,7 @@ extern const struct timer_kind grant_timers[];
 enum status grant_accepted(struct db_conn *tx, int64_t account_id, struct error *err);
 /* erase.c */
 enum status grant_erase(struct db_conn *tx, int64_t account_id, struct error *err);
+extern const char *const grant_forgets[];
 
 /* api.c */ route_handler grants_mine, grants_of_repo, grant_surrender, grant_revoke, grant_suspend, grant_resume;
 

@@ -18,4 +18,5 @@ const struct module grant_module = {.name = "grant",
                                     .timers = grant_timers,
                                     .machines = machines,
                                     .accepted = grant_accepted,
-                                    .erase = grant_erase};
+                                    .erase = grant_erase,
+                                    .forgets = grant_forgets};

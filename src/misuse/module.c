@@ -34,25 +34,16 @@ static const struct job jobs[] = {
 static const struct timer_kind timers[] = {{"misuse.case", case_late}, {0}};
 static const struct machine *const machines[] = {&misuse_machine, NULL};
 
-static enum status erase(struct db_conn *tx, int64_t account_id, struct error *err)
-{
-    static const char *const forget[] = {
-        "DELETE FROM misuse_signal WHERE account_id = ?",
-        "DELETE FROM misuse_client WHERE key_id IN (SELECT id FROM api_key WHERE account_id = ?)",
-        "UPDATE misuse_case SET appeal = '', answer = '', state = CASE WHEN state <= 4 THEN 6 ELSE state END "
-        "WHERE account_id = ?",
-        "DELETE FROM sign_up WHERE account_id = ?",
-        "UPDATE honey_key SET account_id = 0 WHERE account_id = ?",
-    };
-    for (size_t i = 0; i < sizeof forget / sizeof *forget; i++) {
-        auto_stmt struct stmt *stmt = NULL;
-        TRY(db_prepare(tx, forget[i], &stmt, err));
-        stmt_bind_int(stmt, 1, account_id);
-        TRY(stmt_run(stmt, err));
-    }
-    return OK;
-}
-_Static_assert(CASE_FADED == 6, "erase names it");
+static const char *const forgets[] = {
+    "DELETE FROM misuse_signal WHERE account_id = ?",
+    "DELETE FROM misuse_client WHERE key_id IN (SELECT id FROM api_key WHERE account_id = ?)",
+    "UPDATE misuse_case SET appeal = '', answer = '', state = CASE WHEN state <= 4 THEN 6 ELSE state END "
+    "WHERE account_id = ?",
+    "DELETE FROM sign_up WHERE account_id = ?",
+    "UPDATE honey_key SET account_id = 0 WHERE account_id = ?",
+    NULL,
+};
+_Static_assert(CASE_FADED == 6, "a statement above names it");
 
 const struct module misuse_module = {.name = "misuse",
                                      .migrations = &misuse_migrations,
@@ -62,4 +53,4 @@ const struct module misuse_module = {.name = "misuse",
                                      .machines = machines,
                                      .served = look_served,
                                      .wrong_key = honey_wrong_key,
-                                     .erase = erase};
+                                     .forgets = forgets};

@@ -118,13 +118,7 @@ static enum status notice_delete(struct request *rq, struct error *err)
     return OK;
 }
 
-static enum status erase(struct db_conn *tx, int64_t account_id, struct error *err)
-{
-    auto_stmt struct stmt *forget = NULL;
-    TRY(db_prepare(tx, "DELETE FROM notice WHERE account_id = ?", &forget, err));
-    stmt_bind_int(forget, 1, account_id);
-    return stmt_run(forget, err);
-}
+static const char *const forgets[] = {"DELETE FROM notice WHERE account_id = ?", NULL};
 
 static const struct route routes[] = {
     {HTTP_GET, "/api/notices", ACT_SELF, notices_get},
@@ -132,4 +126,4 @@ static const struct route routes[] = {
     {0},
 };
 
-const struct module notice_module = {.name = "notice", .migrations = &migrations, .routes = routes, .erase = erase};
+const struct module notice_module = {.name = "notice", .migrations = &migrations, .routes = routes, .forgets = forgets};

@@ -198,12 +198,3 @@ enum status terms_accept(struct db_conn *tx, struct terms_acceptance *acceptance
             TRY((*module)->accepted(tx, acceptance->account_id, err));
     return OK;
 }
-
-/* Acceptances stay: a hash, a version and a time, of a person without a name. */
-enum status terms_erase(struct db_conn *tx, int64_t account_id, struct error *err)
-{
-    auto_stmt struct stmt *forget = NULL;
-    TRY(db_prepare(tx, "DELETE FROM terms_receipt WHERE account_id = ?", &forget, err));
-    stmt_bind_int(forget, 1, account_id);
-    return stmt_run(forget, err);
-}

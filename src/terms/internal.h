@@ -85,6 +85,4 @@ void publication_seal(struct publication *what);
 void version_write(struct json_writer *w, struct arena *arena, const struct version_row *row,
                    const struct terms_text *texts, size_t count);
 
-enum status terms_erase(struct db_conn *tx, int64_t account_id, struct error *err);
-
 #endif

@@ -14,5 +14,8 @@ static const struct route routes[] = {
     {0},
 };
 
+/* Acceptances stay: a hash, a version and a time, of a person without a name. */
+static const char *const forgets[] = {"DELETE FROM terms_receipt WHERE account_id = ?", NULL};
+
 const struct module terms_module = {
-    .name = "terms", .migrations = &terms_migrations, .events = terms_events, .routes = routes, .erase = terms_erase};
+    .name = "terms", .migrations = &terms_migrations, .events = terms_events, .routes = routes, .forgets = forgets};

@@ -99,8 +99,8 @@ enum status terms_gate_name(struct db_conn *conn, struct arena *arena, int64_t g
 
 /* In a write, by the hub: the first version of a document "ns/slug" of that owner, with one text, in force at once. Nothing when
  * the document is there already. */
-enum status terms_publish_text(struct db_conn *tx, struct arena *arena, int64_t owner_id, struct str name, struct str kind,
-                               struct str lang, struct str text, struct error *err);
+enum status terms_publish_text(struct db_conn *tx, struct arena *arena, int64_t owner_id, struct str name,
+                               struct str kind, struct str lang, struct str text, struct error *err);
 
 /* At the start of a hub: what is shipped as "templates/..." is published where it is not there yet. */
 enum status terms_publish_templates(struct db *db, struct error *err);

@@ -40,26 +40,16 @@ static const struct job jobs[] = {
 static const struct machine *const machines[] = {&assign_machine, NULL};
 
 /* Answers and evidence go, and so does what hangs on them; counters keep a number that is nobody's any more. */
-static enum status erase(struct db_conn *tx, int64_t account_id, struct error *err)
-{
-    static const char end_sql[] = "UPDATE tier_assign SET state = 6, version = version + 1, code = '', appeal = '' "
-                                  "WHERE account_id = ? AND state IN (1, 2, 3, 4, 5)";
-    static const char *const forget[] = {
-        "DELETE FROM tier_application WHERE account_id = ?",
-        end_sql,
-        "DELETE FROM pool_wish WHERE account_id = ?",
-        "DELETE FROM pool_share WHERE account_id = ?",
-        "UPDATE payment SET account_id = 0 WHERE account_id = ?",
-    };
-    for (size_t i = 0; i < sizeof forget / sizeof *forget; i++) {
-        auto_stmt struct stmt *stmt = NULL;
-        TRY(db_prepare(tx, forget[i], &stmt, err));
-        stmt_bind_int(stmt, 1, account_id);
-        TRY(stmt_run(stmt, err));
-    }
-    return OK;
-}
-_Static_assert(ASSIGN_DOWNGRADED == 6, "erase names it");
+static const char *const forgets[] = {
+    "DELETE FROM tier_application WHERE account_id = ?",
+    "UPDATE tier_assign SET state = 6, version = version + 1, code = '', appeal = '' WHERE account_id = ? AND state IN "
+    "(1, 2, 3, 4, 5)",
+    "DELETE FROM pool_wish WHERE account_id = ?",
+    "DELETE FROM pool_share WHERE account_id = ?",
+    "UPDATE payment SET account_id = 0 WHERE account_id = ?",
+    NULL,
+};
+_Static_assert(ASSIGN_DOWNGRADED == 6, "a statement above names it");
 
 const struct module tier_module = {.name = "tier",
                                    .migrations = &tier_migrations,
@@ -68,4 +58,4 @@ const struct module tier_module = {.name = "tier",
                                    .jobs = jobs,
                                    .timers = tier_timers,
                                    .machines = machines,
-                                   .erase = erase};
+                                   .forgets = forgets};

@@ -30,7 +30,7 @@ static const struct job jobs[] = {
 static const struct timer_kind timers[] = {{"use.recall", recall_fire}, {"use.strike", strike_fire}, {0}};
 static const struct machine *const machines[] = {&enforcement_machine, NULL};
 
-static const char *const forget_sql[] = {
+static const char *const forgets[] = {
     "DELETE FROM read_person WHERE account_id = ?",
     "DELETE FROM read_day WHERE account_id = ?",
     "DELETE FROM recall_told WHERE account_id = ?",
@@ -38,18 +38,8 @@ static const char *const forget_sql[] = {
     "account_id = ?)",
     "UPDATE access_hold SET dispute = '', text = '' WHERE uploader_id = ?",
     "UPDATE access_block SET text = '' WHERE account_id = ?",
+    NULL,
 };
-
-static enum status erase(struct db_conn *tx, int64_t account_id, struct error *err)
-{
-    for (size_t i = 0; i < sizeof forget_sql / sizeof *forget_sql; i++) {
-        auto_stmt struct stmt *forget = NULL;
-        TRY(db_prepare(tx, forget_sql[i], &forget, err));
-        stmt_bind_int(forget, 1, account_id);
-        TRY(stmt_run(forget, err));
-    }
-    return OK;
-}
 
 const struct module use_module = {
     .name = "use",
@@ -59,5 +49,5 @@ const struct module use_module = {
     .timers = timers,
     .machines = machines,
     .served = read_served,
-    .erase = erase,
+    .forgets = forgets,
 };
