@@ -19,7 +19,7 @@ static const char help[] =
     "  cairn federate status REPO\n"
     "  cairn federate stop REPO\n"
     "\n"
-    "  REPO is \"ns/name\"; its main must hold a model.safetensors with tensors of F32. The hub's address is taken "
+    "  REPO is \"ns/name\"; its main must hold a model.safetensors. The hub's address is taken "
     "from\n"
     "  CAIRN_URL, your key from CAIRN_TOKEN; opening and stopping take who administers the repo.\n"
     "\n"

@@ -64,10 +64,21 @@ static size_t chosen(const struct closing *c)
     return c->run.chosen ? (size_t)c->run.chosen - 1 : 0;
 }
 
+/* Numbers that were trained as F32 go back to what they are on main. */
+static enum status restore_model(struct closing *c, struct error *err)
+{
+    auto_fd int form = c->out;
+    c->out = -1;
+    TRY(store_scratch(c->hub->store, &c->out, err));
+    return model_restore(&c->base, form, c->out, &c->size, err);
+}
+
 static enum status make_model(struct closing *c, struct error *err)
 {
     TRY(store_scratch(c->hub->store, &c->out, err));
-    return closing_aggregate(c, chosen(c), c->out, true, err);
+    TRY(closing_aggregate(c, chosen(c), c->out, true, err));
+    c->size = c->base.size;
+    return str_given(c->base.original) ? restore_model(c, err) : OK;
 }
 
 typedef enum status piece_fn(void *context, const void *data, size_t len, struct error *err);
@@ -100,13 +111,13 @@ static enum status keep_model(struct closing *c, struct error *err)
 {
     auto_receipt struct receipt *receipt = NULL;
     struct hasher *hasher = hasher_sha256();
-    enum status status = each_piece(c->out, c->base.size, hash_piece, hasher, err);
+    enum status status = each_piece(c->out, c->size, hash_piece, hasher, err);
     hasher_end(hasher, c->sha256);
     hasher_free(hasher);
     TRY(status);
     TRY(receipt_open(c->hub->store, &receipt, err));
-    TRY(each_piece(c->out, c->base.size, keep_piece, receipt, err));
-    return receipt_keep(&receipt, c->run.repo_id, c->sha256, c->base.size, err);
+    TRY(each_piece(c->out, c->size, keep_piece, receipt, err));
+    return receipt_keep(&receipt, c->run.repo_id, c->sha256, c->size, err);
 }
 
 /* The record. It names nobody. */
@@ -208,7 +219,7 @@ static enum status commit_once(struct closing *c, struct error *err)
         .author = {.name = STR("cairn"), .email = STR("cairn@users.noreply.cairn.invalid"), .at_us = c->run.frozen_us},
         .parent = &c->head};
     TRY(draft_new(c->hub->db, c->run.repo_id, &draft, err));
-    TRY(draft_put_pointer(draft, STR(MODEL_PATH), c->sha256, c->base.size, err));
+    TRY(draft_put_pointer(draft, STR(MODEL_PATH), c->sha256, c->size, err));
     TRY(draft_put(draft, arena_printf(c->arena, "fl/rounds/%06lld.json", (long long)c->run.round), c->record, err));
     TRY(draft_build(draft, c->arena, &how, &c->commit, &unchanged, err));
     if (unchanged) /* the record is new, unless somebody has foreseen it */

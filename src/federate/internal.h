@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "federate/federate.h"
-#include "leaf/tensor.h"
+#include "leaf/form.h"
 #include "repo/draft.h"
 #include "robust/optimiser.h"
 #include "robust/robust.h"
@@ -173,14 +173,18 @@ struct model {
     int fd;
     int64_t data_at, width, size; /* size: bytes of the file */
     struct buf head;              /* the file's first data_at bytes */
-    struct str sha256;            /* of the file; in the arena */
+    struct str sha256;            /* of the file on main; in the arena */
+    struct str
+        original; /* the model as it is on main, a file, where fd is only its form (leaf/form.h); absent otherwise */
 };
 /*
- * The model of the round's base commit, in a file. UNPROCESSABLE when main has none, or one that cannot be trained here: every tensor
- * must be F32. checks: the header is read, by a sandboxed child.
+ * The model of the round's base commit, in the form in which it is trained (leaf/form.h). UNPROCESSABLE when main has none, or one that cannot be
+ * trained here. checks: the form's header is read, by a sandboxed child.
  */
 enum status model_open(struct hub *hub, struct arena *arena, const struct run *run, bool checks, struct model *out,
                        struct error *err);
+/* From the form of a new model to the model: as base is on main, with the numbers of form. *size: its bytes. */
+enum status model_restore(const struct model *base, int form, int out, int64_t *size, struct error *err);
 void model_close(struct model *model);
 #define auto_model __attribute__((cleanup(model_close)))
 
@@ -264,7 +268,8 @@ struct closing {
     /* Where suspicion is gathered: how conspicuous the groups were, how many are in each, and in which an update is. */
     struct group_mark *marks;
     size_t groups, *group_sizes, *group_of;
-    int out; /* the new model */
+    int out;      /* the new model */
+    int64_t size; /* of its file */
     uint8_t sha256[SHA256_SIZE];
     struct str record;
     struct oid commit, head;

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import os
+import struct
 import subprocess
 import sys
 
@@ -798,3 +799,81 @@ def test_a_program_in_c_judges(alice, five, tmp_path, preload):  # noqa: F811
     candidates = record_of(alice, repo, 1)["candidates"]
     assert [one["scores"]["seen"] for one in candidates] == [1, 2, 3, 4] and candidates[1]["scores"]["loss"] is None
     assert record_of(alice, repo, 1)["chosen"] == "nnm+trimmed-mean"
+
+
+# Models that are not of float32 alone.
+
+
+def mixed_model():
+    """Each kind of number; whole ones are not trained."""
+    dice = numpy.random.default_rng(4)
+    parts = {"half": ("F16", dice.normal(size=(2, 3)).astype(numpy.float16)), "steps": ("I64", numpy.array([17, -3])),
+             "brain": ("BF16", (dice.normal(size=4).astype(numpy.float32).view(numpy.uint32) >> 16).astype(numpy.uint16)),
+             "wide": ("F64", dice.normal(size=3)), "single": ("F32", dice.normal(size=5).astype(numpy.float32)), "mask": ("BOOL", numpy.array([True]))}
+    header, data = {}, b""
+    for name, (kind, array) in parts.items():
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [len(data), len(data) + array.nbytes]}
+        data += array.tobytes()
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text, parts, data
+
+
+def brain_of(values):
+    bits = values.astype(numpy.float32).view(numpy.uint32)
+    return ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16).astype(numpy.uint16)
+
+
+ADDING = """
+import json, sys
+import numpy
+import cairn.federate
+url, token, repo = sys.argv[1:4]
+seen = []
+
+def train(model, config):
+    seen.append({name: [str(array.dtype), list(array.shape)] for name, array in model.items()})
+    return {name: array + numpy.float32(0.0123) for name, array in model.items()}, 5
+
+cairn.federate.join(url, token, repo, train)
+print(json.dumps(["done", seen]))
+"""
+
+
+@pytest.mark.parametrize("rule", ["mean", "mean+scaffold"])
+def test_numbers_of_other_kinds_are_trained_as_float32_and_rounded_back(alice, crowd, preload, rule):  # noqa: F811
+    header, parts, data = mixed_model()
+    repo = alice.new_repo("trained")
+    alice.commit_files(repo, {"model.safetensors": header + data})
+    open_run(alice, repo, 2, 1, "--rule", rule)
+    script = ADDING if rule == "mean" else ADDING.replace("    seen.append", "    config['steps'], config['rate'] = 1, 1\n    seen.append")
+    done = subprocess.run([sys.executable, "-c", script, crowd[0].hub.url, crowd[0].token, repo], capture_output=True, text=True, timeout=100,
+                          env={**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
+                               "ASAN_OPTIONS": "detect_leaks=0"})
+    assert done.returncode == 0 and not SANITIZER.search(done.stderr), done.stderr
+    assert json.loads(done.stdout)[1] == [{"half": ["float32", [2, 3]], "brain": ["float32", [4]], "wide": ["float32", [3]], "single": ["float32", [5]]}] * 2
+    values = {name: array for name, (_, array) in parts.items()}
+    for _ in range(2):
+        add = numpy.float32(0.0123)
+        wide = {"half": values["half"].astype(numpy.float32), "wide": values["wide"].astype(numpy.float32), "single": values["single"],
+                "brain": (values["brain"].astype(numpy.uint32) << 16).view(numpy.float32)}
+        # As the hub adds: the difference in float32, the sum in float64.
+        new = {name: (start.astype(float) + ((start + add) - start).astype(float)).astype(numpy.float32) for name, start in wide.items()}
+        values |= {"half": new["half"].astype(numpy.float16), "wide": new["wide"].astype(float), "single": new["single"], "brain": brain_of(new["brain"])}
+    found = alice.read(repo, "model.safetensors")
+    assert found == header + b"".join(values[name].tobytes() for name in parts)
+    assert record_of(alice, repo, 2)["model"] == sha256(found)
+
+
+def test_an_update_is_in_the_form_in_which_the_model_is_trained(alice, crowd):  # noqa: F811
+    header, parts, data = mixed_model()
+    repo = alice.new_repo("trained")
+    alice.commit_files(repo, {"model.safetensors": header + data})
+    open_run(alice, repo, 1, 1)
+    sender = Sender(crowd[0], repo).join()
+    refused = sender.send(header + data)  # the model itself is not
+    assert refused.status_code == 422 and "F16" in refused.json()["error"], refused.text
+    brain = (parts["brain"][1].astype(numpy.uint32) << 16).view(numpy.float32)
+    update = {"half": parts["half"][1].astype(numpy.float32), "brain": brain, "wide": parts["wide"][1].astype(numpy.float32), "single": parts["single"][1]}
+    assert sender.send(save({**update, "mask": numpy.zeros(1, numpy.float32)})).status_code == 422
+    assert sender.send(save(update)).status_code == 200
+    assert federate(alice, "status", repo)["state"] == "finished"
