@@ -257,5 +257,9 @@ enum status aggregate_gram(const struct rows *rows, const struct model *base, do
                                      .read = read_row,
                                      .context = &work,
                                      .has_origin = !rows->are_changes};
-    return robust_gram(&read, out, err);
+    TRY(robust_gram(&read, out, err));
+    for (size_t i = 0; rows->scales && i < rows->count; i++)
+        for (size_t j = 0; j < rows->count; j++)
+            out[i * rows->count + j] /= rows->scales[i] * rows->scales[j];
+    return OK;
 }

@@ -246,7 +246,7 @@ struct aggregation {
     double share;        /* of SCAFFOLD's participants, how many have sent an update */
     int out;             /* the new model, a safetensors file like base */
 };
-/* The Gram matrix of the rows' changes, count * count. */
+/* The Gram matrix of the rows' changes, count * count; as they are, whatever they count for. */
 enum status aggregate_gram(const struct rows *rows, const struct model *base, double *out, struct error *err);
 /* The same bits for any number of threads and on any processor. */
 enum status aggregate(const struct aggregation *of, struct error *err);

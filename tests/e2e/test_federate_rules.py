@@ -345,6 +345,24 @@ def test_the_order_of_arrival_changes_no_bit_of_model_and_control_variate(alice,
     numpy.testing.assert_allclose(numpy.frombuffer(found[0][1], numpy.float32), numpy.median(dice[:, 1], axis=0), rtol=1e-6)
 
 
+def test_the_control_variate_goes_on_over_restarts(own_hub):
+    owner, people = own_hub.person("owner"), [own_hub.person(f"part{number}") for number in range(2)]
+    repo = new_model(owner, {"x": numpy.zeros(6, numpy.float32)})
+    open_run(owner, repo, 4, 2, "--rule", "mean+scaffold+fedavgm")
+    senders = [Sender(person, repo).join() for person in people]
+    dice, control = numpy.random.default_rng(9), numpy.zeros(6)
+    for number in (1, 2, 3):
+        changes = dice.normal(size=(2, 6)).astype(numpy.float32)
+        for sender, change in zip(senders, changes):
+            assert sender.send(scaffolded(model_of(owner, repo)["x"], change), number=number).status_code == 200
+            own_hub.kill()
+            own_hub.start()
+        control = (control + changes.astype(float).mean(axis=0)).astype(numpy.float32).astype(float)
+        until(lambda: senders[0].round()["round"] == number + 1)
+        numpy.testing.assert_allclose(control_of(senders[0], number + 1), control, rtol=1e-6)
+    assert model_of(owner, repo)["x"].tolist() == [0] * 6
+
+
 @pytest.mark.parametrize("update, word", [
     (save({"x": numpy.zeros(2, numpy.float32)}), "tensors"),
     (save({"x": numpy.zeros(2, numpy.float32), "control/y": numpy.zeros(2, numpy.float32)}), "lacks"),
@@ -737,6 +755,27 @@ def test_where_all_go_the_same_way_nobody_is_proposed(alice, eight):
     go_on(alice, repo, eight, range(1, 9))
     assert suspects(alice, repo) == [] and notices_about(alice, repo) == []
     assert not any(group["flagged"] for number in range(1, 9) for group in record_of(alice, repo, number)["groups"])
+
+
+def test_who_comes_late_to_a_buffer_is_no_suspect_for_it(alice, eight):
+    repo = new_model(alice, {"x": numpy.zeros(64, numpy.float32)})
+    open_run(alice, repo, 30, 4, "--rule", "mean+fedbuff", "--suspicion", 6)
+    quick, slow, bad = [Sender(person, repo).join() for person in eight[:4]], Sender(eight[4], repo).join(), Sender(eight[5], repo).join()
+    dice, models = numpy.random.default_rng(3), [model_of(alice, repo)["x"]]
+
+    def send(sender, number, way=1):
+        change = way * (1 + 0.3 * dice.normal(size=64))
+        assert sender.send(save({"x": (models[number - 1] + change).astype(numpy.float32)}), number=number).status_code == 200
+
+    for number in range(1, 18):
+        for sender in quick[:2 if number > 8 else 4]:
+            send(sender, number)
+        if number > 8:
+            send(slow, number - 8)
+            send(bad, number, -1)
+        models.append(model_of(alice, repo)["x"])
+    assert [one["user"] for one in suspects(alice, repo)] == [eight[5].name]
+    assert [one["rounds"] for one in suspects(alice, repo)] == [9]
 
 
 def test_evidence_counts_once_for_each_round_whatever_is_killed(own_hub):
