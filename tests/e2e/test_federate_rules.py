@@ -527,6 +527,62 @@ def test_what_is_committed_is_the_chosen_candidate_and_what_the_rule_alone_makes
     assert len(set(made)) == 4
 
 
+def judge_by(person, repo, number, best, count):
+    sender = Sender(person, repo)
+    until(lambda: sender.http.get(f"{sender.address}/candidates").json()["judging"])
+    assert judged(sender, [{"loss": float(place != best)} for place in range(count)], number).status_code == 200
+
+
+def test_moments_go_on_from_what_was_chosen(alice, five):
+    found = []
+    for rule in "race:mean,median+fedadam", "median+fedadam":
+        repo, senders = race(alice, five, rounds=3, rule=rule)
+        for number in (1, 2, 3):
+            send_all(senders, model_of(alice, repo)["x"], number)
+            if rule.startswith("race"):
+                judge_by(alice, repo, number, 1, 2)
+        assert federate(alice, "status", repo)["state"] == "finished"
+        found.append(alice.read(repo, "model.safetensors"))
+    assert found[0] == found[1]
+
+
+def test_a_buffer_is_judged_and_the_next_one_takes_what_comes_meanwhile(alice, five):
+    repo, senders = race(alice, five[:3], rounds=2, rule="race:mean,median+fedbuff")
+    start = model_of(alice, repo)
+    late = Sender(five[3], repo).join()
+    send_all(senders)
+    update = save({"x": numpy.array([3, 4], numpy.float32)})
+    waits = late.send(update)
+    assert waits.status_code == 409 and waits.headers["x-error-code"] == "NotYet"
+    judge_by(alice, repo, 1, 1, 2)
+    second = model_of(alice, repo)
+    assert late.finish(update).status_code == 200
+    send_all(senders[:2], second["x"], 2)
+    judge_by(alice, repo, 2, 0, 2)
+    sent = [({"x": numpy.add(second["x"], change).astype(numpy.float32)}, second, 0) for change in SENT[:2]]
+    assert same(model_of(alice, repo), buffered(second, [*sent, (load(update), start, 1)]))
+
+
+def test_who_leaves_no_file_is_asked_again_and_the_candidates_are_made_anew(own_hub):
+    owner, people = own_hub.person("owner"), [own_hub.person(f"part{number}") for number in range(3)]
+    repo, senders = race(owner, people, rule="race:median,mean")
+    send_all(senders)
+    judge = Sender(owner, repo)
+    until(lambda: judge.http.get(f"{judge.address}/candidates").json()["judging"])
+    own_hub.kill()
+    for file in (own_hub.data / "federate").glob("*/1-*"):
+        file.unlink()
+    own_hub.start()
+    missing = judge.http.get(f"{judge.address}/candidate", params={"round": 1, "number": 0, "offset": 0})
+    assert missing.status_code == 404
+    assert judged(judge, [{"loss": 1}, {"loss": 0}]).status_code == 200  # nothing is committed of what is not there
+    until(lambda: senders[0].round()["update"]["state"] == "awaited")
+    assert federate(owner, "status", repo)["accepted"] == 0
+    send_all(senders)
+    judge_by(owner, repo, 1, 0, 2)
+    assert record_of(owner, repo, 1)["chosen"] == "median"
+
+
 @pytest.mark.parametrize("scores", [[], [{"loss": 1}] * 3, [{"loss": 1}] * 5, [1, 2, 3, 4], [{}] * 4, [{"loss": "low"}] * 4,
                                     [{"loss": 1, "x" * 65: 1}] * 4, [{"loss": 1, **{str(i): 1 for i in range(16)}}] * 4, None], ids=str)
 def test_scores_that_make_no_sense_decide_nothing(alice, five, scores):
