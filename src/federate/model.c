@@ -175,7 +175,7 @@ static bool can_be_trained(const struct tensor_list *list)
 static enum status find_form(int fd, struct arena *arena, struct buf *head, struct tensor_list *list, bool *needed,
                              struct error *err)
 {
-    int64_t size;
+    int64_t size = 0;
     struct error why = {0};
     *needed = false;
     TRY(file_size(fd, &size, err));
