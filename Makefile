@@ -59,7 +59,7 @@ soak: all test-deps ## the long tests: 200 rounds of kill -9, a file over 5 GiB,
 	@ninja -C build/release -j $(JOBS) bench
 	@CAIRN_SOAK=1 CAIRN_BINARY=$(CURDIR)/build/cairn .venv/bin/python -m pytest -p no:cacheprovider -v \
 		tests/e2e/test_crash.py tests/e2e/test_big.py tests/e2e/test_outside.py tests/e2e/test_log_drills.py \
-		tests/e2e/test_robust.py tests/e2e/test_federate.py
+		tests/e2e/test_robust.py tests/e2e/test_federate.py tests/e2e/test_houses_crash.py
 
 bench: all test-deps ## measure against nginx and the plain pipeline; prints a table of ratios
 	@scripts/apt-install nginx-light wrk
@@ -67,6 +67,7 @@ bench: all test-deps ## measure against nginx and the plain pipeline; prints a t
 	@.venv/bin/python bench/run.py
 	@.venv/bin/python bench/tier.py
 	@.venv/bin/python bench/robust.py
+	@HF_HUB_DISABLE_XET=1 .venv/bin/python bench/houses.py
 
 evidence: all test-deps .venv/plots/ready ## train Fashion-MNIST in each mode, attacked and not, and draw docs/fashion.svg
 	@scripts/apt-install dataset-fashion-mnist

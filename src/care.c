@@ -127,16 +127,16 @@ static enum status backup_secret(const struct backup *backup, struct error *err)
     return file_write_durable(path, buf_view(&secret), 0600, err);
 }
 
-/* What the hub signs statements with; it makes another one when it is gone. */
-static enum status backup_attestation_key(const struct backup *backup, struct error *err)
+/* What the hub signs statements with, and what it is a house of federated training by; it makes others when they are gone. */
+static enum status backup_key(const struct backup *backup, const char *name, struct error *err)
 {
     char path[4096];
     auto_buf struct buf key = {0};
-    snprintf(path, sizeof path, "%s/attest.pem", backup->data);
+    snprintf(path, sizeof path, "%s/%s", backup->data, name);
     enum status status = file_read_all(path, 65536, &key, err);
     if (status != OK)
         return status == NOT_FOUND ? OK : status;
-    snprintf(path, sizeof path, "%s/attest.pem", backup->keys);
+    snprintf(path, sizeof path, "%s/%s", backup->keys, name);
     return file_write_durable(path, buf_view(&key), 0600, err);
 }
 
@@ -164,7 +164,8 @@ static enum status backup_log(const struct backup *backup, struct error *err)
     TRY(ledger_backup(from, to, backup->keys ? keys : NULL, err));
     if (!backup->keys)
         return OK;
-    TRY(backup_attestation_key(backup, err));
+    TRY(backup_key(backup, "attest.pem", err));
+    TRY(backup_key(backup, "house.json", err));
     return backup_persons(backup, err);
 }
 
@@ -205,7 +206,7 @@ static void backup_close(struct backup *backup)
 }
 
 static const char keys_advice[] = "The keys are not in it: those of the log (log/key, log/signer), of people "
-                                  "(persons.db), and attest.pem. They belong\n"
+                                  "(persons.db), attest.pem and house.json. They belong\n"
                                   "elsewhere, for a short time only, so that a person who was erased is soon gone from "
                                   "there too: --keys DIR copies them.\n";
 

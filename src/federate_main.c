@@ -13,7 +13,7 @@
 static const char help[] =
     "cairn federate - train a model where the data are\n"
     "\n"
-    "  cairn federate open REPO --mode plain --rounds N --min-participants K\n"
+    "  cairn federate open REPO --mode plain|two-houses --rounds N --min-participants K [--house URL]\n"
     "                 [--rule R] [--server-rate ETA] [--mu MU] [--bound C]\n"
     "                 [--noise SIGMA [--delta D] [--budget EPSILON]] [--grace SECONDS]\n"
     "  cairn federate status REPO\n"
@@ -24,6 +24,8 @@ static const char help[] =
     "  CAIRN_URL, your key from CAIRN_TOKEN; opening and stopping take who administers the repo.\n"
     "\n"
     "  --mode plain            the hub sees each update\n"
+    "  --mode two-houses       nobody sees one: updates are split between the hub and another operator's house\n"
+    "  --house URL             where that one is (cairn house)\n"
     "  --rounds N              how many models are made, one after the other\n"
     "  --min-participants K    a round waits for the updates of so many\n"
     "  --rule R                what is made of the updates: mean (each weighs as many examples as it was trained "
@@ -51,7 +53,9 @@ static const char help[] =
     "is more\n"
     "                          than H against, 8 for example, to who administers the repo. None when not given\n"
     "  --control-bound C       of how far the control variate of scaffold may change (L2); the bound when not given\n"
-    "  --bound C               updates that are farther than C from the model (L2) are rejected\n"
+    "  --bound C               updates that are farther than C from the model (L2) are rejected; 10 in mode two-houses "
+    "when\n"
+    "                          not given\n"
     "  --noise SIGMA           adds noise to the sum of the updates: of SIGMA times the bound. Needs a bound and the "
     "rule\n"
     "                          mean, in which each weighs the same then. None when not given\n"
@@ -66,7 +70,7 @@ struct command {
     struct arena *arena;
     const char *url, *token, *repo;
     const char *mode, *rounds, *min_participants, *rule, *bound, *noise, *server_rate, *mu, *control_bound, *judge,
-        *judge_wait, *suspicion, *delta, *budget, *grace;
+        *judge_wait, *suspicion, *delta, *budget, *grace, *house;
 };
 
 static enum status ask(const struct command *command, const char *method, struct str body, struct str *out,
@@ -140,6 +144,8 @@ static enum status run_open(const struct command *command, struct error *err)
     TRY(real(&w, "budget", "budget", command->budget, err));
     TRY(number(&w, "grace", "graceSeconds", command->grace, err));
     TRY(real(&w, "suspicion", "suspicion", command->suspicion, err));
+    if (command->house)
+        jw_key_str(&w, "house", str_of(command->house));
     if (command->judge)
         jw_key_str(&w, "judge", str_of(command->judge));
     TRY(number(&w, "judge-wait", "judgeSeconds", command->judge_wait, err));
@@ -188,6 +194,7 @@ static enum status run(struct command *command, int argc, char **argv, struct er
         {"budget", &command->budget},
         {"bound", &command->bound},
         {"grace", &command->grace},
+        {"house", &command->house},
     };
     const char *words[2];
     size_t count;

@@ -6,6 +6,7 @@
 #include "du.h"
 #include "federate_main.h"
 #include "gc.h"
+#include "house_main.h"
 #include "ledger/signer.h"
 #include "machines.h"
 #include "routes.h"
@@ -31,6 +32,7 @@ static const char help[] = "cairn " CAIRN_VERSION " - a self-hosted hub for open
                            "  cairn usage    what you have at a hub, and what you use of it\n"
                            "  cairn access   ask for access to a gated repo\n"
                            "  cairn federate train a model where the data are\n"
+                           "  cairn house    be the second house of federated training\n"
                            "  cairn routes   list what the hub answers to\n"
                            "  cairn machines the rules by which requests and grants change their state\n"
                            "\n"
@@ -40,11 +42,21 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"serve", serve_main},   {"admin", admin_main},   {"fsck", fsck_main},     {"backup", backup_main},
-    {"gc", gc_main},         {"du", du_main},         {"routes", routes_main}, {"machines", machines_main},
+    {"serve", serve_main},
+    {"admin", admin_main},
+    {"fsck", fsck_main},
+    {"backup", backup_main},
+    {"gc", gc_main},
+    {"du", du_main},
+    {"routes", routes_main},
+    {"machines", machines_main},
     {"worker", worker_main}, /* started by the server, in a sandbox */
-    {"sign", sign_main},     {"verify", verify_main}, {"attest", attest_main}, {"access", access_main},
+    {"sign", sign_main},
+    {"verify", verify_main},
+    {"attest", attest_main},
+    {"access", access_main},
     {"federate", federate_main},
+    {"house", house_main},
     {"usage", usage_main},
     {"signer", signer_main}, /* started by the server; it alone has the key of the log */
 };

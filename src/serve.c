@@ -381,12 +381,12 @@ int serve_main(int argc, char **argv)
         status = run(&hub, listen, &err);
     if (status != OK)
         fprintf(stderr, "cairn serve: %s\n", err.message);
+    federate_close(hub.federate); /* what its threads are at is still logged */
     cosigner_close(hub.cosigner);
     hub_key_close(hub.hub_key);
     oidc_close(hub.oidc);
     record_stop(hub.record);
     limiter_free(hub.limiter);
-    federate_close(hub.federate);
     if (hub.store)
         store_close(hub.store);
     if (hub.db)

@@ -44,6 +44,8 @@ void cairn_federate_free(struct cairn_federate *part); /* NULL is fine */
  *   "repo"      "ns/name", a model
  *   "state"     a folder of this participant alone, for what of scaffold is to outlive the program
  *   "patience"  for how many seconds a hub that does not answer is asked again, and a training is waited for; 600 when not given
+ *   "house"     the key id or the key of the second house, where the hub trains with one: with another nothing is sent. When not given,
+ *               the house of the first round that is seen must be that of all the others
  */
 int cairn_federate_set(struct cairn_federate *part, const char *name, const char *value);
 

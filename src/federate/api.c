@@ -67,6 +67,11 @@ enum status run_open(struct request *rq, struct error *err)
     run.base = main_branch.commit;
     request_done_reading(rq);
     enum status status = model_open(rq->hub, rq->arena, &run, true, &model, err);
+    if (status == OK && str_given(model.original) && run.settings.mode->cosign)
+        status = fail(err, UNPROCESSABLE, "NoModel",
+                      "The second house computes the model in float32: in this mode every tensor must be F32.");
+    if (status == OK && run.settings.mode->prepare)
+        status = run.settings.mode->prepare(rq->hub, rq->arena, &run, err);
     if (status == OK)
         status = db_write(rq->hub->db, insert_run, &run, err);
     if (status != OK) {
@@ -193,7 +198,10 @@ enum status round_get(struct request *rq, struct error *err)
     jw_key_int(&w, "round", run.round);
     jw_key_str(&w, "base", oid_hex(rq->arena, &run.base));
     jw_key_str(&w, "model", STR(MODEL_PATH));
-    jw_key_bool(&w, "closing", run.frozen_us != 0);
+    bool ready = true;
+    if (run.settings.mode->is_ready)
+        TRY(run.settings.mode->is_ready(rq->db, &run, &ready, err));
+    jw_key_bool(&w, "closing", run.frozen_us != 0 || !ready);
     settings_write(&run.settings, &w);
     if (run.settings.buffers)
         jw_key_bool(&w, "buffered", true);

@@ -121,7 +121,7 @@ static enum status keep_model(struct closing *c, struct error *err)
 }
 
 /* The record. It names nobody. */
-static void write_record(struct closing *c)
+void round_write_record(struct closing *c)
 {
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
@@ -141,7 +141,7 @@ static void write_record(struct closing *c)
         jw_key_int(&w, "participants", c->participants);
     jw_key_int(&w, "accepted", (int64_t)c->count);
     jw_key_int(&w, "rejected", c->run.round_rejected);
-    if (settings_how_of(&c->run.settings, chosen(c), c->rows.count).bucket)
+    if (settings_how_of(&c->run.settings, chosen(c), c->rows.count).bucket && c->order)
         jw_key_hex(&w, "orderSeed", c->run.order_seed, sizeof c->run.order_seed);
     race_record(c, &w);
     suspicion_record(c, &w);
@@ -221,6 +221,9 @@ static enum status commit_once(struct closing *c, struct error *err)
     TRY(draft_new(c->hub->db, c->run.repo_id, &draft, err));
     TRY(draft_put_pointer(draft, STR(MODEL_PATH), c->sha256, c->size, err));
     TRY(draft_put(draft, arena_printf(c->arena, "fl/rounds/%06lld.json", (long long)c->run.round), c->record, err));
+    if (str_given(c->signatures))
+        TRY(draft_put(draft, arena_printf(c->arena, "fl/rounds/%06lld.signatures.json", (long long)c->run.round),
+                      c->signatures, err));
     TRY(draft_build(draft, c->arena, &how, &c->commit, &unchanged, err));
     if (unchanged) /* the record is new, unless somebody has foreseen it */
         return fail(err, UNPROCESSABLE, NULL, "The record of round %lld is on main already.", (long long)c->run.round);
@@ -245,19 +248,38 @@ static enum status load(struct closing *c, int64_t run_id, bool *due, struct err
     return update_list(conn, c->arena, &c->run, &c->updates, &c->count, err);
 }
 
+/* What takes both processors, for one run at a time; modes that do not work apart hold the lock all along (round_close). */
+static enum status compute(struct closing *c, struct error *err)
+{
+    bool apart = c->run.settings.mode->apart;
+    if (apart)
+        pthread_mutex_lock(&c->hub->federate->closing);
+    enum status status = make_model(c, err);
+    if (status == OK)
+        status = suspicion_weigh(c, chosen(c), err);
+    if (status == OK)
+        status = keep_model(c, err);
+    if (apart)
+        pthread_mutex_unlock(&c->hub->federate->closing);
+    return status;
+}
+
 static enum status make(struct closing *c, bool *waits, struct error *err)
 {
+    const struct mode *mode = c->run.settings.mode;
     TRY(model_open(c->hub, c->arena, &c->run, false, &c->base, err));
-    TRY(c->run.settings.mode->gather(c, err));
-    c->order = arena_array(c->arena, c->rows.count, sizeof *c->order);
-    order_draw(c->run.order_seed, c->rows.count, c->order);
+    TRY(mode->gather(c, err));
+    if (mode->sees_updates) {
+        c->order = arena_array(c->arena, c->rows.count, sizeof *c->order);
+        order_draw(c->run.order_seed, c->rows.count, c->order);
+    }
     TRY(race_run(c, waits, err));
     if (*waits)
         return OK;
-    TRY(make_model(c, err));
-    TRY(suspicion_weigh(c, chosen(c), err));
-    TRY(keep_model(c, err));
-    write_record(c);
+    TRY(compute(c, err));
+    round_write_record(c);
+    if (mode->cosign)
+        TRY(mode->cosign(c, err));
     enum status status = commit_once(c, err);
     for (int again = 0; status == STALE && again < 20; again++)
         status = commit_once(c, err);
@@ -267,13 +289,25 @@ static enum status make(struct closing *c, bool *waits, struct error *err)
 /* A round that can never be committed ends its run: participants are not kept working for nothing. */
 struct ending {
     const struct run *run;
-    struct str why;
+    const char *why;
 };
 
 static enum status end_run(struct db_conn *tx, void *context, struct error *err)
 {
     const struct ending *ending = context;
-    return run_end(tx, ending->run, RUN_STOPPED, ending->why, 0, err);
+    return run_end(tx, ending->run, RUN_STOPPED, str_of(ending->why), 0, err);
+}
+
+bool round_ends_run(struct hub *hub, const struct run *run, const struct error *why, enum status *status,
+                    struct error *err)
+{
+    const struct ending ending = {run, why->message};
+    if (why->status != UNPROCESSABLE && why->status != FORBIDDEN && why->status != INVALID && why->status != NOT_FOUND)
+        return false;
+    log_line("error", "federate", "Round %lld of the run %.*s: %s", (long long)run->round, STR_ARG(run->public_id),
+             why->message);
+    *status = db_write(hub->db, end_run, (void *)&ending, err);
+    return true;
 }
 
 /* Files of a buffer's updates are called by the last round that could have taken them. */
@@ -300,12 +334,7 @@ static void forget_run(struct closing *c)
     round_files_remove(c->hub->federate, &c->run);
 }
 
-static bool is_lasting(enum status status)
-{
-    return status == UNPROCESSABLE || status == FORBIDDEN || status == INVALID || status == NOT_FOUND;
-}
-
-static enum status close_run(struct hub *hub, int64_t run_id, struct error *err)
+enum status round_close_now(struct hub *hub, int64_t run_id, struct error *err)
 {
     auto_arena struct arena arena = {0};
     struct closing c = {.hub = hub, .arena = &arena, .out = -1};
@@ -326,11 +355,8 @@ static enum status close_run(struct hub *hub, int64_t run_id, struct error *err)
         forget_run(&c);
         return OK;
     }
-    log_line("error", "federate", "Round %lld of %.*s: %s", (long long)c.run.round, STR_ARG(c.repo.full_name),
-             why.message);
-    if (is_lasting(status)) {
-        const struct ending ending = {&c.run, str_of(why.message)};
-        TRY(db_write(hub->db, end_run, (void *)&ending, err));
+    if (round_ends_run(hub, &c.run, &why, &status, err)) {
+        TRY(status);
         forget_run(&c);
         return OK;
     }
@@ -338,25 +364,33 @@ static enum status close_run(struct hub *hub, int64_t run_id, struct error *err)
     return status;
 }
 
-static enum status is_due(struct hub *hub, int64_t run_id, bool *due, struct error *err)
+static enum status is_due(struct hub *hub, int64_t run_id, bool *due, bool *apart, struct error *err)
 {
     auto_arena struct arena arena = {0};
     auto_conn struct db_conn *conn = NULL;
     struct run run;
     TRY(db_reader(hub->db, &conn, err));
     TRY(run_get(conn, &arena, run_id, &run, err));
-    *due = run_is_due(&run);
+    bool ready = true;
+    *apart = run.settings.mode->apart;
+    if (*apart)
+        TRY(run.settings.mode->is_ready(conn, &run, &ready, err));
+    *due = run_is_due(&run) || (run.state == RUN_OPEN && !ready);
     return OK;
 }
 
 enum status round_close(struct hub *hub, int64_t run_id, struct error *err)
 {
-    bool due;
-    TRY(is_due(hub, run_id, &due, err));
+    bool due, apart;
+    TRY(is_due(hub, run_id, &due, &apart, err));
     if (!due)
         return OK;
+    if (apart) {
+        rounds_start_apart(hub, run_id);
+        return OK;
+    }
     pthread_mutex_lock(&hub->federate->closing);
-    enum status status = close_run(hub, run_id, err);
+    enum status status = round_close_now(hub, run_id, err);
     pthread_mutex_unlock(&hub->federate->closing);
     return status;
 }
@@ -401,9 +435,10 @@ enum status folders_job(struct hub *hub, struct error *err)
 
 /* The job. */
 
-static const char waiting_sql[] = "SELECT id FROM federate_run WHERE state = 1 AND (frozen_us <> 0 OR (due_us <> 0 AND "
-                                  "due_us <= ?)) AND id > ? ORDER BY "
-                                  "id LIMIT 1";
+static const char waiting_sql[] =
+    "SELECT id FROM federate_run r WHERE state = 1 AND (frozen_us <> 0 OR (due_us <> 0 AND due_us <= ?) OR (EXISTS "
+    "(SELECT 1 FROM federate_config c WHERE c.run_id = r.id) AND NOT EXISTS (SELECT 1 FROM federate_config c WHERE "
+    "c.run_id = r.id AND c.round = r.round AND c.house_signature IS NOT NULL))) AND id > ? ORDER BY id LIMIT 1";
 
 static enum status next_waiting(struct db *db, int64_t after, int64_t *out, struct error *err)
 {

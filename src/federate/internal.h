@@ -36,12 +36,19 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP, EVENT_DECISION };
 /* suspects.c */ route_handler suspects_get, suspects_post;
 /* race.c */ route_handler candidates_get, candidate_get, scores_post;
 
+#define APART_MOST 64
 struct federate {
     char folder[3072];
-    pthread_mutex_t closing; /* one round is closed at a time: it takes both processors */
+    pthread_mutex_t closing;   /* one round is computed at a time: it takes both processors */
+    struct identity *identity; /* the hub's keys as a house */
+    pthread_mutex_t apart_lock;
+    pthread_cond_t apart_ended;
+    int64_t apart[APART_MOST]; /* runs that a thread of their own is busy with (close.c); 0: none */
 };
 
 struct mode;
+struct agreement;
+struct house_facts;
 
 #define CANDIDATES_MOST 8
 /* A rule that is in the race. */
@@ -73,6 +80,8 @@ struct settings {
     double delta;      /* at which epsilon is told */
     double budget;     /* of epsilon: no round goes beyond it; 0: none */
     int64_t grace_us;  /* how long others are waited for, once enough have come */
+    struct str house;  /* the second house's address, in mode two-houses; absent in others */
+    int64_t bucket;    /* in that mode: least members of a bucket; 0: one bucket of all */
 };
 /* INVALID with what is wrong. The rule's text lives as long as body. */
 enum status settings_read(const json_t *body, struct settings *out, struct error *err);
@@ -83,6 +92,8 @@ double settings_epsilon(const struct settings *settings, int64_t rounds);
 struct robust_how settings_how(const struct settings *settings, size_t count);
 /* The same of one of the candidates; of the only rule where there are none. */
 struct robust_how settings_how_of(const struct settings *settings, size_t candidate, size_t count);
+/* INVALID when the rule, or that candidate, cannot do its work with as few rows. */
+enum status settings_check_rule(const struct settings *settings, size_t candidate, size_t count, struct error *err);
 
 /* run.c: rows. */
 
@@ -97,15 +108,16 @@ struct run {
     int64_t round;              /* from 1 */
     int64_t accepted, rejected; /* of all rounds */
     int64_t round_rejected;
-    struct oid base;        /* the commit whose model this round starts from */
-    int64_t due_us;         /* enough have come: until then others are waited for; 0: not enough */
-    int64_t frozen_us;      /* the round's updates are those that are there; 0: not yet */
-    int64_t judging_us;     /* candidates of the frozen round are there since then; 0: not yet */
-    int64_t chosen;         /* which of them it is to be, from 1; 0: that is not decided */
-    struct str scores;      /* what the judge said: a JSON list; empty: nothing */
-    struct str why;         /* it was stopped, or has ended early */
-    uint8_t noise_seed[32]; /* of a frozen round */
-    uint8_t order_seed[32]; /* of a frozen round: who is in a bucket with whom; it stands in the record */
+    struct oid base;             /* the commit whose model this round starts from */
+    int64_t due_us;              /* enough have come: until then others are waited for; 0: not enough */
+    int64_t frozen_us;           /* the round's updates are those that are there; 0: not yet */
+    int64_t judging_us;          /* candidates of the frozen round are there since then; 0: not yet */
+    int64_t chosen;              /* which of them it is to be, from 1; 0: that is not decided */
+    struct str scores;           /* what the judge said: a JSON list; empty: nothing */
+    struct str why;              /* it was stopped, or has ended early */
+    uint8_t noise_seed[32];      /* of a frozen round */
+    uint8_t order_seed[32];      /* of a frozen round: who is in a bucket with whom; it stands in the record */
+    struct agreement *agreement; /* two houses, while it is opened: of its first round */
 };
 /* The newest run of a repo, or one by its id; NOT_FOUND "NoRun". Strings live in arena. */
 enum status run_of_repo(struct db_conn *conn, struct arena *arena, int64_t repo_id, struct run *out, struct error *err);
@@ -142,6 +154,7 @@ struct update {
     uint8_t sha256[SHA256_SIZE];
     int64_t data_at; /* where its numbers begin in its file */
     double norm;
+    struct str report; /* what the mode keeps of it besides its file; absent */
 };
 /* Of the run's current round; state UPDATE_NONE when there is none. */
 enum status update_find(struct db_conn *conn, const struct run *run, int64_t account_id, struct update *out,
@@ -272,8 +285,12 @@ struct closing {
     int64_t size; /* of its file */
     uint8_t sha256[SHA256_SIZE];
     struct str record;
+    struct str signatures;     /* over it, in a file beside it; absent in modes that have none */
+    struct house_facts *facts; /* two houses (houses.h) */
     struct oid commit, head;
 };
+/* Fills in record: the same text whoever writes it, so that a second house can tell whether it is what it has computed itself. */
+void round_write_record(struct closing *c);
 
 /* Computes a model into out, by one of the candidates. keeps: what the next round needs is put in place, too. */
 enum status closing_aggregate(struct closing *c, size_t candidate, int out, bool keeps, struct error *err);
@@ -315,11 +332,40 @@ struct mode {
     enum status (*gather)(struct closing *c, struct error *err);
     /* More members of the round's record. */
     void (*record)(const struct closing *c, struct json_writer *w);
-};
-extern const struct mode plain_mode; /* plain.c */
+    /* Has others sign the record: fills in signatures. */
+    enum status (*cosign)(struct closing *c, struct error *err);
 
-/* Makes the commit of a frozen round, after whoever is closing one; OK for one that is not frozen, or closed meanwhile. */
+    /* It waits for others: its rounds are closed on a thread of their own, and only what is computed keeps other runs waiting. */
+    bool apart;
+    /* What must be settled before participants can begin on a round, asked again until it is OK: before the run is a row, and after
+     * each round. */
+    enum status (*prepare)(struct hub *hub, struct arena *arena, struct run *run, struct error *err);
+    enum status (*opened)(struct db_conn *tx, const struct run *run,
+                          struct error *err); /* in the write that makes the row */
+    enum status (*is_ready)(struct db_conn *conn, const struct run *run, bool *out, struct error *err);
+
+    /* Of what participants send. NULL: it is a model (update_check). */
+    enum status (*size)(struct hub *hub, struct arena *arena, const struct run *run, int64_t *most, struct error *err);
+    enum status (*accept)(struct request *rq, const struct run *run, int fd, const json_t *body, struct update *out,
+                          struct error *err);
+    enum status (*store)(struct db_conn *tx, const struct run *run, const struct update *update, struct error *err);
+};
+extern const struct mode plain_mode;      /* plain.c */
+extern const struct mode two_houses_mode; /* houses.c */
+
+/* Makes the commit of a frozen round, after whoever is closing one; OK for one that is not frozen, or closed meanwhile. In a mode that works
+ * apart it only sees to it that somebody does. */
 enum status round_close(struct hub *hub, int64_t run_id, struct error *err);
+/* The same here and now, where the caller has seen to it that nobody else does. */
+enum status round_close_now(struct hub *hub, int64_t run_id, struct error *err);
+/* Where why is a reason that will not pass, ends the run with it and says so; *status: whether that went well. */
+bool round_ends_run(struct hub *hub, const struct run *run, const struct error *why, enum status *status,
+                    struct error *err);
+
+/* apart.c: closes a frozen round, and prepares the next, on a thread of its own; nothing when one is at it. */
+void rounds_start_apart(struct hub *hub, int64_t run_id);
+/* Waits for these threads. */
+void rounds_end(struct federate *federate);
 /* A job: rounds whose time is up, and what a crash has left. */
 enum status rounds_job(struct hub *hub, struct error *err);
 /* A job: what a crash has left in the folders of runs that are over. */

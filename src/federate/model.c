@@ -2,6 +2,7 @@
 /* Models and updates as files of the data folder. Their numbers are read here; their headers only by a sandboxed child. */
 #include "base/path.h"
 #include "federate/internal.h"
+#include "pact/key.h"
 #include "repo/tree.h"
 #include "scan/worker.h"
 #include <fcntl.h>
@@ -16,22 +17,43 @@
 
 /* Folders. */
 
+/* The hub's keys as a house: beside what is in backups, as runs go on with them alone. */
+static enum status keys_open(const char *dir, struct federate *federate, struct error *err)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/house.json", dir);
+    federate->identity = calloc(1, sizeof *federate->identity);
+    if (!federate->identity)
+        abort();
+    return identity_open(path, now_us(), federate->identity, err);
+}
+
 enum status federate_open(const char *dir, struct federate **out, struct error *err)
 {
     struct federate *federate = calloc(1, sizeof *federate);
     if (!federate)
         abort();
     pthread_mutex_init(&federate->closing, NULL);
+    pthread_mutex_init(&federate->apart_lock, NULL);
+    pthread_cond_init(&federate->apart_ended, NULL);
     *out = federate;
     if ((size_t)snprintf(federate->folder, sizeof federate->folder, "%s/federate", dir) >= sizeof federate->folder)
         return fail(err, INVALID, NULL, "The name of the data folder is too long");
-    return folder_make(federate->folder, 0700, err);
+    TRY(folder_make(federate->folder, 0700, err));
+    return keys_open(dir, federate, err);
 }
 
 void federate_close(struct federate *federate)
 {
-    if (federate)
-        pthread_mutex_destroy(&federate->closing);
+    if (!federate)
+        return;
+    rounds_end(federate);
+    pthread_mutex_destroy(&federate->closing);
+    pthread_mutex_destroy(&federate->apart_lock);
+    pthread_cond_destroy(&federate->apart_ended);
+    if (federate->identity)
+        identity_clear(federate->identity);
+    free(federate->identity);
     free(federate);
 }
 

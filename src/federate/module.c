@@ -32,6 +32,7 @@ static const char *const forgets[] = {
     "DELETE FROM federate_participant WHERE account_id = ?",
     "DELETE FROM federate_suspicion WHERE account_id = ?",
     "DELETE FROM federate_update WHERE account_id = ? AND state <> 1",
+    "UPDATE federate_report SET account_id = 0 WHERE account_id = ? AND body IS NULL",
     NULL,
 };
 

@@ -85,6 +85,8 @@ static void record(const struct closing *c, struct json_writer *w)
 /* What one participant can change of the sum is known for the plain mean alone, and only with a bound. */
 static enum status check(struct settings *settings, struct error *err)
 {
+    if (str_given(settings->house))
+        return fail(err, INVALID, NULL, "The mode plain has no second house.");
     if (settings->noise <= 0 || (settings->bound > 0 && settings->how.rule == ROBUST_MEAN && !settings->how.mix &&
                                  !settings->how.bucket && !settings->candidate_count))
         return OK;

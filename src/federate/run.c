@@ -42,6 +42,8 @@ static enum status read_run(struct stmt *row, struct arena *arena, struct run *o
     TRY(json_read(stmt_str(row, 5), BODY_LIMIT, &settings, err));
     TRY(settings_read(settings, &out->settings, err));
     out->settings.rule = arena_copy(arena, out->settings.rule);
+    if (str_given(out->settings.house))
+        out->settings.house = arena_copy(arena, out->settings.house);
     out->settings.judge = (struct str){0}; /* the account is known by its number now */
     return OK;
 }
@@ -145,18 +147,28 @@ enum status run_insert(struct db_conn *tx, struct run *run, struct error *err)
     TRY(status);
     run->id = db_last_id(tx);
     TRY(keep_base(tx, run->id, run->round, &run->base, err));
+    if (run->settings.mode->opened)
+        TRY(run->settings.mode->opened(tx, run, err));
     return append_event(tx, EVENT_OPEN, run, run->by_id, err);
 }
 
 static const char end_sql[] = "UPDATE federate_run SET state = ?, why = ? WHERE id = ? AND state = 1";
-static const char forget_sql[] = "DELETE FROM federate_update WHERE run_id = ?";
+static const char *const forget_sql[] = {
+    "DELETE FROM federate_update WHERE run_id = ?",
+    "UPDATE federate_report SET body = NULL WHERE run_id = ? AND body IS NOT NULL",
+    "UPDATE federate_config SET seed = NULL WHERE run_id = ? AND seed IS NOT NULL",
+};
 
+/* What a round had that is over. */
 static enum status forget_updates(struct db_conn *tx, int64_t run_id, struct error *err)
 {
-    auto_stmt struct stmt *forget = NULL;
-    TRY(db_prepare(tx, forget_sql, &forget, err));
-    stmt_bind_int(forget, 1, run_id);
-    return stmt_run(forget, err);
+    for (size_t i = 0; i < sizeof forget_sql / sizeof *forget_sql; i++) {
+        auto_stmt struct stmt *forget = NULL;
+        TRY(db_prepare(tx, forget_sql[i], &forget, err));
+        stmt_bind_int(forget, 1, run_id);
+        TRY(stmt_run(forget, err));
+    }
+    return OK;
 }
 
 enum status run_end(struct db_conn *tx, const struct run *run, enum run_state state, struct str why, int64_t by_id,

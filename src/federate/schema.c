@@ -69,6 +69,31 @@ static const char race_sql[] = "ALTER TABLE federate_run ADD COLUMN judging_us B
                                "ALTER TABLE federate_run ADD COLUMN scores TEXT NOT NULL DEFAULT '';";
 
 /*
+ * Two houses:
+ * - federate_config: what a round is bound to; house_signature is NULL until the other house has signed it. seed is what the hub's random
+ *   bytes and noise of the round follow from; it goes with the round: who has it can take the noise off again.
+ * - federate_report: body is struct report, until the round is over; the row stays, as a nonce counts once in a run. verdict: enum verdict.
+ */
+static const char houses_sql[] = "CREATE TABLE federate_config ("
+                                 "  run_id BIGINT NOT NULL REFERENCES federate_run (id) ON DELETE CASCADE,"
+                                 "  round BIGINT NOT NULL,"
+                                 "  config TEXT NOT NULL,"
+                                 "  hub_signature BLOB NOT NULL,"
+                                 "  house_signature BLOB,"
+                                 "  seed BLOB,"
+                                 "  PRIMARY KEY (run_id, round));"
+
+                                 "CREATE TABLE federate_report ("
+                                 "  run_id BIGINT NOT NULL REFERENCES federate_run (id) ON DELETE CASCADE,"
+                                 "  nonce BLOB NOT NULL,"
+                                 "  account_id BIGINT NOT NULL,"
+                                 "  round BIGINT NOT NULL,"
+                                 "  verdict BIGINT NOT NULL DEFAULT 0,"
+                                 "  body BLOB,"
+                                 "  PRIMARY KEY (run_id, nonce));"
+                                 "CREATE INDEX federate_report_round ON federate_report (run_id, round);";
+
+/*
  * - federate_run: order_seed: by which rows are put into buckets, of a frozen round.
  * - federate_suspicion: score: a number, the evidence against a participant; rounds: of which it was gathered; flags: in how many of them
  *   its group was marked. state: suspects.c.
@@ -85,4 +110,4 @@ static const char suspicion_sql[] = "ALTER TABLE federate_run ADD COLUMN order_s
                                     "  PRIMARY KEY (run_id, account_id));";
 
 const struct migration_set federate_migrations = {
-    "federate", (const char *const[]){create_sql, buffer_sql, race_sql, suspicion_sql, NULL}};
+    "federate", (const char *const[]){create_sql, buffer_sql, race_sql, houses_sql, suspicion_sql, NULL}};

@@ -173,8 +173,9 @@ static enum status read_count(const json_t *body, const char *name, int64_t othe
 static enum status check_members(const json_t *body, struct error *err)
 {
     static const char *const members[] = {
-        "mode",       "rounds", "minParticipants", "rule",  "bound",        "graceSeconds", "noise", "delta", "budget",
-        "serverRate", "mu",     "controlBound",    "judge", "judgeSeconds", "suspicion",    NULL};
+        "mode",  "rounds",       "minParticipants", "rule",       "bound", "graceSeconds",
+        "noise", "delta",        "budget",          "serverRate", "mu",    "controlBound",
+        "judge", "judgeSeconds", "house",           "suspicion",  NULL};
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)body, key, value)
@@ -216,9 +217,8 @@ static enum status check_budget(const struct settings *settings, struct error *e
 }
 
 /* With as many updates as a round has at least, the rule must be able to do its work. */
-static enum status check_rule(const struct settings *settings, size_t candidate, struct error *err)
+enum status settings_check_rule(const struct settings *settings, size_t candidate, size_t count, struct error *err)
 {
-    size_t count = (size_t)settings->min_participants;
     const struct robust_how how = settings_how_of(settings, candidate, count);
     size_t lines = how.bucket ? (count + how.bucket - 1) / how.bucket : count;
     size_t least = how.rule == ROBUST_BULYAN ? 4 * how.suspects + 3 : 2 * how.suspects + 1;
@@ -256,6 +256,8 @@ static enum status check_protocol(const json_t *body, struct settings *settings,
 {
     if ((settings->buffers || settings->scaffold) && !settings->mode->sees_updates)
         return fail(err, INVALID, NULL, "fedbuff and scaffold need a mode in which the hub sees each update: plain.");
+    if (settings->suspicion > 0 && !settings->mode->sees_updates)
+        return fail(err, INVALID, NULL, "\"suspicion\" is gathered in the mode plain alone.");
     if (settings->scaffold && (settings->buffers || settings->noise > 0 || settings->candidate_count))
         return fail(err, INVALID, NULL, "scaffold goes with neither fedbuff, nor noise, nor a race.");
     if (!settings->scaffold && json_object_get(body, "controlBound"))
@@ -264,7 +266,7 @@ static enum status check_protocol(const json_t *body, struct settings *settings,
                      &settings->control_bound, err);
 }
 
-static const struct mode *const modes[] = {&plain_mode, NULL};
+static const struct mode *const modes[] = {&plain_mode, &two_houses_mode, NULL};
 
 static enum status read_mode(struct str name, struct settings *out, struct error *err)
 {
@@ -298,12 +300,13 @@ enum status settings_read(const json_t *body, struct settings *out, struct error
     TRY(read_real(body, "serverRate", out->optimiser.rate, 1e-9, 1e3, &out->optimiser.rate, err));
     TRY(read_real(body, "mu", out->mu, 1e-9, 1e3, &out->mu, err));
     for (size_t i = 0; i == 0 || i < out->candidate_count; i++)
-        TRY(check_rule(out, i, err));
+        TRY(settings_check_rule(out, i, (size_t)out->min_participants, err));
     TRY(read_judge(body, out, err));
     TRY(read_real(body, "suspicion", 0, 1, 100, &out->suspicion, err));
     TRY(check_protocol(body, out, err));
-    TRY(check_budget(out, err));
-    return out->mode->check(out, err);
+    out->house = json_get_str(body, "house");
+    TRY(out->mode->check(out, err));
+    return check_budget(out, err);
 }
 
 static void write_real(struct json_writer *w, const char *name, double value)
@@ -339,6 +342,8 @@ void settings_write(const struct settings *settings, struct json_writer *w)
     }
     if (settings->budget > 0)
         write_real(w, "budget", settings->budget);
+    if (str_given(settings->house))
+        jw_key_str(w, "house", settings->house);
     jw_key_int(w, "graceSeconds", settings->grace_us / SECOND_US);
 }
 

@@ -149,8 +149,14 @@ enum status update_put(struct request *rq, struct error *err)
     if (was_taken(&place))
         return refuse_taken(err);
     request_done_reading(rq);
-    TRY(model_open(rq->hub, rq->arena, &place.from, false, &model, err));
-    return put_pieces(rq, &place, offset, (place.run.settings.scaffold ? 2 : 1) * model.size + HEADER_ROOM, err);
+    int64_t most;
+    if (place.run.settings.mode->size) {
+        TRY(place.run.settings.mode->size(rq->hub, rq->arena, &place.run, &most, err));
+    } else {
+        TRY(model_open(rq->hub, rq->arena, &place.from, false, &model, err));
+        most = (place.run.settings.scaffold ? 2 : 1) * model.size + HEADER_ROOM;
+    }
+    return put_pieces(rq, &place, offset, most, err);
 }
 
 enum status reply_piece(struct request *rq, const char *path, struct error *err)
@@ -175,13 +181,17 @@ enum status reply_piece(struct request *rq, const char *path, struct error *err)
 
 struct finishing {
     const struct place *place;
+    const json_t *body;
     struct update update;
 };
 
 static enum status store_result(struct db_conn *tx, void *context, struct error *err)
 {
     struct finishing *finishing = context;
-    TRY(update_store(tx, &finishing->place->run, &finishing->update, err));
+    const struct run *run = &finishing->place->run;
+    TRY(update_store(tx, run, &finishing->update, err));
+    if (run->settings.mode->store && finishing->update.state == UPDATE_ACCEPTED)
+        TRY(run->settings.mode->store(tx, run, &finishing->update, err));
     return round_freeze_if_due(tx, finishing->place->run.id, now_us(), err);
 }
 
@@ -214,8 +224,12 @@ static enum status check_bytes(struct request *rq, struct finishing *finishing, 
     if (memcmp(digest, update->sha256, SHA256_SIZE) != 0)
         return fail(err, INVALID, "DigestMismatch",
                     "The bytes that arrived do not have that SHA-256: send them again, from the start.");
-    TRY(model_open(rq->hub, rq->arena, &place->from, false, &model, err));
-    TRY(update_check(&model, fd, place->path, &place->run.settings, update, err));
+    if (place->run.settings.mode->accept) {
+        TRY(place->run.settings.mode->accept(rq, &place->run, fd, finishing->body, update, err));
+    } else {
+        TRY(model_open(rq->hub, rq->arena, &place->from, false, &model, err));
+        TRY(update_check(&model, fd, place->path, &place->run.settings, update, err));
+    }
     return fdatasync(fd) == 0 ? OK : fail_errno(err, place->path);
 }
 
@@ -248,7 +262,7 @@ enum status update_finish(struct request *rq, struct error *err)
     struct place place;
     json_t *body;
     TRY(request_json(rq, BODY_LIMIT, &body, err));
-    struct finishing finishing = {.place = &place};
+    struct finishing finishing = {.place = &place, .body = body};
     struct update *update = &finishing.update;
     update->account_id = rq->actor.account.id;
     update->examples = json_get_int(body, "examples", -1);

@@ -15,11 +15,9 @@
 static const struct {
     const char *name;
     size_t place;
-} names[] = {{"url", offsetof(struct cairn_federate, url)},
-             {"token", offsetof(struct cairn_federate, token)},
-             {"repo", offsetof(struct cairn_federate, repo)},
-             {"patience", offsetof(struct cairn_federate, patience)},
-             {"state", offsetof(struct cairn_federate, state)}};
+} names[] = {{"url", offsetof(struct cairn_federate, url)},     {"token", offsetof(struct cairn_federate, token)},
+             {"repo", offsetof(struct cairn_federate, repo)},   {"patience", offsetof(struct cairn_federate, patience)},
+             {"state", offsetof(struct cairn_federate, state)}, {"house", offsetof(struct cairn_federate, house)}};
 #define NAMES (sizeof names / sizeof *names)
 
 static char **setting(struct cairn_federate *part, size_t i)
@@ -109,7 +107,7 @@ static enum status call_train(struct round *round, cairn_train train, void *cont
 static const struct {
     const char *name;
     send_fn *send;
-} modes[] = {{"plain", send_plain}};
+} modes[] = {{"plain", send_plain}, {"two-houses", send_houses}};
 
 /* Before any work is done: a mode that this library does not know is not mistaken for another. */
 static enum status find_mode(const struct round *round, send_fn **out, struct error *err)
@@ -217,6 +215,7 @@ enum status part_begin(struct cairn_federate *part, struct error *err)
 {
     *err = (struct error){0};
     part->given_up = false;
+    part->knows_houses = false;
     return check_settings(part, err);
 }
 

@@ -8,11 +8,12 @@
 #include "base/json.h"
 #include "cairn/federate.h"
 #include "leaf/form.h"
+#include "pact/key.h"
 
 /* What the files of this part share. */
 
 struct cairn_federate {
-    char *url, *token, *repo, *patience, *state;
+    char *url, *token, *repo, *patience, *state, *house;
     char control_run[40]; /* the run of the own control variate */
     struct buf control;   /* SCAFFOLD's c_i: float32 in the order of the model's bytes */
     void (*progress)(void *context, const char *line);
@@ -20,6 +21,10 @@ struct cairn_federate {
     struct error err;
     bool given_up;
     int64_t patience_us;
+    /* Two houses: the key that this run's reports are signed with, and the houses' keys as they were seen first. */
+    struct pact_key report_key;
+    uint8_t hub_key[PACT_KEY_SIZE], house_key[PACT_KEY_SIZE];
+    bool knows_houses;
 };
 
 /* ask.c: the hub. */
@@ -93,6 +98,12 @@ void control_free(struct round *round);
 
 /* Sends what training came to, as a mode has it: plain.c and so on. CONFLICT "RoundOver": too late for this round. */
 typedef enum status send_fn(struct round *round, const struct cairn_trained *trained, struct error *err);
-send_fn send_plain;
+send_fn send_plain;  /* plain.c */
+send_fn send_houses; /* houses.c */
+
+/* Sends bytes as the round's update, in pieces that go on where a broken line ended (plain.c). */
+enum status upload(struct round *round, struct str all, struct error *err);
+/* What training has changed, in the order of the model's file: as many numbers as that has. INVALID when the tensors are others. */
+enum status model_change(const struct model *model, const struct cairn_trained *trained, float *out, struct error *err);
 
 #endif

@@ -101,6 +101,21 @@ bool model_flatten(const struct model *model, const struct cairn_trained *traine
     return true;
 }
 
+enum status model_change(const struct model *model, const struct cairn_trained *trained, float *out, struct error *err)
+{
+    size_t count = (model->bytes.len - model->data_at) / sizeof *out;
+    if (trained->examples < 1)
+        return fail(err, INVALID, NULL, "Training must say with how many examples it was done, at least 1.");
+    if (!model_flatten(model, trained, out))
+        return fail(err, UNPROCESSABLE, NULL, "The trained tensors are not the model's, by name and shape.");
+    for (size_t i = 0; i < count; i++) {
+        float base;
+        memcpy(&base, model->bytes.data + model->data_at + i * sizeof base, sizeof base);
+        out[i] -= base;
+    }
+    return OK;
+}
+
 static double norm_of(const float *values, const float *model, size_t count)
 {
     double squares = 0;

@@ -37,7 +37,7 @@ static enum status send_from(struct round *round, struct str all, int64_t at, st
     return OK;
 }
 
-static enum status upload(struct round *round, struct str all, struct error *err)
+enum status upload(struct round *round, struct str all, struct error *err)
 {
     int64_t at = 0;
     enum status status = send_from(round, all, 0, err);

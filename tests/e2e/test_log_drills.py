@@ -358,7 +358,7 @@ def test_the_keys_are_in_no_backup_but_their_own(busy, tmp_path):
     hub.cairn("backup", "--data", hub.data, "--keys", tmp_path / "keys", tmp_path / "second")
     assert (tmp_path / "keys/log/key").read_bytes().strip() == key
     assert sorted(str(path.relative_to(tmp_path / "keys")) for path in (tmp_path / "keys").rglob("*") if path.is_file()) == [
-        "attest.pem", "log/key", "log/signer", "persons.db"]
+        "attest.pem", "house.json", "log/key", "log/signer", "persons.db"]
     assert "private key" in refusal(at(tmp_path / "x", tmp_path / "plain"))
 
 

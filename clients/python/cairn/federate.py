@@ -91,7 +91,7 @@ class _Result:
         self.count = len(names)
 
 
-def join(url, token, repo, train, *, progress=None, patience=None, state=None):
+def join(url, token, repo, train, *, progress=None, patience=None, state=None, house=None):
     """Joins the federated training of `repo` at the hub at `url`, and returns when its last round is over.
 
     train(model, config) is called for each round: model is a dict of numpy arrays (float32), config a dict with "round",
@@ -103,7 +103,8 @@ def join(url, token, repo, train, *, progress=None, patience=None, state=None):
     participant is kept in the folder `state`, if there is one; otherwise as long as the program runs.
 
     progress is called with a line of text now and then; patience says for how many seconds a hub that does not answer is
-    asked again, and a training that is not open yet is waited for (600).
+    asked again, and a training that is not open yet is waited for (600). Where the hub trains together with a second house,
+    house may say which, by its key id or key: nothing is sent when it is another.
 
     Raises what train raises; NotAccepted; ConnectionError; ValueError for settings that cannot be.
     """
@@ -126,7 +127,8 @@ def join(url, token, repo, train, *, progress=None, patience=None, state=None):
             raised.append(problem)
             return 1
 
-    _run(library.cairn_federate_run, _Train(call), raised, progress, url=url, token=token, repo=repo, patience=patience, state=state)
+    _run(library.cairn_federate_run, _Train(call), raised, progress, url=url, token=token, repo=repo, patience=patience, state=state,
+         house=house)
 
 
 def judge(url, token, repo, evaluate, *, progress=None, patience=None):

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Federated training between two houses: nobody sees an update, and one that is too far is refused all the same."""
+
+import base64
+import json
+import math
+import os
+import subprocess
+import sys
+
+import httpx
+import numpy
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from safetensors.numpy import load, save
+
+from houses import Between, House, Reporter
+from support import ROOT, new_name, sha256, until
+from test_federate import Participant, Sender, federate, fit, new_model, start_model
+from test_libcairn import LIBRARY, preload  # noqa: F401
+
+SEEDS = range(3)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    house = House(tmp_path_factory.mktemp("house")).start()
+    yield house
+    house.stop()
+
+
+@pytest.fixture(scope="module")
+def crowd(hub):
+    return [hub.person(new_name("part")) for _ in range(14)]
+
+
+WIDTH = 40
+
+
+def wide_model(person):
+    return new_model(person, {"w": numpy.zeros(WIDTH, numpy.float32)})
+
+
+def changes(count, width=WIDTH, seed=1):
+    return numpy.random.default_rng(seed).normal(size=(count, width)) / 2
+
+
+def numbers_of(person, repo):
+    return load(person.read(repo, "model.safetensors"))["w"]
+
+
+def finished(person, repo):
+    return until(lambda: federate(person, "status", repo)["state"] != "open" and federate(person, "status", repo))
+
+
+def record_of(person, repo, number=1):
+    return json.loads(person.read(repo, f"fl/rounds/{number:06}.json"))
+
+
+def join_all(crowd, repo, folder):
+    return [Reporter(person, repo, folder).join() for person in crowd]
+
+
+def open_run(person, repo, house, rounds=1, participants=3, *more, check=True):
+    return federate(person, "open", repo, "--mode", "two-houses", "--rounds", rounds, "--min-participants", participants, "--house", house.url,
+                    *more, check=check)
+
+
+def reference(seeds, rounds):
+    """Each weighs the same."""
+    model = start_model()
+    for _ in range(rounds):
+        trained = [fit(model, seed)[0] for seed in seeds]
+        model = {name: (start.astype(float) + numpy.mean([one[name] - start for one in trained], axis=0, dtype=float)).astype(numpy.float32)
+                 for name, start in model.items()}
+    return model
+
+
+def near(found, wanted, allowed=2e-6):
+    return found.keys() == wanted.keys() and all(numpy.abs(found[name] - wanted[name]).max() <= allowed for name in wanted)
+
+
+def test_three_participants_train_a_model_as_the_reference_does(alice, crowd, house, preload):  # noqa: F811
+    repo = new_model(alice)
+    open_run(alice, repo, house, 2)
+    parts = [Participant(person, repo, seed, preload) for seed, person in zip(SEEDS, crowd)]
+    for part in parts:
+        part.join()
+    assert [part.said for part in parts] == [["done", [1, 2]]] * 3
+    assert near(load(alice.read(repo, "model.safetensors")), reference(SEEDS, 2))
+    assert federate(alice, "status", repo) == {"state": "finished", "round": 2, "participants": 3, "accepted": 6, "rejected": 0, "epsilon": None}
+    assert alice.titles(repo)[:2] == ["Federated round 2", "Federated round 1"]
+
+
+def test_a_round_leaves_a_record_and_signatures_of_both_houses(alice, crowd, house, tmp_path):
+    repo = wide_model(alice)
+    open_run(alice, repo, house)
+    given = changes(3)
+    for part, change in zip(join_all(crowd[:3], repo, tmp_path), given):
+        assert part.send(change).status_code == 200
+    finished(alice, repo)
+    assert numpy.abs(numbers_of(alice, repo) - given.mean(axis=0)).max() < 1e-6
+    text, record = alice.read(repo, "fl/rounds/000001.json"), record_of(alice, repo)
+    signed = json.loads(alice.read(repo, "fl/rounds/000001.signatures.json"))
+    config = base64.b64decode(signed["config"]["payload"])
+    assert base64.b64decode(signed["record"]["payload"]) == text
+    assert record["config"] == sha256(config) and record["model"] == sha256(alice.read(repo, "model.safetensors"))
+    assert record["accepted"] == 3 and [bucket["members"] for bucket in record["buckets"]] == [3]
+    assert not any(person.name in text.decode() for person in crowd)
+    keys = [json.loads(config)[side]["key"] for side in ("hub", "house")]
+    assert keys[1] == house.keys["key"]
+    for envelope in signed.values():
+        assert holds(envelope, keys)
+        assert not holds({**envelope, "payload": base64.b64encode(b"{}").decode()}, keys)
+    entries = alice.http.get(f"/api/models/{repo}/provenance").json()
+    leaves = [json.loads(entry["leaf"])["b"] for entry in entries["entries"] if entry["type"] == "federated-round"]
+    assert [(leaf["mode"], leaf["record"], leaf["result"]) for leaf in leaves] == [("two-houses", sha256(text), record["model"])]
+
+
+def holds(envelope, keys):
+    payload, kind = base64.b64decode(envelope["payload"]), envelope["payloadType"].encode()
+    message = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+    assert [signature["keyid"] for signature in envelope["signatures"]] == keys
+    try:
+        for key, signature in zip(keys, envelope["signatures"]):
+            Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(base64.b64decode(signature["sig"]), message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def test_malicious_participants_are_rejected_and_the_sum_is_as_without_them(alice, crowd, house, tmp_path):
+    given, results = changes(3), []
+    for evil in (False, True):
+        repo = wide_model(alice)
+        open_run(alice, repo, house, 1, 3, "--grace", 3600)
+        parts = join_all(crowd[:8] if evil else crowd[:3], repo, tmp_path)
+        if evil:
+            far = numpy.zeros(WIDTH)
+            far[7] = 10 * 1.001
+            kinds = {3: (far, "over"), 4: (given[0], "wraparound"), 5: (given[1], "swapped-helper"), 6: (given[2], "other-round"), 7: (given[1], "cut")}
+            for place, (change, kind) in kinds.items():
+                assert parts[place].send(change, kind).status_code == 200  # nobody can tell yet
+        for part, change in zip(parts, given):
+            assert part.send(change).status_code == 200
+        status = finished(alice, repo)
+        assert (status["accepted"], status["rejected"]) == (3, 5 if evil else 0)
+        results.append(alice.read(repo, "model.safetensors"))
+    assert record_of(alice, repo)["reasons"] == {"seal": 2, "proof": 3}
+    assert results[0] == results[1]
+
+
+def test_what_is_no_report_for_this_round_is_refused_at_once(alice, crowd, house, tmp_path):
+    repo = wide_model(alice)
+    open_run(alice, repo, house, 1, 2)
+    good, bad = join_all(crowd[:2], repo, tmp_path)
+    change = changes(1)[0]
+    number, leader, report = good.make(change, nonce="ab" * 16)
+    assert good.deliver(number, leader, report).status_code == 200
+    for part in (bad.make(change, "unsigned"), (number, leader[:-1], report), bad.make(change, nonce="ab" * 16)):
+        refused = bad.deliver(*part)
+        assert refused.status_code == 422 and refused.json()["error"].startswith("The update is rejected")
+    assert bad.deliver(number, leader, "AAAA").status_code in (400, 403)
+    assert federate(alice, "status", repo)["rejected"] == 3 and federate(alice, "status", repo)["state"] == "open"
+
+
+def test_a_round_with_too_few_good_updates_goes_on_waiting(alice, crowd, house, tmp_path):
+    repo = wide_model(alice)
+    open_run(alice, repo, house, 1, 2)
+    first, second, third = join_all(crowd[:3], repo, tmp_path)
+    given = changes(2)
+    far = numpy.zeros(WIDTH)
+    far[0] = 10.1
+    assert third.send(far, "over").status_code == 200
+    assert first.send(given[0]).status_code == 200
+    assert second.send(far, "over").status_code == 200
+    until(lambda: federate(alice, "status", repo)["rejected"] == 2)
+    assert until(lambda: second.state() == "rejected") and first.state() == "accepted"
+    assert federate(alice, "status", repo)["accepted"] == 1
+    assert second.send(given[1]).status_code == 200
+    status = finished(alice, repo)
+    assert (status["accepted"], status["rejected"]) == (2, 2)
+    assert numpy.abs(numbers_of(alice, repo) - given.mean(axis=0)).max() < 1e-6
+
+
+def test_noise_of_both_houses_is_in_the_sum_and_epsilon_counts_one_of_them(alice, crowd, house, tmp_path):
+    width, bound, sigma = 20000, 2, 3
+    repo = new_model(alice, {"w": numpy.zeros(width, numpy.float32)})
+    open_run(alice, repo, house, 1, 2, "--bound", bound, "--noise", sigma)
+    for part in join_all(crowd[:2], repo, tmp_path):
+        assert part.send(numpy.zeros(width)).status_code == 200
+    status = finished(alice, repo)
+    noise = numbers_of(alice, repo).astype(float) * 2
+    assert abs(noise.std() / (math.sqrt(2) * sigma * bound) - 1) < 0.03 and abs(noise.mean()) < 5 * sigma * bound * 1.5 / math.sqrt(width)
+    order = numpy.arange(1.1, 11, 0.1).tolist() + list(range(11, 64)) + [128, 256, 512, 1024]
+    epsilon = min(a / (2 * sigma ** 2) + math.log((a - 1) / a) - (math.log(1e-5) + math.log(a)) / (a - 1) for a in order)
+    assert abs(status["epsilon"] - epsilon) < 1e-3
+
+
+def test_a_robust_rule_over_buckets_withstands_attackers_within_the_bound(alice, crowd, house, tmp_path):
+    repo = wide_model(alice)
+    open_run(alice, repo, house, 1, 12, "--rule", "median")
+    given = 1 + changes(12) / 10
+    evil = -numpy.ones(WIDTH) * 10 / math.sqrt(WIDTH) * 0.999
+    for i, part in enumerate(join_all(crowd[:12], repo, tmp_path)):
+        assert part.send(evil if i == 5 else given[i]).status_code == 200
+    finished(alice, repo)
+    record = record_of(alice, repo)
+    honest = numpy.delete(given, 5, axis=0).mean(axis=0)
+    assert [bucket["members"] for bucket in record["buckets"]] == [4, 4, 4] and record["rule"] == "median"
+    mean_is_off = numpy.linalg.norm((given.sum(axis=0) - given[5] + evil) / 12 - honest)
+    assert numpy.linalg.norm(numbers_of(alice, repo) - honest) < mean_is_off / 2
+
+
+def test_what_would_say_too_much_is_not_opened(alice, house):
+    repo = wide_model(alice)
+    for more, word in ((("--min-participants", 1), "at least"), (("--min-participants", 11, "--rule", "median"), "12"),
+                       (("--min-participants", 20, "--rule", "bucketing:3+median"), "Buckets of 3")):
+        done = federate(alice, "open", repo, "--mode", "two-houses", "--rounds", 1, "--house", house.url, *more, check=False)
+        assert done.returncode == 1 and word in done.stderr
+    done = federate(alice, "open", repo, "--mode", "two-houses", "--rounds", 1, "--min-participants", 3, check=False)
+    assert done.returncode == 1 and "house" in done.stderr
+
+
+def test_a_house_that_is_away_or_refuses_lets_no_run_begin(alice, tmp_path):
+    repo = wide_model(alice)
+    closed = House(tmp_path / "closed", ["--hub", "0123-4567-89ab-cdef"]).start()
+    done = open_run(alice, repo, closed, check=False)
+    assert done.returncode == 1 and "may open no runs" in done.stderr
+    closed.stop()
+    done = open_run(alice, repo, closed, check=False)
+    assert done.returncode == 1 and "does not answer" in done.stderr
+
+
+def test_a_house_that_is_away_holds_up_its_own_run_alone(alice, crowd, tmp_path):
+    away, plain = wide_model(alice), new_model(alice)
+    house = House(tmp_path / "house").start()
+    open_run(alice, away, house, 1, 2)
+    given = changes(2)
+    parts = join_all(crowd[:2], away, tmp_path)
+    made = [part.make(change) for part, change in zip(parts, given)]
+    house.kill()
+    for part, report in zip(parts, made):
+        assert part.deliver(*report).status_code == 200
+    federate(alice, "open", plain, "--mode", "plain", "--rounds", 1, "--min-participants", 1)
+    assert Sender(crowd[0], plain).join().send(save(fit(start_model(), 1)[0])).status_code == 200
+    assert finished(alice, plain)["state"] == "finished"
+    assert federate(alice, "status", away)["state"] == "open"
+    house.start()
+    assert finished(alice, away)["state"] == "finished"
+    assert numpy.abs(numbers_of(alice, away) - given.mean(axis=0)).max() < 1e-6
+    house.stop()
+
+
+def test_a_participant_insists_on_a_house(alice, crowd, house, preload):  # noqa: F811
+    program = """
+import sys, cairn.federate
+url, token, repo, house = sys.argv[1:5]
+try:
+    cairn.federate.join(url, token, repo, lambda model, config: (model, 1), house=house)
+except cairn.federate.NotAccepted as problem:
+    print(problem)
+"""
+    repo = wide_model(alice)
+    open_run(alice, repo, house, 1, 2)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
+                   "ASAN_OPTIONS": "detect_leaks=0"}
+
+    def run(person, wanted):
+        return subprocess.Popen([sys.executable, "-c", program, alice.hub.url, person.token, repo, wanted], env=environment, stdout=subprocess.PIPE, text=True)
+
+    assert "not the one that you have set" in run(crowd[0], "0000-0000-0000-0000").communicate(timeout=100)[0]
+    assert federate(alice, "status", repo)["accepted"] == 0
+    both = [run(crowd[0], house.key_id), run(crowd[1], house.keys["key"])]
+    assert [one.communicate(timeout=100)[0] for one in both] == ["", ""]
+    assert finished(alice, repo)["accepted"] == 2
+
+
+def test_keys_of_a_house_are_for_its_operator_alone(house):
+    assert (house.data / "house.json").stat().st_mode & 0o777 == 0o600
+    secret = json.loads((house.data / "house.json").read_text())
+    assert secret["sign"] not in house.said + house.log.read_text() + json.dumps(house.keys)
+
+
+@pytest.mark.parametrize("what, word", [("model", "another model"), ("config", "not signed by both"), ("signature", "not signed by both"), ("nothing", None)])
+def test_a_hub_that_gives_a_participant_something_else_gets_nothing(alice, crowd, house, preload, what, word):  # noqa: F811
+    repo = wide_model(alice)
+    open_run(alice, repo, house, 1, 2)
+
+    def answer(path, ask):
+        got = ask()
+        if what == "model" and "/resolve/" in path and got.status_code in (200, 206):
+            data = bytearray(got.content)
+            data[-3] ^= 1
+            return httpx.Response(got.status_code, content=bytes(data), headers={"content-range": got.headers.get("content-range", "")})
+        if path.endswith("/round") and what in ("config", "signature"):
+            told = got.json()
+            told["config"] = told["config"].replace('"noise":0', '"noise":1') if what == "config" else told["config"]
+            told["houseSignature"] = told["hubSignature"] if what == "signature" else told["houseSignature"]
+            return httpx.Response(200, json=told)
+        return got
+
+    between = Between(alice.hub)
+    between.answer = answer
+    program = """
+import sys, cairn.federate
+try:
+    cairn.federate.join(*sys.argv[1:4], lambda model, config: (model, 1))
+except cairn.federate.NotAccepted as problem:
+    print(problem)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
+                   "ASAN_OPTIONS": "detect_leaks=0"}
+    parts = [subprocess.Popen([sys.executable, "-c", program, between.url, person.token, repo], env=environment, stdout=subprocess.PIPE, text=True)
+             for person in crowd[:2]]
+    said = [part.communicate(timeout=100)[0] for part in parts]
+    assert all(word in one for one in said) if word else said == ["", ""]
+    assert federate(alice, "status", repo)["accepted"] == (0 if word else 2)
+    between.shutdown()
