@@ -30,6 +30,8 @@ static enum status find_run(struct request *rq, struct place *out, struct error 
     if (out->run.settings.mode != &one_house_mode)
         return fail(err, CONFLICT, "OtherMode", "This federated training is not in the mode one-house.");
     TRY(participant_find(rq->db, out->run.id, rq->actor.account.id, &who, err));
+    if (who.removed)
+        return fail(err, FORBIDDEN, "Removed", "You were removed from this federated training.");
     return who.joined ? OK : fail(err, FORBIDDEN, "NotJoined", "Join this federated training first.");
 }
 

@@ -80,7 +80,7 @@ static enum status draw_cohorts(struct db_conn *tx, const struct run *run, const
 
 static const char ready_sql[] = "SELECT count(*) FROM federate_member WHERE run_id = ?";
 static const char awaited_sql[] =
-    "SELECT count(*) FROM federate_participant p WHERE p.run_id = ? AND p.missed = 0 AND NOT EXISTS "
+    "SELECT count(*) FROM federate_participant p WHERE p.run_id = ? AND p.missed = 0 AND p.removed = 0 AND NOT EXISTS "
     "(SELECT 1 FROM federate_member m WHERE m.run_id = p.run_id AND m.account_id = p.account_id)";
 static const char due_sql[] = "UPDATE federate_attempt SET due_us = ? WHERE run_id = ?";
 
