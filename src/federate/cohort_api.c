@@ -12,7 +12,7 @@
 #define PIECE ((size_t)1 << 20)
 
 /* A participant's place in what is under way. */
-struct place {
+struct seat {
     struct run run;
     struct attempt attempt;
     struct cohort_round round;
@@ -22,7 +22,7 @@ struct place {
     struct cohort_graph graph;
 };
 
-static enum status find_run(struct request *rq, struct place *out, struct error *err)
+static enum status find_run(struct request *rq, struct seat *out, struct error *err)
 {
     struct participant who;
     TRY(request_read(rq, err));
@@ -36,7 +36,7 @@ static enum status find_run(struct request *rq, struct place *out, struct error 
 }
 
 /* The attempt under way, and where the participant is in it. */
-static enum status find_place(struct request *rq, struct place *out, bool *found, struct error *err)
+static enum status find_seat(struct request *rq, struct seat *out, bool *found, struct error *err)
 {
     struct cohort_row *cohorts;
     size_t count, size;
@@ -69,7 +69,7 @@ static enum status begin(struct db_conn *tx, void *context, struct error *err)
     return attempt_start(tx, beginning->run, &beginning->before, err);
 }
 
-static enum status begin_attempt(struct request *rq, const struct place *place, struct error *err)
+static enum status begin_attempt(struct request *rq, const struct seat *place, struct error *err)
 {
     auto_model struct model model = {0};
     struct beginning beginning = {.run = &place->run};
@@ -85,7 +85,7 @@ static void write_hex(struct json_writer *w, const char *name, const struct buf 
     jw_key_hex(w, name, bytes->data ? bytes->data : "", bytes->len);
 }
 
-static enum status write_roster(struct request *rq, const struct place *place, struct json_writer *w, struct error *err)
+static enum status write_roster(struct request *rq, const struct seat *place, struct json_writer *w, struct error *err)
 {
     auto_buf struct buf roster = {0};
     struct member_row *members;
@@ -107,7 +107,7 @@ static void add_row(struct buf *out, const void *bytes, size_t size)
 }
 
 /* What each neighbour has sealed for this member: it stands at this member's place among that neighbour's neighbours. */
-static enum status write_dealt(struct request *rq, const struct place *place, struct json_writer *w, struct error *err)
+static enum status write_dealt(struct request *rq, const struct seat *place, struct json_writer *w, struct error *err)
 {
     auto_buf struct buf rows = {0};
     uint16_t neighbours[COHORT_MOST], theirs[COHORT_MOST];
@@ -128,7 +128,7 @@ static enum status write_dealt(struct request *rq, const struct place *place, st
     return OK;
 }
 
-static enum status write_signatures(struct request *rq, const struct place *place, struct json_writer *w,
+static enum status write_signatures(struct request *rq, const struct seat *place, struct json_writer *w,
                                     struct error *err)
 {
     auto_buf struct buf rows = {0};
@@ -144,7 +144,7 @@ static enum status write_signatures(struct request *rq, const struct place *plac
 }
 
 /* Whom a step is asked of: who has come along so far, and has not done it. */
-static bool is_asked(const struct place *place)
+static bool is_asked(const struct seat *place)
 {
     size_t at = place->own.place;
     switch (place->cohort.stage) {
@@ -164,7 +164,7 @@ static bool is_asked(const struct place *place)
 static const char *const step_names[] = {
     [STAGE_DEAL] = "deal", [STAGE_MASK] = "mask", [STAGE_SIGN] = "sign", [STAGE_UNMASK] = "unmask"};
 
-static enum status write_step(struct request *rq, const struct place *place, struct json_writer *w, struct error *err)
+static enum status write_step(struct request *rq, const struct seat *place, struct json_writer *w, struct error *err)
 {
     bool asked = place->is_member && place->attempt.drawn && is_asked(place) && !place->run.frozen_us;
     if (!place->attempt.drawn) {
@@ -187,7 +187,7 @@ static enum status write_step(struct request *rq, const struct place *place, str
 /* GET /api/{api}/federate/cohort: the attempt under way, and the step that it waits for from who asks. */
 enum status cohort_get(struct request *rq, struct error *err)
 {
-    struct place place = {0};
+    struct seat place = {0};
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
     uint8_t name[COHORT_NAME_SIZE];
@@ -196,10 +196,10 @@ enum status cohort_get(struct request *rq, struct error *err)
     jw_object(&w);
     jw_key_int(&w, "round", place.run.round);
     if (place.run.state == RUN_OPEN) {
-        TRY(find_place(rq, &place, &found, err));
+        TRY(find_seat(rq, &place, &found, err));
         if (!found) {
             TRY(begin_attempt(rq, &place, err));
-            TRY(find_place(rq, &place, &found, err));
+            TRY(find_seat(rq, &place, &found, err));
         }
         if (!found)
             return fail(err, UNAVAILABLE, NULL, "The round has just begun anew.");
@@ -219,7 +219,7 @@ enum status cohort_get(struct request *rq, struct error *err)
 /* Answering. */
 
 struct answering {
-    const struct place *place;
+    const struct seat *place;
     int64_t account_id;
     enum cohort_stage stage; /* 0: keys */
     struct str message;
@@ -253,7 +253,7 @@ static enum status store_answer(struct db_conn *tx, void *context, struct error 
     return attempt_advance(tx, a->place->run.id, err);
 }
 
-static enum status check_keys(struct request *rq, const struct place *place, struct str message, struct error *err)
+static enum status check_keys(struct request *rq, const struct seat *place, struct str message, struct error *err)
 {
     const struct cohort_member *keys = (const struct cohort_member *)message.data;
     uint8_t name[COHORT_NAME_SIZE], ctx[COHORT_CONTEXT_SIZE];
@@ -282,7 +282,7 @@ static enum status digest_file(int fd, size_t size, uint8_t out[SHA256_SIZE], st
 }
 
 /* The vector came by PUT …/federate/update. It is on disk, under a name of its own, before anything says that it was taken. */
-static enum status take_vector(struct request *rq, const struct place *place, struct str sha, struct error *err)
+static enum status take_vector(struct request *rq, const struct seat *place, struct str sha, struct error *err)
 {
     char from[4096], to[4096];
     struct stat about;
@@ -300,7 +300,7 @@ static enum status take_vector(struct request *rq, const struct place *place, st
     return fdatasync(fd) == 0 && rename(from, to) == 0 ? OK : fail_errno(err, to);
 }
 
-static enum status check_signature(struct request *rq, const struct place *place, struct str message, struct error *err)
+static enum status check_signature(struct request *rq, const struct seat *place, struct str message, struct error *err)
 {
     struct cohort_draw draw;
     struct cohort_member *keys;
@@ -314,7 +314,7 @@ static enum status check_signature(struct request *rq, const struct place *place
     return fail(err, INVALID, "SignatureInvalid", "This is not your signature of the list of survivors.");
 }
 
-static enum status check_message(struct request *rq, const struct place *place, const struct answering *a,
+static enum status check_message(struct request *rq, const struct seat *place, const struct answering *a,
                                  struct error *err)
 {
     switch (a->stage) {
@@ -356,7 +356,7 @@ static enum status read_message(struct request *rq, const json_t *body, struct s
 }
 
 /* What has been taken stays; the same again is the answer to a reply that was lost. */
-static enum status was_done(const struct place *place, const struct answering *a, bool *done, struct error *err)
+static enum status was_done(const struct seat *place, const struct answering *a, bool *done, struct error *err)
 {
     const struct str before[] = {[STAGE_DEAL] = place->own.dealing,
                                  [STAGE_MASK] = place->own.masked,
@@ -371,7 +371,7 @@ static enum status was_done(const struct place *place, const struct answering *a
 /* POST /api/{api}/federate/cohort: {"attempt": n, "step": "…", "message": hex} */
 enum status cohort_post(struct request *rq, struct error *err)
 {
-    struct place place = {0};
+    struct seat place = {0};
     struct answering a = {.place = &place, .account_id = rq->actor.account.id};
     json_t *body;
     bool found = false, done;
@@ -380,7 +380,7 @@ enum status cohort_post(struct request *rq, struct error *err)
     TRY(read_message(rq, body, &a.message, err));
     TRY(find_run(rq, &place, err));
     if (place.run.state == RUN_OPEN)
-        TRY(find_place(rq, &place, &found, err));
+        TRY(find_seat(rq, &place, &found, err));
     if (!found || json_get_int(body, "attempt", -1) != place.attempt.number || (a.stage && !place.is_member))
         return fail(err, CONFLICT, "StepOver", "This attempt at the round is over; ask what comes now.");
     TRY(was_done(&place, &a, &done, err));
