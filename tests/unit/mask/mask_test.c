@@ -180,6 +180,22 @@ static void widths_hold_the_whole_sum(void **state)
     assert_int_equal(mask_lift(0xffffffff, 32), -1);
 }
 
+static void a_mask_is_the_same_in_pieces(void **state)
+{
+    (void)state;
+    uint8_t key[MASK_KEY_SIZE];
+    uint32_t whole[D] = {7}, pieces[D] = {7};
+    random_bytes(key, sizeof key);
+    mask_apply(key, true, whole, D);
+    for (size_t at = 0, count; at < D; at += count) {
+        count = D - at < 1028 ? D - at : 1028;
+        mask_apply_from(key, true, at, pieces + at, count);
+    }
+    assert_memory_equal(whole, pieces, sizeof whole);
+    mask_apply_from(key, false, 4, pieces, D); /* at another place it is another one */
+    assert_memory_not_equal(whole, pieces, sizeof whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +204,7 @@ int main(void)
         cmocka_unit_test(both_neighbours_and_nobody_else_have_the_key),
         cmocka_unit_test(every_bit_of_a_key_counts),
         cmocka_unit_test(masks_are_aes_256_in_counter_mode),
+        cmocka_unit_test(a_mask_is_the_same_in_pieces),
         cmocka_unit_test(numbers_of_any_width_are_packed),
         cmocka_unit_test(widths_hold_the_whole_sum),
     };
