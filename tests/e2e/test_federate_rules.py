@@ -959,6 +959,20 @@ def test_numbers_of_other_kinds_are_trained_as_float32_and_rounded_back(alice, c
     assert record_of(alice, repo, 2)["model"] == sha256(found)
 
 
+def test_what_a_second_house_could_not_compute_is_refused_between_two_houses(alice):
+    header, parts, data = mixed_model()
+    repo = alice.new_repo("trained")
+    alice.commit_files(repo, {"model.safetensors": header + data})
+    houses = "open", repo, "--mode", "two-houses", "--rounds", 1, "--min-participants", 12, "--house", "http://127.0.0.1:1"
+    refused = federate(alice, *houses, check=False)
+    assert refused.returncode == 1 and "must be F32" in refused.stderr, refused.stderr
+    alice.commit_files(repo, {"model.safetensors": save(start_model())})
+    for more in ("--suspicion", 8), ("--rule", "mean+fedbuff"), ("--rule", "mean+scaffold"):
+        refused = federate(alice, *houses, *more, check=False)
+        assert refused.returncode == 1 and "400" in refused.stderr and "plain" in refused.stderr, refused.stderr
+    assert "must be F32" not in federate(alice, *houses, check=False).stderr
+
+
 def test_an_update_is_in_the_form_in_which_the_model_is_trained(alice, crowd):  # noqa: F811
     header, parts, data = mixed_model()
     repo = alice.new_repo("trained")
