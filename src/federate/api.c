@@ -140,6 +140,12 @@ static enum status join(struct db_conn *tx, void *context, struct error *err)
     return participant_add(tx, joining->run->id, joining->account_id, err);
 }
 
+enum status run_join_as(struct request *rq, const struct run *run, struct error *err)
+{
+    struct joining joining = {run, rq->actor.account.id};
+    return db_write(rq->hub->db, join, &joining, err);
+}
+
 /* POST /api/{api}/federate/join: again as often as one likes. */
 enum status run_join(struct request *rq, struct error *err)
 {
@@ -148,8 +154,7 @@ enum status run_join(struct request *rq, struct error *err)
     if (run.state != RUN_OPEN)
         return fail(err, CONFLICT, "RunIsOver", "This federated training is over.");
     request_done_reading(rq);
-    struct joining joining = {&run, rq->actor.account.id};
-    TRY(db_write(rq->hub->db, join, &joining, err));
+    TRY(run_join_as(rq, &run, err));
     write_run(rq, &run);
     return OK;
 }

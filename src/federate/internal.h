@@ -222,6 +222,39 @@ void kept_path(const struct federate *federate, const struct run *run, int64_t r
 /* update.c: replies with a piece of a file from the address's "offset" on; shorter than the others, or empty: it was the last. */
 enum status reply_piece(struct request *rq, const char *path, struct error *err);
 
+/* update.c */
+
+/* A participant's place in the round that it sends an update for. */
+struct place {
+    struct run run, from; /* from: as it was when the model was new that the update is made of */
+    struct participant who;
+    struct update before; /* of the same participant, in this round or buffer */
+    char path[4096];
+};
+bool place_was_taken(const struct place *place); /* one that was made of the same model was accepted */
+/* The file of an update, locked: one request at a time writes to it. */
+enum status update_open(const char *path, int *out, struct error *err);
+/* Asks again, with the file in hand: nobody writes to an update that was accepted. CONFLICT. */
+enum status update_check_not_taken(struct request *rq, struct place *place, struct error *err);
+/* Writes the request's body into a file from there on, which ends at limit at most: TOO_LARGE. */
+enum status update_receive(struct request *rq, int fd, int64_t at, int64_t limit, int64_t *end, struct error *err);
+enum digest_is {
+    DIGEST_CLAIMED, /* what the bytes are said to have, and must */
+    DIGEST_KNOWN,   /* what they have: who wrote them has computed it */
+    DIGEST_UNKNOWN, /* to be filled */
+};
+/*
+ * Takes the update that lies in the participant's file, of which account and examples are known, or refuses it: UNPROCESSABLE
+ * "UpdateRejected". locked: the file, from update_open(); -1: it is opened here. refused: why, when that is clear without a look.
+ */
+enum status update_take(struct request *rq, const struct place *place, const struct update *update, int locked,
+                        enum digest_is digest, const struct error *refused, struct error *err);
+
+/* api.c */
+
+/* The actor joins the run, which is open; no reader may be held. */
+enum status run_join_as(struct request *rq, const struct run *run, struct error *err);
+
 /* aggregate.c: the model that comes of a round. */
 
 /* What it is made of: an update each, or the mean of several where the hub sees no single one. Numbers are float32 in files. */

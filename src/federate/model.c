@@ -330,6 +330,19 @@ static enum status check_model(const struct model *model, struct error *err)
                 MODEL_PATH, status == OK ? "It has no numbers to be trained." : why.message);
 }
 
+/* When a round begins all ask at once; one of them copies it. */
+static enum status fetch_once(struct hub *hub, struct db_conn *conn, struct arena *arena, const struct run *run,
+                              const struct entry *entry, const char *path, struct error *err)
+{
+    static pthread_mutex_t fetching = PTHREAD_MUTEX_INITIALIZER;
+    if (access(path, R_OK) == 0)
+        return OK;
+    pthread_mutex_lock(&fetching);
+    enum status status = access(path, R_OK) == 0 ? OK : fetch_model(hub, conn, arena, run, entry, path, err);
+    pthread_mutex_unlock(&fetching);
+    return status;
+}
+
 enum status model_open(struct hub *hub, struct arena *arena, const struct run *run, bool checks, struct model *out,
                        struct error *err)
 {
@@ -341,8 +354,7 @@ enum status model_open(struct hub *hub, struct arena *arena, const struct run *r
     TRY(find_model(conn, arena, run, &entry, err));
     TRY(entry_sha256(conn, run->repo_id, &entry, digest, err));
     update_path(hub->federate, run, 0, path);
-    if (access(path, R_OK) != 0)
-        TRY(fetch_model(hub, conn, arena, run, &entry, path, err));
+    TRY(fetch_once(hub, conn, arena, run, &entry, path, err));
     db_release(&conn);
     *out = (struct model){.fd = open(path, O_RDONLY | O_CLOEXEC), .sha256 = hex_encode(arena, digest, SHA256_SIZE)};
     if (out->fd < 0)
