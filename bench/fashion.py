@@ -196,18 +196,20 @@ class Training:
         try:
             cairn.federate.join(self.people[i].hub.url, self.people[i].token, self.repo, self.trainer(i))
         except Exception as problem:
-            with self.news:
-                self.problems.append(f"{type(problem).__name__}: {problem}")
+            print(f"{type(problem).__name__}: {problem}", file=sys.stderr, flush=True)
+            with self.news:  # the others would wait for ever
+                self.problems.append(problem)
                 self.news.notify_all()
 
     def run(self, final):
-        threads = [threading.Thread(target=self.take_part, args=(i,)) for i in range(len(self.people))]
+        threads = [threading.Thread(target=self.take_part, args=(i,), daemon=True) for i in range(len(self.people))]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            while thread.is_alive() and not self.problems:
+                thread.join(1)
         if self.problems:
-            raise SystemExit("\n".join(sorted(set(self.problems))))
+            raise SystemExit("somebody could not take part")
         number, model = final()
         self.look(number, model)
         return [self.curve[key] for key in sorted(self.curve)]

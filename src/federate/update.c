@@ -106,11 +106,12 @@ enum status update_check_not_taken(struct request *rq, struct place *place, stru
     return place_was_taken(place) ? refuse_taken(err) : OK;
 }
 
-static enum status put_pieces(struct request *rq, struct place *place, int64_t offset, int64_t limit, struct error *err)
+/* The lock is given back before the answer goes out: who has it asks for more at once. */
+static enum status put_pieces(struct request *rq, struct place *place, int64_t offset, int64_t limit, int64_t *end,
+                              struct error *err)
 {
     auto_fd int fd = -1;
     struct stat about;
-    int64_t end = 0;
     TRY(update_open(place->path, &fd, err));
     TRY(update_check_not_taken(rq, place, err));
     if (fstat(fd, &about) != 0)
@@ -122,9 +123,7 @@ static enum status put_pieces(struct request *rq, struct place *place, int64_t o
         return fail(err, CONFLICT, "WrongOffset", "The hub has %lld bytes of this update: go on from there.",
                     (long long)about.st_size);
     }
-    TRY(update_receive(rq, fd, offset, limit, &end, err));
-    reply_number(rq, "received", end);
-    return OK;
+    return update_receive(rq, fd, offset, limit, end, err);
 }
 
 /* PUT /api/{api}/federate/update?round=N&offset=N: bytes of the participant's update from there on. Whatever arrives stays, so that
@@ -133,7 +132,7 @@ enum status update_put(struct request *rq, struct error *err)
 {
     struct place place;
     auto_model struct model model = {0};
-    int64_t round, offset;
+    int64_t round, offset, end = 0;
     TRY(query_number(rq, "round", &round, err));
     TRY(query_number(rq, "offset", &offset, err));
     TRY(find_place(rq, round, &place, err));
@@ -147,7 +146,9 @@ enum status update_put(struct request *rq, struct error *err)
         TRY(model_open(rq->hub, rq->arena, &place.from, false, &model, err));
         most = (place.run.settings.scaffold ? 2 : 1) * model.size + HEADER_ROOM;
     }
-    return put_pieces(rq, &place, offset, most, err);
+    TRY(put_pieces(rq, &place, offset, most, &end, err));
+    reply_number(rq, "received", end);
+    return OK;
 }
 
 enum status reply_piece(struct request *rq, const char *path, struct error *err)

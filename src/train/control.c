@@ -82,18 +82,16 @@ static enum status save_state(struct round *round, struct error *err)
     return fdatasync(fd) == 0 && rename(temporary.data, path.data) == 0 ? OK : fail_errno(err, path.data);
 }
 
-/* The own one belongs to a run; where the hub has none, all begin from zero. */
-static void find_own(struct round *round, bool hub_has_one, size_t numbers)
+/* The own one belongs to a run. */
+static void find_own(struct round *round, size_t numbers)
 {
     struct cairn_federate *part = round->part;
     struct str run = json_get_str(round->told, "run");
-    bool same = str_eq(run, str_of(part->control_run)) && part->control.len == numbers * sizeof(float);
-    if (same && hub_has_one)
+    if (str_eq(run, str_of(part->control_run)) && part->control.len == numbers * sizeof(float))
         return;
     set_zero(&part->control, numbers);
     snprintf(part->control_run, sizeof part->control_run, "%.*s", STR_ARG(run));
-    if (hub_has_one)
-        load_state(round, numbers);
+    load_state(round, numbers);
 }
 
 enum status control_begin(struct round *round, struct arena *arena, struct error *err)
@@ -101,14 +99,16 @@ enum status control_begin(struct round *round, struct arena *arena, struct error
     const struct model *model = &round->model;
     size_t numbers = numbers_of(model), count = model->list.count;
     bool hub_has_one = json_get_bool(round->told, "control", false);
-    find_own(round, hub_has_one, numbers);
+    find_own(round, numbers);
+    round->begins = !hub_has_one; /* where the hub has none, all begin from zero */
     if (hub_has_one)
         TRY(download(round, &round->control, err));
     else
         set_zero(&round->control, numbers);
     set_zero(&round->correction, numbers);
     for (size_t i = 0; i < numbers; i++)
-        floats(&round->correction)[i] = floats(&round->control)[i] - floats(&round->part->control)[i];
+        floats(&round->correction)[i] =
+            floats(&round->control)[i] - (round->begins ? 0 : floats(&round->part->control)[i]);
     round->corrections = arena_array(arena, count, sizeof *round->corrections);
     for (size_t i = 0; i < count; i++) {
         round->corrections[i] = model->tensors[i];
@@ -182,6 +182,9 @@ enum status control_write(struct round *round, const struct cairn_trained *train
 
 enum status control_accepted(struct round *round, struct error *err)
 {
+    /* Not before: of a round that has just ended the hub has none any more, and then what was made of that is too late. */
+    if (round->begins && round->change.len)
+        set_zero(&round->part->control, round->change.len / sizeof(float));
     float *own = floats(&round->part->control);
     for (size_t i = 0; i < round->change.len / sizeof *own; i++)
         own[i] += floats(&round->change)[i];

@@ -89,6 +89,7 @@ struct round {
      * changes. */
     struct buf control, correction, change;
     struct cairn_tensor *corrections;
+    bool begins; /* the hub has no control variate yet */
 };
 
 /* control.c: what SCAFFOLD does before training, in place of model_write(), and once the update is accepted. */
