@@ -439,6 +439,26 @@ enum status round_next(struct db_conn *tx, const struct run *run, const struct o
 static const char lost_sql[] = "DELETE FROM federate_update WHERE run_id = ? AND account_id = ?";
 static const char not_taken_sql[] =
     "UPDATE federate_participant SET based = 0, taken = NULL WHERE run_id = ? AND account_id = ?";
+static const char reject_sql[] = "UPDATE federate_update SET state = 2 WHERE run_id = ? AND account_id = ?";
+static const char count_down_sql[] = "UPDATE federate_run SET accepted = accepted - 1, rejected = rejected + 1, "
+                                     "round_rejected = round_rejected + 1 WHERE id = ?";
+
+enum status update_reject(struct db_conn *tx, const struct run *run, int64_t account_id, struct error *err)
+{
+    auto_stmt struct stmt *reject = NULL, *again = NULL, *count = NULL;
+    TRY(db_prepare(tx, reject_sql, &reject, err));
+    TRY(db_prepare(tx, not_taken_sql, &again, err));
+    TRY(db_prepare(tx, count_down_sql, &count, err));
+    stmt_bind_int(reject, 1, run->id);
+    stmt_bind_int(reject, 2, account_id);
+    TRY(stmt_run(reject, err));
+    stmt_bind_int(again, 1, run->id);
+    stmt_bind_int(again, 2, account_id);
+    TRY(stmt_run(again, err));
+    stmt_bind_int(count, 1, run->id);
+    return stmt_run(count, err);
+}
+
 static const char thaw_sql[] =
     "UPDATE federate_run SET due_us = 0, frozen_us = 0, noise_seed = NULL, judging_us = 0, chosen = 0, scores = '', "
     "accepted = accepted - ? WHERE id = ?";
