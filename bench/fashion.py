@@ -223,8 +223,8 @@ class House:
             probe.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{probe.getsockname()[1]}"
         self.url = f"http://{address}"
-        self.process = subprocess.Popen([BINARY, "house", "--data", folder, "--listen", address], stdout=subprocess.DEVNULL)
-        time.sleep(1)
+        self.process = subprocess.Popen([BINARY, "house", "--data", folder, "--listen", address], stdout=subprocess.PIPE)
+        self.process.stdout.readline()  # it says when it is ready
 
     def stop(self):
         self.process.terminate()

@@ -214,7 +214,7 @@ static enum status read_score(const json_t *score, double *loss, struct error *e
 /* The lowest loss; of equals the first. */
 static enum status find_best(const json_t *scores, size_t count, int64_t *best, struct error *err)
 {
-    double lowest = INFINITY, loss;
+    double lowest = INFINITY, loss = INFINITY;
     *best = 1;
     if (!json_is_array(scores) || json_array_size(scores) != count)
         return fail(err, INVALID, NULL, "\"scores\" must be a list of %zu, one for each candidate.", count);
