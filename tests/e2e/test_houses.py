@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from safetensors.numpy import load, save
 
 from houses import Between, House, Reporter
-from support import ROOT, Hub, new_name, sha256, until
+from support import BINARY, ROOT, SANITIZER, Hub, new_name, sha256, until
 from test_federate import Participant, Sender, federate, fit, new_model, start_model
 from test_libcairn import LIBRARY, preload  # noqa: F401
 
@@ -310,6 +310,20 @@ cairn.federate.join(*sys.argv[1:4], train, progress=print)
     off = numbers_of(alice, repo) - numpy.mean(given, axis=0)
     unit = 2.0 ** -json.loads(base64.b64decode(json.loads(alice.read(repo, "fl/rounds/000001.signatures.json"))["config"]["payload"]))["fractionBits"]
     assert 0 < numpy.abs(off).max() < unit and abs(off.mean()) < unit / 100  # rounded at random, and to the right mean
+
+
+def test_a_folder_is_of_one_house_and_of_no_hub(hub, house):
+    for folder, word in ((house.data, "Another house"), (hub.data, "folder of a hub")):
+        done = subprocess.run([BINARY, "house", "--data", folder, "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and word in done.stderr and not SANITIZER.search(done.stderr)
+    assert not (hub.data / "runs").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["--data", "x"], ["--data", "x", "--listen", "127.0.0.1:0", "--hub", "nobody"], ["--data", "x", "--listen", "127.0.0.1:0", "--hub"],
+                                   ["--data", "x", "--listen", "127.0.0.1:0", "--max-runs", "0"], ["--data", "x", "--listen", "127.0.0.1:0", "more"]])
+def test_a_command_that_says_too_little_or_too_much_is_not_understood(words, tmp_path):
+    done = subprocess.run([BINARY, "house", *words], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 2 and "cairn house" in done.stderr and not list(tmp_path.iterdir())
 
 
 def test_keys_of_a_house_are_for_its_operator_alone(house):
