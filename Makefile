@@ -11,7 +11,7 @@ export CCACHE_NOHASHDIR := true
 
 BUILD_PACKAGES = build-essential cmake ninja-build pkg-config ccache libsqlite3-dev libgit2-dev libjansson-dev libssl-dev \
 	libyaml-dev libseccomp-dev zlib1g-dev liblz4-dev librust-blake3-dev libcurl4-openssl-dev libsodium-dev git
-CLIENTS = .venv/ready .venv/older/ready .venv/oldest/ready .venv/signing/ready .venv/bom/ready .venv/oidc/ready .venv/federated/ready
+CLIENTS = .venv/ready .venv/older/ready .venv/oldest/ready .venv/signing/ready .venv/bom/ready .venv/oidc/ready .venv/federated/ready .venv/flower18/ready
 LAUNCHER = $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := all
@@ -67,6 +67,7 @@ bench: all test-deps ## measure against nginx and the plain pipeline; prints a t
 	@.venv/bin/python bench/run.py
 	@.venv/bin/python bench/tier.py
 	@.venv/bin/python bench/robust.py
+	@.venv/bin/python bench/flower.py
 	@HF_HUB_DISABLE_XET=1 .venv/bin/python bench/houses.py
 
 evidence: all test-deps .venv/plots/ready ## train Fashion-MNIST in each mode, attacked and not, and draw docs/fashion.svg

@@ -19,7 +19,7 @@ static const char help[] =
     "  cairn federate status REPO\n"
     "  cairn federate stop REPO\n"
     "\n"
-    "  REPO is \"ns/name\"; its main must hold a model.safetensors with tensors of F32. The hub's address is taken "
+    "  REPO is \"ns/name\"; its main must hold a model.safetensors. The hub's address is taken "
     "from\n"
     "  CAIRN_URL, your key from CAIRN_TOKEN; opening and stopping take who administers the repo.\n"
     "\n"
@@ -49,6 +49,9 @@ static const char help[] =
     "                          takes mean,trimmed-mean,nnm+trimmed-mean,geometric-median\n"
     "  --judge NAME            whose scores decide a race, beside those of who administers the repo\n"
     "  --judge-wait SECONDS    how long they are waited for; then it is the first candidate; 600 when not given\n"
+    "  --suspicion H           gathers evidence of who spoils the training, round after round, and proposes whoever it "
+    "is more\n"
+    "                          than H against, 8 for example, to who administers the repo. None when not given\n"
     "  --control-bound C       of how far the control variate of scaffold may change (L2); the bound when not given\n"
     "  --bound C               updates that are farther than C from the model (L2) are rejected; 10 in mode two-houses "
     "when\n"
@@ -67,7 +70,7 @@ struct command {
     struct arena *arena;
     const char *url, *token, *repo;
     const char *mode, *rounds, *min_participants, *rule, *bound, *noise, *server_rate, *mu, *control_bound, *judge,
-        *judge_wait, *delta, *budget, *grace, *house;
+        *judge_wait, *suspicion, *delta, *budget, *grace, *house;
 };
 
 static enum status ask(const struct command *command, const char *method, struct str body, struct str *out,
@@ -140,6 +143,7 @@ static enum status run_open(const struct command *command, struct error *err)
     TRY(real(&w, "delta", "delta", command->delta, err));
     TRY(real(&w, "budget", "budget", command->budget, err));
     TRY(number(&w, "grace", "graceSeconds", command->grace, err));
+    TRY(real(&w, "suspicion", "suspicion", command->suspicion, err));
     if (command->house)
         jw_key_str(&w, "house", str_of(command->house));
     if (command->judge)
@@ -182,6 +186,7 @@ static enum status run(struct command *command, int argc, char **argv, struct er
         {"server-rate", &command->server_rate},
         {"mu", &command->mu},
         {"judge", &command->judge},
+        {"suspicion", &command->suspicion},
         {"judge-wait", &command->judge_wait},
         {"control-bound", &command->control_bound},
         {"noise", &command->noise},

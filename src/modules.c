@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "bom/bom.h"
 #include "federate/federate.h"
+#include "fleet/fleet.h"
 #include "gate/review.h"
 #include "grant/grant.h"
 #include "hub/hub.h"
@@ -55,6 +56,7 @@ const struct module *const modules[] = {
     &gate_module,     /* who is let in: gates, requests */
     &review_module,   /* who judges requests, and who hears appeals */
     &federate_module, /* training where the data are */
+    &fleet_module,    /* the same, by clients of Flower */
     &use_module,      /* who has read what, recalls, broken terms, re-uploads */
     &signin_module,   /* keys as their holders see them, and signing in */
     &oidc_module,     /* OpenID Connect, both ways, and the device flow */

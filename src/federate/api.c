@@ -67,6 +67,9 @@ enum status run_open(struct request *rq, struct error *err)
     run.base = main_branch.commit;
     request_done_reading(rq);
     enum status status = model_open(rq->hub, rq->arena, &run, true, &model, err);
+    if (status == OK && str_given(model.original) && run.settings.mode->cosign)
+        status = fail(err, UNPROCESSABLE, "NoModel",
+                      "The second house computes the model in float32: in this mode every tensor must be F32.");
     if (status == OK && run.settings.mode->prepare)
         status = run.settings.mode->prepare(rq->hub, rq->arena, &run, err);
     if (status == OK)
@@ -137,6 +140,12 @@ static enum status join(struct db_conn *tx, void *context, struct error *err)
     return participant_add(tx, joining->run->id, joining->account_id, err);
 }
 
+enum status run_join_as(struct request *rq, const struct run *run, struct error *err)
+{
+    struct joining joining = {run, rq->actor.account.id};
+    return db_write(rq->hub->db, join, &joining, err);
+}
+
 /* POST /api/{api}/federate/join: again as often as one likes. */
 enum status run_join(struct request *rq, struct error *err)
 {
@@ -145,8 +154,7 @@ enum status run_join(struct request *rq, struct error *err)
     if (run.state != RUN_OPEN)
         return fail(err, CONFLICT, "RunIsOver", "This federated training is over.");
     request_done_reading(rq);
-    struct joining joining = {&run, rq->actor.account.id};
-    TRY(db_write(rq->hub->db, join, &joining, err));
+    TRY(run_join_as(rq, &run, err));
     write_run(rq, &run);
     return OK;
 }

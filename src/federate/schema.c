@@ -93,5 +93,21 @@ static const char houses_sql[] = "CREATE TABLE federate_config ("
                                  "  PRIMARY KEY (run_id, nonce));"
                                  "CREATE INDEX federate_report_round ON federate_report (run_id, round);";
 
+/*
+ * - federate_run: order_seed: by which rows are put into buckets, of a frozen round.
+ * - federate_suspicion: score: a number, the evidence against a participant; rounds: of which it was gathered; flags: in how many of them
+ *   its group was marked. state: suspects.c.
+ */
+static const char suspicion_sql[] = "ALTER TABLE federate_run ADD COLUMN order_seed BLOB;"
+                                    "ALTER TABLE federate_participant ADD COLUMN removed BIGINT NOT NULL DEFAULT 0;"
+                                    "CREATE TABLE federate_suspicion ("
+                                    "  run_id BIGINT NOT NULL REFERENCES federate_run (id) ON DELETE CASCADE,"
+                                    "  account_id BIGINT NOT NULL,"
+                                    "  score TEXT NOT NULL,"
+                                    "  rounds BIGINT NOT NULL,"
+                                    "  flags BIGINT NOT NULL,"
+                                    "  state BIGINT NOT NULL,"
+                                    "  PRIMARY KEY (run_id, account_id));";
+
 const struct migration_set federate_migrations = {
-    "federate", (const char *const[]){create_sql, buffer_sql, race_sql, houses_sql, NULL}};
+    "federate", (const char *const[]){create_sql, buffer_sql, race_sql, houses_sql, suspicion_sql, NULL}};

@@ -10,14 +10,6 @@
 #define OUT_PIECE ((size_t)4 << 20)
 #define HEADER_ROOM (1 << 20) /* bytes by which an update may be longer than the model: its header may say more */
 
-/* A participant's place in the round that the request names. */
-struct place {
-    struct run run, from; /* from: as it was when the model was new that the update is made of */
-    struct participant who;
-    struct update before; /* of the same participant, in this round or buffer */
-    char path[4096];
-};
-
 /* A buffer takes updates that were trained from older models, too, and waits for none of them. */
 static enum status check_round(const struct place *place, int64_t round, struct error *err)
 {
@@ -37,6 +29,8 @@ static enum status find_place(struct request *rq, int64_t round, struct place *o
     TRY(participant_find(rq->db, out->run.id, rq->actor.account.id, &out->who, err));
     if (!out->who.joined)
         return fail(err, FORBIDDEN, "NotJoined", "Join this federated training first.");
+    if (out->who.removed)
+        return fail(err, FORBIDDEN, "Removed", "You were removed from this federated training.");
     TRY(check_round(out, round, err));
     TRY(run_as_of(rq->db, &out->run, round, &out->from, err));
     TRY(update_find(rq->db, &out->run, rq->actor.account.id, &out->before, err));
@@ -48,7 +42,7 @@ static enum status find_place(struct request *rq, int64_t round, struct place *o
 }
 
 /* One that was made of the same model was accepted. */
-static bool was_taken(const struct place *place)
+bool place_was_taken(const struct place *place)
 {
     return place->who.based == place->from.round;
 }
@@ -59,7 +53,7 @@ static enum status refuse_taken(struct error *err)
 }
 
 /* One request at a time writes to an update. */
-static enum status open_locked(const char *path, int *out, struct error *err)
+enum status update_open(const char *path, int *out, struct error *err)
 {
     auto_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -71,7 +65,7 @@ static enum status open_locked(const char *path, int *out, struct error *err)
     return OK;
 }
 
-static enum status receive(struct request *rq, int fd, int64_t at, int64_t limit, int64_t *end, struct error *err)
+enum status update_receive(struct request *rq, int fd, int64_t at, int64_t limit, int64_t *end, struct error *err)
 {
     auto_buf struct buf piece = {0};
     buf_reserve(&piece, PIECE);
@@ -103,14 +97,13 @@ static void reply_number(struct request *rq, const char *name, int64_t value)
     request_reply_json(rq, &body);
 }
 
-/* Asked for again with the file in hand: nobody writes to an update that was accepted. */
-static enum status check_not_taken(struct request *rq, struct place *place, struct error *err)
+enum status update_check_not_taken(struct request *rq, struct place *place, struct error *err)
 {
     TRY(request_read(rq, err));
     TRY(update_find(rq->db, &place->run, rq->actor.account.id, &place->before, err));
     TRY(participant_find(rq->db, place->run.id, rq->actor.account.id, &place->who, err));
     request_done_reading(rq);
-    return was_taken(place) ? refuse_taken(err) : OK;
+    return place_was_taken(place) ? refuse_taken(err) : OK;
 }
 
 static enum status put_pieces(struct request *rq, struct place *place, int64_t offset, int64_t limit, struct error *err)
@@ -118,8 +111,8 @@ static enum status put_pieces(struct request *rq, struct place *place, int64_t o
     auto_fd int fd = -1;
     struct stat about;
     int64_t end = 0;
-    TRY(open_locked(place->path, &fd, err));
-    TRY(check_not_taken(rq, place, err));
+    TRY(update_open(place->path, &fd, err));
+    TRY(update_check_not_taken(rq, place, err));
     if (fstat(fd, &about) != 0)
         return fail_errno(err, place->path);
     if (offset == 0 && ftruncate(fd, 0) != 0)
@@ -129,7 +122,7 @@ static enum status put_pieces(struct request *rq, struct place *place, int64_t o
         return fail(err, CONFLICT, "WrongOffset", "The hub has %lld bytes of this update: go on from there.",
                     (long long)about.st_size);
     }
-    TRY(receive(rq, fd, offset, limit, &end, err));
+    TRY(update_receive(rq, fd, offset, limit, &end, err));
     reply_number(rq, "received", end);
     return OK;
 }
@@ -144,7 +137,7 @@ enum status update_put(struct request *rq, struct error *err)
     TRY(query_number(rq, "round", &round, err));
     TRY(query_number(rq, "offset", &offset, err));
     TRY(find_place(rq, round, &place, err));
-    if (was_taken(&place))
+    if (place_was_taken(&place))
         return refuse_taken(err);
     request_done_reading(rq);
     int64_t most;
@@ -181,6 +174,8 @@ struct finishing {
     const struct place *place;
     const json_t *body;
     struct update update;
+    int locked;
+    enum digest_is digest; /* what update.sha256 is */
 };
 
 static enum status store_result(struct db_conn *tx, void *context, struct error *err)
@@ -209,19 +204,29 @@ static enum status digest_file(int fd, uint8_t out[SHA256_SIZE], struct error *e
     return got == 0 ? OK : fail_errno(err, "update");
 }
 
+static enum status check_digest(int fd, struct finishing *finishing, struct error *err)
+{
+    uint8_t digest[SHA256_SIZE];
+    if (finishing->digest == DIGEST_KNOWN)
+        return OK;
+    TRY(digest_file(fd, digest, err));
+    if (finishing->digest == DIGEST_CLAIMED && memcmp(digest, finishing->update.sha256, SHA256_SIZE) != 0)
+        return fail(err, INVALID, "DigestMismatch",
+                    "The bytes that arrived do not have that SHA-256: send them again, from the start.");
+    memcpy(finishing->update.sha256, digest, SHA256_SIZE);
+    return OK;
+}
+
 /* The bytes are on disk before anything says that they were accepted. *lock: the update's, until that is said. */
 static enum status check_bytes(struct request *rq, struct finishing *finishing, int *lock, struct error *err)
 {
     const struct place *place = finishing->place;
     struct update *update = &finishing->update;
-    uint8_t digest[SHA256_SIZE];
     auto_model struct model model = {0};
-    TRY(open_locked(place->path, lock, err));
-    int fd = *lock;
-    TRY(digest_file(fd, digest, err));
-    if (memcmp(digest, update->sha256, SHA256_SIZE) != 0)
-        return fail(err, INVALID, "DigestMismatch",
-                    "The bytes that arrived do not have that SHA-256: send them again, from the start.");
+    if (finishing->locked < 0)
+        TRY(update_open(place->path, lock, err));
+    int fd = finishing->locked < 0 ? *lock : finishing->locked;
+    TRY(check_digest(fd, finishing, err));
     if (place->run.settings.mode->accept) {
         TRY(place->run.settings.mode->accept(rq, &place->run, fd, finishing->body, update, err));
     } else {
@@ -231,11 +236,13 @@ static enum status check_bytes(struct request *rq, struct finishing *finishing, 
     return fdatasync(fd) == 0 ? OK : fail_errno(err, place->path);
 }
 
-static enum status finish(struct request *rq, struct finishing *finishing, struct error *err)
+static enum status finish(struct request *rq, struct finishing *finishing, const struct error *refused,
+                          struct error *err)
 {
     struct error why = {0};
     auto_fd int lock = -1;
-    enum status status = check_bytes(rq, finishing, &lock, &why);
+    enum status status = refused ? fail(&why, UNPROCESSABLE, "UpdateRejected", "%s", refused->message)
+                                 : check_bytes(rq, finishing, &lock, &why);
     if (status == INVALID || (status == UNPROCESSABLE && error_is(&why, "UpdateRejected")))
         unlink(finishing->place->path);
     if (status != OK && !error_is(&why, "UpdateRejected")) {
@@ -254,13 +261,20 @@ static enum status finish(struct request *rq, struct finishing *finishing, struc
     return status;
 }
 
+enum status update_take(struct request *rq, const struct place *place, const struct update *update, int locked,
+                        enum digest_is digest, const struct error *refused, struct error *err)
+{
+    struct finishing finishing = {place, NULL, *update, locked, digest};
+    return finish(rq, &finishing, refused, err);
+}
+
 /* POST /api/{api}/federate/update: {"round": n, "examples": n, "sha256": hex of all bytes that were sent} */
 enum status update_finish(struct request *rq, struct error *err)
 {
     struct place place;
     json_t *body;
     TRY(request_json(rq, BODY_LIMIT, &body, err));
-    struct finishing finishing = {.place = &place, .body = body};
+    struct finishing finishing = {.place = &place, .body = body, .locked = -1, .digest = DIGEST_CLAIMED};
     struct update *update = &finishing.update;
     update->account_id = rq->actor.account.id;
     update->examples = json_get_int(body, "examples", -1);
@@ -272,13 +286,13 @@ enum status update_finish(struct request *rq, struct error *err)
     TRY(find_place(rq, json_get_int(body, "round", -1), &place, err));
     request_done_reading(rq);
     update->based = place.from.round;
-    if (was_taken(&place)) { /* is it asked for again, as the answer was lost? */
+    if (place_was_taken(&place)) { /* is it asked for again, as the answer was lost? */
         if (memcmp(place.who.taken, update->sha256, SHA256_SIZE) != 0)
             return fail(err, CONFLICT, "RoundOver", "Another update of yours has been accepted in this round.");
     } else if (place.run.settings.buffers && (place.run.frozen_us || place.before.state == UPDATE_ACCEPTED)) {
         return not_yet(err);
     } else {
-        TRY(finish(rq, &finishing, err));
+        TRY(finish(rq, &finishing, NULL, err));
     }
     request_reply_empty(rq);
     return OK;

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cairn/federate.h"
-#include "leaf/tensor.h"
+#include "leaf/form.h"
 #include "pact/key.h"
 
 /* What the files of this part share. */
@@ -49,13 +49,13 @@ void doze(int64_t us);
 /* model.c: the model as bytes of a safetensors file and as tensors. */
 
 struct model {
-    struct buf bytes; /* the whole file */
+    struct buf bytes; /* the whole file; once it was read, in the form in which it is trained (leaf/form.h) */
     size_t data_at;
     struct tensor_list list;
     struct cairn_tensor *tensors; /* with values of their own, which training changes */
     struct buf values;
 };
-/* Reads bytes; everything else lives in arena but values. INVALID when it is not a safetensors file of F32. */
+/* Reads bytes; everything else lives in arena but values. INVALID when it is not a safetensors file that can be trained. */
 enum status model_read(struct model *model, struct arena *arena, struct error *err);
 void model_free(struct model *model);
 /* The file of what training has made of it; drawn back to bound, unless that is 0 or the tensors are others. */

@@ -172,10 +172,22 @@ FEDERATED = {
     "GET /api/{api}/federate": (None, 404, "no federated training"),
     "POST /api/{api}/federate/join": ({}, 404, "no federated training"),
     "GET /api/{api}/federate/round": (None, 404, "no federated training"),
+    "GET /api/{api}/federate/control": (None, 404, "no federated training"),
+    "GET /api/{api}/federate/suspects": (None, 404, "no federated training"),
+    "POST /api/{api}/federate/suspects": ({"user": "bob", "decision": "remove"}, 404, "no federated training"),
+    "GET /api/{api}/federate/candidates": (None, 404, "no federated training"),
+    "GET /api/{api}/federate/candidate": (None, 404, "no federated training"),
+    "POST /api/{api}/federate/scores": ({"round": 1, "scores": []}, 404, "no federated training"),
     "PUT /api/{api}/federate/update": ({}, 400, "round"),
     "POST /api/{api}/federate/update": ({"round": 1, "examples": 1, "sha256": "0" * 64}, 404, "no federated training"),
 }
 BODIES |= {name: body for name, (body, _, _) in FEDERATED.items() if body is not None}
+# Flower's clients name the repo in the user part of the address; test_flower.py has some, and runs.
+FLEET = {name: (200, "") for name in ("create-node", "ping", "delete-node", "register-node", "activate-node", "deactivate-node",
+                                      "unregister-node", "send-node-heartbeat", "confirm-message-received")}
+FLEET |= {name: (404, "your node") for name in ("pull-task-ins", "pull-messages", "push-messages", "pull-object")}
+FLEET |= {name: (409, "no update") for name in ("push-task-res", "push-object")}
+FLEET |= {"get-run": (404, "no federated training"), "get-fab": (400, "which app")}
 TENSORS = b'\x3b\0\0\0\0\0\0\0{"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}      \1\2'
 LEAVES = {}  # of the furnished repos: the index of one of their entries in the log
 NAMES = {"POST /api/{api}/branch/{name}": "new", "DELETE /api/{api}/branch/{name}": "side", "DELETE /api/{api}/tag/{name}": "v1"}
@@ -203,6 +215,9 @@ def ask(person, route, repo, organization=None):
     if path == "/log/stream":  # it has no end
         with person.http.stream(route.method, path) as answer:
             return httpx.Response(answer.status_code, headers=answer.headers, content=next(answer.iter_raw()))
+    if "/fleet/" in path:
+        auth = (repo, person.token) if person.token else None
+        return person.http.post(person.hub.url + path, content=b"", auth=auth)
     if "/commit/" in path:
         return person.http.request(route.method, path, content=COMMIT, headers={"content-type": "application/x-ndjson"})
     if path.endswith("/proof"):
@@ -365,6 +380,9 @@ def assert_through(answer, route):
         assert answer.status_code == 404 and "no such log" in answer.text, "test_log_drills.py has a hub with two"
     elif route.name in REVIEWS | FEDERATED:
         _, status, words = (REVIEWS | FEDERATED)[route.name]
+        assert answer.status_code == status and words in answer.text, answer.text
+    elif "/fleet/" in route.pattern:
+        status, words = FLEET[route.pattern.rpartition("/")[2]]
         assert answer.status_code == status and words in answer.text, answer.text
     elif "/evidence/" in route.pattern:
         assert answer.status_code == 404 and "no such evidence" in answer.text

@@ -486,9 +486,10 @@ def test_who_has_not_joined_sends_nothing(alice, bob):
     assert Sender(bob, repo).put(b"x").status_code == 403
 
 
-def test_a_run_needs_a_model_of_float32_on_main(alice):
-    for files, word in ({}, "no model.safetensors"), ({"model.safetensors": save({"w": numpy.zeros(3, numpy.float16)})}, "F32"), \
-            ({"model.safetensors": b"not one"}, "safetensors"):
+def test_a_run_needs_a_model_of_floating_point_on_main(alice):
+    eight_bits = b'{"w":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}'
+    for files, word in ({}, "no model.safetensors"), ({"model.safetensors": save({"w": numpy.zeros(3, numpy.int32)})}, "F32"), \
+            ({"model.safetensors": struct.pack("<Q", len(eight_bits)) + eight_bits + b"\0"}, "F8_E4M3"), ({"model.safetensors": b"not one"}, "safetensors"):
         repo = alice.new_repo()
         if files:
             alice.commit_files(repo, files)

@@ -172,3 +172,9 @@ def _run(run, function, raised, progress, **settings):
         raise raised[0]
     if verdict != _TRAINED:
         raise {_MISUSED: ValueError, _UNABLE: ConnectionError}.get(verdict, NotAccepted)(why)
+
+
+if __name__ == "__main__":
+    from cairn import _runner  # the module proper, not this copy of it that was run by its name
+
+    _runner.main()
