@@ -13,7 +13,7 @@
 static const char help[] =
     "cairn federate - train a model where the data are\n"
     "\n"
-    "  cairn federate open REPO --mode plain|two-houses --rounds N --min-participants K [--house URL]\n"
+    "  cairn federate open REPO --mode plain|two-houses|one-house --rounds N --min-participants K [--house URL]\n"
     "                 [--rule R] [--server-rate ETA] [--mu MU] [--bound C]\n"
     "                 [--noise SIGMA [--delta D] [--budget EPSILON]] [--grace SECONDS]\n"
     "  cairn federate status REPO\n"
@@ -26,6 +26,8 @@ static const char help[] =
     "  --mode plain            the hub sees each update\n"
     "  --mode two-houses       nobody sees one: updates are split between the hub and another operator's house\n"
     "  --house URL             where that one is (cairn house)\n"
+    "  --mode one-house        it sees sums of three participants and more alone, who draw back to the bound (10 when not\n"
+    "                          given) themselves\n"
     "  --rounds N              how many models are made, one after the other\n"
     "  --min-participants K    a round waits for the updates of so many\n"
     "  --rule R                what is made of the updates: mean (each weighs as many examples as it was trained "

@@ -32,6 +32,7 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP, EVENT_DECISION };
 /* Handlers, file by file; module.c has their addresses. */
 /* api.c */ route_handler run_open, run_stop, run_status, run_join, round_get;
 /* update.c */ route_handler update_put, update_finish;
+/* cohort_api.c */ route_handler cohort_get, cohort_post;
 /* keep.c */ route_handler control_get;
 /* suspects.c */ route_handler suspects_get, suspects_post;
 /* race.c */ route_handler candidates_get, candidate_get, scores_post;
@@ -79,6 +80,7 @@ struct settings {
     double noise;      /* its standard deviation on the sum, over the bound; 0: none */
     double delta;      /* at which epsilon is told */
     double budget;     /* of epsilon: no round goes beyond it; 0: none */
+    size_t cohort;     /* how many send one sum together, in a mode that has that; 0: all */
     int64_t grace_us;  /* how long others are waited for, once enough have come */
     struct str house;  /* the second house's address, in mode two-houses; absent in others */
     int64_t bucket;    /* in that mode: least members of a bucket; 0: one bucket of all */
@@ -323,6 +325,7 @@ struct closing {
     struct str signatures;     /* over it, in a file beside it; absent in modes that have none */
     struct house_facts *facts; /* two houses (houses.h) */
     struct oid commit, head;
+    void *kept; /* what the mode's gather() leaves for its record(); in the arena */
 };
 /* Fills in record: the same text whoever writes it, so that a second house can tell whether it is what it has computed itself. */
 void round_write_record(struct closing *c);
@@ -387,6 +390,9 @@ struct mode {
 };
 extern const struct mode plain_mode;      /* plain.c */
 extern const struct mode two_houses_mode; /* houses.c */
+extern const struct mode one_house_mode;  /* cohort.c */
+/* A job: cohorts whose time is up. */
+enum status cohorts_job(struct hub *hub, struct error *err);
 
 /* Makes the commit of a frozen round, after whoever is closing one; OK for one that is not frozen, or closed meanwhile. In a mode that works
  * apart it only sees to it that somebody does. */

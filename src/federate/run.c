@@ -155,6 +155,8 @@ enum status run_insert(struct db_conn *tx, struct run *run, struct error *err)
 static const char end_sql[] = "UPDATE federate_run SET state = ?, why = ? WHERE id = ? AND state = 1";
 static const char *const forget_sql[] = {
     "DELETE FROM federate_update WHERE run_id = ?",
+    "DELETE FROM federate_member WHERE run_id = ?",
+    "DELETE FROM federate_cohort WHERE run_id = ?",
     "UPDATE federate_report SET body = NULL WHERE run_id = ? AND body IS NOT NULL",
     "UPDATE federate_config SET seed = NULL WHERE run_id = ? AND seed IS NOT NULL",
 };

@@ -268,7 +268,7 @@ static enum status check_protocol(const json_t *body, struct settings *settings,
                      &settings->control_bound, err);
 }
 
-static const struct mode *const modes[] = {&plain_mode, &two_houses_mode, NULL};
+static const struct mode *const modes[] = {&plain_mode, &two_houses_mode, &one_house_mode, NULL};
 
 static enum status read_mode(struct str name, struct settings *out, struct error *err)
 {

@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 
 import numpy
@@ -61,17 +62,20 @@ except Exception as problem:
 """
 
 
+STATE = tempfile.TemporaryDirectory(prefix="cairn-state-")  # what participants keep
 KILLS = 100 if os.environ.get("CAIRN_SOAK") else 10
 
 
 class Participant(threading.Thread):
     """One who takes part, in a program of its own; after join() `said` is what it ended with."""
 
+    program = PARTICIPANT
+
     def __init__(self, person, repo, seed, preload, how="honest"):  # noqa: F811
         super().__init__(daemon=True)
-        self.command = [sys.executable, "-c", PARTICIPANT, person.hub.url, person.token, repo, str(seed), how]
+        self.command = [sys.executable, "-c", self.program, person.hub.url, person.token, repo, str(seed), how]
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY),
-                            "LD_PRELOAD": preload, "ASAN_OPTIONS": "detect_leaks=0", "OPENBLAS_NUM_THREADS": "1"}
+                            "LD_PRELOAD": preload, "ASAN_OPTIONS": "detect_leaks=0", "XDG_STATE_HOME": STATE.name, "OPENBLAS_NUM_THREADS": "1"}
         self.said = None
         self.start()
 

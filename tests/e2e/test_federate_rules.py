@@ -252,7 +252,7 @@ def all_descend(repo, people, preload, state=""):  # noqa: F811
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
                    "ASAN_OPTIONS": "detect_leaks=0", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", JOINING, people[0].hub.url, repo, str(len(people)), str(state), *[person.token for person in people]],
-                          capture_output=True, text=True, timeout=100, env=environment)
+                          capture_output=True, text=True, timeout=500, env=environment)
     assert done.returncode == 0 and not SANITIZER.search(done.stderr), done.stderr
     return json.loads(done.stdout)
 
@@ -941,7 +941,7 @@ def test_numbers_of_other_kinds_are_trained_as_float32_and_rounded_back(alice, c
     alice.commit_files(repo, {"model.safetensors": header + data})
     open_run(alice, repo, 2, 1, "--rule", rule)
     script = ADDING if rule == "mean" else ADDING.replace("    seen.append", "    config['steps'], config['rate'] = 1, 1\n    seen.append")
-    done = subprocess.run([sys.executable, "-c", script, crowd[0].hub.url, crowd[0].token, repo], capture_output=True, text=True, timeout=100,
+    done = subprocess.run([sys.executable, "-c", script, crowd[0].hub.url, crowd[0].token, repo], capture_output=True, text=True, timeout=500,
                           env={**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
                                "ASAN_OPTIONS": "detect_leaks=0"})
     assert done.returncode == 0 and not SANITIZER.search(done.stderr), done.stderr
@@ -957,6 +957,20 @@ def test_numbers_of_other_kinds_are_trained_as_float32_and_rounded_back(alice, c
     found = alice.read(repo, "model.safetensors")
     assert found == header + b"".join(values[name].tobytes() for name in parts)
     assert record_of(alice, repo, 2)["model"] == sha256(found)
+
+
+def test_what_a_second_house_could_not_compute_is_refused_between_two_houses(alice):
+    header, parts, data = mixed_model()
+    repo = alice.new_repo("trained")
+    alice.commit_files(repo, {"model.safetensors": header + data})
+    houses = "open", repo, "--mode", "two-houses", "--rounds", 1, "--min-participants", 12, "--house", "http://127.0.0.1:1"
+    refused = federate(alice, *houses, check=False)
+    assert refused.returncode == 1 and "must be F32" in refused.stderr, refused.stderr
+    alice.commit_files(repo, {"model.safetensors": save(start_model())})
+    for more in ("--suspicion", 8), ("--rule", "mean+fedbuff"), ("--rule", "mean+scaffold"):
+        refused = federate(alice, *houses, *more, check=False)
+        assert refused.returncode == 1 and "400" in refused.stderr and "plain" in refused.stderr, refused.stderr
+    assert "must be F32" not in federate(alice, *houses, check=False).stderr
 
 
 def test_an_update_is_in_the_form_in_which_the_model_is_trained(alice, crowd):  # noqa: F811
