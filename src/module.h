@@ -43,6 +43,7 @@ struct hub {
     struct str outside_name;    /* the host of that provider; absent: there is none */
     struct witness *witness;    /* the witnesses of this hub's log; NULL: it has none */
     struct federate *federate;  /* what participants of federated training have sent */
+    const char *houses;         /* addresses of second houses, with commas, that runs may name; NULL: any */
     struct limiter *limiter;    /* of requests and bytes sent; NULL: nothing is limited */
     struct http_server *server;
     int64_t started_us;

@@ -262,7 +262,7 @@ static const char help[] =
     "  cairn serve [--data DIR] [--listen HOST:PORT] [--public-url URL] [--xet on|off]\n"
     "              [--proxies ADDRESSES]\n"
     "              [--witness-policy FILE] [--witness-logs FILE] [--certificate-anchors FILE]\n"
-    "              [--country-header NAME] [--countries FILE] [--throwaway-mail FILE]\n"
+    "              [--country-header NAME] [--countries FILE] [--throwaway-mail FILE] [--houses URLS]\n"
     "              [--oidc-issuer URL --oidc-client-id ID [--oidc-client-secret-file FILE] [--oidc-sign-up on|off]]\n"
     "\n"
     "  --data DIR          where everything is kept; made when missing          (./data)\n"
@@ -286,6 +286,9 @@ static const char help[] =
     "                      without it nobody notices a key that is used in two places too far apart\n"
     "  --throwaway-mail FILE\n"
     "                      mail domains, one a line, whose new accounts are looked at more closely\n"
+    "  --houses URLS       the second houses of federated training that runs may name, with commas between them "
+    "(any):\n"
+    "                      this hub asks there. See cairn house\n"
     "  --oidc-issuer URL   let people sign in with this OpenID provider too, which calls this hub --oidc-client-id,\n"
     "                      and answers at PUBLIC-URL/signin/oidc/callback\n"
     "  --oidc-client-secret-file FILE\n"
@@ -297,7 +300,8 @@ static const char help[] =
     "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL, CAIRN_PROXIES, "
     "CAIRN_XET,\n"
     "CAIRN_WITNESS_POLICY, CAIRN_WITNESS_LOGS, CAIRN_CERTIFICATE_ANCHORS,\n"
-    "CAIRN_COUNTRY_HEADER, CAIRN_COUNTRIES, CAIRN_THROWAWAY_MAIL, CAIRN_OIDC_ISSUER, CAIRN_OIDC_CLIENT_ID, "
+    "CAIRN_COUNTRY_HEADER, CAIRN_COUNTRIES, CAIRN_THROWAWAY_MAIL, CAIRN_HOUSES, CAIRN_OIDC_ISSUER, "
+    "CAIRN_OIDC_CLIENT_ID, "
     "CAIRN_OIDC_CLIENT_SECRET_FILE, "
     "CAIRN_OIDC_SIGN_UP.\n"
     "Stops on SIGTERM or SIGINT, after the requests in flight. Logs one JSON object a line on standard error.\n"
@@ -323,7 +327,7 @@ static enum status read_anchors(const char *path, struct buf *pem, struct hub *h
 int serve_main(int argc, char **argv)
 {
     const char *data = "data", *listen = "127.0.0.1:8080", *public_url = NULL, *xet = "on", *anchors = NULL,
-               *proxies = NULL, *country = NULL, *sign_up = "off", *countries = NULL, *throwaway = NULL;
+               *proxies = NULL, *country = NULL, *sign_up = "off", *countries = NULL, *throwaway = NULL, *houses = NULL;
     struct oidc_outside outside = {0};
     struct witness_files files = {0};
     const struct option_spec specs[] = {{"data", &data},
@@ -337,6 +341,7 @@ int serve_main(int argc, char **argv)
                                         {"country-header", &country},
                                         {"countries", &countries},
                                         {"throwaway-mail", &throwaway},
+                                        {"houses", &houses},
                                         {"oidc-issuer", &outside.issuer},
                                         {"oidc-client-id", &outside.client_id},
                                         {"oidc-client-secret-file", &outside.secret_file},
@@ -359,8 +364,11 @@ int serve_main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
 
-    struct hub hub = {
-        .started_us = monotonic_us(), .public_url = str_of(public_url), .xet = xet_on, .country_header = country};
+    struct hub hub = {.started_us = monotonic_us(),
+                      .public_url = str_of(public_url),
+                      .xet = xet_on,
+                      .country_header = country,
+                      .houses = houses};
     struct network proxy_networks[PROXIES_MOST];
     if (read_proxies(proxies, proxy_networks, &hub, &err) != OK) {
         fprintf(stderr, "cairn serve: %s (see cairn serve --help)\n", err.message);

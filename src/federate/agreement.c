@@ -62,6 +62,18 @@ enum status house_ask(struct hub *hub, struct arena *arena, const struct run *ru
     return UNPROCESSABLE;
 }
 
+/* Where the operator says which houses there are, nobody has the hub ask elsewhere. */
+static enum status check_address(const struct hub *hub, const struct run *run, struct error *err)
+{
+    struct str rest = str_of(hub->houses), piece;
+    if (!hub->houses)
+        return OK;
+    while (str_cut(&rest, ',', &piece))
+        if (str_eq(str_trim(piece), run->settings.house))
+            return OK;
+    return fail(err, FORBIDDEN, "NoSuchHouse", "This hub trains with these houses only: %s", hub->houses);
+}
+
 static enum status ask_keys(struct arena *arena, const struct run *run, struct pact_house *out, struct error *err)
 {
     auto_json json_t *keys = NULL;
@@ -152,6 +164,7 @@ static enum status make_agreement(struct hub *hub, struct arena *arena, const st
     sha256(buf_view(&model.head), pact->manifest);
     TRY(pact_of_settings(arena, &run->settings, pact, err));
     TRY(find_terms(hub, arena, run, pact, err));
+    TRY(check_address(hub, run, err));
     TRY(ask_keys(arena, run, &pact->house, err));
     TRY(check_same_house(hub, arena, run, pact, err));
     memcpy(pact->hub.key, identity->sign.public_key, PACT_KEY_SIZE);

@@ -240,28 +240,16 @@ static enum status verify_into(struct gathering *g, struct batch *batch, struct 
 /* Settling: what was rejected is no update any more, and with too few left the round goes on waiting. */
 
 static const char verdict_sql[] = "UPDATE federate_report SET verdict = ? WHERE run_id = ? AND nonce = ?";
-static const char reject_sql[] = "UPDATE federate_update SET state = 2 WHERE run_id = ? AND account_id = ?";
-static const char count_sql[] = "UPDATE federate_run SET accepted = accepted - 1, rejected = rejected + 1, "
-                                "round_rejected = round_rejected + 1 WHERE id = ?";
-
 static enum status settle_one(struct db_conn *tx, const struct gathering *g, const struct entry_of *entry,
                               struct error *err)
 {
-    auto_stmt struct stmt *verdict = NULL, *reject = NULL, *count = NULL;
+    auto_stmt struct stmt *verdict = NULL;
     TRY(db_prepare(tx, verdict_sql, &verdict, err));
     stmt_bind_int(verdict, 1, entry->verdict);
     stmt_bind_int(verdict, 2, g->c->run.id);
     stmt_bind_blob(verdict, 3, entry->report.nonce, PINE_NONCE_SIZE);
     TRY(stmt_run(verdict, err));
-    if (entry->verdict == VERDICT_GOOD)
-        return OK;
-    TRY(db_prepare(tx, reject_sql, &reject, err));
-    stmt_bind_int(reject, 1, g->c->run.id);
-    stmt_bind_int(reject, 2, entry->account_id);
-    TRY(stmt_run(reject, err));
-    TRY(db_prepare(tx, count_sql, &count, err));
-    stmt_bind_int(count, 1, g->c->run.id);
-    return stmt_run(count, err);
+    return entry->verdict == VERDICT_GOOD ? OK : update_reject(tx, &g->c->run, entry->account_id, err);
 }
 
 static size_t good_count(const struct gathering *g)

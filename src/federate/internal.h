@@ -167,6 +167,8 @@ enum status update_list(struct db_conn *conn, struct arena *arena, const struct 
 /* In a write: CONFLICT "RoundOver" when the round is over or frozen; of a run with buffers "NotYet": the next buffer may take it. */
 enum status update_store(struct db_conn *tx, const struct run *run, const struct update *update, struct error *err);
 enum status not_yet(struct error *err);
+/* In a write: one that was accepted turns out to be none; the participant may send another. */
+enum status update_reject(struct db_conn *tx, const struct run *run, int64_t account_id, struct error *err);
 /* In a write: freezes the round when enough have come and nobody is waited for any more. */
 enum status round_freeze_if_due(struct db_conn *tx, int64_t run_id, int64_t now_us, struct error *err);
 /* In a write: the next round, or the end. */

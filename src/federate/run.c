@@ -481,6 +481,17 @@ enum status participant_remove(struct db_conn *tx, int64_t run_id, int64_t accou
     return round_freeze_if_due(tx, run_id, now_us, err);
 }
 
+static const char reject_sql[] = "UPDATE federate_update SET state = 2 WHERE run_id = ? AND account_id = ?";
+static const char count_down_sql[] = "UPDATE federate_run SET accepted = accepted - 1, rejected = rejected + 1, "
+                                     "round_rejected = round_rejected + 1 WHERE id = ?";
+
+enum status update_reject(struct db_conn *tx, const struct run *run, int64_t account_id, struct error *err)
+{
+    TRY(run_for(tx, reject_sql, run->id, account_id, err));
+    TRY(run_for(tx, not_taken_sql, run->id, account_id, err));
+    return run_for(tx, count_down_sql, run->id, 0, err);
+}
+
 static const char thaw_sql[] =
     "UPDATE federate_run SET due_us = 0, frozen_us = 0, noise_seed = NULL, judging_us = 0, chosen = 0, scores = '', "
     "accepted = accepted - ? WHERE id = ?";

@@ -258,6 +258,8 @@ static enum status check_protocol(const json_t *body, struct settings *settings,
         return fail(err, INVALID, NULL, "fedbuff and scaffold need a mode in which the hub sees each update: plain.");
     if (settings->suspicion > 0 && !settings->mode->sees_updates)
         return fail(err, INVALID, NULL, "\"suspicion\" is gathered in the mode plain alone.");
+    if (settings->suspicion > 0 && !settings->mode->sees_updates)
+        return fail(err, INVALID, NULL, "\"suspicion\" is gathered in the mode plain alone.");
     if (settings->scaffold && (settings->buffers || settings->noise > 0 || settings->candidate_count))
         return fail(err, INVALID, NULL, "scaffold goes with neither fedbuff, nor noise, nor a race.");
     if (!settings->scaffold && json_object_get(body, "controlBound"))

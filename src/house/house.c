@@ -2,15 +2,35 @@
 /* Opening a house, and from a request to the step that it is about. */
 #include "base/log.h"
 #include "house/internal.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <unistd.h>
+
+/* One house a folder, and no hub's: with the same keys for both there would be but one house. */
+static enum status lock_folder(struct house *house, const char *dir, struct error *err)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/cairn.db", dir);
+    if (access(path, F_OK) == 0)
+        return fail(err, INVALID, NULL, "%s is the folder of a hub: a house needs one of its own", dir);
+    snprintf(path, sizeof path, "%s/lock", dir);
+    house->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (house->lock < 0)
+        return fail_errno(err, path);
+    return flock(house->lock, LOCK_EX | LOCK_NB) == 0
+               ? OK
+               : fail(err, CONFLICT, NULL, "Another house runs on the folder %s", dir);
+}
 
 static enum status open_into(struct house *house, const char *dir, struct error *err)
 {
     char path[4096];
     if ((size_t)snprintf(house->folder, sizeof house->folder, "%s", dir) >= sizeof house->folder)
         return fail(err, INVALID, NULL, "The name of the data folder is too long");
+    TRY(folder_make(dir, 0700, err));
+    TRY(lock_folder(house, dir, err));
     snprintf(path, sizeof path, "%s/runs", dir);
     TRY(folder_make(path, 0700, err));
     snprintf(path, sizeof path, "%s/house.json", dir);
@@ -28,6 +48,7 @@ enum status house_open(const char *dir, const struct house_limits *limits, struc
     if (!house)
         abort();
     house->limits = *limits;
+    house->lock = -1;
     for (int i = 0; i < STRIPES; i++)
         pthread_mutex_init(&house->stripes[i], NULL);
     pthread_mutex_init(&house->times_lock, NULL);
@@ -49,6 +70,7 @@ void house_close(struct house *house)
         pthread_mutex_destroy(&house->stripes[i]);
     pthread_mutex_destroy(&house->times_lock);
     identity_clear(&house->identity);
+    fd_close(&house->lock);
     free(house);
 }
 

@@ -17,6 +17,7 @@
 
 struct house {
     char folder[3072];
+    int lock; /* on the folder, while it is open */
     struct db *db;
     struct identity identity;
     struct house_limits limits;

@@ -68,13 +68,15 @@ enum status round_find(struct db_conn *conn, struct arena *arena, const uint8_t 
     return stmt_end(row, err);
 }
 
+static const char list_sql[] =
+    "UPDATE house_round SET promise = ?, list = ? WHERE run = ? AND round = ? AND list IS NULL";
+static const char random_sql[] = "UPDATE house_round SET hub_random = ? WHERE run = ? AND round = ?";
+static const char sums_sql[] =
+    "UPDATE house_round SET hub_sums = ?, own_sums = ? WHERE run = ? AND round = ? AND hub_sums IS NULL";
+static const char record_sql[] = "UPDATE house_round SET record = ?, cosignature = ?, model = ?, seed = NULL WHERE run "
+                                 "= ? AND round = ? AND record IS NULL";
 static const char *const set_sql[] = {
-    [ROUND_LIST] = "UPDATE house_round SET promise = ?, list = ? WHERE run = ? AND round = ? AND list IS NULL",
-    [ROUND_RANDOM] = "UPDATE house_round SET hub_random = ? WHERE run = ? AND round = ?",
-    [ROUND_SUMS] = "UPDATE house_round SET hub_sums = ?, own_sums = ? WHERE run = ? AND round = ? AND hub_sums IS NULL",
-    [ROUND_RECORD] = "UPDATE house_round SET record = ?, cosignature = ?, model = ?, seed = NULL WHERE run = ? AND "
-                     "round = ? AND record IS NULL",
-};
+    [ROUND_LIST] = list_sql, [ROUND_RANDOM] = random_sql, [ROUND_SUMS] = sums_sql, [ROUND_RECORD] = record_sql};
 
 static enum status set_in_write(struct db_conn *tx, void *context, struct error *err)
 {

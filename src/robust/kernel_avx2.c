@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
-/* kernel.c once more, for processors with AVX2. */
+/* kernel.c once more, for processors with AVX2 (CMakeLists.txt says so to the compiler; clang has no pragma for it). */
 #ifdef __x86_64__
-#pragma GCC target("avx2")
 #define KERNELS kernels_avx2
 #include "robust/kernel.c"
 #else

@@ -35,7 +35,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "soak: takes minutes, or more than Debian 12 has: part of make soak alone")
 
 
-LONG = ("test_xet_adversary.py", "test_witness.py", "test_xet_clients.py", "test_appeals.py", "test_log_drills.py", "test_crash.py")
+LONG = ("test_xet_adversary.py", "test_witness.py", "test_xet_clients.py", "test_appeals.py", "test_log_drills.py", "test_crash.py", "test_houses_crash.py")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from safetensors.numpy import load, save
 
 from houses import Between, House, Reporter
-from support import ROOT, new_name, sha256, until
+from support import BINARY, ROOT, SANITIZER, Hub, new_name, sha256, until
 from test_federate import Participant, Sender, federate, fit, new_model, start_model
 from test_libcairn import LIBRARY, preload  # noqa: F401
 
@@ -275,6 +275,55 @@ except cairn.federate.NotAccepted as problem:
     both = [run(crowd[0], house.key_id), run(crowd[1], house.keys["key"])]
     assert [one.communicate(timeout=100)[0] for one in both] == ["", ""]
     assert finished(alice, repo)["accepted"] == 2
+
+
+def test_a_hub_asks_no_house_that_its_operator_has_not_named(tmp_path, house):
+    hub = Hub(tmp_path, flags=["--houses", f"https://elsewhere.example,{house.url}"]).start()
+    owner = hub.person("owner")
+    repo = wide_model(owner)
+    done = open_run(owner, repo, House(tmp_path / "other"), check=False)
+    assert done.returncode == 1 and "these houses only" in done.stderr
+    open_run(owner, repo, house)
+    hub.stop()
+
+
+def test_a_model_of_more_parameters_takes_half_the_bytes_each(alice, crowd, house, preload, tmp_path):  # noqa: F811
+    width = 110_000
+    repo = new_model(alice, {"w": numpy.zeros(width, numpy.float32)})
+    open_run(alice, repo, house, 1, 2)
+    program = """
+import sys, numpy, cairn.federate
+def train(model, config):
+    model["w"][:] = numpy.random.default_rng(int(sys.argv[4])).normal(size=model["w"].size) / 100
+    return model, 1
+cairn.federate.join(*sys.argv[1:4], train, progress=print)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
+                   "ASAN_OPTIONS": "detect_leaks=0"}
+    parts = [subprocess.Popen([sys.executable, "-c", program, alice.hub.url, person.token, repo, str(seed)], env=environment, stdout=subprocess.PIPE, text=True)
+             for seed, person in enumerate(crowd[:2])]
+    said = [part.communicate(timeout=200)[0] for part in parts]
+    finished(alice, repo)
+    sent = int(said[0].split(" bytes sent")[-2].split()[-1])
+    assert 4 * width < sent < 4 * width * 1.07
+    given = [numpy.random.default_rng(seed).normal(size=width) / 100 for seed in range(2)]
+    off = numbers_of(alice, repo) - numpy.mean(given, axis=0)
+    unit = 2.0 ** -json.loads(base64.b64decode(json.loads(alice.read(repo, "fl/rounds/000001.signatures.json"))["config"]["payload"]))["fractionBits"]
+    assert 0 < numpy.abs(off).max() < unit and abs(off.mean()) < unit / 100  # rounded at random, and to the right mean
+
+
+def test_a_folder_is_of_one_house_and_of_no_hub(hub, house):
+    for folder, word in ((house.data, "Another house"), (hub.data, "folder of a hub")):
+        done = subprocess.run([BINARY, "house", "--data", folder, "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and word in done.stderr and not SANITIZER.search(done.stderr)
+    assert not (hub.data / "runs").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["--data", "x"], ["--data", "x", "--listen", "127.0.0.1:0", "--hub", "nobody"], ["--data", "x", "--listen", "127.0.0.1:0", "--hub"],
+                                   ["--data", "x", "--listen", "127.0.0.1:0", "--max-runs", "0"], ["--data", "x", "--listen", "127.0.0.1:0", "more"]])
+def test_a_command_that_says_too_little_or_too_much_is_not_understood(words, tmp_path):
+    done = subprocess.run([BINARY, "house", *words], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 2 and "cairn house" in done.stderr and not list(tmp_path.iterdir())
 
 
 def test_keys_of_a_house_are_for_its_operator_alone(house):
