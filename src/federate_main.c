@@ -13,19 +13,21 @@
 static const char help[] =
     "cairn federate - train a model where the data are\n"
     "\n"
-    "  cairn federate open REPO --mode plain|two-houses --rounds N --min-participants K [--house URL]\n"
+    "  cairn federate open REPO --mode plain|two-houses|one-house --rounds N --min-participants K [--house URL]\n"
     "                 [--rule R] [--server-rate ETA] [--mu MU] [--bound C]\n"
     "                 [--noise SIGMA [--delta D] [--budget EPSILON]] [--grace SECONDS]\n"
     "  cairn federate status REPO\n"
     "  cairn federate stop REPO\n"
     "\n"
-    "  REPO is \"ns/name\"; its main must hold a model.safetensors with tensors of F32. The hub's address is taken "
+    "  REPO is \"ns/name\"; its main must hold a model.safetensors. The hub's address is taken "
     "from\n"
     "  CAIRN_URL, your key from CAIRN_TOKEN; opening and stopping take who administers the repo.\n"
     "\n"
     "  --mode plain            the hub sees each update\n"
     "  --mode two-houses       nobody sees one: updates are split between the hub and another operator's house\n"
     "  --house URL             where that one is (cairn house)\n"
+    "  --mode one-house        it sees sums of three participants and more alone, who draw back to the bound (10 when not\n"
+    "                          given) themselves\n"
     "  --rounds N              how many models are made, one after the other\n"
     "  --min-participants K    a round waits for the updates of so many\n"
     "  --rule R                what is made of the updates: mean (each weighs as many examples as it was trained "
@@ -49,6 +51,9 @@ static const char help[] =
     "                          takes mean,trimmed-mean,nnm+trimmed-mean,geometric-median\n"
     "  --judge NAME            whose scores decide a race, beside those of who administers the repo\n"
     "  --judge-wait SECONDS    how long they are waited for; then it is the first candidate; 600 when not given\n"
+    "  --suspicion H           gathers evidence of who spoils the training, round after round, and proposes whoever it "
+    "is more\n"
+    "                          than H against, 8 for example, to who administers the repo. None when not given\n"
     "  --control-bound C       of how far the control variate of scaffold may change (L2); the bound when not given\n"
     "  --bound C               updates that are farther than C from the model (L2) are rejected; 10 in mode two-houses "
     "when\n"
@@ -67,7 +72,7 @@ struct command {
     struct arena *arena;
     const char *url, *token, *repo;
     const char *mode, *rounds, *min_participants, *rule, *bound, *noise, *server_rate, *mu, *control_bound, *judge,
-        *judge_wait, *delta, *budget, *grace, *house;
+        *judge_wait, *suspicion, *delta, *budget, *grace, *house;
 };
 
 static enum status ask(const struct command *command, const char *method, struct str body, struct str *out,
@@ -140,6 +145,7 @@ static enum status run_open(const struct command *command, struct error *err)
     TRY(real(&w, "delta", "delta", command->delta, err));
     TRY(real(&w, "budget", "budget", command->budget, err));
     TRY(number(&w, "grace", "graceSeconds", command->grace, err));
+    TRY(real(&w, "suspicion", "suspicion", command->suspicion, err));
     if (command->house)
         jw_key_str(&w, "house", str_of(command->house));
     if (command->judge)
@@ -182,6 +188,7 @@ static enum status run(struct command *command, int argc, char **argv, struct er
         {"server-rate", &command->server_rate},
         {"mu", &command->mu},
         {"judge", &command->judge},
+        {"suspicion", &command->suspicion},
         {"judge-wait", &command->judge_wait},
         {"control-bound", &command->control_bound},
         {"noise", &command->noise},

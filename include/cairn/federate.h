@@ -42,12 +42,19 @@ void cairn_federate_free(struct cairn_federate *part); /* NULL is fine */
  *   "url"       the hub's address
  *   "token"     a key of yours that may write
  *   "repo"      "ns/name", a model
- *   "state"     a folder of this participant alone, for what of scaffold is to outlive the program
+ *   "state"     a folder for what is to outlive the program: of scaffold, one of this participant alone; in the mode one-house, for keys and
+ *               what was agreed to with them, $XDG_STATE_HOME/cairn or ~/.local/state/cairn when not given
+ *   "peers"     in the mode one-house, a file with the identities (cairn_federate_identity()) of all participants, oneself among them, each at
+ *               the beginning of a line: the hub can then put nobody else into one's cohort. They must come another way than by the hub
  *   "patience"  for how many seconds a hub that does not answer is asked again, and a training is waited for; 600 when not given
  *   "house"     the key id or the key of the second house, where the hub trains with one: with another nothing is sent. When not given,
  *               the house of the first round that is seen must be that of all the others
  */
 int cairn_federate_set(struct cairn_federate *part, const char *name, const char *value);
+
+/* The identity with which one signs where "peers" are given: 64 hex digits, for the others to put into their file. It is made when the state
+ * folder has none yet. NULL when that cannot be (cairn_federate_why()). */
+const char *cairn_federate_identity(struct cairn_federate *part);
 
 /* progress is called now and then with a line of text, without line end. */
 void cairn_federate_on_progress(struct cairn_federate *part, void (*progress)(void *context, const char *line),

@@ -186,6 +186,13 @@ static enum status write_row(void *context, int64_t at, size_t count, const doub
     return pwrite_full(of->out, model, count * sizeof *model, of->base->data_at + at * (int64_t)sizeof *model, err);
 }
 
+static struct robust_how how_of(const struct aggregation *of)
+{
+    struct robust_how how = settings_how_of(of->settings, of->candidate, of->rows->count);
+    how.order = of->order;
+    return how;
+}
+
 /* SCAFFOLD: c <- c + |S|/N of what the rule makes of the changes of control variates (federated 3.1). They stand behind the rows. */
 
 static enum status read_control(void *context, size_t row, int64_t at, size_t count, float *out, struct error *err)
@@ -213,7 +220,7 @@ static enum status aggregate_control(struct work *work, struct error *err)
     const struct robust_rows rows = {
         .count = of->rows->count, .width = of->base->width, .read = read_control, .context = work};
     const struct robust_sink sink = {write_control, work};
-    struct robust_how how = settings_how_of(of->settings, of->candidate, of->rows->count);
+    struct robust_how how = how_of(of);
     how.radius = of->settings->control_bound;
     TRY(pwrite_full(of->kept[KEPT_CONTROL].next, of->base->head.data, of->base->head.len, 0, err));
     return robust_aggregate(&rows, &how, &sink, err);
@@ -221,7 +228,7 @@ static enum status aggregate_control(struct work *work, struct error *err)
 
 enum status aggregate(const struct aggregation *of, struct error *err)
 {
-    const struct robust_how how = settings_how_of(of->settings, of->candidate, of->rows->count);
+    const struct robust_how how = how_of(of);
     struct work work = {.of = of, .is_centred = how.rule == ROBUST_CENTRED_CLIPPING && of->kept[KEPT_CENTRE].now >= 0};
     plan_noise(&work);
     /* With noise, each weighs the same: what one can change of the sum must not hang on what it says of itself. So it does where control
@@ -239,4 +246,20 @@ enum status aggregate(const struct aggregation *of, struct error *err)
     if (of->settings->scaffold)
         TRY(aggregate_control(&work, err));
     return robust_aggregate(&rows, &how, &sink, err);
+}
+
+enum status aggregate_gram(const struct rows *rows, const struct model *base, double *out, struct error *err)
+{
+    const struct aggregation of = {.rows = rows, .base = base};
+    struct work work = {.of = &of};
+    const struct robust_rows read = {.count = rows->count,
+                                     .width = base->width,
+                                     .read = read_row,
+                                     .context = &work,
+                                     .has_origin = !rows->are_changes};
+    TRY(robust_gram(&read, out, err));
+    for (size_t i = 0; rows->scales && i < rows->count; i++)
+        for (size_t j = 0; j < rows->count; j++)
+            out[i * rows->count + j] /= rows->scales[i] * rows->scales[j];
+    return OK;
 }

@@ -67,6 +67,9 @@ enum status run_open(struct request *rq, struct error *err)
     run.base = main_branch.commit;
     request_done_reading(rq);
     enum status status = model_open(rq->hub, rq->arena, &run, true, &model, err);
+    if (status == OK && str_given(model.original) && run.settings.mode->cosign)
+        status = fail(err, UNPROCESSABLE, "NoModel",
+                      "The second house computes the model in float32: in this mode every tensor must be F32.");
     if (status == OK && run.settings.mode->prepare)
         status = run.settings.mode->prepare(rq->hub, rq->arena, &run, err);
     if (status == OK)

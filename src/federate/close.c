@@ -51,6 +51,7 @@ enum status closing_aggregate(struct closing *c, size_t candidate, int out, bool
                              .rows = &c->rows,
                              .base = &c->base,
                              .noise_seed = c->rows.hub_adds_noise ? c->run.noise_seed : NULL,
+                             .order = c->order,
                              .share = (double)c->count / (double)(c->participants ? c->participants : 1),
                              .out = out};
     enum status status = run_aggregation(c, &of, keeps, err);
@@ -63,10 +64,21 @@ static size_t chosen(const struct closing *c)
     return c->run.chosen ? (size_t)c->run.chosen - 1 : 0;
 }
 
+/* Numbers that were trained as F32 go back to what they are on main. */
+static enum status restore_model(struct closing *c, struct error *err)
+{
+    auto_fd int form = c->out;
+    c->out = -1;
+    TRY(store_scratch(c->hub->store, &c->out, err));
+    return model_restore(&c->base, form, c->out, &c->size, err);
+}
+
 static enum status make_model(struct closing *c, struct error *err)
 {
     TRY(store_scratch(c->hub->store, &c->out, err));
-    return closing_aggregate(c, chosen(c), c->out, true, err);
+    TRY(closing_aggregate(c, chosen(c), c->out, true, err));
+    c->size = c->base.size;
+    return str_given(c->base.original) ? restore_model(c, err) : OK;
 }
 
 typedef enum status piece_fn(void *context, const void *data, size_t len, struct error *err);
@@ -99,13 +111,13 @@ static enum status keep_model(struct closing *c, struct error *err)
 {
     auto_receipt struct receipt *receipt = NULL;
     struct hasher *hasher = hasher_sha256();
-    enum status status = each_piece(c->out, c->base.size, hash_piece, hasher, err);
+    enum status status = each_piece(c->out, c->size, hash_piece, hasher, err);
     hasher_end(hasher, c->sha256);
     hasher_free(hasher);
     TRY(status);
     TRY(receipt_open(c->hub->store, &receipt, err));
-    TRY(each_piece(c->out, c->base.size, keep_piece, receipt, err));
-    return receipt_keep(&receipt, c->run.repo_id, c->sha256, c->base.size, err);
+    TRY(each_piece(c->out, c->size, keep_piece, receipt, err));
+    return receipt_keep(&receipt, c->run.repo_id, c->sha256, c->size, err);
 }
 
 /* The record. It names nobody. */
@@ -129,7 +141,10 @@ void round_write_record(struct closing *c)
         jw_key_int(&w, "participants", c->participants);
     jw_key_int(&w, "accepted", (int64_t)c->count);
     jw_key_int(&w, "rejected", c->run.round_rejected);
+    if (settings_how_of(&c->run.settings, chosen(c), c->rows.count).bucket && c->order)
+        jw_key_hex(&w, "orderSeed", c->run.order_seed, sizeof c->run.order_seed);
     race_record(c, &w);
+    suspicion_record(c, &w);
     c->run.settings.mode->record(c, &w);
     jw_end(&w);
     buf_byte(&body, '\n');
@@ -167,6 +182,7 @@ static enum status also(struct db_conn *tx, void *context, struct error *err)
 {
     const struct closing *c = context;
     TRY(append_round(tx, c, err));
+    TRY(suspicion_store(tx, c, err));
     TRY(hold_if_gated(tx, &c->repo, c->run.by_id, &c->commit, true, err));
     return round_next(tx, &c->run, &c->commit, err);
 }
@@ -203,7 +219,7 @@ static enum status commit_once(struct closing *c, struct error *err)
         .author = {.name = STR("cairn"), .email = STR("cairn@users.noreply.cairn.invalid"), .at_us = c->run.frozen_us},
         .parent = &c->head};
     TRY(draft_new(c->hub->db, c->run.repo_id, &draft, err));
-    TRY(draft_put_pointer(draft, STR(MODEL_PATH), c->sha256, c->base.size, err));
+    TRY(draft_put_pointer(draft, STR(MODEL_PATH), c->sha256, c->size, err));
     TRY(draft_put(draft, arena_printf(c->arena, "fl/rounds/%06lld.json", (long long)c->run.round), c->record, err));
     if (str_given(c->signatures))
         TRY(draft_put(draft, arena_printf(c->arena, "fl/rounds/%06lld.signatures.json", (long long)c->run.round),
@@ -240,6 +256,8 @@ static enum status compute(struct closing *c, struct error *err)
         pthread_mutex_lock(&c->hub->federate->closing);
     enum status status = make_model(c, err);
     if (status == OK)
+        status = suspicion_weigh(c, chosen(c), err);
+    if (status == OK)
         status = keep_model(c, err);
     if (apart)
         pthread_mutex_unlock(&c->hub->federate->closing);
@@ -251,6 +269,10 @@ static enum status make(struct closing *c, bool *waits, struct error *err)
     const struct mode *mode = c->run.settings.mode;
     TRY(model_open(c->hub, c->arena, &c->run, false, &c->base, err));
     TRY(mode->gather(c, err));
+    if (mode->sees_updates) {
+        c->order = arena_array(c->arena, c->rows.count, sizeof *c->order);
+        order_draw(c->run.order_seed, c->rows.count, c->order);
+    }
     TRY(race_run(c, waits, err));
     if (*waits)
         return OK;

@@ -6,17 +6,18 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "federate/federate.h"
-#include "leaf/tensor.h"
+#include "leaf/form.h"
 #include "repo/draft.h"
 #include "robust/optimiser.h"
 #include "robust/robust.h"
+#include "robust/suspicion.h"
 #include "router/request.h"
 #include <pthread.h>
 
 /* What the files of this part share. */
 extern const struct migration_set federate_migrations;
 extern const struct event_kind federate_events[];
-enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP };
+enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP, EVENT_DECISION };
 
 #define MODEL_PATH "model.safetensors"
 #define BODY_LIMIT (64 << 10)
@@ -31,7 +32,9 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP };
 /* Handlers, file by file; module.c has their addresses. */
 /* api.c */ route_handler run_open, run_stop, run_status, run_join, round_get;
 /* update.c */ route_handler update_put, update_finish;
+/* cohort_api.c */ route_handler cohort_get, cohort_post;
 /* keep.c */ route_handler control_get;
+/* suspects.c */ route_handler suspects_get, suspects_post;
 /* race.c */ route_handler candidates_get, candidate_get, scores_post;
 
 #define APART_MOST 64
@@ -71,14 +74,16 @@ struct settings {
     size_t candidate_count;                       /* 0: there is one rule */
     struct str judge;                             /* who was asked to judge them, by name, when the run is opened */
     int64_t judge_id, judge_us;                   /* the account, or 0; how long the scores are waited for */
-    bool has_suspects;                            /* otherwise as many as a fifth of the updates */
-    double bound;                                 /* L2, of an update's difference to the model; 0: none */
-    double noise;                                 /* its standard deviation on the sum, over the bound; 0: none */
-    double delta;                                 /* at which epsilon is told */
-    double budget;                                /* of epsilon: no round goes beyond it; 0: none */
-    int64_t grace_us;                             /* how long others are waited for, once enough have come */
-    struct str house;                             /* the second house's address, in mode two-houses; absent in others */
-    int64_t bucket;                               /* in that mode: least members of a bucket; 0: one bucket of all */
+    double suspicion;  /* evidence against a participant from which it is proposed to be removed; 0: none is gathered */
+    bool has_suspects; /* otherwise as many as a fifth of the updates */
+    double bound;      /* L2, of an update's difference to the model; 0: none */
+    double noise;      /* its standard deviation on the sum, over the bound; 0: none */
+    double delta;      /* at which epsilon is told */
+    double budget;     /* of epsilon: no round goes beyond it; 0: none */
+    size_t cohort;     /* how many send one sum together, in a mode that has that; 0: all */
+    int64_t grace_us;  /* how long others are waited for, once enough have come */
+    struct str house;  /* the second house's address, in mode two-houses; absent in others */
+    int64_t bucket;    /* in that mode: least members of a bucket; 0: one bucket of all */
 };
 /* INVALID with what is wrong. The rule's text lives as long as body. */
 enum status settings_read(const json_t *body, struct settings *out, struct error *err);
@@ -113,6 +118,7 @@ struct run {
     struct str scores;           /* what the judge said: a JSON list; empty: nothing */
     struct str why;              /* it was stopped, or has ended early */
     uint8_t noise_seed[32];      /* of a frozen round */
+    uint8_t order_seed[32];      /* of a frozen round: who is in a bucket with whom; it stands in the record */
     struct agreement *agreement; /* two houses, while it is opened: of its first round */
 };
 /* The newest run of a repo, or one by its id; NOT_FOUND "NoRun". Strings live in arena. */
@@ -130,9 +136,13 @@ enum status participant_count_at(struct db_conn *conn, const struct run *run, in
 enum status participant_add(struct db_conn *tx, int64_t run_id, int64_t account_id, struct error *err);
 struct participant {
     bool joined;
+    bool removed;               /* by who administers the repo: it joins no more */
     int64_t based;              /* the newest model of whose updates one was accepted; 0: none yet */
     uint8_t taken[SHA256_SIZE]; /* that update */
 };
+/* In a write: it takes part no more, and what it has sent for the round under way, unless that is frozen, does not count. */
+enum status participant_remove(struct db_conn *tx, int64_t run_id, int64_t account_id, int64_t now_us,
+                               struct error *err);
 enum status participant_find(struct db_conn *conn, int64_t run_id, int64_t account_id, struct participant *out,
                              struct error *err);
 /* The run as it was when a round began: round and base are of that one. NOT_FOUND for one that is not kept any more. */
@@ -178,14 +188,18 @@ struct model {
     int fd;
     int64_t data_at, width, size; /* size: bytes of the file */
     struct buf head;              /* the file's first data_at bytes */
-    struct str sha256;            /* of the file; in the arena */
+    struct str sha256;            /* of the file on main; in the arena */
+    struct str
+        original; /* the model as it is on main, a file, where fd is only its form (leaf/form.h); absent otherwise */
 };
 /*
- * The model of the round's base commit, in a file. UNPROCESSABLE when main has none, or one that cannot be trained here: every tensor
- * must be F32. checks: the header is read, by a sandboxed child.
+ * The model of the round's base commit, in the form in which it is trained (leaf/form.h). UNPROCESSABLE when main has none, or one that cannot be
+ * trained here. checks: the form's header is read, by a sandboxed child.
  */
 enum status model_open(struct hub *hub, struct arena *arena, const struct run *run, bool checks, struct model *out,
                        struct error *err);
+/* From the form of a new model to the model: as base is on main, with the numbers of form. *size: its bytes. */
+enum status model_restore(const struct model *base, int form, int out, int64_t *size, struct error *err);
 void model_close(struct model *model);
 #define auto_model __attribute__((cleanup(model_close)))
 
@@ -251,6 +265,7 @@ struct rows {
     int *fds;
     int64_t *at;      /* where a row's numbers begin */
     double *weights;  /* of the mean */
+    size_t *row_of;   /* by update: the row that it is in; NULL: each is a row of its own */
     bool are_changes; /* to the model; otherwise they are models themselves */
     /* Where rows are models that were trained from others than the base: those, which of them is whose, and what the difference counts for. NULL
      * otherwise. */
@@ -275,9 +290,12 @@ struct aggregation {
     struct {
         int now, next; /* from the round before, and for the next one; -1: none */
     } kept[KEPT_KINDS];
-    double share; /* of SCAFFOLD's participants, how many have sent an update */
-    int out;      /* the new model, a safetensors file like base */
+    const size_t *order; /* in which rows stand in line for buckets */
+    double share;        /* of SCAFFOLD's participants, how many have sent an update */
+    int out;             /* the new model, a safetensors file like base */
 };
+/* The Gram matrix of the rows' changes, count * count; as they are, whatever they count for. */
+enum status aggregate_gram(const struct rows *rows, const struct model *base, double *out, struct error *err);
 /* The same bits for any number of threads and on any processor. */
 enum status aggregate(const struct aggregation *of, struct error *err);
 
@@ -294,18 +312,33 @@ struct closing {
     size_t count;
     int64_t participants; /* who had joined when it was frozen */
     struct rows rows;
-    int out; /* the new model */
+    size_t *order; /* a permutation of the rows, where they are put into buckets */
+    /* Where suspicion is gathered: how conspicuous the groups were, how many are in each, and in which an update is. */
+    struct group_mark *marks;
+    size_t groups, *group_sizes, *group_of;
+    int out;      /* the new model */
+    int64_t size; /* of its file */
     uint8_t sha256[SHA256_SIZE];
     struct str record;
     struct str signatures;     /* over it, in a file beside it; absent in modes that have none */
     struct house_facts *facts; /* two houses (houses.h) */
     struct oid commit, head;
+    void *kept; /* what the mode's gather() leaves for its record(); in the arena */
 };
 /* Fills in record: the same text whoever writes it, so that a second house can tell whether it is what it has computed itself. */
 void round_write_record(struct closing *c);
 
 /* Computes a model into out, by one of the candidates. keeps: what the next round needs is put in place, too. */
 enum status closing_aggregate(struct closing *c, size_t candidate, int out, bool keeps, struct error *err);
+
+/* suspects.c */
+/* A permutation of count numbers, which follows from the seed. */
+void order_draw(const uint8_t seed[32], size_t count, size_t *out);
+/* Marks the groups of a frozen round, as they are by that candidate. */
+enum status suspicion_weigh(struct closing *c, size_t candidate, struct error *err);
+void suspicion_record(const struct closing *c, struct json_writer *w);
+/* In the write that ends the round: adds what the marks say of each participant, and proposes those of whom it is enough. */
+enum status suspicion_store(struct db_conn *tx, const struct closing *c, struct error *err);
 
 /* race.c */
 bool run_is_race(const struct run *run);
@@ -355,6 +388,9 @@ struct mode {
 };
 extern const struct mode plain_mode;      /* plain.c */
 extern const struct mode two_houses_mode; /* houses.c */
+extern const struct mode one_house_mode;  /* cohort.c */
+/* A job: cohorts whose time is up. */
+enum status cohorts_job(struct hub *hub, struct error *err);
 
 /* Makes the commit of a frozen round, after whoever is closing one; OK for one that is not frozen, or closed meanwhile. In a mode that works
  * apart it only sees to it that somebody does. */

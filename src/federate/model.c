@@ -128,22 +128,6 @@ static enum status put_in_place(int fd, const char *from, const char *to, struct
     return rename(from, to) == 0 ? OK : fail_errno(err, to);
 }
 
-static enum status fetch_model(struct hub *hub, struct db_conn *conn, struct arena *arena, const struct run *run,
-                               const struct entry *entry, const char *path, struct error *err)
-{
-    struct str temporary = arena_printf(arena, "%s.%llx.new", path, (unsigned long long)monotonic_us());
-    TRY(run_folder_make(hub->federate, run, err));
-    auto_fd int fd = open(temporary.data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return fail_errno(err, temporary.data);
-    enum status status = copy_model(hub, conn, arena, run, entry, fd, err);
-    if (status == OK)
-        status = put_in_place(fd, temporary.data, path, err);
-    if (status != OK)
-        unlink(temporary.data);
-    return status;
-}
-
 /* The first bytes of a safetensors file, up to its numbers. */
 static enum status read_head(int fd, int64_t size, struct buf *head, struct error *err)
 {
@@ -170,7 +154,7 @@ static enum status read_tensors(const struct buf *head, int64_t size, struct are
     tensor_dtype_find(STR("F32"), &f32);
     for (size_t i = 0; i < out->count; i++)
         if (out->items[i].dtype != f32)
-            return fail(err, UNPROCESSABLE, NULL, "Its tensor \"%.*s\" is of type %s; only F32 can be trained here.",
+            return fail(err, UNPROCESSABLE, NULL, "Its tensor \"%.*s\" is of type %s, not F32.",
                         STR_ARG(str_slice(out->items[i].name, 0, 100)), tensor_dtype_name(out->items[i].dtype));
     if (out->bytes != size - (int64_t)head->len)
         return fail(err, UNPROCESSABLE, NULL, "It has %lld bytes behind its header, but its tensors take %lld.",
@@ -187,6 +171,148 @@ static enum status file_size(int fd, int64_t *out, struct error *err)
     return OK;
 }
 
+/* The form in which a model is trained, and back. */
+
+static enum status copy_range(int from, int64_t at, int64_t length, int to, char *room, struct error *err)
+{
+    while (length > 0) {
+        size_t len = (uint64_t)length < PIECE ? (size_t)length : PIECE;
+        TRY(pread_full(from, room, len, at, err));
+        TRY(write_full(to, room, len, err));
+        at += (int64_t)len;
+        length -= (int64_t)len;
+    }
+    return OK;
+}
+
+static bool can_be_trained(const struct tensor_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (!form_has(list->items[i].dtype) && !form_leaves_out(list->items[i].dtype))
+            return false;
+    return true;
+}
+
+/* *needed: there is one, for a model that is not its own. What is no model at all is left to who checks it. */
+static enum status find_form(int fd, struct arena *arena, struct buf *head, struct tensor_list *list, bool *needed,
+                             struct error *err)
+{
+    int64_t size = 0;
+    struct error why = {0};
+    *needed = false;
+    TRY(file_size(fd, &size, err));
+    enum status status = read_head(fd, size, head, &why);
+    if (status == OK)
+        status = scan_tensors(str_from(buf_view(head), 8), arena, list, &why);
+    if (status == INVALID || status == TOO_LARGE || status == UNPROCESSABLE)
+        return OK;
+    if (status != OK)
+        return fail(err, status, NULL, "%s", why.message);
+    *needed = list->bytes == size - (int64_t)head->len && form_is_needed(list) && can_be_trained(list);
+    return OK;
+}
+
+#define FORM_NUMBERS (PIECE / sizeof(double))
+
+/* Numbers of one tensor from a model to its form, or back from that. */
+static enum status convert(const struct tensor *tensor, int from, int64_t from_at, int to, bool back, struct error *err)
+{
+    auto_buf struct buf wide = {0}, narrow = {0};
+    size_t size = form_size(tensor->dtype);
+    buf_reserve(&wide, FORM_NUMBERS * sizeof(float));
+    buf_reserve(&narrow, FORM_NUMBERS * sizeof(double));
+    for (int64_t at = 0; at < tensor->elements; at += (int64_t)FORM_NUMBERS) {
+        int64_t left = tensor->elements - at;
+        size_t count = (uint64_t)left < FORM_NUMBERS ? (size_t)left : FORM_NUMBERS;
+        if (back) {
+            TRY(pread_full(from, wide.data, count * sizeof(float), from_at + at * (int64_t)sizeof(float), err));
+            form_narrow(tensor->dtype, (const float *)wide.data, narrow.data, count);
+            TRY(write_full(to, narrow.data, count * size, err));
+        } else {
+            TRY(pread_full(from, narrow.data, count * size, from_at + at * (int64_t)size, err));
+            form_widen(tensor->dtype, narrow.data, (float *)wide.data, count);
+            TRY(write_full(to, wide.data, count * sizeof(float), err));
+        }
+    }
+    return OK;
+}
+
+static enum status write_form(int fd, const struct buf *head, const struct tensor_list *list, int out,
+                              struct error *err)
+{
+    auto_buf struct buf first = {0};
+    form_head(list, &first);
+    TRY(write_full(out, first.data, first.len, err));
+    for (size_t i = 0; i < list->count; i++)
+        if (form_has(list->items[i].dtype))
+            TRY(convert(&list->items[i], fd, (int64_t)head->len + list->items[i].begin, out, false, err));
+    return OK;
+}
+
+enum status model_restore(const struct model *base, int form, int out, int64_t *size, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    auto_buf struct buf head = {0}, room = {0};
+    struct tensor_list list;
+    bool needed;
+    int64_t at = base->data_at;
+    auto_fd int fd = open(base->original.data, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno(err, base->original.data);
+    TRY(find_form(fd, &arena, &head, &list, &needed, err));
+    if (!needed)
+        return fail(err, CORRUPT, NULL, "The model has changed on disk.");
+    buf_reserve(&room, PIECE);
+    TRY(write_full(out, head.data, head.len, err));
+    for (size_t i = 0; i < list.count; i++) {
+        const struct tensor *tensor = &list.items[i];
+        if (!form_has(tensor->dtype)) {
+            TRY(copy_range(fd, (int64_t)head.len + tensor->begin, tensor->end - tensor->begin, out, room.data, err));
+            continue;
+        }
+        TRY(convert(tensor, form, at, out, true, err));
+        at += tensor->elements * (int64_t)sizeof(float);
+    }
+    *size = (int64_t)head.len + list.bytes;
+    return OK;
+}
+
+#define ORIGINAL ".original"
+
+/* The form, where there is one, with the original beside it. */
+static enum status put_model(int fd, const char *temporary, const char *path, struct arena *arena, struct error *err)
+{
+    auto_buf struct buf head = {0};
+    struct tensor_list list;
+    bool needed;
+    TRY(find_form(fd, arena, &head, &list, &needed, err));
+    if (!needed)
+        return put_in_place(fd, temporary, path, err);
+    struct str form = arena_printf(arena, "%s.form", temporary);
+    auto_fd int out = open(form.data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (out < 0)
+        return fail_errno(err, form.data);
+    TRY(write_form(fd, &head, &list, out, err));
+    TRY(put_in_place(fd, temporary, arena_printf(arena, "%s" ORIGINAL, path).data, err));
+    return put_in_place(out, form.data, path, err);
+}
+
+static enum status fetch_model(struct hub *hub, struct db_conn *conn, struct arena *arena, const struct run *run,
+                               const struct entry *entry, const char *path, struct error *err)
+{
+    struct str temporary = arena_printf(arena, "%s.%llx.new", path, (unsigned long long)monotonic_us());
+    TRY(run_folder_make(hub->federate, run, err));
+    auto_fd int fd = open(temporary.data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fail_errno(err, temporary.data);
+    enum status status = copy_model(hub, conn, arena, run, entry, fd, err);
+    if (status == OK)
+        status = put_model(fd, temporary.data, path, arena, err);
+    if (status != OK)
+        unlink(temporary.data);
+    return status;
+}
+
 static enum status check_model(const struct model *model, struct error *err)
 {
     auto_arena struct arena arena = {0};
@@ -197,8 +323,11 @@ static enum status check_model(const struct model *model, struct error *err)
         return OK;
     if (status != OK && status != INVALID && status != TOO_LARGE && status != UNPROCESSABLE)
         return fail(err, status, NULL, "%s", why.message);
-    return fail(err, UNPROCESSABLE, "NoModel", "The %s on main cannot be trained here. %s", MODEL_PATH,
-                status == OK ? "It has no numbers." : why.message);
+    return fail(err, UNPROCESSABLE, "NoModel",
+                "The %s on main cannot be trained here. %s It may have tensors of F16, BF16, F32 and F64, which are "
+                "trained, and of whole "
+                "numbers, which stay.",
+                MODEL_PATH, status == OK ? "It has no numbers to be trained." : why.message);
 }
 
 /* When a round begins all ask at once; one of them copies it. */
@@ -230,6 +359,9 @@ enum status model_open(struct hub *hub, struct arena *arena, const struct run *r
     *out = (struct model){.fd = open(path, O_RDONLY | O_CLOEXEC), .sha256 = hex_encode(arena, digest, SHA256_SIZE)};
     if (out->fd < 0)
         return fail_errno(err, path);
+    struct str original = arena_printf(arena, "%s" ORIGINAL, path);
+    if (access(original.data, R_OK) == 0)
+        out->original = original;
     TRY(file_size(out->fd, &out->size, err));
     TRY(read_head(out->fd, out->size, &out->head, err));
     out->data_at = (int64_t)out->head.len;
@@ -291,18 +423,6 @@ static enum status match(const struct tensor_list *ours, const struct tensor_lis
                           STR_ARG(str_slice(mine->name, 0, 100)));
         at[i] = found->begin;
         *in_order = *in_order && found->begin == mine->begin;
-    }
-    return OK;
-}
-
-static enum status copy_range(int from, int64_t at, int64_t length, int to, char *room, struct error *err)
-{
-    while (length > 0) {
-        size_t len = (uint64_t)length < PIECE ? (size_t)length : PIECE;
-        TRY(pread_full(from, room, len, at, err));
-        TRY(write_full(to, room, len, err));
-        at += (int64_t)len;
-        length -= (int64_t)len;
     }
     return OK;
 }

@@ -12,7 +12,7 @@ struct str run_state_name(enum run_state state)
 
 #define RUN_COLUMNS                                                                                                    \
     "id, repo_id, by_id, public_id, state, settings, round, accepted, rejected, round_rejected, base_oid, due_us, "    \
-    "frozen_us, why, noise_seed, judging_us, chosen, scores"
+    "frozen_us, why, noise_seed, judging_us, chosen, scores, order_seed"
 static const char of_repo_sql[] = "SELECT " RUN_COLUMNS " FROM federate_run WHERE repo_id = ? ORDER BY id DESC LIMIT 1";
 static const char get_sql[] = "SELECT " RUN_COLUMNS " FROM federate_run WHERE id = ?";
 
@@ -37,6 +37,8 @@ static enum status read_run(struct stmt *row, struct arena *arena, struct run *o
     memcpy(out->base.bytes, stmt_str(row, 10).data, SHA1_SIZE);
     if (stmt_str(row, 14).len == sizeof out->noise_seed)
         memcpy(out->noise_seed, stmt_str(row, 14).data, sizeof out->noise_seed);
+    if (stmt_str(row, 18).len == sizeof out->order_seed)
+        memcpy(out->order_seed, stmt_str(row, 18).data, sizeof out->order_seed);
     TRY(json_read(stmt_str(row, 5), BODY_LIMIT, &settings, err));
     TRY(settings_read(settings, &out->settings, err));
     out->settings.rule = arena_copy(arena, out->settings.rule);
@@ -153,6 +155,8 @@ enum status run_insert(struct db_conn *tx, struct run *run, struct error *err)
 static const char end_sql[] = "UPDATE federate_run SET state = ?, why = ? WHERE id = ? AND state = 1";
 static const char *const forget_sql[] = {
     "DELETE FROM federate_update WHERE run_id = ?",
+    "DELETE FROM federate_member WHERE run_id = ?",
+    "DELETE FROM federate_cohort WHERE run_id = ?",
     "UPDATE federate_report SET body = NULL WHERE run_id = ? AND body IS NOT NULL",
     "UPDATE federate_config SET seed = NULL WHERE run_id = ? AND seed IS NOT NULL",
 };
@@ -203,14 +207,15 @@ static enum status one_number(struct db_conn *conn, const char *sql, int64_t a, 
     return stmt_end(row, err);
 }
 
-static const char count_sql[] = "SELECT count(*) FROM federate_participant WHERE run_id = ?";
+static const char count_sql[] = "SELECT count(*) FROM federate_participant WHERE run_id = ? AND removed = 0";
 
 enum status participant_count(struct db_conn *conn, int64_t run_id, int64_t *out, struct error *err)
 {
     return one_number(conn, count_sql, run_id, 0, out, err);
 }
 
-static const char joined_sql[] = "SELECT based, taken FROM federate_participant WHERE run_id = ? AND account_id = ?";
+static const char joined_sql[] =
+    "SELECT based, taken, removed FROM federate_participant WHERE run_id = ? AND account_id = ?";
 
 enum status participant_find(struct db_conn *conn, int64_t run_id, int64_t account_id, struct participant *out,
                              struct error *err)
@@ -221,6 +226,7 @@ enum status participant_find(struct db_conn *conn, int64_t run_id, int64_t accou
     stmt_bind_int(row, 1, run_id);
     stmt_bind_int(row, 2, account_id);
     out->joined = stmt_next(row);
+    out->removed = out->joined && stmt_int(row, 2);
     if (out->joined && !stmt_is_null(row, 1)) {
         out->based = stmt_int(row, 0);
         memcpy(out->taken, stmt_str(row, 1).data, SHA256_SIZE);
@@ -228,7 +234,8 @@ enum status participant_find(struct db_conn *conn, int64_t run_id, int64_t accou
     return stmt_end(row, err);
 }
 
-static const char count_at_sql[] = "SELECT count(*) FROM federate_participant WHERE run_id = ? AND joined_us <= ?";
+static const char count_at_sql[] =
+    "SELECT count(*) FROM federate_participant WHERE run_id = ? AND joined_us <= ? AND removed = 0";
 
 enum status participant_count_at(struct db_conn *conn, const struct run *run, int64_t *out, struct error *err)
 {
@@ -242,6 +249,10 @@ enum status participant_add(struct db_conn *tx, int64_t run_id, int64_t account_
 {
     auto_stmt struct stmt *row = NULL;
     int64_t count;
+    struct participant who;
+    TRY(participant_find(tx, run_id, account_id, &who, err));
+    if (who.removed)
+        return fail(err, FORBIDDEN, "Removed", "You were removed from this federated training.");
     TRY(participant_count(tx, run_id, &count, err));
     if (count >= PARTICIPANTS_MOST)
         return fail(err, CONFLICT, "RunIsFull",
@@ -372,17 +383,17 @@ enum status update_store(struct db_conn *tx, const struct run *run, const struct
 static const char here_sql[] = "SELECT count(*) FROM federate_update WHERE run_id = ? AND state = 1";
 /* Who has tried and was refused is not waited for. */
 static const char awaited_sql[] =
-    "SELECT count(*) FROM federate_participant p WHERE p.run_id = ? AND p.missed = 0 AND NOT EXISTS "
+    "SELECT count(*) FROM federate_participant p WHERE p.run_id = ? AND p.missed = 0 AND p.removed = 0 AND NOT EXISTS "
     "(SELECT 1 FROM federate_update u WHERE u.run_id = p.run_id AND u.account_id = p.account_id)";
 static const char clock_sql[] =
-    "UPDATE federate_run SET due_us = ?, frozen_us = ?, noise_seed = ? WHERE id = ? AND state = 1";
+    "UPDATE federate_run SET due_us = ?, frozen_us = ?, noise_seed = ?, order_seed = ? WHERE id = ? AND state = 1";
 
 enum status round_freeze_if_due(struct db_conn *tx, int64_t run_id, int64_t at_us, struct error *err)
 {
     auto_arena struct arena arena = {0};
     auto_stmt struct stmt *row = NULL;
     struct run run;
-    uint8_t seed[32];
+    uint8_t seed[32], order[32];
     int64_t here, awaited;
     TRY(run_get(tx, &arena, run_id, &run, err));
     if (run.state != RUN_OPEN || run.frozen_us)
@@ -396,9 +407,11 @@ enum status round_freeze_if_due(struct db_conn *tx, int64_t run_id, int64_t at_u
     stmt_bind_int(row, 1, due_us);
     bool freezes = awaited == 0 || due_us <= at_us || run.settings.buffers;
     random_bytes(seed, sizeof seed);
+    random_bytes(order, sizeof order);
     stmt_bind_int(row, 2, freezes ? at_us : 0);
     stmt_bind_blob(row, 3, seed, freezes && run.settings.noise > 0 ? sizeof seed : 0);
-    stmt_bind_int(row, 4, run_id);
+    stmt_bind_blob(row, 4, order, freezes ? sizeof order : 0);
+    stmt_bind_int(row, 5, run_id);
     return stmt_run(row, err);
 }
 
@@ -439,6 +452,35 @@ enum status round_next(struct db_conn *tx, const struct run *run, const struct o
 static const char lost_sql[] = "DELETE FROM federate_update WHERE run_id = ? AND account_id = ?";
 static const char not_taken_sql[] =
     "UPDATE federate_participant SET based = 0, taken = NULL WHERE run_id = ? AND account_id = ?";
+static const char remove_sql[] = "UPDATE federate_participant SET removed = 1 WHERE run_id = ? AND account_id = ?";
+static const char drop_sql[] =
+    "DELETE FROM federate_update WHERE run_id = ? AND account_id = ? AND EXISTS (SELECT 1 FROM federate_run r WHERE "
+    "r.id = federate_update.run_id AND r.frozen_us = 0)";
+static const char recount_sql[] = "UPDATE federate_run SET accepted = accepted - 1 WHERE id = ?";
+
+static enum status run_for(struct db_conn *tx, const char *sql, int64_t run_id, int64_t account_id, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, sql, &row, err));
+    stmt_bind_int(row, 1, run_id);
+    if (account_id)
+        stmt_bind_int(row, 2, account_id);
+    return stmt_run(row, err);
+}
+
+enum status participant_remove(struct db_conn *tx, int64_t run_id, int64_t account_id, int64_t now_us,
+                               struct error *err)
+{
+    const struct run run = {.id = run_id};
+    struct update update;
+    TRY(update_find(tx, &run, account_id, &update, err));
+    TRY(run_for(tx, remove_sql, run_id, account_id, err));
+    TRY(run_for(tx, drop_sql, run_id, account_id, err));
+    if (db_changes(tx) && update.state == UPDATE_ACCEPTED)
+        TRY(run_for(tx, recount_sql, run_id, 0, err));
+    return round_freeze_if_due(tx, run_id, now_us, err);
+}
+
 static const char thaw_sql[] =
     "UPDATE federate_run SET due_us = 0, frozen_us = 0, noise_seed = NULL, judging_us = 0, chosen = 0, scores = '', "
     "accepted = accepted - ? WHERE id = ?";

@@ -93,5 +93,61 @@ static const char houses_sql[] = "CREATE TABLE federate_config ("
                                  "  PRIMARY KEY (run_id, nonce));"
                                  "CREATE INDEX federate_report_round ON federate_report (run_id, round);";
 
+/*
+ * - federate_run: order_seed: by which rows are put into buckets, of a frozen round.
+ * - federate_suspicion: score: a number, the evidence against a participant; rounds: of which it was gathered; flags: in how many of them
+ *   its group was marked. state: suspects.c.
+ */
+static const char suspicion_sql[] = "ALTER TABLE federate_run ADD COLUMN order_seed BLOB;"
+                                    "ALTER TABLE federate_participant ADD COLUMN removed BIGINT NOT NULL DEFAULT 0;"
+                                    "CREATE TABLE federate_suspicion ("
+                                    "  run_id BIGINT NOT NULL REFERENCES federate_run (id) ON DELETE CASCADE,"
+                                    "  account_id BIGINT NOT NULL,"
+                                    "  score TEXT NOT NULL,"
+                                    "  rounds BIGINT NOT NULL,"
+                                    "  flags BIGINT NOT NULL,"
+                                    "  state BIGINT NOT NULL,"
+                                    "  PRIMARY KEY (run_id, account_id));";
+
+/*
+ * Mode "one-house" (cohort.h). identity: the key with which a participant signs in this run.
+ * - federate_attempt: at the run's current round; attempts are counted through all rounds. drawn: cohorts have been.
+ * - federate_cohort: stage: enum cohort_stage. dealt and survivors are lists, a bit a member, in the order of places.
+ * - federate_member: what each has sent; they go with the attempt.
+ */
+static const char cohorts_sql[] = "ALTER TABLE federate_participant ADD COLUMN identity BLOB;"
+
+                                  "CREATE TABLE federate_attempt ("
+                                  "  run_id BIGINT PRIMARY KEY REFERENCES federate_run (id) ON DELETE CASCADE,"
+                                  "  round BIGINT NOT NULL,"
+                                  "  attempt BIGINT NOT NULL,"
+                                  "  model TEXT NOT NULL,"
+                                  "  width BIGINT NOT NULL,"
+                                  "  nonce BLOB NOT NULL,"
+                                  "  due_us BIGINT NOT NULL DEFAULT 0,"
+                                  "  drawn BIGINT NOT NULL DEFAULT 0);"
+
+                                  "CREATE TABLE federate_cohort ("
+                                  "  run_id BIGINT NOT NULL REFERENCES federate_run (id) ON DELETE CASCADE,"
+                                  "  number BIGINT NOT NULL,"
+                                  "  stage BIGINT NOT NULL,"
+                                  "  due_us BIGINT NOT NULL,"
+                                  "  dealt BLOB NOT NULL,"
+                                  "  survivors BLOB NOT NULL,"
+                                  "  PRIMARY KEY (run_id, number));"
+
+                                  "CREATE TABLE federate_member ("
+                                  "  run_id BIGINT NOT NULL REFERENCES federate_run (id) ON DELETE CASCADE,"
+                                  "  account_id BIGINT NOT NULL,"
+                                  "  keys BLOB NOT NULL,"
+                                  "  cohort BIGINT NOT NULL DEFAULT 0,"
+                                  "  place BIGINT NOT NULL DEFAULT 0,"
+                                  "  dealing BLOB,"
+                                  "  masked BLOB,"
+                                  "  signature BLOB,"
+                                  "  answer BLOB,"
+                                  "  PRIMARY KEY (run_id, account_id));";
+
 const struct migration_set federate_migrations = {
-    "federate", (const char *const[]){create_sql, buffer_sql, race_sql, houses_sql, NULL}};
+    "federate",
+    (const char *const[]){create_sql, buffer_sql, race_sql, houses_sql, suspicion_sql, cohorts_sql, NULL}};

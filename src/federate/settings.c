@@ -173,8 +173,9 @@ static enum status read_count(const json_t *body, const char *name, int64_t othe
 static enum status check_members(const json_t *body, struct error *err)
 {
     static const char *const members[] = {
-        "mode",       "rounds", "minParticipants", "rule",  "bound",        "graceSeconds", "noise", "delta", "budget",
-        "serverRate", "mu",     "controlBound",    "judge", "judgeSeconds", "house",        NULL};
+        "mode",  "rounds",       "minParticipants", "rule",       "bound", "graceSeconds",
+        "noise", "delta",        "budget",          "serverRate", "mu",    "controlBound",
+        "judge", "judgeSeconds", "house",           "suspicion",  NULL};
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)body, key, value)
@@ -255,6 +256,8 @@ static enum status check_protocol(const json_t *body, struct settings *settings,
 {
     if ((settings->buffers || settings->scaffold) && !settings->mode->sees_updates)
         return fail(err, INVALID, NULL, "fedbuff and scaffold need a mode in which the hub sees each update: plain.");
+    if (settings->suspicion > 0 && !settings->mode->sees_updates)
+        return fail(err, INVALID, NULL, "\"suspicion\" is gathered in the mode plain alone.");
     if (settings->scaffold && (settings->buffers || settings->noise > 0 || settings->candidate_count))
         return fail(err, INVALID, NULL, "scaffold goes with neither fedbuff, nor noise, nor a race.");
     if (!settings->scaffold && json_object_get(body, "controlBound"))
@@ -263,7 +266,7 @@ static enum status check_protocol(const json_t *body, struct settings *settings,
                      &settings->control_bound, err);
 }
 
-static const struct mode *const modes[] = {&plain_mode, &two_houses_mode, NULL};
+static const struct mode *const modes[] = {&plain_mode, &two_houses_mode, &one_house_mode, NULL};
 
 static enum status read_mode(struct str name, struct settings *out, struct error *err)
 {
@@ -299,6 +302,7 @@ enum status settings_read(const json_t *body, struct settings *out, struct error
     for (size_t i = 0; i == 0 || i < out->candidate_count; i++)
         TRY(settings_check_rule(out, i, (size_t)out->min_participants, err));
     TRY(read_judge(body, out, err));
+    TRY(read_real(body, "suspicion", 0, 1, 100, &out->suspicion, err));
     TRY(check_protocol(body, out, err));
     out->house = json_get_str(body, "house");
     TRY(out->mode->check(out, err));
@@ -324,6 +328,8 @@ void settings_write(const struct settings *settings, struct json_writer *w)
     write_real(w, "serverRate", settings->optimiser.rate);
     if (settings->mu > 0)
         write_real(w, "mu", settings->mu);
+    if (settings->suspicion > 0)
+        write_real(w, "suspicion", settings->suspicion);
     if (settings->judge_id)
         jw_key_int(w, "judge", settings->judge_id);
     if (settings->candidate_count)

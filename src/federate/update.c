@@ -29,6 +29,8 @@ static enum status find_place(struct request *rq, int64_t round, struct place *o
     TRY(participant_find(rq->db, out->run.id, rq->actor.account.id, &out->who, err));
     if (!out->who.joined)
         return fail(err, FORBIDDEN, "NotJoined", "Join this federated training first.");
+    if (out->who.removed)
+        return fail(err, FORBIDDEN, "Removed", "You were removed from this federated training.");
     TRY(check_round(out, round, err));
     TRY(run_as_of(rq->db, &out->run, round, &out->from, err));
     TRY(update_find(rq->db, &out->run, rq->actor.account.id, &out->before, err));

@@ -35,11 +35,19 @@ static uint32_t read_u32(const uint8_t *at)
 
 void mask_apply(const uint8_t key[MASK_KEY_SIZE], bool add, uint32_t *numbers, size_t count)
 {
+    mask_apply_from(key, add, 0, numbers, count);
+}
+
+void mask_apply_from(const uint8_t key[MASK_KEY_SIZE], bool add, size_t from, uint32_t *numbers, size_t count)
+{
     static const uint8_t zero[4096];
-    uint8_t stream[4096];
+    uint8_t stream[4096], counter[16] = {0};
+    assert(from % 4 == 0);
+    for (int i = 0; i < 8; i++)
+        counter[15 - i] = (uint8_t)((uint64_t)from / 4 >> 8 * i);
     EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
     int got;
-    if (!cipher || EVP_EncryptInit_ex(cipher, EVP_aes_256_ctr(), NULL, key, zero) != 1)
+    if (!cipher || EVP_EncryptInit_ex(cipher, EVP_aes_256_ctr(), NULL, key, counter) != 1)
         abort();
     for (size_t at = 0, part; at < count; at += part) {
         part = count - at < sizeof stream / 4 ? count - at : sizeof stream / 4;

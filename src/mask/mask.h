@@ -25,6 +25,8 @@ bool mask_adds(const uint8_t own[32], const uint8_t peer[32]);
 
 /* Adds the AES-256-CTR stream of key to the numbers, or takes it away. */
 void mask_apply(const uint8_t key[MASK_KEY_SIZE], bool add, uint32_t *numbers, size_t count);
+/* The same for a piece of a vector, from number `at` on, a multiple of 4. */
+void mask_apply_from(const uint8_t key[MASK_KEY_SIZE], bool add, size_t at, uint32_t *numbers, size_t count);
 
 /* The bits that a sum of up to members numbers from -most to most needs; 0 when it needs more than 32. */
 unsigned mask_bits(uint64_t members, uint64_t most);

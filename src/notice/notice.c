@@ -33,15 +33,34 @@ enum status notice_add(struct db_conn *tx, const struct notice *notice, struct e
 
 static const char board_sql[] = "SELECT id FROM account WHERE is_admin <> 0";
 
-enum status notice_board(struct db_conn *tx, int64_t repo_id, const char *kind, struct str text, struct error *err)
+static enum status tell_rows(struct db_conn *tx, struct stmt *row, int64_t repo_id, const char *kind, struct str text,
+                             struct error *err)
 {
-    auto_stmt struct stmt *row = NULL;
-    TRY(db_prepare(tx, board_sql, &row, err));
     while (stmt_next(row)) {
         const struct notice notice = {stmt_int(row, 0), repo_id, kind, text};
         TRY(notice_add(tx, &notice, err));
     }
     return stmt_end(row, err);
+}
+
+enum status notice_board(struct db_conn *tx, int64_t repo_id, const char *kind, struct str text, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, board_sql, &row, err));
+    return tell_rows(tx, row, repo_id, kind, text, err);
+}
+
+static const char owners_sql[] = "SELECT id FROM account WHERE id = ? AND kind = 1 "
+                                 "UNION SELECT user_id FROM member WHERE org_id = ? AND role >= 3";
+
+enum status notice_owners(struct db_conn *tx, int64_t owner_id, int64_t repo_id, const char *kind, struct str text,
+                          struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, owners_sql, &row, err));
+    stmt_bind_int(row, 1, owner_id);
+    stmt_bind_int(row, 2, owner_id);
+    return tell_rows(tx, row, repo_id, kind, text, err);
 }
 
 static const char list_sql[] = "SELECT n.id, n.kind, n.text, n.at_us, n.due_us, r.ns || '/' || r.name "

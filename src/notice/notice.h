@@ -17,6 +17,9 @@ struct notice {
 };
 /* In a write. */
 enum status notice_add(struct db_conn *tx, const struct notice *notice, struct error *err);
+/* In a write: the same to all who administer a name space. */
+enum status notice_owners(struct db_conn *tx, int64_t owner_id, int64_t repo_id, const char *kind, struct str text,
+                          struct error *err);
 /* In a write: the same to all administrators of the hub. */
 enum status notice_board(struct db_conn *tx, int64_t repo_id, const char *kind, struct str text, struct error *err);
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "privacy/gauss.h"
 #include <assert.h>
 #include <openssl/evp.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
 #ifndef CAIRN_PRIVACY_GAUSS_H
 #define CAIRN_PRIVACY_GAUSS_H
 

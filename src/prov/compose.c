@@ -329,6 +329,7 @@ static const struct {
     {"commit", 1, commit},
     {"deployment", 1, deployment},
     {"evaluation", 1, evaluation},
+    {"federate.decision", 1, NULL},
     {"federate.open", 1, NULL},
     {"federate.round", 1, federated_round},
     {"federate.stop", 1, NULL},

@@ -36,6 +36,8 @@ void plan_free(struct plan *plan);
 void weigh_krum(const double *gram, size_t n, const struct robust_how *how, const double *given, double *weights);
 void weigh_geometric_median(const double *gram, size_t n, double nu, unsigned steps, double *weights);
 void weigh_clipped(const double *gram, size_t n, double radius, unsigned steps, double *weights);
+/* How far each line is from the point that has these weights. */
+void weigh_distances(const double *gram, size_t n, const double *weights, double *out);
 /* The lines that repeated Krum takes out, n - 2f of them, in the order of their numbers. */
 void choose_bulyan(const double *gram, size_t n, size_t suspects, size_t *chosen);
 /* matrix, of n * n: each line the mean of the n - f nearest ones. */

@@ -117,7 +117,7 @@ void mix_nearest(const double *gram, size_t n, size_t suspects, double *matrix)
 }
 
 /* How far each line is from the point that has these weights: the square of it is a sum over the Gram matrix. */
-static void distances_to(const double *gram, size_t n, const double *weights, double *out)
+void weigh_distances(const double *gram, size_t n, const double *weights, double *out)
 {
     double *dots = array(n, sizeof *dots), square = 0;
     for (size_t i = 0; i < n; i++)
@@ -138,7 +138,7 @@ void weigh_geometric_median(const double *gram, size_t n, double nu, unsigned st
     memset(weights, 0, n * sizeof *weights);
     for (unsigned step = 0; step < steps; step++) {
         double total = 0;
-        distances_to(gram, n, weights, distances);
+        weigh_distances(gram, n, weights, distances);
         for (size_t i = 0; i < n; i++) {
             weights[i] = 1 / (double)n / (distances[i] < nu ? nu : distances[i]);
             total += weights[i];
@@ -155,7 +155,7 @@ void weigh_clipped(const double *gram, size_t n, double radius, unsigned steps, 
     memset(weights, 0, n * sizeof *weights);
     for (unsigned step = 0; step < steps; step++) {
         double mean = 0;
-        distances_to(gram, n, weights, factors);
+        weigh_distances(gram, n, weights, factors);
         for (size_t i = 0; i < n; i++) {
             factors[i] = factors[i] > radius ? radius / factors[i] : 1;
             mean += factors[i] / (double)n;

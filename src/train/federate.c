@@ -17,7 +17,8 @@ static const struct {
     size_t place;
 } names[] = {{"url", offsetof(struct cairn_federate, url)},     {"token", offsetof(struct cairn_federate, token)},
              {"repo", offsetof(struct cairn_federate, repo)},   {"patience", offsetof(struct cairn_federate, patience)},
-             {"state", offsetof(struct cairn_federate, state)}, {"house", offsetof(struct cairn_federate, house)}};
+             {"state", offsetof(struct cairn_federate, state)}, {"house", offsetof(struct cairn_federate, house)},
+             {"peers", offsetof(struct cairn_federate, peers)}};
 #define NAMES (sizeof names / sizeof *names)
 
 static char **setting(struct cairn_federate *part, size_t i)
@@ -107,7 +108,7 @@ static enum status call_train(struct round *round, cairn_train train, void *cont
 static const struct {
     const char *name;
     send_fn *send;
-} modes[] = {{"plain", send_plain}, {"two-houses", send_houses}};
+} modes[] = {{"plain", send_plain}, {"two-houses", send_houses}, {"one-house", send_one_house}};
 
 /* Before any work is done: a mode that this library does not know is not mistaken for another. */
 static enum status find_mode(const struct round *round, send_fn **out, struct error *err)

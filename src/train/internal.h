@@ -7,13 +7,14 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cairn/federate.h"
-#include "leaf/tensor.h"
+#include "leaf/form.h"
 #include "pact/key.h"
 
 /* What the files of this part share. */
 
 struct cairn_federate {
-    char *url, *token, *repo, *patience, *state, *house;
+    char *url, *token, *repo, *patience, *state, *house, *peers;
+    char identity[65]; /* what cairn_federate_identity() gives */
     char control_run[40]; /* the run of the own control variate */
     struct buf control;   /* SCAFFOLD's c_i: float32 in the order of the model's bytes */
     void (*progress)(void *context, const char *line);
@@ -49,13 +50,13 @@ void doze(int64_t us);
 /* model.c: the model as bytes of a safetensors file and as tensors. */
 
 struct model {
-    struct buf bytes; /* the whole file */
+    struct buf bytes; /* the whole file; once it was read, in the form in which it is trained (leaf/form.h) */
     size_t data_at;
     struct tensor_list list;
     struct cairn_tensor *tensors; /* with values of their own, which training changes */
     struct buf values;
 };
-/* Reads bytes; everything else lives in arena but values. INVALID when it is not a safetensors file of F32. */
+/* Reads bytes; everything else lives in arena but values. INVALID when it is not a safetensors file that can be trained. */
 enum status model_read(struct model *model, struct arena *arena, struct error *err);
 void model_free(struct model *model);
 /* The file of what training has made of it; drawn back to bound, unless that is 0 or the tensors are others. */
@@ -100,10 +101,23 @@ void control_free(struct round *round);
 typedef enum status send_fn(struct round *round, const struct cairn_trained *trained, struct error *err);
 send_fn send_plain;  /* plain.c */
 send_fn send_houses; /* houses.c */
+send_fn send_one_house;
 
 /* Sends bytes as the round's update, in pieces that go on where a broken line ended (plain.c). */
 enum status upload(struct round *round, struct str all, struct error *err);
 /* What training has changed, in the order of the model's file: as many numbers as that has. INVALID when the tensors are others. */
 enum status model_change(const struct model *model, const struct cairn_trained *trained, float *out, struct error *err);
+
+/* state.c: what stays on this side, in the folder that is set, one name for each member of a run. */
+#define STATE_PATH_MOST 4400
+struct state {
+    char folder[4096], name[128];
+    const char *peers; /* a file with all identities that there may be; NULL: any */
+};
+enum status state_open(const struct cairn_federate *part, struct str name, struct state *out, struct error *err);
+/* The seed of the member's identity key, made when it is not there: one for each run, or where peers are given, one for the folder. */
+enum status state_identity(const struct state *state, uint8_t seed[32], struct error *err);
+/* As struct cohort_memory wants it; context is a struct state. */
+enum status state_remember(void *context, const char *what, const uint8_t *pairs, size_t count, struct error *err);
 
 #endif

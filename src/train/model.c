@@ -12,9 +12,6 @@ void model_free(struct model *model)
 static enum status read_tensor(const struct model *model, struct arena *arena, const struct tensor *from,
                                struct cairn_tensor *out, struct error *err)
 {
-    if (strcmp(tensor_dtype_name(from->dtype), "F32") != 0)
-        return fail(err, INVALID, NULL, "The model's tensor \"%.*s\" is not of F32.",
-                    STR_ARG(str_slice(from->name, 0, 100)));
     if (memchr(from->name.data, 0, from->name.len))
         return fail(err, INVALID, NULL, "The name of a tensor has a NUL in it.");
     *out = (struct cairn_tensor){.name = arena_cstr(arena, from->name),
@@ -25,7 +22,7 @@ static enum status read_tensor(const struct model *model, struct arena *arena, c
     return OK;
 }
 
-enum status model_read(struct model *model, struct arena *arena, struct error *err)
+static enum status read_header(struct model *model, struct arena *arena, struct error *err)
 {
     int64_t len;
     struct str bytes = buf_view(&model->bytes);
@@ -36,9 +33,43 @@ enum status model_read(struct model *model, struct arena *arena, struct error *e
         return fail(err, INVALID, NULL, "The model's header is longer than its file.");
     model->data_at = 8 + (size_t)len;
     TRY(tensor_header_parse(arena, str_slice(bytes, 8, (size_t)len), &model->list, err));
-    struct str values = str_from(bytes, model->data_at);
-    if (model->list.bytes != (int64_t)values.len)
+    if (model->list.bytes != (int64_t)(bytes.len - model->data_at))
         return fail(err, INVALID, NULL, "The model's tensors and its bytes do not fit together.");
+    return OK;
+}
+
+/* Puts the model's form in its place. */
+static void take_form(struct model *model)
+{
+    struct buf form = {0};
+    form_head(&model->list, &form);
+    for (size_t i = 0; i < model->list.count; i++) {
+        const struct tensor *tensor = &model->list.items[i];
+        if (!form_has(tensor->dtype))
+            continue;
+        auto_buf struct buf wide = {0};
+        buf_reserve(&wide, (size_t)tensor->elements * sizeof(float) + 1);
+        form_widen(tensor->dtype, model->bytes.data + model->data_at + tensor->begin, (float *)wide.data,
+                   (size_t)tensor->elements);
+        buf_add(&form, wide.data, (size_t)tensor->elements * sizeof(float));
+    }
+    buf_free(&model->bytes);
+    model->bytes = form;
+}
+
+enum status model_read(struct model *model, struct arena *arena, struct error *err)
+{
+    TRY(read_header(model, arena, err));
+    for (size_t i = 0; i < model->list.count; i++)
+        if (!form_has(model->list.items[i].dtype) && !form_leaves_out(model->list.items[i].dtype))
+            return fail(err, INVALID, NULL, "The model's tensor \"%.*s\" is of %s, which cannot be trained.",
+                        STR_ARG(str_slice(model->list.items[i].name, 0, 100)),
+                        tensor_dtype_name(model->list.items[i].dtype));
+    if (form_is_needed(&model->list)) {
+        take_form(model);
+        TRY(read_header(model, arena, err));
+    }
+    struct str values = str_from(buf_view(&model->bytes), model->data_at);
     buf_reserve(&model->values, values.len + 1);
     buf_str(&model->values, values);
     model->tensors = arena_array(arena, model->list.count, sizeof *model->tensors);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "notice/notice.h"
 #include "use/internal.h"
 
 enum status use_body_only(const json_t *body, const char *const *members, struct error *err)
@@ -27,29 +26,6 @@ enum status use_body_text(const json_t *body, const char *key, size_t most, bool
     if (wanted && out->len == 0)
         return fail(err, INVALID, NULL, "\"%s\" is needed: a text of 1 to %zu bytes.", key, most);
     return OK;
-}
-
-static enum status tell_rows(struct db_conn *tx, struct stmt *row, int64_t repo_id, const char *kind, struct str text,
-                             struct error *err)
-{
-    while (stmt_next(row)) {
-        const struct notice notice = {stmt_int(row, 0), repo_id, kind, text};
-        TRY(notice_add(tx, &notice, err));
-    }
-    return stmt_end(row, err);
-}
-
-static const char owners_sql[] = "SELECT id FROM account WHERE id = ? AND kind = 1 "
-                                 "UNION SELECT user_id FROM member WHERE org_id = ? AND role >= 3";
-
-enum status tell_owners(struct db_conn *tx, int64_t owner_id, int64_t repo_id, const char *kind, struct str text,
-                        struct error *err)
-{
-    auto_stmt struct stmt *row = NULL;
-    TRY(db_prepare(tx, owners_sql, &row, err));
-    stmt_bind_int(row, 1, owner_id);
-    stmt_bind_int(row, 2, owner_id);
-    return tell_rows(tx, row, repo_id, kind, text, err);
 }
 
 enum status is_owner_of(struct db_conn *conn, int64_t account_id, int64_t owner_id, bool *out, struct error *err)

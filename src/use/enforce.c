@@ -364,7 +364,7 @@ static enum status ask_second(struct enforcing *e, struct error *err)
         "A step for safety (%s, %.*s) about a person behind %.*s waits for a second signature: POST "
         "/api/{type}/%.*s/enforcement/%lld/sign. The board looks at it within 7 days in any case.",
         events[e->event], STR_ARG(e->code), STR_ARG(e->repo_name), STR_ARG(e->repo_name), (long long)e->step_id);
-    TRY(tell_owners(e->tx, e->owner_id, e->repo_id, "enforcement.second", text, err));
+    TRY(notice_owners(e->tx, e->owner_id, e->repo_id, "enforcement.second", text, err));
     return notice_board(e->tx, e->repo_id, "enforcement.second", text, err);
 }
 

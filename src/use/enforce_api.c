@@ -252,7 +252,7 @@ static enum status write_objection(struct db_conn *tx, void *context, struct err
     }
     TRY(stmt_end(row, err));
     struct str text = arena_printf(o->arena, "Step %lld was appealed: %.*s", (long long)o->step_id, STR_ARG(o->text));
-    TRY(tell_owners(tx, owner, repo, "enforcement.appeal", text, err));
+    TRY(notice_owners(tx, owner, repo, "enforcement.appeal", text, err));
     return notice_board(tx, repo, "enforcement.appeal", text, err);
 }
 

@@ -151,7 +151,7 @@ enum status hold_tell(struct db_conn *tx, const struct repo *repo, int64_t owner
                         "Files of %.*s look like those of a gated repo of yours, and are held. POST /api/holds/%lld "
                         "{\"decision\": \"allow\"} lets them be; the board of the hub can confirm the hold.",
                         STR_ARG(repo->full_name), (long long)id);
-    return tell_owners(tx, owner_id, repo->id, "hold", text, err);
+    return notice_owners(tx, owner_id, repo->id, "hold", text, err);
 }
 
 static enum status settle_all(struct db_conn *tx, const struct repo *repo, const struct held *held, struct error *err)

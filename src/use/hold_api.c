@@ -119,7 +119,7 @@ static enum status write_dispute(struct db_conn *tx, const struct verdict *v, st
     stmt_bind_int(update, 4, v->part.state);
     TRY(stmt_run(update, err));
     struct str text = arena_printf(&arena, "Hold %lld is disputed: %.*s", (long long)v->part.id, STR_ARG(v->text));
-    TRY(tell_owners(tx, v->part.owner_id, v->part.repo_id, "hold.dispute", text, err));
+    TRY(notice_owners(tx, v->part.owner_id, v->part.repo_id, "hold.dispute", text, err));
     return notice_board(tx, v->part.repo_id, "hold.dispute", text, err);
 }
 

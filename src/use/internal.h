@@ -47,9 +47,6 @@ enum status use_body_only(const json_t *body, const char *const *members, struct
 /* A text of a body, 1 to most bytes of UTF-8 when it is wanted; absent otherwise. */
 enum status use_body_text(const json_t *body, const char *key, size_t most, bool wanted, struct str *out,
                           struct error *err);
-/* In a write: the same notice to all who administer a name space. */
-enum status tell_owners(struct db_conn *tx, int64_t owner_id, int64_t repo_id, const char *kind, struct str text,
-                        struct error *err);
 /* Does the account administer the name space? */
 enum status is_owner_of(struct db_conn *conn, int64_t account_id, int64_t owner_id, bool *out, struct error *err);
 

@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 
 import numpy
@@ -61,17 +62,20 @@ except Exception as problem:
 """
 
 
+STATE = tempfile.TemporaryDirectory(prefix="cairn-state-")  # what participants keep
 KILLS = 100 if os.environ.get("CAIRN_SOAK") else 10
 
 
 class Participant(threading.Thread):
     """One who takes part, in a program of its own; after join() `said` is what it ended with."""
 
+    program = PARTICIPANT
+
     def __init__(self, person, repo, seed, preload, how="honest"):  # noqa: F811
         super().__init__(daemon=True)
-        self.command = [sys.executable, "-c", PARTICIPANT, person.hub.url, person.token, repo, str(seed), how]
+        self.command = [sys.executable, "-c", self.program, person.hub.url, person.token, repo, str(seed), how]
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY),
-                            "LD_PRELOAD": preload, "ASAN_OPTIONS": "detect_leaks=0", "OPENBLAS_NUM_THREADS": "1"}
+                            "LD_PRELOAD": preload, "ASAN_OPTIONS": "detect_leaks=0", "XDG_STATE_HOME": STATE.name, "OPENBLAS_NUM_THREADS": "1"}
         self.said = None
         self.start()
 
@@ -486,9 +490,10 @@ def test_who_has_not_joined_sends_nothing(alice, bob):
     assert Sender(bob, repo).put(b"x").status_code == 403
 
 
-def test_a_run_needs_a_model_of_float32_on_main(alice):
-    for files, word in ({}, "no model.safetensors"), ({"model.safetensors": save({"w": numpy.zeros(3, numpy.float16)})}, "F32"), \
-            ({"model.safetensors": b"not one"}, "safetensors"):
+def test_a_run_needs_a_model_of_floating_point_on_main(alice):
+    eight_bits = b'{"w":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}'
+    for files, word in ({}, "no model.safetensors"), ({"model.safetensors": save({"w": numpy.zeros(3, numpy.int32)})}, "F32"), \
+            ({"model.safetensors": struct.pack("<Q", len(eight_bits)) + eight_bits + b"\0"}, "F8_E4M3"), ({"model.safetensors": b"not one"}, "safetensors"):
         repo = alice.new_repo()
         if files:
             alice.commit_files(repo, files)

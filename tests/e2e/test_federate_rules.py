@@ -2,12 +2,13 @@
 """Rules by which a round is more than a sum: buffers that take what comes late, control variates, candidates that are judged, and
 participants who are suspected."""
 
+import hashlib
 import itertools
 import json
 import os
+import struct
 import subprocess
 import sys
-import threading
 
 import numpy
 import pytest
@@ -251,7 +252,7 @@ def all_descend(repo, people, preload, state=""):  # noqa: F811
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
                    "ASAN_OPTIONS": "detect_leaks=0", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", JOINING, people[0].hub.url, repo, str(len(people)), str(state), *[person.token for person in people]],
-                          capture_output=True, text=True, timeout=100, env=environment)
+                          capture_output=True, text=True, timeout=500, env=environment)
     assert done.returncode == 0 and not SANITIZER.search(done.stderr), done.stderr
     return json.loads(done.stdout)
 
@@ -342,6 +343,24 @@ def test_the_order_of_arrival_changes_no_bit_of_model_and_control_variate(alice,
         found.append((alice.read(repo, "model.safetensors"), control_of(Sender(crowd[0], repo), 2).tobytes()))
     assert len(set(found)) == 1
     numpy.testing.assert_allclose(numpy.frombuffer(found[0][1], numpy.float32), numpy.median(dice[:, 1], axis=0), rtol=1e-6)
+
+
+def test_the_control_variate_goes_on_over_restarts(own_hub):
+    owner, people = own_hub.person("owner"), [own_hub.person(f"part{number}") for number in range(2)]
+    repo = new_model(owner, {"x": numpy.zeros(6, numpy.float32)})
+    open_run(owner, repo, 4, 2, "--rule", "mean+scaffold+fedavgm")
+    senders = [Sender(person, repo).join() for person in people]
+    dice, control = numpy.random.default_rng(9), numpy.zeros(6)
+    for number in (1, 2, 3):
+        changes = dice.normal(size=(2, 6)).astype(numpy.float32)
+        for sender, change in zip(senders, changes):
+            assert sender.send(scaffolded(model_of(owner, repo)["x"], change), number=number).status_code == 200
+            own_hub.kill()
+            own_hub.start()
+        control = (control + changes.astype(float).mean(axis=0)).astype(numpy.float32).astype(float)
+        until(lambda: senders[0].round()["round"] == number + 1)
+        numpy.testing.assert_allclose(control_of(senders[0], number + 1), control, rtol=1e-6)
+    assert model_of(owner, repo)["x"].tolist() == [0] * 6
 
 
 @pytest.mark.parametrize("update, word", [
@@ -508,6 +527,62 @@ def test_what_is_committed_is_the_chosen_candidate_and_what_the_rule_alone_makes
     assert len(set(made)) == 4
 
 
+def judge_by(person, repo, number, best, count):
+    sender = Sender(person, repo)
+    until(lambda: sender.http.get(f"{sender.address}/candidates").json()["judging"])
+    assert judged(sender, [{"loss": float(place != best)} for place in range(count)], number).status_code == 200
+
+
+def test_moments_go_on_from_what_was_chosen(alice, five):
+    found = []
+    for rule in "race:mean,median+fedadam", "median+fedadam":
+        repo, senders = race(alice, five, rounds=3, rule=rule)
+        for number in (1, 2, 3):
+            send_all(senders, model_of(alice, repo)["x"], number)
+            if rule.startswith("race"):
+                judge_by(alice, repo, number, 1, 2)
+        assert federate(alice, "status", repo)["state"] == "finished"
+        found.append(alice.read(repo, "model.safetensors"))
+    assert found[0] == found[1]
+
+
+def test_a_buffer_is_judged_and_the_next_one_takes_what_comes_meanwhile(alice, five):
+    repo, senders = race(alice, five[:3], rounds=2, rule="race:mean,median+fedbuff")
+    start = model_of(alice, repo)
+    late = Sender(five[3], repo).join()
+    send_all(senders)
+    update = save({"x": numpy.array([3, 4], numpy.float32)})
+    waits = late.send(update)
+    assert waits.status_code == 409 and waits.headers["x-error-code"] == "NotYet"
+    judge_by(alice, repo, 1, 1, 2)
+    second = model_of(alice, repo)
+    assert late.finish(update).status_code == 200
+    send_all(senders[:2], second["x"], 2)
+    judge_by(alice, repo, 2, 0, 2)
+    sent = [({"x": numpy.add(second["x"], change).astype(numpy.float32)}, second, 0) for change in SENT[:2]]
+    assert same(model_of(alice, repo), buffered(second, [*sent, (load(update), start, 1)]))
+
+
+def test_who_leaves_no_file_is_asked_again_and_the_candidates_are_made_anew(own_hub):
+    owner, people = own_hub.person("owner"), [own_hub.person(f"part{number}") for number in range(3)]
+    repo, senders = race(owner, people, rule="race:median,mean")
+    send_all(senders)
+    judge = Sender(owner, repo)
+    until(lambda: judge.http.get(f"{judge.address}/candidates").json()["judging"])
+    own_hub.kill()
+    for file in (own_hub.data / "federate").glob("*/1-*"):
+        file.unlink()
+    own_hub.start()
+    missing = judge.http.get(f"{judge.address}/candidate", params={"round": 1, "number": 0, "offset": 0})
+    assert missing.status_code == 404
+    assert judged(judge, [{"loss": 1}, {"loss": 0}]).status_code == 200  # nothing is committed of what is not there
+    until(lambda: senders[0].round()["update"]["state"] == "awaited")
+    assert federate(owner, "status", repo)["accepted"] == 0
+    send_all(senders)
+    judge_by(owner, repo, 1, 0, 2)
+    assert record_of(owner, repo, 1)["chosen"] == "median"
+
+
 @pytest.mark.parametrize("scores", [[], [{"loss": 1}] * 3, [{"loss": 1}] * 5, [1, 2, 3, 4], [{}] * 4, [{"loss": "low"}] * 4,
                                     [{"loss": 1, "x" * 65: 1}] * 4, [{"loss": 1, **{str(i): 1 for i in range(16)}}] * 4, None], ids=str)
 def test_scores_that_make_no_sense_decide_nothing(alice, five, scores):
@@ -598,3 +673,316 @@ def test_who_comes_before_the_training_waits_for_it(alice, crowd, preload):  # n
     open_run(alice, repo, 1, 1)
     part.join()
     assert part.said == ["done", [1]]
+
+
+# Buckets that are drawn anew in each round, and what they tell of their members.
+
+
+def order_of(seed, count):
+    """As the hub draws it: Fisher and Yates by numbers from SHA-256 over the seed and a counter."""
+    order, counter = list(range(count)), 0
+    for below in range(count, 1, -1):
+        while True:
+            number = int.from_bytes(hashlib.sha256(seed + counter.to_bytes(8, "little")).digest()[:8], "little")
+            counter += 1
+            if number < 2 ** 64 - 1 - (2 ** 64 - 1) % below:
+                break
+        place = number % below
+        order[below - 1], order[place] = order[place], order[below - 1]
+    return order
+
+
+@pytest.fixture(scope="module")
+def eight(hub, five):
+    return [*five, *[hub.person(new_name("part")) for _ in range(3)]]
+
+
+def test_buckets_are_drawn_by_a_seed_that_stands_in_the_record(alice, eight):
+    orders = []
+    for _ in range(3):
+        repo = new_model(alice, {"x": numpy.zeros(3, numpy.float32)})
+        open_run(alice, repo, 1, 8, "--rule", "bucketing:3+median")
+        sent = numpy.random.default_rng(1).normal(size=(8, 3)).astype(numpy.float32)
+        for person, change in zip(eight, sent):
+            assert Sender(person, repo).join().send(save({"x": change})).status_code == 200
+        order = order_of(bytes.fromhex(record_of(alice, repo, 1)["orderSeed"]), 8)
+        means = [sent[order[at:at + 3]].astype(float).mean(axis=0) for at in (0, 3, 6)]
+        numpy.testing.assert_allclose(model_of(alice, repo)["x"], numpy.median(means, axis=0), rtol=1e-5)
+        orders.append(order)
+    assert len({tuple(order) for order in orders}) == 3
+    assert "orderSeed" not in record_of(alice, race_of_means(alice, eight), 1)
+
+
+def race_of_means(alice, people):
+    repo = new_model(alice, {"x": numpy.zeros(3, numpy.float32)})
+    open_run(alice, repo, 1, 1, "--rule", "mean")
+    assert Sender(people[0], repo).join().send(save({"x": numpy.ones(3, numpy.float32)})).status_code == 200
+    return repo
+
+
+def go_on(alice, repo, people, rounds, bad=()):
+    """All go the same way, each a little beside it; the bad ones go back."""
+    dice = numpy.random.default_rng(rounds[0])
+    for number in rounds:
+        start = model_of(alice, repo)["x"]
+        for place, person in enumerate(people):
+            change = (1 + 0.3 * dice.normal(size=64)) * (-1 if place in bad else 1)
+            sent = Sender(person, repo).send(save({"x": (start + change).astype(numpy.float32)}), number=number)
+            assert sent.status_code == 200, sent.text
+
+
+def watched_run(alice, people, *more):
+    repo = new_model(alice, {"x": numpy.zeros(64, numpy.float32)})
+    open_run(alice, repo, 30, len(people) - 1, "--rule", "bucketing:2+median", "--suspicion", 6, "--grace", 600, *more)
+    for person in people:
+        Sender(person, repo).join()
+    return repo
+
+
+def suspects(person, repo):
+    answer = person.http.get(f"/api/models/{repo}/federate/suspects")
+    assert answer.status_code == 200, answer.text
+    return answer.json()["suspects"]
+
+
+def decide(person, repo, user, decision):
+    return person.http.post(f"/api/models/{repo}/federate/suspects", json={"user": user, "decision": decision})
+
+
+def notices_about(person, repo):
+    return [notice for notice in person.http.get("/api/notices").json() if notice.get("repo") == repo and notice["kind"] == "federate.suspect"]
+
+
+def test_who_spoils_sums_is_proposed_and_removed_by_people_alone(alice, bob, eight):
+    repo = watched_run(alice, eight)
+    bad = eight[5]
+    go_on(alice, repo, eight, range(1, 4), bad={5})
+    assert suspects(alice, repo) == []
+    assert decide(alice, repo, bad.name, "remove").status_code == 404  # nothing is proposed yet
+    go_on(alice, repo, eight, range(4, 7), bad={5})
+    found = suspects(alice, repo)
+    assert [(one["user"], one["state"]) for one in found] == [(bad.name, "proposed")] and found[0]["score"] >= 6
+    assert found[0]["rounds"] == 6 and found[0]["flags"] == 6
+    told = notices_about(alice, repo)
+    assert len(told) == 1 and bad.name in told[0]["text"] and "proves nothing" in told[0]["text"]
+    record = record_of(alice, repo, 6)
+    assert [group["size"] for group in record["groups"]] == [2] * 4 and sum(group["flagged"] for group in record["groups"]) == 1
+    assert bad.name not in json.dumps(record)
+    # Nobody is removed by the hub, and none but who administers the repo sees or decides anything.
+    go_on(alice, repo, eight, [7], bad={5})
+    for person in bob, bad:
+        assert person.http.get(f"/api/models/{repo}/federate/suspects").status_code == 403
+        assert decide(person, repo, bad.name, "dismiss").status_code == 403
+    assert decide(alice, repo, bad.name, "shame").status_code == 400
+    assert decide(alice, repo, eight[0].name, "remove").status_code == 404
+    before = federate(alice, "status", repo)
+    base = model_of(alice, repo)["x"]
+    assert Sender(bad, repo).send(save({"x": base}), number=8).status_code == 200
+    assert decide(alice, repo, bad.name, "remove").status_code == 200
+    assert decide(alice, repo, bad.name, "remove").status_code == 404
+    after = federate(alice, "status", repo)
+    assert after["participants"] == before["participants"] - 1 and after["accepted"] == before["accepted"]
+    refused = Sender(bad, repo).http.post(f"/api/models/{repo}/federate/join", json={})
+    assert refused.status_code == 403 and "removed" in refused.json()["error"]
+    assert Sender(bad, repo).send(save({"x": base}), number=8).status_code == 403
+    go_on(alice, repo, eight[:5] + eight[6:], [8, 9])  # nobody waits for it
+    assert federate(alice, "status", repo)["round"] == 10
+    assert [one["state"] for one in suspects(alice, repo)] == ["removed"]
+    kinds = [json.loads(entry["leaf"])["b"] for entry in alice.http.get(f"/api/models/{repo}/provenance").json()["entries"]]
+    decisions = [body for body in kinds if body.get("decision") == "withdraw"]
+    assert len(decisions) == 1 and bad.name not in json.dumps(decisions)
+
+
+def test_who_is_dismissed_begins_anew(alice, eight):
+    repo = watched_run(alice, eight)
+    bad = eight[2]
+    go_on(alice, repo, eight, range(1, 5), bad={2})
+    assert [one["user"] for one in suspects(alice, repo)] == [bad.name]
+    assert decide(alice, repo, bad.name, "dismiss").status_code == 200
+    assert suspects(alice, repo) == [] and decide(alice, repo, bad.name, "dismiss").status_code == 404
+    go_on(alice, repo, eight, range(5, 8), bad={2})
+    assert suspects(alice, repo) == []
+    go_on(alice, repo, eight, range(8, 9), bad={2})
+    assert [one["user"] for one in suspects(alice, repo)] == [bad.name] and len(notices_about(alice, repo)) == 2
+
+
+def test_where_all_go_the_same_way_nobody_is_proposed(alice, eight):
+    repo = watched_run(alice, eight)
+    go_on(alice, repo, eight, range(1, 9))
+    assert suspects(alice, repo) == [] and notices_about(alice, repo) == []
+    assert not any(group["flagged"] for number in range(1, 9) for group in record_of(alice, repo, number)["groups"])
+
+
+def test_who_comes_late_to_a_buffer_is_no_suspect_for_it(alice, eight):
+    repo = new_model(alice, {"x": numpy.zeros(64, numpy.float32)})
+    open_run(alice, repo, 30, 4, "--rule", "mean+fedbuff", "--suspicion", 6)
+    quick, slow, bad = [Sender(person, repo).join() for person in eight[:4]], Sender(eight[4], repo).join(), Sender(eight[5], repo).join()
+    dice, models = numpy.random.default_rng(3), [model_of(alice, repo)["x"]]
+
+    def send(sender, number, way=1):
+        change = way * (1 + 0.3 * dice.normal(size=64))
+        assert sender.send(save({"x": (models[number - 1] + change).astype(numpy.float32)}), number=number).status_code == 200
+
+    for number in range(1, 18):
+        for sender in quick[:2 if number > 8 else 4]:
+            send(sender, number)
+        if number > 8:
+            send(slow, number - 8)
+            send(bad, number, -1)
+        models.append(model_of(alice, repo)["x"])
+    assert [one["user"] for one in suspects(alice, repo)] == [eight[5].name]
+    assert [one["rounds"] for one in suspects(alice, repo)] == [9]
+
+
+def test_evidence_counts_once_for_each_round_whatever_is_killed(own_hub):
+    owner, people = own_hub.person("owner"), [own_hub.person(f"part{number}") for number in range(6)]
+    repo = watched_run(owner, people)
+    for number in range(1, 6):
+        go_on(owner, repo, people, [number], bad={0})
+        own_hub.kill()
+        own_hub.start()
+    found = suspects(owner, repo)
+    assert [(one["user"], one["rounds"], one["flags"]) for one in found] == [("part0", 5, 5)]
+    evidence = numpy.log(0.8 / (0.05 + 0.95 * 0.1))
+    assert abs(found[0]["score"] - 5 * evidence) < 1e-9
+    own_hub.admin("user", "erase", "part0", "--reason", "request")
+    assert suspects(owner, repo) == []
+
+
+JUDGE_IN_C = """
+#include <cairn/federate.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static int judge(void *context, const char *config, const struct cairn_tensor *tensors, size_t count, struct cairn_score *score)
+{
+    static char metrics[64];
+    int *seen = (int *)context;
+    if (!strstr(config, "\\"rounds\\":1") || count != 1 || tensors[0].count != 2)
+        return 1;
+    score->loss = *seen == 1 ? NAN : fabs(tensors[0].values[0] - 1);
+    snprintf(metrics, sizeof metrics, "{\\"seen\\":%d}", ++*seen);
+    score->metrics = metrics;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    int seen = 0;
+    struct cairn_federate *part = cairn_federate_new();
+    cairn_federate_set(part, "url", argv[1]);
+    cairn_federate_set(part, "token", argv[2]);
+    cairn_federate_set(part, "repo", argv[argc - 1]);
+    int verdict = cairn_federate_judge(part, judge, &seen);
+    printf("%d %d\\n", verdict, seen);
+    cairn_federate_free(part);
+    return 0;
+}
+"""
+
+
+def test_a_program_in_c_judges(alice, five, tmp_path, preload):  # noqa: F811
+    (tmp_path / "judge.c").write_text(JUDGE_IN_C)
+    subprocess.run(["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", f"-I{ROOT}/include", tmp_path / "judge.c", f"-L{LIBRARY.parent}",
+                    "-lcairn", "-lm", "-o", tmp_path / "judge"], check=True)
+    repo, senders = race(alice, five)
+    send_all(senders)
+    done = subprocess.run([tmp_path / "judge", alice.hub.url, alice.token, repo], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "LD_LIBRARY_PATH": str(LIBRARY.parent), "LD_PRELOAD": preload})
+    assert done.stdout == "0 4\n", done.stdout + done.stderr
+    candidates = record_of(alice, repo, 1)["candidates"]
+    assert [one["scores"]["seen"] for one in candidates] == [1, 2, 3, 4] and candidates[1]["scores"]["loss"] is None
+    assert record_of(alice, repo, 1)["chosen"] == "nnm+trimmed-mean"
+
+
+# Models that are not of float32 alone.
+
+
+def mixed_model():
+    """Each kind of number; whole ones are not trained."""
+    dice = numpy.random.default_rng(4)
+    parts = {"half": ("F16", dice.normal(size=(2, 3)).astype(numpy.float16)), "steps": ("I64", numpy.array([17, -3])),
+             "brain": ("BF16", (dice.normal(size=4).astype(numpy.float32).view(numpy.uint32) >> 16).astype(numpy.uint16)),
+             "wide": ("F64", dice.normal(size=3)), "single": ("F32", dice.normal(size=5).astype(numpy.float32)), "mask": ("BOOL", numpy.array([True]))}
+    header, data = {}, b""
+    for name, (kind, array) in parts.items():
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [len(data), len(data) + array.nbytes]}
+        data += array.tobytes()
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text, parts, data
+
+
+def brain_of(values):
+    bits = values.astype(numpy.float32).view(numpy.uint32)
+    return ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16).astype(numpy.uint16)
+
+
+ADDING = """
+import json, sys
+import numpy
+import cairn.federate
+url, token, repo = sys.argv[1:4]
+seen = []
+
+def train(model, config):
+    seen.append({name: [str(array.dtype), list(array.shape)] for name, array in model.items()})
+    return {name: array + numpy.float32(0.0123) for name, array in model.items()}, 5
+
+cairn.federate.join(url, token, repo, train)
+print(json.dumps(["done", seen]))
+"""
+
+
+@pytest.mark.parametrize("rule", ["mean", "mean+scaffold"])
+def test_numbers_of_other_kinds_are_trained_as_float32_and_rounded_back(alice, crowd, preload, rule):  # noqa: F811
+    header, parts, data = mixed_model()
+    repo = alice.new_repo("trained")
+    alice.commit_files(repo, {"model.safetensors": header + data})
+    open_run(alice, repo, 2, 1, "--rule", rule)
+    script = ADDING if rule == "mean" else ADDING.replace("    seen.append", "    config['steps'], config['rate'] = 1, 1\n    seen.append")
+    done = subprocess.run([sys.executable, "-c", script, crowd[0].hub.url, crowd[0].token, repo], capture_output=True, text=True, timeout=500,
+                          env={**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
+                               "ASAN_OPTIONS": "detect_leaks=0"})
+    assert done.returncode == 0 and not SANITIZER.search(done.stderr), done.stderr
+    assert json.loads(done.stdout)[1] == [{"half": ["float32", [2, 3]], "brain": ["float32", [4]], "wide": ["float32", [3]], "single": ["float32", [5]]}] * 2
+    values = {name: array for name, (_, array) in parts.items()}
+    for _ in range(2):
+        add = numpy.float32(0.0123)
+        wide = {"half": values["half"].astype(numpy.float32), "wide": values["wide"].astype(numpy.float32), "single": values["single"],
+                "brain": (values["brain"].astype(numpy.uint32) << 16).view(numpy.float32)}
+        # As the hub adds: the difference in float32, the sum in float64.
+        new = {name: (start.astype(float) + ((start + add) - start).astype(float)).astype(numpy.float32) for name, start in wide.items()}
+        values |= {"half": new["half"].astype(numpy.float16), "wide": new["wide"].astype(float), "single": new["single"], "brain": brain_of(new["brain"])}
+    found = alice.read(repo, "model.safetensors")
+    assert found == header + b"".join(values[name].tobytes() for name in parts)
+    assert record_of(alice, repo, 2)["model"] == sha256(found)
+
+
+def test_what_a_second_house_could_not_compute_is_refused_between_two_houses(alice):
+    header, parts, data = mixed_model()
+    repo = alice.new_repo("trained")
+    alice.commit_files(repo, {"model.safetensors": header + data})
+    houses = "open", repo, "--mode", "two-houses", "--rounds", 1, "--min-participants", 12, "--house", "http://127.0.0.1:1"
+    refused = federate(alice, *houses, check=False)
+    assert refused.returncode == 1 and "must be F32" in refused.stderr, refused.stderr
+    alice.commit_files(repo, {"model.safetensors": save(start_model())})
+    for more in ("--suspicion", 8), ("--rule", "mean+fedbuff"), ("--rule", "mean+scaffold"):
+        refused = federate(alice, *houses, *more, check=False)
+        assert refused.returncode == 1 and "400" in refused.stderr and "plain" in refused.stderr, refused.stderr
+    assert "must be F32" not in federate(alice, *houses, check=False).stderr
+
+
+def test_an_update_is_in_the_form_in_which_the_model_is_trained(alice, crowd):  # noqa: F811
+    header, parts, data = mixed_model()
+    repo = alice.new_repo("trained")
+    alice.commit_files(repo, {"model.safetensors": header + data})
+    open_run(alice, repo, 1, 1)
+    sender = Sender(crowd[0], repo).join()
+    refused = sender.send(header + data)  # the model itself is not
+    assert refused.status_code == 422 and "F16" in refused.json()["error"], refused.text
+    brain = (parts["brain"][1].astype(numpy.uint32) << 16).view(numpy.float32)
+    update = {"half": parts["half"][1].astype(numpy.float32), "brain": brain, "wide": parts["wide"][1].astype(numpy.float32), "single": parts["single"][1]}
+    assert sender.send(save({**update, "mask": numpy.zeros(1, numpy.float32)})).status_code == 422
+    assert sender.send(save(update)).status_code == 200
+    assert federate(alice, "status", repo)["state"] == "finished"

@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     jw_end(&w);
     assert(str_eq(buf_view(&text), buf_view(&twice)));
     for (size_t count = 1; count < 50; count++)
-        settings_how(&settings, count);
+        for (size_t i = 0; i == 0 || i < settings.candidate_count; i++)
+            settings_how_of(&settings, i, count);
     return 0;
 }

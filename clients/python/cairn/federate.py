@@ -21,7 +21,7 @@ import numpy
 
 from . import _load
 
-__all__ = ["NotAccepted", "join", "judge"]
+__all__ = ["NotAccepted", "identity", "join", "judge"]
 
 
 class NotAccepted(Exception):
@@ -58,6 +58,7 @@ def _library():
             ("cairn_federate_new", ctypes.c_void_p, []),
             ("cairn_federate_free", None, [ctypes.c_void_p]),
             ("cairn_federate_set", ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]),
+            ("cairn_federate_identity", ctypes.c_char_p, [ctypes.c_void_p]),
             ("cairn_federate_on_progress", None, [ctypes.c_void_p, _Progress, ctypes.c_void_p]),
             ("cairn_federate_run", ctypes.c_int, [ctypes.c_void_p, _Train, ctypes.c_void_p]),
             ("cairn_federate_judge", ctypes.c_int, [ctypes.c_void_p, _Judge, ctypes.c_void_p]),
@@ -91,7 +92,26 @@ class _Result:
         self.count = len(names)
 
 
-def join(url, token, repo, train, *, progress=None, patience=None, state=None, house=None):
+def _set(library, handle, **settings):
+    for name, value in settings.items():
+        library.cairn_federate_set(handle, name.encode(), None if value is None else os.fsencode(str(value)))
+
+
+def identity(state=None):
+    """The key, as 64 hex digits, that others put into their file of `peers`; `state` is the folder in which it is kept."""
+    library = _library()
+    handle = library.cairn_federate_new()
+    try:
+        _set(library, handle, state=state)
+        found = library.cairn_federate_identity(handle)
+        if found is None:
+            raise OSError(library.cairn_federate_why(handle).decode(errors="replace"))
+        return found.decode()
+    finally:
+        library.cairn_federate_free(handle)
+
+
+def join(url, token, repo, train, *, progress=None, patience=None, state=None, peers=None, house=None):
     """Joins the federated training of `repo` at the hub at `url`, and returns when its last round is over.
 
     train(model, config) is called for each round: model is a dict of numpy arrays (float32), config a dict with "round",
@@ -103,8 +123,10 @@ def join(url, token, repo, train, *, progress=None, patience=None, state=None, h
     participant is kept in the folder `state`, if there is one; otherwise as long as the program runs.
 
     progress is called with a line of text now and then; patience says for how many seconds a hub that does not answer is
-    asked again, and a training that is not open yet is waited for (600). Where the hub trains together with a second house,
-    house may say which, by its key id or key: nothing is sent when it is another.
+    asked again, and a training that is not open yet is waited for (600). In the mode one-house, state is a folder for what
+    must not be forgotten, and peers a file with the identity() of each participant, one a line: nobody else is then taken
+    into one's cohort. Where the hub trains together with a second house, house may say which, by its key id or key: nothing is
+    sent when it is another.
 
     Raises what train raises; NotAccepted; ConnectionError; ValueError for settings that cannot be.
     """
@@ -128,7 +150,7 @@ def join(url, token, repo, train, *, progress=None, patience=None, state=None, h
             return 1
 
     _run(library.cairn_federate_run, _Train(call), raised, progress, url=url, token=token, repo=repo, patience=patience, state=state,
-         house=house)
+         peers=peers, house=house)
 
 
 def judge(url, token, repo, evaluate, *, progress=None, patience=None):
@@ -161,8 +183,7 @@ def _run(run, function, raised, progress, **settings):
     library = _library()
     handle = library.cairn_federate_new()
     try:
-        for name, value in settings.items():
-            library.cairn_federate_set(handle, name.encode(), None if value is None else os.fsencode(str(value)))
+        _set(library, handle, **settings)
         line = _Progress(lambda context, text: progress(text.decode(errors="replace")) if progress else None)
         library.cairn_federate_on_progress(handle, line, None)
         verdict, why = run(handle, function, None), library.cairn_federate_why(handle).decode(errors="replace")
