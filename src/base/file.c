@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +20,15 @@ void fd_close(int *fd)
         close(*fd);
     *fd = -1;
     errno = saved_errno;
+}
+
+void lock_close(int *fd)
+{
+    int saved_errno = errno;
+    if (*fd >= 0)
+        flock(*fd, LOCK_UN);
+    errno = saved_errno;
+    fd_close(fd);
 }
 
 enum status file_read_all(const char *path, size_t limit, struct buf *out, struct error *err)

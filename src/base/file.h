@@ -7,6 +7,10 @@
 
 #define auto_fd __attribute__((cleanup(fd_close)))
 void fd_close(int *fd); /* closes and sets to -1; nothing when negative */
+/* The same for a file that is locked by flock(): gives the lock back at once. close() alone does not while a child that is just being
+ * started has the file, too. */
+void lock_close(int *fd);
+#define auto_lock __attribute__((cleanup(lock_close)))
 
 enum status file_read_all(const char *path, size_t limit, struct buf *out, struct error *err);
 /* Replaces path as a whole: temporary file, fsync, rename, fsync of the folder. */

@@ -290,7 +290,7 @@ static enum status take_vector(struct request *rq, const struct seat *place, str
     size_t size = mask_packed((size_t)place->attempt.width, cohort_bits(&place->round, place->graph.size));
     update_path(rq->hub->federate, &place->run, rq->actor.account.id, from);
     masked_path(rq->hub->federate, &place->run, rq->actor.account.id, to);
-    auto_fd int fd = open(from, O_RDONLY | O_CLOEXEC);
+    auto_lock int fd = open(from, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &about) != 0 || (size_t)about.st_size != size)
         return fail(err, CONFLICT, "VectorIncomplete", "The vector of %zu bytes has not come as a whole.", size);
     TRY(digest_file(fd, size, digest, err));

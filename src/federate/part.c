@@ -73,7 +73,7 @@ enum status part_tensors(struct request *rq, const struct part_model *model, str
 
 enum status part_file(struct request *rq, const struct part *part, int *out, struct error *err)
 {
-    auto_fd int fd = -1;
+    auto_lock int fd = -1;
     TRY(update_open(part->own, &fd, err));
     TRY(update_check_not_taken(rq, part->place, err));
     *out = fd;

@@ -149,5 +149,4 @@ static const char cohorts_sql[] = "ALTER TABLE federate_participant ADD COLUMN i
                                   "  PRIMARY KEY (run_id, account_id));";
 
 const struct migration_set federate_migrations = {
-    "federate",
-    (const char *const[]){create_sql, buffer_sql, race_sql, houses_sql, suspicion_sql, cohorts_sql, NULL}};
+    "federate", (const char *const[]){create_sql, buffer_sql, race_sql, houses_sql, suspicion_sql, cohorts_sql, NULL}};

@@ -110,7 +110,7 @@ enum status update_check_not_taken(struct request *rq, struct place *place, stru
 static enum status put_pieces(struct request *rq, struct place *place, int64_t offset, int64_t limit, int64_t *end,
                               struct error *err)
 {
-    auto_fd int fd = -1;
+    auto_lock int fd = -1;
     struct stat about;
     TRY(update_open(place->path, &fd, err));
     TRY(update_check_not_taken(rq, place, err));
@@ -241,7 +241,7 @@ static enum status finish(struct request *rq, struct finishing *finishing, const
                           struct error *err)
 {
     struct error why = {0};
-    auto_fd int lock = -1;
+    auto_lock int lock = -1;
     enum status status = refused ? fail(&why, UNPROCESSABLE, "UpdateRejected", "%s", refused->message)
                                  : check_bytes(rq, finishing, &lock, &why);
     if (status == INVALID || (status == UNPROCESSABLE && error_is(&why, "UpdateRejected")))
@@ -253,7 +253,7 @@ static enum status finish(struct request *rq, struct finishing *finishing, const
     finishing->update.state = status == OK ? UPDATE_ACCEPTED : UPDATE_REJECTED;
     finishing->update.tries = finishing->place->before.tries + 1;
     TRY(db_write(rq->hub->db, store_result, finishing, err));
-    fd_close(&lock);
+    lock_close(&lock);
     /* A refusal may be what the round has waited for. Who sent it need not know how the round ends. */
     struct error later = {0};
     round_close(rq->hub, finishing->place->run.id, &later);

@@ -30,7 +30,7 @@ struct table {
 
 static void table_close(struct table *table)
 {
-    fd_close(&table->fd);
+    lock_close(&table->fd);
 }
 #define auto_table __attribute__((cleanup(table_close)))
 

@@ -204,7 +204,7 @@ enum status sent_end(struct sent *sent, enum status status, const struct error *
 
 void sent_close(struct sent *sent)
 {
-    fd_close(&sent->to);
+    lock_close(&sent->to);
     if (sent->hasher)
         hasher_free(sent->hasher);
 }

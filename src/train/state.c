@@ -145,7 +145,7 @@ enum status state_remember(void *context, const char *what, const uint8_t *pairs
     if (state->peers && strcmp(what, "peer") == 0)
         TRY(check_peers(state, pairs, count, err));
     file_of(state, "memory", path);
-    auto_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    auto_lock int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0 || flock(fd, LOCK_EX) != 0)
         return fail_errno(err, path);
     TRY(folder_sync(state->folder, err));
