@@ -107,13 +107,7 @@ static enum status forget_in(const struct module *module, struct db_conn *tx, in
 {
     if (module->erase)
         TRY(module->erase(tx, account_id, err));
-    for (const char *const *sql = module->forgets; sql && *sql; sql++) {
-        auto_stmt struct stmt *forget = NULL;
-        TRY(db_prepare(tx, *sql, &forget, err));
-        stmt_bind_int(forget, 1, account_id);
-        TRY(stmt_run(forget, err));
-    }
-    return OK;
+    return db_run_each(tx, module->forgets, account_id, err);
 }
 
 static const char newest_sql[] = "SELECT max(id) FROM event";

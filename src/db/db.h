@@ -93,6 +93,9 @@ int64_t
 db_changes(struct db_conn *tx); /* rows changed by the last statement run on tx: the answer of a compare-and-swap */
 int64_t db_last_id(struct db_conn *tx); /* the id of the last row inserted */
 
+/* Statements that take one number each, the same; sqls ends with NULL, and may be NULL. */
+enum status db_run_each(struct db_conn *tx, const char *const *sqls, int64_t number, struct error *err);
+
 /* One statement without parameters or rows, or several separated by ';'. Not cached. For migrations. */
 enum status db_exec(struct db_conn *conn, const char *sql, struct error *err);
 

@@ -236,3 +236,14 @@ bool stmt_is_null(struct stmt *stmt, int column)
     check_column(stmt, column);
     return sqlite3_column_type(stmt->handle, column) == SQLITE_NULL;
 }
+
+enum status db_run_each(struct db_conn *tx, const char *const *sqls, int64_t number, struct error *err)
+{
+    for (; sqls && *sqls; sqls++) {
+        auto_stmt struct stmt *stmt = NULL;
+        TRY(db_prepare(tx, *sqls, &stmt, err));
+        stmt_bind_int(stmt, 1, number);
+        TRY(stmt_run(stmt, err));
+    }
+    return OK;
+}

@@ -285,7 +285,8 @@ static void a_named_check_is_waited_for_and_lapses_without_a_refusal(void **stat
 
 static enum status erase_in(struct db_conn *tx, void *account_id, struct error *err)
 {
-    return requests_erase(tx, *(int64_t *)account_id, err);
+    TRY(requests_erase(tx, *(int64_t *)account_id, err));
+    return db_run_each(tx, request_forgets, *(int64_t *)account_id, err);
 }
 
 static void who_is_forgotten_withdraws_and_leaves_hashes_but_no_words(void **state)

@@ -466,7 +466,8 @@ static void a_text_that_is_no_longer_asked_for_is_no_longer_due(void **state)
 
 static enum status forget(struct db_conn *tx, void *account_id, struct error *err)
 {
-    return grant_erase(tx, *(const int64_t *)account_id, err);
+    TRY(grant_erase(tx, *(const int64_t *)account_id, err));
+    return db_run_each(tx, grant_forgets, *(const int64_t *)account_id, err);
 }
 
 static void forgetting_a_person_ends_grants_without_a_word_about_them(void **state)

@@ -201,7 +201,7 @@ static void every_gate_that_asks_for_a_text_is_logged_when_it_changes(void **sta
 
 static enum status forget(struct db_conn *tx, void *account_id, struct error *err)
 {
-    return terms_erase(tx, *(const int64_t *)account_id, err);
+    return db_run_each(tx, terms_module.forgets, *(const int64_t *)account_id, err);
 }
 
 static void when_a_person_is_forgotten_hashes_stay_and_names_go(void **state)
