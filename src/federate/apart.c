@@ -32,7 +32,7 @@ static enum status prepare_round(struct hub *hub, int64_t run_id, struct error *
     if (status == OK)
         return OK;
     if (round_ends_run(hub, &run, &why, &status, err)) {
-        round_files_remove(hub->federate, &run);
+        run_files_remove(hub->federate, &run);
         return status;
     }
     *err = why;

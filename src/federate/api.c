@@ -75,7 +75,7 @@ enum status run_open(struct request *rq, struct error *err)
     if (status == OK)
         status = db_write(rq->hub->db, insert_run, &run, err);
     if (status != OK) {
-        round_files_remove(rq->hub->federate, &run);
+        run_files_remove(rq->hub->federate, &run);
         return status;
     }
     write_run(rq, &run);
@@ -97,7 +97,7 @@ enum status run_stop(struct request *rq, struct error *err)
     request_done_reading(rq);
     TRY(db_write(rq->hub->db, stop_run, &run, err));
     run.round = INT64_MAX; /* all that is there */
-    round_files_remove(rq->hub->federate, &run);
+    run_files_remove(rq->hub->federate, &run);
     request_reply_empty(rq);
     return OK;
 }

@@ -18,20 +18,38 @@
 
 /* The files. */
 
-void round_files_remove(const struct federate *federate, const struct run *run)
+static void files_remove(const char *folder, int64_t last_round)
 {
-    char folder[4096], path[4096 + 300];
-    snprintf(folder, sizeof folder, "%s/%.*s", federate->folder, STR_ARG(run->public_id));
+    char path[4096 + 300];
     DIR *entries = opendir(folder);
     if (!entries)
         return;
     for (struct dirent *entry; (entry = readdir(entries));) {
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (atoll(entry->d_name) <= run->round)
+        if (atoll(entry->d_name) <= last_round)
             unlink(path);
     }
     closedir(entries);
-    rmdir(folder); /* when it is empty */
+}
+
+static void folder_of(const struct federate *federate, const struct run *run, char out[4096])
+{
+    snprintf(out, 4096, "%s/%.*s", federate->folder, STR_ARG(run->public_id));
+}
+
+void round_files_remove(const struct federate *federate, const struct run *run)
+{
+    char folder[4096];
+    folder_of(federate, run, folder);
+    files_remove(folder, run->round);
+}
+
+void run_files_remove(const struct federate *federate, const struct run *run)
+{
+    char folder[4096];
+    folder_of(federate, run, folder);
+    files_remove(folder, INT64_MAX);
+    rmdir(folder);
 }
 
 /* The new model. */
@@ -330,8 +348,7 @@ static void forget_run(struct closing *c)
     if (db_reader(c->hub->db, &conn, NULL) != OK || run_get(conn, c->arena, c->run.id, &after, NULL) != OK ||
         after.state == RUN_OPEN)
         return;
-    c->run.round = INT64_MAX;
-    round_files_remove(c->hub->federate, &c->run);
+    run_files_remove(c->hub->federate, &c->run);
 }
 
 enum status round_close_now(struct hub *hub, int64_t run_id, struct error *err)
@@ -405,14 +422,14 @@ static enum status sweep_one(struct hub *hub, struct str name, struct error *err
 {
     auto_conn struct db_conn *conn = NULL;
     auto_stmt struct stmt *row = NULL;
-    const struct run all = {.public_id = name, .round = INT64_MAX};
+    const struct run run = {.public_id = name};
     TRY(db_reader(hub->db, &conn, err));
     TRY(db_prepare(conn, open_sql, &row, err));
     stmt_bind_str(row, 1, name);
     bool is_open = stmt_next(row);
     TRY(stmt_end(row, err));
     if (!is_open)
-        round_files_remove(hub->federate, &all);
+        run_files_remove(hub->federate, &run);
     return OK;
 }
 

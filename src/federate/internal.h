@@ -183,8 +183,9 @@ enum status round_thaw(struct db_conn *tx, const struct run *run, const int64_t 
  * last round that has a use for them. */
 void update_path(const struct federate *federate, const struct run *run, int64_t account_id, char out[4096]);
 enum status run_folder_make(const struct federate *federate, const struct run *run, struct error *err);
-/* Removes what a round and those before it have left behind. */
+/* Removes what a round and those before it have left behind. The folder stays: the next round may be about to put its model there. */
 void round_files_remove(const struct federate *federate, const struct run *run);
+void run_files_remove(const struct federate *federate, const struct run *run); /* of a run that is over: all */
 
 struct model {
     int fd;
