@@ -427,7 +427,7 @@ static void four_accounts_of_one_network_in_a_day_have_points_and_three_have_non
 static enum status erase_ada(struct db_conn *tx, void *context, struct error *err)
 {
     const struct town *town = context;
-    return misuse_module.erase(tx, town->ada, err);
+    return db_run_each(tx, misuse_module.forgets, town->ada, err);
 }
 
 static void what_a_person_said_goes_with_the_person(void **state)
