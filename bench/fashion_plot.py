@@ -47,6 +47,7 @@ def curves(axes, lines, title):
             if line["way"] == way:
                 axes.plot([100 * a for a in line["accuracy"]], color=colour, label=way, linewidth=1.2)
     axes.set_ylim(0, 100)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("round")
     axes.set_ylabel("accuracy, %")
     axes.set_title(title, fontsize=9, loc="left")
