@@ -194,7 +194,7 @@ static enum status step(struct cairn_federate *part, struct str run, cairn_train
         return take_part(part, told, train, context, err);
     }
     doze(*wait);
-    *wait = *wait * 5 / 4 < POLL_MOST_US ? *wait * 5 / 4 : POLL_MOST_US;
+    *wait = *wait * 9 / 8 < POLL_MOST_US ? *wait * 9 / 8 : POLL_MOST_US; /* an eighth of the wait is lost at most */
     return OK;
 }
 
