@@ -2,7 +2,7 @@
 """Whole rounds between two houses: a hub, `cairn house`, and participants by libcairn, all on this machine. What a participant costs is CPU
 time: of its own from the end of training to the acceptance of its update, and of each house from there to the commit, for each.
 
-  python bench/houses.py [--quick]
+  python bench/houses.py [--quick] [--large]      --large: a round of two at 10^8, too; takes a minute and 8 GB
 """
 
 import json
@@ -136,6 +136,11 @@ def main():
         table.alone("Two houses, 16 updates of 10^6: the whole round (s)", [one[3] for one in found], 1)
         table.alone("Two houses, 16 updates of 10^6: memory of the hub (MB)", [peak(site.hub)], 0)
         table.alone("Two houses, 16 updates of 10^6: memory of the house (MB)", [peak(site.house)], 0)
+        if "--large" in sys.argv:
+            seconds, hub, house, wall, sent = run_round(site, tokens[:2], owner, "large", 100_000_000)
+            table.alone("Two houses, 2 updates of 10^8: a participant; the hub, the house for each (CPU s)", [seconds, hub, house], 1)
+            table.alone("Two houses, 2 updates of 10^8: the whole round (s)", [wall], 1)
+            table.alone("Two houses, 2 updates of 10^8: memory of the hub, of the house (MB)", [peak(site.hub), peak(site.house)], 0)
         site.close()
 
 
