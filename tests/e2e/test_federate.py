@@ -602,6 +602,18 @@ def test_who_is_erased_takes_part_no_more_and_the_round_goes_on(own_hub):
     assert same(load(owner.read(repo, "model.safetensors")), reference(range(2), 1))
 
 
+def test_the_folder_of_a_run_stays_as_long_as_the_run(own_hub):
+    owner = own_hub.person("owner")
+    repo = new_model(owner)
+    open_run(owner, repo, 2, 1)
+    sender, folders = Sender(owner, repo).join(), own_hub.data / "federate"
+    assert sender.send(save(start_model())).status_code == 200
+    [folder] = folders.iterdir()  # between two rounds it is empty, and somebody may be about to put the next model there
+    assert not list(folder.glob("1-*"))
+    assert sender.send(save(start_model()), number=2).status_code == 200
+    assert federate(owner, "status", repo)["state"] == "finished" and list(folders.iterdir()) == []
+
+
 def test_kill_9_at_any_moment_of_a_run_leads_to_the_same_model(tmp_path, preload):  # noqa: F811
     hub = Hub(tmp_path).start()
     owner = hub.person("owner")

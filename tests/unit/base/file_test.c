@@ -8,6 +8,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -203,6 +204,33 @@ static void closing_twice_is_harmless(void **state)
     fd_close(&fd);
 }
 
+static bool can_be_locked(void)
+{
+    int fd = open("locked", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    bool can = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+    close(fd);
+    return can;
+}
+
+/* A duplicate is what a child has that is just being started. */
+static void a_lock_is_given_back_although_somebody_else_has_the_file(void **state)
+{
+    (void)state;
+    for (int gives_back = 0; gives_back < 2; gives_back++) {
+        int fd = open("locked", O_RDWR | O_CREAT | O_CLOEXEC, 0600), child = dup(fd);
+        assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+        if (gives_back)
+            lock_close(&fd);
+        else
+            fd_close(&fd);
+        assert_int_equal(fd, -1);
+        assert_int_equal(can_be_locked(), gives_back);
+        close(child);
+    }
+    int none = -1;
+    lock_close(&none);
+}
+
 #define in_folder(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
 
 int main(void)
@@ -221,6 +249,7 @@ int main(void)
         in_folder(a_folder_is_not_made_where_a_file_is),
         in_folder(a_folder_can_be_synced_and_a_missing_one_not),
         in_folder(closing_twice_is_harmless),
+        in_folder(a_lock_is_given_back_although_somebody_else_has_the_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
