@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#define PATIENCE_US (60 * SECOND_US) /* the hub catches up every ten seconds */
+#define PATIENCE_US (60 * SECOND_US) /* the hub catches up every second */
 
 struct erasing {
     struct db *db;

@@ -80,6 +80,7 @@ struct job {
     const char *name;
     unsigned period_seconds;
     enum status (*run)(struct hub *hub, struct error *err);
+    bool soon; /* has something to do after some writes: then it does not wait for its time */
     bool slow; /* may take minutes: these have a thread of their own, and ask for hub->stopping now and then */
     bool last; /* runs once more when no request comes any more: it keeps what would be lost */
 };

@@ -30,6 +30,8 @@
 #define GRACE_SECONDS 30
 #define JOBS_MOST 64
 #define SLOW_NICENESS 10
+#define TICK_NS (100 * 1000 * 1000)
+#define SECOND_NS (1000 * 1000 * 1000)
 
 /* Background work. */
 
@@ -42,37 +44,59 @@ struct worker {
     bool stop;
 };
 
-static bool sleep_a_second(struct worker *worker)
+static bool sleep_a_tick(struct worker *worker)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec++;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += TICK_NS;
+    if (until.tv_nsec >= SECOND_NS) {
+        until.tv_sec++;
+        until.tv_nsec -= SECOND_NS;
+    }
     pthread_mutex_lock(&worker->lock);
     if (!worker->stop)
-        pthread_cond_timedwait(&worker->wake, &worker->lock, &until);
+        pthread_cond_clockwait(&worker->wake, &worker->lock, CLOCK_MONOTONIC, &until);
     bool go_on = !worker->stop;
     pthread_mutex_unlock(&worker->lock);
     return go_on;
 }
 
-/* Every job runs once soon after the start and then by its period. A failed job is logged and tried again in its time.
- */
+/* Writes count when they begin, so the tick after also looks: what one left may not have been there yet. */
+static bool written_lately(struct hub *hub, int64_t seen[2])
+{
+    struct db_stats stats;
+    db_stats(hub->db, &stats);
+    bool lately = stats.groups != seen[1];
+    seen[1] = seen[0];
+    seen[0] = stats.groups;
+    return lately;
+}
+
+/* Every job runs a second after the start and then by its period. A failed job is logged and tried again in its time.
+ * What runs soon after writes takes half of this thread's time at most, however fast they come. */
 static void *run_jobs(void *context)
 {
     struct worker *worker = context;
-    int64_t due[JOBS_MOST] = {0};
+    int64_t due[JOBS_MOST], rested[JOBS_MOST] = {0}, seen[2] = {0};
+    for (size_t slot = 0; slot < JOBS_MOST; slot++)
+        due[slot] = monotonic_us() + SECOND_US;
     if (worker->slow) /* of this thread alone: requests go first */
         setpriority(PRIO_PROCESS, (id_t)gettid(), SLOW_NICENESS);
-    while (sleep_a_second(worker)) {
+    while (sleep_a_tick(worker)) {
+        bool lately = written_lately(worker->hub, seen);
         size_t slot = 0;
         for (const struct module *const *module = modules; *module; module++) {
             for (const struct job *job = (*module)->jobs; job && job->name && slot < JOBS_MOST; job++, slot++) {
                 struct error err = {0};
-                if (job->slow != worker->slow || monotonic_us() < due[slot])
+                int64_t now = monotonic_us();
+                if (job->slow != worker->slow || (now < due[slot] && !(job->soon && lately && now >= rested[slot])))
                     continue;
-                if (job->run(worker->hub, &err) != OK)
+                enum status status = job->run(worker->hub, &err);
+                if (status != OK)
                     log_line("error", "job", "%s: %s", job->name, err.message);
-                due[slot] = monotonic_us() + job->period_seconds * SECOND_US;
+                int64_t end = monotonic_us();
+                due[slot] = end + job->period_seconds * SECOND_US;
+                rested[slot] = status == OK ? end + (end - now) : due[slot];
             }
         }
     }

@@ -26,8 +26,8 @@ static const struct route routes[] = {
     {0},
 };
 
-static const struct job jobs[] = {{"federated rounds", 1, rounds_job, .slow = true},
-                                  {"federated cohorts", 1, cohorts_job},
+static const struct job jobs[] = {{"federated rounds", 1, rounds_job, .soon = true, .slow = true},
+                                  {"federated cohorts", 1, cohorts_job, .soon = true},
                                   {"federated folders", 3600, folders_job, .slow = true},
                                   {0}};
 

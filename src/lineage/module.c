@@ -6,7 +6,7 @@ static const struct route routes[] = {
     {0},
 };
 
-static const struct job jobs[] = {{"declared lineage", 1, declared_job}, {0}};
+static const struct job jobs[] = {{"declared lineage", 1, declared_job, .soon = true}, {0}};
 
 const struct module lineage_module = {
     .name = "lineage", .migrations = &lineage_migrations, .events = lineage_events, .routes = routes, .jobs = jobs};

@@ -24,7 +24,7 @@ static enum status fade(struct hub *hub, struct error *err)
 
 static const struct job jobs[] = {
     {"signs of misuse", 1, look_run, .last = true},
-    {"uploads that are held", 1, holds_run},
+    {"uploads that are held", 1, holds_run, .soon = true},
     {"honey keys", 1, honey_run, .last = true},
     {"programs of keys", 60, look_write_clients, .last = true},
     {"sign-ups", 10, sign_ups_run},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/time.h"
+#include "prov/forget.h"
 #include "record/internal.h"
 
 static const struct route routes[] = {
@@ -28,13 +29,18 @@ static enum status log_heads(struct hub *hub, struct error *err)
 /* Commands beside the server write without the log. */
 static enum status catch_up(struct hub *hub, struct error *err)
 {
-    return record_catch_up(hub->record, err);
+    auto_conn struct db_conn *conn = NULL;
+    bool done;
+    TRY(db_reader(hub->db, &conn, err));
+    TRY(prov_caught_up(conn, &done, err));
+    db_release(&conn);
+    return done ? OK : record_catch_up(hub->record, err);
 }
 
 static const struct job jobs[] = {{"epoch", 60, epoch_job},
-                                  {"manifests", 1, manifest_job},
+                                  {"manifests", 1, manifest_job, .soon = true},
                                   {"heads of the log", 5, log_heads},
-                                  {"catching up", 10, catch_up},
+                                  {"catching up", 1, catch_up},
                                   {0}};
 
 const struct module record_module = {

@@ -55,7 +55,7 @@ static const struct route routes[] = {
 };
 
 static const struct job jobs[] = {
-    {"tensors", 1, pass_job, .slow = true}, {"rows of tensors", 3600, rows_job, .slow = true}, {0}};
+    {"tensors", 1, pass_job, .soon = true, .slow = true}, {"rows of tensors", 3600, rows_job, .slow = true}, {0}};
 
 const struct module tensor_module = {
     .name = "tensor", .migrations = &tensor_migrations, .routes = routes, .jobs = jobs};

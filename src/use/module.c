@@ -21,7 +21,7 @@ static const struct route routes[] = {
 
 static const struct job jobs[] = {
     {"reads", 1, reads_flush, .last = true},
-    {"tensors of gated repos", 1, tensors_look},
+    {"tensors of gated repos", 1, tensors_look, .soon = true},
     {"flights", FLIGHT_SECONDS, flights_check},
     {"old reads", 3600, reads_forget, .slow = true},
     {0},
