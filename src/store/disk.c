@@ -51,17 +51,20 @@ void incoming_path(const char *root, const char *name, char out[STORE_PATH_LIMIT
     assert(len > 0 && len < STORE_PATH_LIMIT);
 }
 
-/*
- * All folders are made and synced at once: one made when it is first needed could be lost in a power failure after a
- * file in it has been acknowledged, because of a second thread that found it there but not yet synced.
- */
-enum status store_folders(const char *root, struct error *err)
+static enum status make_root(const char *root, struct error *err)
 {
     char path[STORE_PATH_LIMIT];
     if (strlen(root) >= STORE_ROOT_LIMIT)
         return fail(err, INVALID, NULL, "The path of the store folder is longer than %d bytes.", STORE_ROOT_LIMIT - 1);
     snprintf(path, sizeof(path), "%s/incoming", root);
     TRY(folder_make(path, 0700, err));
+    return folder_sync(root, err);
+}
+
+enum status store_folders(const char *root, struct error *err)
+{
+    char path[STORE_PATH_LIMIT];
+    TRY(make_root(root, err));
     for (int i = 0; i < 256; i++) {
         snprintf(path, sizeof(path), "%s/containers/%02x", root, (unsigned)i);
         TRY(folder_make(path, 0700, err));
@@ -71,15 +74,32 @@ enum status store_folders(const char *root, struct error *err)
     return folder_sync(root, err);
 }
 
+/*
+ * All folders are made and synced at once, with the first container: one made when it is first needed could be lost in a
+ * power failure after a file in it has been acknowledged, because of a second thread that found it there but not yet
+ * synced.
+ */
+enum status store_folders_once(struct store *store, struct error *err)
+{
+    enum status status = OK;
+    pthread_mutex_lock(&store->folders_lock);
+    if (!store->has_folders)
+        status = store_folders(store->root, err);
+    store->has_folders = status == OK;
+    pthread_mutex_unlock(&store->folders_lock);
+    return status;
+}
+
 enum status store_open(struct db *db, const char *root, struct store **out, struct error *err)
 {
-    TRY(store_folders(root, err));
+    TRY(make_root(root, err));
     struct store *store = calloc(1, sizeof(*store));
     if (!store)
         abort();
     store->magic = STORE_MAGIC;
     store->db = db;
     memcpy(store->root, root, strlen(root) + 1);
+    pthread_mutex_init(&store->folders_lock, NULL);
     running_init(&store->running);
     store->guess = guess_new(store);
     enum status status = settle_after_crash(store, err);

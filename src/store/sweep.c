@@ -308,7 +308,7 @@ static enum status sweep_folder(const struct sweep *sweep, const char *path, con
 {
     __attribute__((cleanup(folder_close))) DIR *folder = opendir(path);
     if (!folder)
-        return disk_fail(err, "read one of its folders");
+        return errno == ENOENT ? OK : disk_fail(err, "read one of its folders"); /* nothing large was stored yet */
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         if (name_valid(entry->d_name))
             TRY(sweep_file(sweep, path, entry->d_name, named_sql, err));

@@ -2,6 +2,7 @@
 #ifndef CAIRN_STORE_FIXTURE_H
 #define CAIRN_STORE_FIXTURE_H
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "db/db.h"
 #include "store/store.h"
@@ -38,6 +39,11 @@ __attribute__((unused)) static void house_start(struct house *house)
     assert_int_equal(db_open(path, &house->db, &house->err), OK);
     assert_int_equal(db_migrate(house->db, &store_migrations, 1, &house->err), OK);
     assert_int_equal(store_open(house->db, house->root, &house->store, &house->err), OK);
+    for (unsigned i = 0; i < 256; i++) { /* for tests that put containers there themselves */
+        char folder[sizeof(house->root) + 16];
+        snprintf(folder, sizeof(folder), "%s/containers/%02x", house->root, i);
+        assert_int_equal(folder_make(folder, 0700, &house->err), OK);
+    }
 }
 
 __attribute__((unused)) static void house_stop(struct house *house)
