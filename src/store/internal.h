@@ -116,6 +116,8 @@ enum status store_folders_once(struct store *store, struct error *err);
 bool file_lock(int fd, int64_t start, int64_t length); /* exclusive, at once or not at all; length 0: to the end */
 enum status file_lock_wait(int fd, int64_t start, int64_t length, struct error *err);
 
+extern int64_t store_part_least; /* of an upload in parts; a test makes it smaller */
+
 /* Creates and locks an incoming file. */
 enum status incoming_new(struct store *store, char name[NAME_SIZE], int *fd, struct error *err);
 void incoming_remove(struct store *store, const char *name);

@@ -11,7 +11,6 @@
  * An upload in parts is a row, one incoming file named like it, and a row for each part that is complete and durable in
  * that file. A part in flight holds the lock on its bytes (part.c); finishing holds the lock on all of them.
  */
-#define PART_SIZE_LEAST (64 * MIB)
 #define PARTS_AIM 1000
 #define PARTS_LIMIT 9999 /* and one for the rest: what the protocol can number is more */
 
@@ -27,10 +26,12 @@ static const char delete_upload_sql[] = "DELETE FROM upload WHERE id = ?";
 static const char delete_parts_sql[] = "DELETE FROM upload_part WHERE upload_id = ?";
 static const char list_parts_sql[] = "SELECT number, etag FROM upload_part WHERE upload_id = ? ORDER BY number";
 
+int64_t store_part_least = 64 * MIB;
+
 static int64_t part_size_for(int64_t size)
 {
     int64_t least = size / PARTS_AIM / MIB * MIB + MIB;
-    return least > PART_SIZE_LEAST ? least : PART_SIZE_LEAST;
+    return least > store_part_least ? least : store_part_least;
 }
 
 static int64_t part_count_for(int64_t size, int64_t part_size)
