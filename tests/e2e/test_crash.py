@@ -14,7 +14,7 @@ import xet
 from support import BINARY, Hub, Person, sha256
 from xet import File, Session, Xorb, cut, shard
 
-ROUNDS = int(os.environ.get("CAIRN_CRASH_ROUNDS", "200" if os.environ.get("CAIRN_SOAK") else "25"))
+ROUNDS = int(os.environ.get("CAIRN_CRASH_ROUNDS", "200" if os.environ.get("CAIRN_SOAK") else "12"))
 XET_ROUNDS = ROUNDS if "CAIRN_CRASH_ROUNDS" in os.environ or "CAIRN_SOAK" in os.environ else 6
 WRITERS = 3
 

@@ -25,7 +25,7 @@ from support import BINARY, Hub, Person, sha256, until
 from tlog import Checkpoint, Log, Proof, root_of
 
 SOAK = bool(os.environ.get("CAIRN_SOAK"))
-ROUNDS = int(os.environ.get("CAIRN_CRASH_ROUNDS", "200" if SOAK else "20"))
+ROUNDS = int(os.environ.get("CAIRN_CRASH_ROUNDS", "200" if SOAK else "10"))
 WRITERS = 3
 LARGE = random.Random(4).randbytes(300_000)
 
