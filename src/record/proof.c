@@ -98,7 +98,7 @@ enum status proof_get(struct request *rq, struct error *err)
     bool found = true;
     TRY(revision_resolve(rq->db, rq->arena, rq->repo.id, rq->params[0], &revision, err));
     request_done_reading(rq);
-    enum status status = record_manifest(rq->hub, &rq->repo, &revision.commit, &index, err);
+    enum status status = record_manifest_soon(rq->hub, &rq->repo, &revision.commit, &index, err);
     bool waits = status == UNAVAILABLE && str_eq(str_of(err->code), STR(RECORD_WAITS_FOR_TENSORS));
     if (status == UNPROCESSABLE || status == TOO_LARGE || waits) {
         TRY(request_read(rq, err));

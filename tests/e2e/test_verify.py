@@ -270,7 +270,7 @@ def test_openings_are_checked_and_shown(case, verify):
 
 
 def test_a_leaf_that_is_no_manifest_says_nothing_of_files(case, verify):
-    fails(verify(case.folder, "--proof", case.write(case.log.proof(0)), "--policy", case.policy), "type commit")
+    fails(verify(case.folder, "--proof", case.write(case.log.proof(0)), "--policy", case.policy), "type commit", "again", status=3)
 
 
 def test_an_entry_that_is_no_leaf_is_refused(case, verify):
