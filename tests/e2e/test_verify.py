@@ -302,6 +302,7 @@ def test_options_that_leave_nothing_checked_are_errors(case, verify):
         ["--proof", proof, "--vkey", key, "--partial"], ["--proof", proof, "--vkey", key, "--links"],
         ["--proof", proof, "--vkey", key, "--repo", "a/b"], ["--proof", proof, "--vkey", key, "--revision", "main"],
         ["--proof", proof, "--vkey", key, "--hub", "http://x", "--repo", "a/b"], ["--hub", "http://x", "--repo", "a/b"],
+        [case.folder, "--hub", "hub.example.org", "--repo", "a/b"], [case.folder, "--hub", case.path, "--repo", "a/b"],
         [case.folder, "--hub", "http://x"], [case.folder, "--hub", "http://x", "--repo", "b"],
         [case.folder, "--hub", "http://x", "--repo", "a/b", "--type", "thing"],
         [case.folder, "--proof", proof, "--vkey", key, "--key", "k.pem"], [case.folder, "--bundle", "model.sig"],
