@@ -28,6 +28,8 @@
  *               accepted, base, mode, noise?, record, rejected, result, round, rule, run
  *                                                                  of a repo: base and result are digests of the model; noise in
  *                                                                  millionths of the bound
+ *   access-decision
+ *               basis, decision, expires?, policy?, role?          of either: role is what a member of an organisation may do
  *   key         digest, op, use                                    of the hub
  *   erasure     count, digest, reason                              of the hub: the digest hides which leaves
  *   void        index                                              of either: the change of that leaf was not made

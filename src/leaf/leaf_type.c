@@ -21,7 +21,8 @@ static const struct leaf_type types[] = {
                 "revoke slow "
                 "strike surrender suspend unblock void warn withdraw"},
       {"expires", LEAF_COUNT, .optional = true},
-      {"policy", LEAF_HEX, .optional = true, .digits = 64}}},
+      {"policy", LEAF_HEX, .optional = true, .digits = 64},
+      {"role", LEAF_WORD, .optional = true, .words = "admin read write"}}},
     {"access-policy",
      SCOPE_EITHER,
      {{"after", LEAF_HEX, .optional = true, .digits = 64},

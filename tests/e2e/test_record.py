@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from support import add, sha256, until
+from support import add, new_name, sha256, until
 from tlog import Checkpoint, Key, Log, Proof, dir_hash, includes, leaf_hash, opens, root_of
 
 LARGE = b"\0weights" * 4000
@@ -97,6 +97,22 @@ def test_keys_are_logged_by_what_does_not_tell_them(hub, alice, log):
     everything = b"".join(log.entries(log.checkpoint().size)).decode()
     for name in ("alice", secret, "of-the-log", hashlib.sha256(secret.encode()).hexdigest(), "refs/heads", "@"):
         assert name not in everything
+
+
+def test_who_joins_and_leaves_an_organisation_is_logged_without_names(hub, alice, log):
+    org, other = new_name("org"), new_name("org")
+    before = len(log.audited())
+    hub.org(org, alice="write")
+    hub.admin("org", "remove-member", org, "alice")
+    assert hub.admin("org", "remove-member", org, "alice", check=False).returncode == 1  # not a member: no decision
+    hub.org(other, alice="admin")
+    alice.commit_files(alice.new_repo(), {"a.txt": b"a"})  # a command has no log; the hub takes over what it wrote
+    decisions = [leaf for leaf in log.audited()[before:] if leaf["type"] == "access-decision" and "member" in leaf.get("com", {})]
+    assert [leaf["b"] for leaf in decisions] == [{"basis": "owner", "decision": "grant", "role": "write"}, {"basis": "owner", "decision": "revoke"},
+                                                 {"basis": "owner", "decision": "grant", "role": "admin"}]
+    joined, left, elsewhere = (leaf["com"]["member"] for leaf in decisions)
+    assert joined == left != elsewhere, "of two organisations nobody can tell that it is the same person"
+    assert org not in json.dumps(decisions) and "alice" not in json.dumps(decisions)
 
 
 # ---- the log for others
