@@ -97,8 +97,14 @@ static const uint8_t *commitment_of(const struct leaf *leaf, const char *field)
     return NULL;
 }
 
+static bool is_about_somebody(const char *field)
+{
+    return strcmp(field, "person") == 0 || strcmp(field, "member") == 0;
+}
+
 enum status prov_openings(struct persons *persons, struct arena *arena, const struct prov_entry *entry,
-                          const struct leaf *leaf, const struct opening **out, size_t *count, struct error *err)
+                          const struct leaf *leaf, int64_t for_id, const struct opening **out, size_t *count,
+                          struct error *err)
 {
     struct composition composed = {0};
     struct change change = {.id = entry->event_id,
@@ -119,7 +125,7 @@ enum status prov_openings(struct persons *persons, struct arena *arena, const st
         struct commitment_place place = {.repo = leaf->repo, .rseq = leaf->rseq, .field = field};
         const uint8_t *commitment = commitment_of(leaf, field);
         struct opening *opening = &openings[*count];
-        if (!commitment)
+        if (!commitment || (is_about_somebody(field) && composed.owner_id != for_id))
             continue;
         enum status status = persons_opening(persons, composed.owner_id, &place, composed.secrets[i].value, commitment,
                                              opening->secret, err);

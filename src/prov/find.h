@@ -31,11 +31,13 @@ enum status prov_entry_at(struct db_conn *conn, struct arena *arena, int64_t rep
                           struct prov_entry *out, struct error *err);
 
 /*
- * The openings of a leaf's commitments, made from the event that stands behind it: for whoever may know what the event says.
- * None when the key of the person was erased.
+ * The openings of a leaf's commitments, made from the event that stands behind it, for an account that may see the repo (0:
+ * nobody in particular). Who a leaf is about is opened for that person alone, who may hand it on. None when the person's key was
+ * erased.
  */
 struct opening;
 enum status prov_openings(struct persons *persons, struct arena *arena, const struct prov_entry *entry,
-                          const struct leaf *leaf, const struct opening **out, size_t *count, struct error *err);
+                          const struct leaf *leaf, int64_t for_id, const struct opening **out, size_t *count,
+                          struct error *err);
 
 #endif

@@ -43,7 +43,8 @@ enum status logged_read(struct request *rq, const struct prov_entry *entry, stru
     TRY(ledger_entry(record->ledger, entry->index, &bytes, err));
     out->text = arena_copy(rq->arena, buf_view(&bytes));
     TRY(leaf_parse(rq->arena, out->text, &out->leaf, err));
-    return prov_openings(record->persons, rq->arena, entry, &out->leaf, &out->openings, &out->opening_count, err);
+    return prov_openings(record->persons, rq->arena, entry, &out->leaf, rq->actor.account.id, &out->openings,
+                         &out->opening_count, err);
 }
 
 /* The files of the commit, unless there are too many for a proof file: then the verifier can still tell whether all are

@@ -307,6 +307,22 @@ def test_one_person_has_another_pseudonym_in_each_repo(alice, log):
     assert len(actors[0]) == len(actors[1]) == 1 and actors[0] != actors[1]
 
 
+def test_who_a_decision_is_about_is_opened_for_that_person_alone(alice, bob, anyone):
+    repo = alice.new_repo()
+    alice.api.update_repo_settings(repo, gated="manual")
+    assert bob.http.post(f"/{repo}/ask-access").is_success
+    alice.api.accept_access_request(repo, bob.name)
+
+    def opened(person):
+        (entry,) = [entry for entry in history(person, repo)["entries"] if entry["type"] == "access-decision"]
+        proof = Proof(person.http.get(f"/api/models/{repo}/provenance/leaf/{entry['index']}.tlog-proof").text)
+        assert proof.leaf["com"] and proof.extra.get("openings", []) == entry["openings"]
+        return [opening["field"] for opening in entry["openings"] if opens(proof.leaf, opening)]
+
+    assert opened(bob) == ["person"], "who may hand the proof on"
+    assert opened(alice) == opened(anyone) == [], "not even the owner of the repo may for him"
+
+
 def test_strangers_learn_nothing_of_a_private_repo(alice, bob, anyone):
     repo = alice.new_repo(private=True)
     alice.commit_files(repo, {"a.txt": b"a"})
