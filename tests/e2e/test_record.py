@@ -282,16 +282,27 @@ def test_the_heads_of_all_repos_are_logged_and_prove_that_no_entry_of_one_is_lef
             assert (root_of(heads).hex(), len(heads)) == (leaf["b"]["root"], leaf["b"]["count"]), index
 
 
+def denies(answer, log_id):
+    """Between the heads that are proved there is none, and that of log_id would be there. (head_of() has checked their proofs.)"""
+    count = Proof(answer["headsProof"]).leaf["b"]["count"]
+    before = [item["index"] for item in answer["proofs"] if item["repo"] < log_id]
+    after = [item["index"] for item in answer["proofs"] if item["repo"] > log_id]
+    return len(before) + len(after) == len(answer["proofs"]) and max(before, default=-1) + 1 == min(after, default=count)
+
+
 def test_that_a_repo_is_not_among_the_heads_is_proved_by_its_neighbours(own_hub):
     person = own_hub.person("carol")
-    repo = person.new_repo()
+    repos = [person.new_repo() for _ in range(5)]
     log = Log(person.http)
-    assert head_of(person, repo, log)["present"]
-    late = person.new_repo()  # after the heads that were logged just now
-    answer = head_of(person, late, log)
-    assert not answer["present"] and 1 <= len(answer["proofs"]) <= 2
-    around = [item["repo"] for item in answer["proofs"]]
-    assert answer["repo"] not in around
+    there = [head_of(person, repo, log) for repo in repos]
+    if not all(answer["present"] for answer in there):  # they were logged between two of these
+        until(lambda: all(head_of(person, repo, log)["present"] for repo in repos), 180)
+        there = [head_of(person, repo, log) for repo in repos]
+    for repo in [person.new_repo() for _ in range(8)]:  # after the heads that were logged just now
+        answer = head_of(person, repo, log)
+        assert not answer["present"] and 1 <= len(answer["proofs"]) <= 2 and denies(answer, answer["repo"])
+        assert not any(denies(answer, known["repo"]) for known in there), "with one that is there it says nothing"
+    assert not any(denies(known, known["repo"]) for known in there)
 
 
 # ---- privacy
