@@ -76,6 +76,8 @@ static enum status reply_proof(struct request *rq, uint64_t index, const struct 
     auto_buf struct buf extra_text = {0}, file = {0};
     struct prov_entry entry;
     struct logged logged;
+    request_done_reading(rq);
+    witness_await(rq->hub->record->witness, index);
     TRY(request_read(rq, err));
     TRY(prov_entry_at(rq->db, rq->arena, rq->repo.id, index, &entry, err));
     TRY(logged_read(rq, &entry, &logged, err));
