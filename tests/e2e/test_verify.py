@@ -95,6 +95,13 @@ def test_a_folder_that_is_what_was_logged_passes(case, verify):
     passes(verify(case.folder, "--proof", case.proof(files=None), "--policy", case.policy))
 
 
+def test_a_hub_in_the_environment_is_asked_only_about_a_repo(case, verify):
+    arguments = case.folder, "--proof", case.proof(), "--policy", case.policy
+    passes(verify(*arguments, CAIRN_HUB="http://127.0.0.1:9"))
+    fails(verify(case.folder, "--repo", "a/b", CAIRN_HUB="http://127.0.0.1:9"), "cannot be reached", status=3)
+    assert verify(*arguments, "--hub", "http://127.0.0.1:9").returncode == 2
+
+
 def test_a_proof_can_be_verified_alone(case, verify):
     done = passes(verify("--proof", case.proof(), "--policy", case.policy), "No files were checked")
     assert "files are" not in done.stdout
