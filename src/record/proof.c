@@ -71,6 +71,13 @@ static bool needs_quorum(const struct leaf *leaf)
            str_eq(leaf->type, STR("moderation"));
 }
 
+static enum status find_entry(struct request *rq, uint64_t index, struct prov_entry *out, struct error *err)
+{
+    if (rq->repo.id)
+        return prov_entry_at(rq->db, rq->arena, rq->repo.id, index, out, err);
+    return prov_own_entry(rq->db, rq->arena, rq->actor.account.id, index, out, err);
+}
+
 static enum status reply_proof(struct request *rq, uint64_t index, const struct oid *manifest_of, struct error *err)
 {
     auto_buf struct buf extra_text = {0}, file = {0};
@@ -79,7 +86,7 @@ static enum status reply_proof(struct request *rq, uint64_t index, const struct 
     request_done_reading(rq);
     witness_await(rq->hub->record->witness, index);
     TRY(request_read(rq, err));
-    TRY(prov_entry_at(rq->db, rq->arena, rq->repo.id, index, &entry, err));
+    TRY(find_entry(rq, index, &entry, err));
     TRY(logged_read(rq, &entry, &logged, err));
     struct extra extra = {.leaf = logged.text, .openings = logged.openings, .opening_count = logged.opening_count};
     if (manifest_of && str_eq(logged.leaf.type, STR("manifest")))
@@ -114,7 +121,8 @@ enum status proof_get(struct request *rq, struct error *err)
     return reply_proof(rq, index, &revision.commit, err);
 }
 
-/* GET /api/{api}/provenance/leaf/{name}.tlog-proof: of any entry about the repo, by its index. */
+/* GET /api/{api}/provenance/leaf/{name}.tlog-proof: of any entry about the repo, by its index. And
+ * GET /api/settings/log/{name}.tlog-proof: of any that is the caller's own. */
 enum status leaf_proof_get(struct request *rq, struct error *err)
 {
     uint64_t index;

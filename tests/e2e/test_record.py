@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from statements import register
 from support import add, new_name, sha256, until
 from tlog import Checkpoint, Key, Log, Proof, dir_hash, includes, leaf_hash, opens, root_of
 
@@ -332,6 +333,26 @@ def test_who_a_decision_is_about_is_opened_for_that_person_alone(alice, bob, any
 
     assert opened(bob) == ["person"], "who may hand the proof on"
     assert opened(alice) == opened(anyone) == [], "not even the owner of the repo may for him"
+
+
+def test_people_get_proofs_of_their_own_entries_and_of_nobody_elses(hub, alice, bob, anyone, log, tmp_path):
+    org, before = new_name("org"), len(log.audited())
+    hub.org(org, alice="write")
+    alice.commit_files(alice.new_repo(), {"a.txt": b"a"})  # the hub takes over what the command wrote
+    joined = next(before + at for at, leaf in enumerate(log.audited()[before:]) if "member" in leaf.get("com", {}))
+    register(alice)
+    key = max(item["index"] for item in alice.http.get("/api/settings/signing-keys").json())
+    for index, opening in ((joined, [("member", f"{org}/alice")]), (key, [])):
+        address = f"/api/settings/log/{index}.tlog-proof"
+        answer = alice.http.get(address)
+        proof = Proof(answer.raise_for_status().text)
+        assert proof.holds(log.key) and proof.index == index
+        assert [(item["field"], item["value"]) for item in proof.extra.get("openings", []) if opens(proof.leaf, item)] == opening
+        (tmp_path / "proof").write_text(answer.text)
+        told = hub.cairn("verify", "--proof", tmp_path / "proof", "--vkey", log.get("vkey").text.strip()).stdout
+        assert all(f'The commitment "{field}" opens as "{value}"' in told for field, value in opening)
+        assert bob.http.get(address).status_code == bob.http.get("/api/settings/log/999999.tlog-proof").status_code == 404
+        assert anyone.http.get(address).status_code == 401
 
 
 def test_strangers_learn_nothing_of_a_private_repo(alice, bob, anyone):

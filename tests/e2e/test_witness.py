@@ -409,10 +409,15 @@ def test_a_release_is_proved_with_the_quorum_or_not_at_all(street):
     assert commit.holds(log) and not commit.checkpoint.signed_by(friend), "commits do not wait for witnesses"
     refused = alice.http.get(f"/api/models/{repo}/provenance/leaf/{index}.tlog-proof")
     assert refused.status_code == 503 and "witness" in refused.text
+    (key,) = alice.http.get("/api/settings/signing-keys").json()
+    key_refused = alice.http.get(f"/api/settings/log/{key['index']}.tlog-proof")
+    assert key_refused.status_code == 503 and "witness" in key_refused.text
     witness.start()
     answer = until(lambda: (found := alice.http.get(str(refused.url))).status_code == 200 and found)
     proof = Proof(answer.text)
     assert proof.holds(log) and proof.checkpoint.signed_by(friend) and proof.leaf["type"] == "release"
+    proof = Proof(alice.http.get(str(key_refused.url)).raise_for_status().text)
+    assert proof.holds(log) and proof.checkpoint.signed_by(friend) and proof.leaf["type"] == "key"
 
 
 # ---- liars
