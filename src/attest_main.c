@@ -49,6 +49,7 @@ static const char help[] =
     "  cairn attest deploy start --hub URL --repo REPO --revision REV --key FILE.pem --env prod|staging|dev|edge\n"
     "      Prints the id of the deployment.\n"
     "      --approval N     the entry of the approval that let it run\n"
+    "      --region CC      the country that it runs in, such as NL\n"
     "      --hardware H     cpu, gpu, npu, tpu or other\n"
     "      --runtime SHA256, --config SHA256, --tee SHA256\n"
     "                       digests of what runs it, of its configuration, and of a quote of the trusted hardware\n"
@@ -78,6 +79,7 @@ enum option {
     ENV,
     ID,
     APPROVAL,
+    REGION,
     HARDWARE,
     RUNTIME,
     CONFIG,
@@ -376,6 +378,7 @@ static enum status write_deployment(const struct call *call, const struct target
     jw_key_str(w, "phase", str_of(call->word));
     write_option(call, w, "id", ID);
     write_option(call, w, "env", ENV);
+    write_option(call, w, "region", REGION);
     write_option(call, w, "hardware", HARDWARE);
     write_option(call, w, "runtime", RUNTIME);
     write_option(call, w, "config", CONFIG);
@@ -465,24 +468,11 @@ static enum status run(struct call *call, const char *const *words, size_t count
 int attest_main(int argc, char **argv)
 {
     static const char *const names[OPTIONS] = {
-        [HUB] = "hub",
-        [REPO] = "repo",
-        [REVISION] = "revision",
-        [KEY] = "key",
-        [NAME] = "name",
-        [TYPE] = "type",
-        [BRANCH] = "branch",
-        [VERSION] = "version",
-        [CHANNEL] = "channel",
-        [ENV] = "env",
-        [SUPERSEDES] = "supersedes",
-        [ID] = "id",
-        [APPROVAL] = "approval",
-        [HARDWARE] = "hardware",
-        [RUNTIME] = "runtime",
-        [CONFIG] = "config",
-        [TEE] = "tee",
-        [TOKEN_FILE] = "token-file",
+        [HUB] = "hub",           [REPO] = "repo",     [REVISION] = "revision",     [KEY] = "key",
+        [NAME] = "name",         [TYPE] = "type",     [BRANCH] = "branch",         [VERSION] = "version",
+        [CHANNEL] = "channel",   [ENV] = "env",       [SUPERSEDES] = "supersedes", [ID] = "id",
+        [APPROVAL] = "approval", [REGION] = "region", [HARDWARE] = "hardware",     [RUNTIME] = "runtime",
+        [CONFIG] = "config",     [TEE] = "tee",       [TOKEN_FILE] = "token-file",
     };
     struct call call = {0};
     struct option_spec specs[OPTIONS];

@@ -40,7 +40,8 @@ static const char help[] =
     "  --no-upload     only write the file\n"
     "  --token-file FILE   holds your token for the hub; otherwise HF_TOKEN is used. It must be allowed to write\n\n"
     "Verify what was signed with: cairn verify FOLDER --bundle model.sig --key key.pub\n"
-    "or with other people's tools: model_signing verify key FOLDER --signature model.sig --public_key key.pub\n\n"
+    "or with other people's tools: model_signing verify key FOLDER --signature model.sig --public_key key.pub\n"
+    "(with --ignore-paths FOLDER/.cache where hf download made it: the tool counts what hf leaves there)\n\n"
     "Exit status 0: signed, and where a hub is named, in its log; 1: not; 2: the command was not understood.\n";
 
 struct signing {

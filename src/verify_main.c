@@ -127,6 +127,8 @@ static enum status read_options(struct cairn_verify *verify, int argc, char **ar
             cairn_verify_set(verify, flags[i], "1");
     }
     TRY(options_read(argc, argv, specs, VALUES + 1, &folder, 1, &rest, err));
+    if (given[0] && given[0] == getenv("CAIRN_HUB") && !given[1])
+        given[0] = NULL; /* it stands there for other commands: without --repo no hub is to be asked */
     for (size_t i = 0; i < VALUES; i++)
         cairn_verify_set(verify, values[i], given[i]);
     cairn_verify_set(verify, "folder", folder);

@@ -12,7 +12,7 @@
  * Kinds, by predicateType, with the members of the predicate (a question mark: may be absent):
  *   urn:cairn:approval:v1      decision: approve|reject|withdraw, branch?, repo?
  *   urn:cairn:deployment:v1    phase: start|heartbeat|stop, env (start): prod|staging|dev|edge, id (later ones),
- *                              hardware?: cpu|gpu|npu|tpu|other, runtime?, config?, tee?: SHA-256, approval?: index of
+ *                              region?: a country, hardware?: cpu|gpu|npu|tpu|other, runtime?, config?, tee?: SHA-256, approval?: index of
  *                              its leaf, repo?
  *   https://in-toto.io/attestation/release/v0.1 (or v0.2)
  *                              purl, with a version, channel?: alpha|beta|dev|preview|stable, supersedes?: index of its

@@ -15,8 +15,8 @@
 struct deployment {
     enum deployment_phase phase;
     struct str id, env, dir_hash;
-    struct str hardware, runtime, config, tee; /* absent where nothing is said */
-    int64_t approval;                          /* -1: none */
+    struct str region, hardware, runtime, config, tee; /* absent where nothing is said */
+    int64_t approval;                                  /* -1: none */
 
     /* The row, as it was found and as it is going to be. */
     int64_t row;
@@ -43,11 +43,15 @@ static enum status read_predicate(const struct said *said, struct deployment *ow
         return fail(err, UNPROCESSABLE, NULL, "The predicate needs a \"phase\": start, heartbeat or stop.");
     TRY(said_word(said, "env", DEPLOYMENT_PLACES, &own->env, err));
     TRY(said_word(said, "hardware", DEPLOYMENT_HARDWARE, &own->hardware, err));
+    TRY(said_text(said, "region", &own->region, err));
     TRY(digest_of(said, "runtime", &own->runtime, err));
     TRY(digest_of(said, "config", &own->config, err));
     TRY(digest_of(said, "tee", &own->tee, err));
     TRY(said_index(said, "approval", &own->approval, err));
     TRY(said_text(said, "id", &own->id, err));
+    if (str_given(own->region) && !leaf_is_code(own->region, 2))
+        return fail(err, UNPROCESSABLE, NULL,
+                    "The predicate's \"region\" should be a country of ISO 3166-1, such as NL.");
     if (own->phase == PHASE_START && !str_given(own->env))
         return fail(err, UNPROCESSABLE, NULL, "A start needs \"env\", one of: %s.", DEPLOYMENT_PLACES);
     if (own->phase != PHASE_START && !str_given(own->id))
@@ -190,8 +194,11 @@ static enum status write(struct said *said, struct db_conn *tx, struct json_writ
     const struct {
         const char *name;
         struct str value;
-    } said_more[] = {
-        {"hardware", own->hardware}, {"runtime", own->runtime}, {"config", own->config}, {"tee", own->tee}};
+    } said_more[] = {{"region", own->region},
+                     {"hardware", own->hardware},
+                     {"runtime", own->runtime},
+                     {"config", own->config},
+                     {"tee", own->tee}};
     for (size_t i = 0; i < sizeof said_more / sizeof *said_more; i++)
         if (str_given(said_more[i].value))
             jw_key_str(w, said_more[i].name, said_more[i].value);
@@ -246,7 +253,7 @@ const struct statement_kind deployment_kind = {
     .action = ACT_ATTEST,
     .most = 64 * 1024,
     .repo_name = "repo",
-    .shown = "phase id env hardware approval",
+    .shown = "phase id env region hardware approval",
     .check = check,
     .write = write,
     .after = after,

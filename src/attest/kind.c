@@ -43,7 +43,7 @@ enum status said_manifest(struct said *said, uint64_t *index, struct str *dir_ha
     auto_json json_t *body = NULL;
     struct prov_entry entry;
     request_done_reading(rq);
-    TRY(record_manifest(rq->hub, &rq->repo, &said->commit, index, err));
+    TRY(record_manifest_soon(rq->hub, &rq->repo, &said->commit, index, err));
     TRY(request_read(rq, err));
     TRY(prov_entry_at(rq->db, rq->arena, rq->repo.id, *index, &entry, err));
     TRY(json_read(entry.body, entry.body.len, &body, err));

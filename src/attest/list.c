@@ -126,20 +126,27 @@ enum status releases_get(struct request *rq, struct error *err)
 }
 
 static const char deployments_sql[] =
-    "SELECT d.id, d.public_id, d.commit_oid, d.env, d.state, d.started_us, d.heard_us, a.idx, z.idx "
-    "FROM deployment d JOIN leaf a ON a.event_id = d.start_event JOIN leaf z ON z.event_id = d.last_event "
+    "SELECT d.id, d.public_id, d.commit_oid, d.env, d.state, d.started_us, d.heard_us, a.idx, z.idx, e.body "
+    "FROM deployment d JOIN event e ON e.id = d.start_event JOIN leaf a ON a.event_id = d.start_event JOIN leaf z ON "
+    "z.event_id = d.last_event "
     "WHERE d.repo_id = ? AND d.id < ? ORDER BY d.id DESC LIMIT ?";
 
 /* Who runs it stands with the statement, not here. */
 static enum status write_deployment(struct request *rq, struct stmt *row, struct json_writer *w, struct error *err)
 {
-    (void)err;
+    auto_json json_t *started = NULL;
+    struct str body = stmt_str(row, 9);
     bool runs = stmt_int(row, 4) == DEPLOYMENT_RUNNING;
     bool heard = stmt_int(row, 6) != stmt_int(row, 5);
+    TRY(json_read(body, body.len, &started, err));
     jw_object(w);
     jw_key_str(w, "id", stmt_str(row, 1));
     jw_key_str(w, "revision", hex_of(rq, stmt_str(row, 2)));
     jw_key_str(w, "env", stmt_str(row, 3));
+    if (json_object_get(started, "region"))
+        jw_key_str(w, "region", json_get_str(started, "region"));
+    if (json_object_get(started, "approval"))
+        jw_key_int(w, "approval", json_get_int(started, "approval", -1));
     jw_key_str(w, "phase", deployment_phase_name(!runs ? PHASE_STOP : heard ? PHASE_HEARTBEAT : PHASE_START));
     jw_key_bool(w, "running", runs);
     jw_key_str(w, "since", time_iso(rq->arena, stmt_int(row, 5)));

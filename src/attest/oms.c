@@ -271,6 +271,23 @@ static enum status reply_kept(struct request *rq, const struct keeping *keeping,
     return OK;
 }
 
+/* The leaf of the signature is the commit's manifest, which there is one of: without the tensorRoot there would be none for good. */
+static enum status tensor_root_of(struct request *rq, struct keeping *keeping, struct error *err)
+{
+    const struct oid *commit = &keeping->held->commit;
+    bool pending;
+    TRY(tensors_root(rq->hub, rq->repo.id, commit, &pending, &keeping->has_tensor_root, &keeping->tensor_root, err));
+    if (!pending)
+        return OK;
+    TRY(tensors_await(rq->hub, rq->repo.id, err));
+    TRY(tensors_root(rq->hub, rq->repo.id, commit, &pending, &keeping->has_tensor_root, &keeping->tensor_root, err));
+    return pending
+               ? fail(err, UNAVAILABLE, RECORD_WAITS_FOR_TENSORS,
+                      "The signature is right, but goes into the log with the revision's tensors, and the hub is still "
+                      "looking at those. Send it again in a moment.")
+               : OK;
+}
+
 /* POST /api/{api}/oms/{rev}: a bundle that was signed elsewhere. 200 when the hub had it already. */
 enum status oms_post(struct request *rq, struct error *err)
 {
@@ -293,11 +310,7 @@ enum status oms_post(struct request *rq, struct error *err)
     sha256(brought.bytes, keeping.digest);
     keeping.evidence = hex_encode(rq->arena, keeping.digest, SHA256_SIZE);
     request_done_reading(rq);
-    /* Large files may still be looked at; a signature does not wait for that. */
-    bool pending;
-    TRY(tensors_root(rq->hub, rq->repo.id, &held.commit, &pending, &keeping.has_tensor_root, &keeping.tensor_root,
-                     err));
-    keeping.has_tensor_root = keeping.has_tensor_root && !pending;
+    TRY(tensor_root_of(rq, &keeping, err));
     TRY(db_write(rq->hub->db, keep, &keeping, err));
     return reply_kept(rq, &keeping, err);
 }

@@ -77,7 +77,7 @@ static enum status read_log(struct request *rq, struct bom_facts *out, struct er
     struct prov_entry entry;
     uint8_t log_id[LEAF_REPO_SIZE];
     request_done_reading(rq);
-    TRY(record_manifest(rq->hub, &rq->repo, &out->commit_id, &out->index, err));
+    TRY(record_manifest_soon(rq->hub, &rq->repo, &out->commit_id, &out->index, err));
     TRY(request_read(rq, err));
     TRY(prov_repo_log(rq->db, rq->repo.id, log_id, err));
     TRY(prov_entry_at(rq->db, rq->arena, rq->repo.id, out->index, &entry, err));

@@ -203,7 +203,7 @@ const struct migration_set identity_migrations = {
 
 const struct event_kind identity_events[] = {
     [EVENT_ACCOUNT_CREATE] = {"account.create", 1},
-    [EVENT_MEMBER_SET] = {"member.set", 1},
+    [EVENT_MEMBER_SET] = {"member.set", 2},
     [EVENT_ORG_DEFAULT_PRIVATE] = {"org.default_private", 1},
     [EVENT_KEY_CREATE] = {"key.create", 1},
     [EVENT_KEY_REVOKE] = {"key.revoke", 1},

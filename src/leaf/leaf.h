@@ -22,12 +22,14 @@
  *   evaluation  data?, harness?, metrics, suite?                   of a repo: digests
  *   lineage     grade, parent, rel?, weight?                       of a repo: parent is the dirHash1 of its manifest
  *   bom         digest, format                                     of a repo: SHA-256 of a bill of material
- *   deployment  approval?, config?, env, hardware?, id, manifest, phase, runtime?, tee?
- *                                                                  of a repo: manifest is a dirHash1
+ *   deployment  approval?, config?, env, hardware?, id, manifest, phase, region?, runtime?, tee?
+ *                                                                  of a repo: manifest is a dirHash1, region a country
  *   federated-round
  *               accepted, base, mode, noise?, record, rejected, result, round, rule, run
  *                                                                  of a repo: base and result are digests of the model; noise in
  *                                                                  millionths of the bound
+ *   access-decision
+ *               basis, decision, expires?, policy?, role?          of either: role is what a member of an organisation may do
  *   key         digest, op, use                                    of the hub
  *   erasure     count, digest, reason                              of the hub: the digest hides which leaves
  *   void        index                                              of either: the change of that leaf was not made

@@ -201,7 +201,7 @@ static bool take_value(json_t *body, const struct leaf_member *member, struct ar
     out->given = value != NULL;
     if (!value)
         return true; /* leaf_check() knows whether it may be missing */
-    if (member->kind == LEAF_WORD || member->kind == LEAF_HEX)
+    if (member->kind != LEAF_COUNT && member->kind != LEAF_FLAG)
         return take_text(body, member->name, arena, &out->text);
     if (member->kind == LEAF_COUNT ? !json_is_integer(value) : !json_is_boolean(value))
         return false;

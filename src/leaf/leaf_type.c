@@ -21,7 +21,8 @@ static const struct leaf_type types[] = {
                 "revoke slow "
                 "strike surrender suspend unblock void warn withdraw"},
       {"expires", LEAF_COUNT, .optional = true},
-      {"policy", LEAF_HEX, .optional = true, .digits = 64}}},
+      {"policy", LEAF_HEX, .optional = true, .digits = 64},
+      {"role", LEAF_WORD, .optional = true, .words = "admin read write"}}},
     {"access-policy",
      SCOPE_EITHER,
      {{"after", LEAF_HEX, .optional = true, .digits = 64},
@@ -53,6 +54,7 @@ static const struct leaf_type types[] = {
       {"id", LEAF_HEX, .digits = 32},
       {"manifest", LEAF_HEX, .digits = 64},
       {"phase", LEAF_WORD, .words = "heartbeat start stop"},
+      {"region", LEAF_CODE, .optional = true, .digits = 2},
       {"runtime", LEAF_HEX, .optional = true, .digits = 64},
       {"tee", LEAF_HEX, .optional = true, .digits = 64}}},
     {"epoch",
@@ -153,6 +155,16 @@ bool leaf_is_hex(struct str text, size_t digits)
     return true;
 }
 
+bool leaf_is_code(struct str text, size_t letters)
+{
+    if (text.len != letters)
+        return false;
+    for (size_t i = 0; i < letters; i++)
+        if (text.data[i] < 'A' || text.data[i] > 'Z')
+            return false;
+    return true;
+}
+
 void leaf_time(int64_t seconds, char out[21])
 {
     struct tm tm;
@@ -189,6 +201,8 @@ static bool is_allowed(const struct leaf_member *member, const struct leaf_value
         return is_one_of(value->text, member->words);
     case LEAF_HEX:
         return leaf_is_hex(value->text, member->digits);
+    case LEAF_CODE:
+        return leaf_is_code(value->text, member->digits);
     case LEAF_COUNT:
         return is_in_range(value->number, LEAF_INTEGER_LIMIT);
     case LEAF_FLAG:

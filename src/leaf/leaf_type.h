@@ -6,13 +6,13 @@
 
 /* What reading, writing and composing leaves share. */
 
-enum leaf_value_kind { LEAF_WORD, LEAF_HEX, LEAF_COUNT, LEAF_FLAG };
+enum leaf_value_kind { LEAF_WORD, LEAF_HEX, LEAF_CODE, LEAF_COUNT, LEAF_FLAG };
 
 struct leaf_member {
     const char *name;
     enum leaf_value_kind kind;
     bool optional;
-    size_t digits;     /* of LEAF_HEX */
+    size_t digits;     /* of LEAF_HEX; capital letters of LEAF_CODE */
     const char *words; /* of LEAF_WORD: those allowed, with a space between two */
 };
 
@@ -36,7 +36,8 @@ extern const char *const leaf_auth_names[]; /* by enum leaf_auth; ends with NULL
 #define LEAF_INTEGER_LIMIT (INT64_C(1) << 53) /* what every reader of JSON can still count */
 #define LEAF_TIME_LIMIT INT64_C(253402300800) /* the year 10000 */
 
-bool leaf_is_hex(struct str text, size_t digits); /* small letters only */
+bool leaf_is_hex(struct str text, size_t digits);   /* small letters only */
+bool leaf_is_code(struct str text, size_t letters); /* capital letters only */
 /* "2026-11-24T04:09:00Z"; out has 21 bytes with the NUL. */
 void leaf_time(int64_t seconds, char out[21]);
 

@@ -230,6 +230,21 @@ static void access_decision(const struct source *from, struct composition *out)
     statement_leaf(from, out, "access-decision");
 }
 
+/* Who belongs to an organisation may read, write or rule all that is its. Person and organisation are one commitment, so that
+ * nobody can tell that two are about the same person. */
+static void member_set(const struct source *from, struct composition *out)
+{
+    struct str role = text(from, "role"), org = text(from, "org_name"), user = text(from, "user_name");
+    bool leaves = str_eq(role, STR("none"));
+    out->leaf.type = STR("access-decision");
+    leaf_set_text(&out->leaf, "basis", STR("owner"));
+    leaf_set_text(&out->leaf, "decision", leaves ? STR("revoke") : STR("grant"));
+    leaf_set_text(&out->leaf, "role", leaves ? (struct str){0} : role);
+    out->owner_id = json_get_int(from->body, "user", out->actor_id);
+    if (str_given(org) && str_given(user))
+        keep_secret(out, "member", arena_printf(from->arena, "%.*s/%.*s", STR_ARG(org), STR_ARG(user)));
+}
+
 static void access_policy(const struct source *from, struct composition *out)
 {
     statement_leaf(from, out, "access-policy");
@@ -340,7 +355,8 @@ static const struct {
     {"log.epoch", 1, log_epoch},
     {"log.heads", 1, log_heads},
     {"manifest", 1, manifest},
-    {"member.set", 1, NULL},
+    {"member.set", 1, NULL}, /* from before they were logged */
+    {"member.set", 2, member_set},
     {"oauth.app_add", 1, NULL},
     {"oauth.app_remove", 1, NULL},
     {"oauth.device", 1, NULL},
@@ -415,9 +431,9 @@ enum status compose(struct arena *arena, const struct change *change, struct com
     const size_t count = sizeof kinds / sizeof *kinds;
     auto_json json_t *body = NULL;
     size_t at = 0;
-    while (at < count && !str_eq(change->kind, str_of(kinds[at].kind)))
+    while (at < count && !(str_eq(change->kind, str_of(kinds[at].kind)) && change->version == kinds[at].version))
         at++;
-    if (at == count || change->version != kinds[at].version)
+    if (at == count)
         return unknown(change, err);
     *out = (struct composition){.wanted = kinds[at].compose != NULL, .event_id = change->id, .at_us = change->at_us};
     if (!out->wanted)

@@ -17,7 +17,7 @@ struct change { /* an event, as its row has it */
 struct change change_read(struct stmt *row);
 
 struct composition {
-    bool wanted; /* kinds of events that are about neither a repo nor a key get no leaf */
+    bool wanted; /* kinds of events that change nothing that others rely on get no leaf */
     struct leaf leaf;
     int64_t event_id, at_us, repo_id, actor_id;
     int64_t owner_id; /* whose key commits: the owner, where the event names one, or else the actor */

@@ -35,7 +35,7 @@ enum status prov_revision_leaf(struct db_conn *conn, int64_t repo_id, const uint
 
 /* Entries. */
 
-#define ENTRY_COLUMNS "l.idx, l.rseq, l.event_id, e.actor_id, e.at_us, e.kind, e.body "
+#define ENTRY_COLUMNS "l.idx, l.rseq, l.event_id, e.actor_id, e.at_us, e.kind, e.body, e.version "
 #define ENTRY_TABLES                                                                                                   \
     "FROM repo_log r JOIN leaf l ON l.repo = r.id LEFT JOIN event e ON e.id = l.event_id WHERE r.repo_id = ? "
 
@@ -50,6 +50,7 @@ static void read_entry(struct stmt *row, struct arena *arena, struct prov_entry 
     out->at_us = stmt_int(row, 4);
     out->kind = arena_copy(arena, stmt_str(row, 5));
     out->body = arena_copy(arena, stmt_str(row, 6));
+    out->version = stmt_int(row, 7);
 }
 
 static const char history_sql[] = "SELECT " ENTRY_COLUMNS ENTRY_TABLES "AND l.rseq < ? ORDER BY l.rseq DESC LIMIT ?";
@@ -87,6 +88,39 @@ enum status prov_entry_at(struct db_conn *conn, struct arena *arena, int64_t rep
                : fail(err, NOT_FOUND, NULL, "Entry %llu of the log is not about this repo.", (unsigned long long)index);
 }
 
+/* What an entry's event says, as compose() takes it. */
+static struct change change_of(const struct prov_entry *entry)
+{
+    return (struct change){.id = entry->event_id,
+                           .at_us = entry->at_us,
+                           .version = entry->version,
+                           .repo_id = 1,
+                           .actor_id = entry->actor_id,
+                           .kind = entry->kind,
+                           .body = entry->body};
+}
+
+static const char own_sql[] = "SELECT " ENTRY_COLUMNS "FROM leaf l JOIN event e ON e.id = l.event_id WHERE l.idx = ?";
+
+enum status prov_own_entry(struct db_conn *conn, struct arena *arena, int64_t account_id, uint64_t index,
+                           struct prov_entry *out, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    struct composition composed = {0};
+    TRY(db_prepare(conn, own_sql, &row, err));
+    stmt_bind_int(row, 1, (int64_t)index);
+    bool found = stmt_next(row);
+    if (found)
+        read_entry(row, arena, out);
+    TRY(stmt_end(row, err));
+    if (found) {
+        struct change change = change_of(out);
+        TRY(compose(arena, &change, &composed, err));
+    }
+    bool own = composed.wanted && (composed.actor_id == account_id || composed.owner_id == account_id);
+    return own ? OK : fail(err, NOT_FOUND, NULL, "Entry %llu of the log is not your own.", (unsigned long long)index);
+}
+
 /* Openings. */
 
 static const uint8_t *commitment_of(const struct leaf *leaf, const char *field)
@@ -97,17 +131,17 @@ static const uint8_t *commitment_of(const struct leaf *leaf, const char *field)
     return NULL;
 }
 
+static bool is_about_somebody(const char *field)
+{
+    return strcmp(field, "person") == 0 || strcmp(field, "member") == 0;
+}
+
 enum status prov_openings(struct persons *persons, struct arena *arena, const struct prov_entry *entry,
-                          const struct leaf *leaf, const struct opening **out, size_t *count, struct error *err)
+                          const struct leaf *leaf, int64_t for_id, const struct opening **out, size_t *count,
+                          struct error *err)
 {
     struct composition composed = {0};
-    struct change change = {.id = entry->event_id,
-                            .at_us = entry->at_us,
-                            .version = 1,
-                            .repo_id = 1,
-                            .actor_id = entry->actor_id,
-                            .kind = entry->kind,
-                            .body = entry->body};
+    struct change change = change_of(entry);
     struct opening *openings = arena_array(arena, LEAF_LIST_MOST, sizeof *openings);
     *out = openings;
     *count = 0;
@@ -119,7 +153,7 @@ enum status prov_openings(struct persons *persons, struct arena *arena, const st
         struct commitment_place place = {.repo = leaf->repo, .rseq = leaf->rseq, .field = field};
         const uint8_t *commitment = commitment_of(leaf, field);
         struct opening *opening = &openings[*count];
-        if (!commitment)
+        if (!commitment || (is_about_somebody(field) && composed.owner_id != for_id))
             continue;
         enum status status = persons_opening(persons, composed.owner_id, &place, composed.secrets[i].value, commitment,
                                              opening->secret, err);

@@ -20,7 +20,7 @@ struct prov_entry {
     uint64_t index;
     int64_t rseq;
     bool has_event; /* false: a void, or a leaf whose change was not made */
-    int64_t event_id, actor_id, at_us;
+    int64_t event_id, version, actor_id, at_us;
     struct str kind, body; /* of the event */
 };
 /* A repo's leaves, newest first, from before rseq (-1: from the newest). Strings live in the arena. */
@@ -30,12 +30,18 @@ enum status prov_history(struct db_conn *conn, struct arena *arena, int64_t repo
 enum status prov_entry_at(struct db_conn *conn, struct arena *arena, int64_t repo_id, uint64_t index,
                           struct prov_entry *out, struct error *err);
 
+/* The same of any leaf that the account made or that is about it: a key, a membership, a decision. NOT_FOUND for others. */
+enum status prov_own_entry(struct db_conn *conn, struct arena *arena, int64_t account_id, uint64_t index,
+                           struct prov_entry *out, struct error *err);
+
 /*
- * The openings of a leaf's commitments, made from the event that stands behind it: for whoever may know what the event says.
- * None when the key of the person was erased.
+ * The openings of a leaf's commitments, made from the event that stands behind it, for an account that may see the repo (0:
+ * nobody in particular). Who a leaf is about is opened for that person alone, who may hand it on. None when the person's key was
+ * erased.
  */
 struct opening;
 enum status prov_openings(struct persons *persons, struct arena *arena, const struct prov_entry *entry,
-                          const struct leaf *leaf, const struct opening **out, size_t *count, struct error *err);
+                          const struct leaf *leaf, int64_t for_id, const struct opening **out, size_t *count,
+                          struct error *err);
 
 #endif

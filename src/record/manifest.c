@@ -148,6 +148,16 @@ enum status record_manifest(struct hub *hub, const struct repo *repo, const stru
                  : fail(err, UNAVAILABLE, NULL, "The revision's manifest is not logged yet. Try again in a moment.");
 }
 
+enum status record_manifest_soon(struct hub *hub, const struct repo *repo, const struct oid *commit, uint64_t *index,
+                                 struct error *err)
+{
+    enum status status = record_manifest(hub, repo, commit, index, err);
+    if (status != UNAVAILABLE || !str_eq(str_of(err->code), STR(RECORD_WAITS_FOR_TENSORS)))
+        return status;
+    TRY(tensors_await(hub, repo->id, err));
+    return record_manifest(hub, repo, commit, index, err);
+}
+
 enum status record_revision_leaf(struct db_conn *conn, int64_t repo_id, const struct oid *commit, uint64_t *index,
                                  bool *found, struct error *err)
 {

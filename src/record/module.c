@@ -16,6 +16,7 @@ static const struct route routes[] = {
     {HTTP_GET, "/api/{api}/provenance/head", ACT_SEE, head_get},
     {HTTP_GET, "/api/{api}/provenance/{rev}.tlog-proof", ACT_SEE, proof_get},
     {HTTP_GET, "/api/settings/pseudonyms", ACT_SELF, pseudonyms_get},
+    {HTTP_GET, "/api/settings/log/{name}.tlog-proof", ACT_SELF, leaf_proof_get},
     {HTTP_GET, "/api/{api}/provenance/leaf/{name}.tlog-proof", ACT_SEE, leaf_proof_get},
     {0},
 };

@@ -43,7 +43,8 @@ enum status logged_read(struct request *rq, const struct prov_entry *entry, stru
     TRY(ledger_entry(record->ledger, entry->index, &bytes, err));
     out->text = arena_copy(rq->arena, buf_view(&bytes));
     TRY(leaf_parse(rq->arena, out->text, &out->leaf, err));
-    return prov_openings(record->persons, rq->arena, entry, &out->leaf, &out->openings, &out->opening_count, err);
+    return prov_openings(record->persons, rq->arena, entry, &out->leaf, rq->actor.account.id, &out->openings,
+                         &out->opening_count, err);
 }
 
 /* The files of the commit, unless there are too many for a proof file: then the verifier can still tell whether all are
@@ -70,13 +71,22 @@ static bool needs_quorum(const struct leaf *leaf)
            str_eq(leaf->type, STR("moderation"));
 }
 
+static enum status find_entry(struct request *rq, uint64_t index, struct prov_entry *out, struct error *err)
+{
+    if (rq->repo.id)
+        return prov_entry_at(rq->db, rq->arena, rq->repo.id, index, out, err);
+    return prov_own_entry(rq->db, rq->arena, rq->actor.account.id, index, out, err);
+}
+
 static enum status reply_proof(struct request *rq, uint64_t index, const struct oid *manifest_of, struct error *err)
 {
     auto_buf struct buf extra_text = {0}, file = {0};
     struct prov_entry entry;
     struct logged logged;
+    request_done_reading(rq);
+    witness_await(rq->hub->record->witness, index);
     TRY(request_read(rq, err));
-    TRY(prov_entry_at(rq->db, rq->arena, rq->repo.id, index, &entry, err));
+    TRY(find_entry(rq, index, &entry, err));
     TRY(logged_read(rq, &entry, &logged, err));
     struct extra extra = {.leaf = logged.text, .openings = logged.openings, .opening_count = logged.opening_count};
     if (manifest_of && str_eq(logged.leaf.type, STR("manifest")))
@@ -98,7 +108,7 @@ enum status proof_get(struct request *rq, struct error *err)
     bool found = true;
     TRY(revision_resolve(rq->db, rq->arena, rq->repo.id, rq->params[0], &revision, err));
     request_done_reading(rq);
-    enum status status = record_manifest(rq->hub, &rq->repo, &revision.commit, &index, err);
+    enum status status = record_manifest_soon(rq->hub, &rq->repo, &revision.commit, &index, err);
     bool waits = status == UNAVAILABLE && str_eq(str_of(err->code), STR(RECORD_WAITS_FOR_TENSORS));
     if (status == UNPROCESSABLE || status == TOO_LARGE || waits) {
         TRY(request_read(rq, err));
@@ -111,7 +121,8 @@ enum status proof_get(struct request *rq, struct error *err)
     return reply_proof(rq, index, &revision.commit, err);
 }
 
-/* GET /api/{api}/provenance/leaf/{name}.tlog-proof: of any entry about the repo, by its index. */
+/* GET /api/{api}/provenance/leaf/{name}.tlog-proof: of any entry about the repo, by its index. And
+ * GET /api/settings/log/{name}.tlog-proof: of any that is the caller's own. */
 enum status leaf_proof_get(struct request *rq, struct error *err)
 {
     uint64_t index;

@@ -70,6 +70,9 @@ enum status record_catch_up(struct record *record, struct error *err);
 #define RECORD_WAITS_FOR_TENSORS "TensorsPending"
 enum status record_manifest(struct hub *hub, const struct repo *repo, const struct oid *commit, uint64_t *index,
                             struct error *err);
+/* The same, for requests: waits for the tensors first where that may be a matter of seconds (tensors_await()). */
+enum status record_manifest_soon(struct hub *hub, const struct repo *repo, const struct oid *commit, uint64_t *index,
+                                 struct error *err);
 
 /*
  * The files of a commit, from what is stored about them: no file is read, but for small ones from before their digests

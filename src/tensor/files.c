@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which safetensors files a revision has, and what is known of them. */
+#include "base/time.h"
 #include "prov/find.h"
 #include "tensor/internal.h"
+#include <stdatomic.h>
+#include <time.h>
 
 #define FILES_LISTED_MOST 1000000
+#define WAITING_MOST 32
+#define WAIT_US (10 * SECOND_US)
 
 struct named {
     struct tensor_file file;
@@ -219,4 +224,20 @@ enum status tensors_pending(struct db *db, int64_t repo_id, bool *pending, struc
     stmt_bind_int(row, 1, repo_id);
     *pending = stmt_next(row);
     return stmt_end(row, err);
+}
+
+static atomic_int waiting;
+
+enum status tensors_await(struct hub *hub, int64_t repo_id, struct error *err)
+{
+    static const struct timespec moment = {.tv_nsec = 50 * 1000 * 1000};
+    int64_t until = monotonic_us() + WAIT_US;
+    bool pending = atomic_fetch_add(&waiting, 1) < WAITING_MOST;
+    enum status status = OK;
+    while (status == OK && pending && !hub->stopping && monotonic_us() < until) {
+        nanosleep(&moment, NULL);
+        status = tensors_pending(hub->db, repo_id, &pending, err);
+    }
+    atomic_fetch_sub(&waiting, 1);
+    return status;
 }

@@ -57,6 +57,13 @@ enum status tensors_load(struct db_conn *conn, struct arena *arena, const struct
 /* Does any file of the repo still wait to be looked at? Cheap. */
 enum status tensors_pending(struct db *db, int64_t repo_id, bool *pending, struct error *err);
 
+/*
+ * Waits until none does, for ten seconds at most: with most models it is a moment after the commit, and whoever has just
+ * uploaded one asks next for what depends on its tensors. Only so many wait at a time; the others go on at once. What is
+ * pending has to be asked again afterwards. The calling thread must not hold a reader of the database.
+ */
+enum status tensors_await(struct hub *hub, int64_t repo_id, struct error *err);
+
 /* Other repos that the actor may read and that have tensors of the revision, byte for byte; the largest share first, 50 at most. */
 struct tensor_sharer {
     struct repo repo;

@@ -110,6 +110,11 @@ static bool is_repo_name(const char *name)
     return slash && slash != name && slash[1] && !strchr(slash + 1, '/');
 }
 
+static bool is_address(const char *text)
+{
+    return str_starts(str_of(text), STR("http://")) || str_starts(str_of(text), STR("https://"));
+}
+
 static const char *misuse(const struct settings *s)
 {
     bool proves = s->proof || s->hub;
@@ -120,6 +125,7 @@ static const char *misuse(const struct settings *s)
         {s->log && (s->folder || proves || s->bundle), "A whole log is verified alone: --log goes with nothing else."},
         {!s->log && !proves && !s->bundle, "There is nothing to verify with: say --proof, --bundle, --hub or --log."},
         {s->proof && s->hub, "Say --proof or --hub: the hub would be asked for the proof."},
+        {s->hub && !is_address(s->hub), "A hub has an address such as https://hub.example.org."},
         {s->hub && !s->repo, "Say which repo of the hub: --repo ns/name."},
         {!s->hub && (s->repo || s->type || s->revision || s->token),
          "--repo, --type, --revision and a token only go with --hub."},

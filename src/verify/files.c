@@ -118,9 +118,11 @@ bool files_check(struct run *run)
 {
     struct folder_choice choice = {aside_is_listed(run), run->settings.tensors != NULL};
     if (!str_eq(run->proven.leaf.type, STR("manifest")))
-        return found(&run->report, FAILED, "files",
-                     "The proof is about a leaf of type %.*s, which says nothing of files.",
-                     STR_ARG(run->proven.leaf.type));
+        return found(
+            &run->report, UNABLE, "files",
+            "The proof is about a leaf of type %.*s, which says nothing of files. What a revision holds is logged "
+            "when its hub has looked at its tensors, a moment after the upload: get its proof again.",
+            STR_ARG(run->proven.leaf.type));
     if (run->settings.partial && !run->proven.has_files)
         return found(&run->report, UNABLE, "files",
                      "The proof has no list of files, and without that all of them are needed.");

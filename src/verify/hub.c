@@ -25,7 +25,8 @@ static bool fetch_proof(struct run *run, struct str *out)
     if (answer.status != 200)
         return found(&run->report, UNABLE, "hub", "%.*s answers with status %d: %s.", STR_ARG(what.url), answer.status,
                      answer.status == 404   ? "there is no such repo or revision for you, or nothing was logged of it"
-                     : answer.status == 401 ? "say who you are, with a token"
+                     : answer.status == 401 ? settings->token ? "the token is none of this hub's, or has ended"
+                                                              : "say who you are, with a token"
                                             : "no proof");
     *out = answer.body;
     return true;

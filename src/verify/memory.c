@@ -120,6 +120,14 @@ bool seen_open(struct run *run, struct str note, bool with_quorum, struct seen *
     return !with_quorum || fresh_check(run, &verdict);
 }
 
+bool seen_has_quorum(struct run *run, struct str note)
+{
+    struct seen seen;
+    struct policy_verdict verdict;
+    return find_log(run, note, &seen, NULL) == OK &&
+           policy_check(&run->report.arena, &run->trust.policy, &seen.log, note, &verdict, NULL) == OK;
+}
+
 static bool checkpoint_path(struct run *run, const struct note_verifier *log, struct str *out)
 {
     auto_buf struct buf line = {0};

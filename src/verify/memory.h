@@ -27,6 +27,8 @@ struct seen {
 /* Reads and judges a note by run->trust; findings when it does not hold. with_quorum: the policy's quorum too. */
 bool seen_open(struct run *run, struct str note, bool with_quorum, struct seen *out);
 
+bool seen_has_quorum(struct run *run, struct str note); /* says nothing of it */
+
 /* What was remembered of that log; *known is false when nothing was. */
 bool memory_recall(struct run *run, const struct note_verifier *log, struct seen *out, bool *known);
 

@@ -9,6 +9,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+#define AWAIT_US (2 * SECOND_US)
 
 /* Opening. */
 
@@ -251,6 +254,28 @@ enum status witness_cosigned_for(struct witness *witness, uint64_t index, struct
                 (unsigned long long)index, (unsigned long long)size,
                 alarmed ? "A witness has raised an alarm: ask the operator of this hub."
                         : "Try again in a few seconds.");
+}
+
+static bool is_on_its_way(struct witness *witness, uint64_t index, int64_t end_us)
+{
+    int64_t now = monotonic_us();
+    pthread_mutex_lock(&witness->lock);
+    bool answered = witness->waits_us == 0 || now - witness->waits_us < AWAIT_US;
+    bool soon = witness->cosigned_size <= index && answered && !witness->alarm[0] && !witness->stop && now < end_us;
+    pthread_mutex_unlock(&witness->lock);
+    return soon;
+}
+
+void witness_await(struct witness *witness, uint64_t index)
+{
+    static const struct timespec moment = {.tv_nsec = 20 * 1000 * 1000};
+    int64_t end_us = monotonic_us() + AWAIT_US;
+    struct ledger_state state;
+    if (!witness)
+        return;
+    ledger_state(witness->ledger, &state);
+    while (index < state.size && is_on_its_way(witness, index, end_us))
+        nanosleep(&moment, NULL);
 }
 
 /* The alarm. */

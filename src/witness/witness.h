@@ -54,6 +54,12 @@ bool witness_newest(struct witness *witness, struct buf *out);
  */
 enum status witness_cosigned_for(struct witness *witness, uint64_t index, struct buf *note, struct error *err);
 
+/*
+ * Waits until there is one, two seconds at most, and not at all while the witnesses have taken longer than that: who asks for a
+ * proof of what was just done would otherwise get one that no policy accepts. NULL is fine.
+ */
+void witness_await(struct witness *witness, uint64_t index);
+
 /* For whoever appends to the log: UNAVAILABLE, with the reason, once there was an alarm. NULL is fine. */
 enum status witness_may_append(struct witness *witness, struct error *err);
 bool witness_alarmed(struct witness *witness);

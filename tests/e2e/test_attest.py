@@ -505,14 +505,15 @@ def deployments(person, repo):
 
 
 def test_a_deployment_starts_is_heard_of_and_stops(alice, bob, bob_key, repo, commit):
-    started = say(bob, bob_key, repo, deployment(commit, env="edge", hardware="npu", runtime="1" * 64, config="2" * 64, tee="3" * 64),
+    started = say(bob, bob_key, repo, deployment(commit, env="edge", region="NL", hardware="npu", runtime="1" * 64, config="2" * 64, tee="3" * 64),
                   to="deployments")
     leaf = leaf_at(alice, repo, started["index"])
     assert leaf["b"] == {"phase": "start", "env": "edge", "id": started["id"], "manifest": manifest_of(alice, repo, commit),
-                         "hardware": "npu", "runtime": "1" * 64, "config": "2" * 64, "tee": "3" * 64}
+                         "region": "NL", "hardware": "npu", "runtime": "1" * 64, "config": "2" * 64, "tee": "3" * 64}
     assert leaf["auth"] == "user-signed" and leaf["ev"] == started["evidence"]
     [row] = deployments(alice, repo)
     assert (row["id"], row["revision"], row["env"], row["phase"], row["running"]) == (started["id"], commit, "edge", "start", True)
+    assert row["region"] == "NL" and "approval" not in row
     heard = post(bob, repo, bob_key.envelope(deployment(commit, "heartbeat", id=started["id"])))
     assert heard.status_code == 200 and heard.json()["index"] == started["index"]
     [row] = deployments(alice, repo)
@@ -582,7 +583,8 @@ def test_only_who_started_a_deployment_goes_on_with_it(alice, bob, alice_key, bo
     {"phase": "start", "env": "prod", "id": "0" * 32}, {"phase": "start", "env": "prod", "hardware": "abacus"},
     {"phase": "start", "env": "prod", "runtime": "A" * 64}, {"phase": "start", "env": "prod", "tee": "0"},
     {"phase": "start", "env": "prod", "approval": -1}, {"phase": "start", "env": "prod", "approval": "1"},
-    {"phase": "start", "env": "prod", "approval": 1.5}])
+    {"phase": "start", "env": "prod", "approval": 1.5}, {"phase": "start", "env": "prod", "region": "nl"},
+    {"phase": "start", "env": "prod", "region": "Ward 3"}])
 def test_a_deployment_must_say_what_it_is(alice, alice_key, repo, commit, predicate):
     refused(post(alice, repo, alice_key.envelope(statement(commit, statements.DEPLOYMENT, predicate))), 422, "")
     assert deployments(alice, repo) == []
@@ -591,7 +593,7 @@ def test_a_deployment_must_say_what_it_is(alice, alice_key, repo, commit, predic
 def test_a_deployment_may_name_the_approval_that_let_it_run(alice, bob, alice_key, bob_key, repo, commit):
     approved = say(bob, bob_key, repo, approval(commit))
     started = say(alice, alice_key, repo, deployment(commit, approval=approved["index"]))
-    assert leaf_at(alice, repo, started["index"])["b"]["approval"] == approved["index"]
+    assert leaf_at(alice, repo, started["index"])["b"]["approval"] == deployments(alice, repo)[0]["approval"] == approved["index"]
 
 
 def test_an_approval_that_is_none_lets_nothing_run(alice, bob, alice_key, bob_key, repo, commit):
@@ -674,7 +676,7 @@ def test_the_command_approves_releases_and_deploys(alice, key_file, repo, commit
     approved = answer_of(attest(alice, "approve", *common))
     assert approved["commit"] == commit
     released = answer_of(attest(alice, "release", *common, "--version", "1.0+a", "--channel", "beta"))
-    started = answer_of(attest(alice, "deploy", "start", *common, "--env", "prod", "--approval", approved["entry"], "--hardware", "cpu"))
+    started = answer_of(attest(alice, "deploy", "start", *common, "--env", "prod", "--approval", approved["entry"], "--region", "CH", "--hardware", "cpu"))
     attest(alice, "deploy", "heartbeat", *common, "--id", started["id"])
     stopped = answer_of(attest(alice, "deploy", "stop", *common, "--id", started["id"]))
     attest(alice, "reject", *common)

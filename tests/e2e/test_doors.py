@@ -116,6 +116,7 @@ BODIES |= dict.fromkeys(UNSIGNED, {"payload": "e30=", "payloadType": "applicatio
 # About cases and appeals that nobody has, at a gate that is not there: test_review.py and test_appeals.py have real ones. The door
 # has said yes when these words come.
 REVIEWS = {
+    "GET /api/settings/log/{name}.tlog-proof": (None, 400, "is a number"), # test_record.py has real ones
     "GET /api/{api}/gate/reviewers": (None, 404, "gate"),
     "PUT /api/{api}/gate/reviewers": ({"user": "bob", "role": "lead"}, 404, "gate"),
     "DELETE /api/{api}/gate/reviewers": ({"user": "bob", "role": "lead"}, 404, "gate"),

@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from support import add, sha256, until
+from statements import register
+from support import add, new_name, sha256, until
 from tlog import Checkpoint, Key, Log, Proof, dir_hash, includes, leaf_hash, opens, root_of
 
 LARGE = b"\0weights" * 4000
@@ -97,6 +98,22 @@ def test_keys_are_logged_by_what_does_not_tell_them(hub, alice, log):
     everything = b"".join(log.entries(log.checkpoint().size)).decode()
     for name in ("alice", secret, "of-the-log", hashlib.sha256(secret.encode()).hexdigest(), "refs/heads", "@"):
         assert name not in everything
+
+
+def test_who_joins_and_leaves_an_organisation_is_logged_without_names(hub, alice, log):
+    org, other = new_name("org"), new_name("org")
+    before = len(log.audited())
+    hub.org(org, alice="write")
+    hub.admin("org", "remove-member", org, "alice")
+    assert hub.admin("org", "remove-member", org, "alice", check=False).returncode == 1  # not a member: no decision
+    hub.org(other, alice="admin")
+    alice.commit_files(alice.new_repo(), {"a.txt": b"a"})  # a command has no log; the hub takes over what it wrote
+    decisions = [leaf for leaf in log.audited()[before:] if leaf["type"] == "access-decision" and "member" in leaf.get("com", {})]
+    assert [leaf["b"] for leaf in decisions] == [{"basis": "owner", "decision": "grant", "role": "write"}, {"basis": "owner", "decision": "revoke"},
+                                                 {"basis": "owner", "decision": "grant", "role": "admin"}]
+    joined, left, elsewhere = (leaf["com"]["member"] for leaf in decisions)
+    assert joined == left != elsewhere, "of two organisations nobody can tell that it is the same person"
+    assert org not in json.dumps(decisions) and "alice" not in json.dumps(decisions)
 
 
 # ---- the log for others
@@ -249,7 +266,7 @@ def test_the_heads_of_all_repos_are_logged_and_prove_that_no_entry_of_one_is_lef
     for repo in repos:
         person.commit_files(repo, {"a.txt": b"a"})
     log = Log(person.http)
-    until(lambda: head_of(person, repos[0], log)["present"], 180)
+    until(lambda: all(head_of(person, repo, log)["present"] for repo in repos), 180)
     for repo in repos:
         answer = head_of(person, repo, log)
         (item,) = answer["proofs"]
@@ -266,16 +283,25 @@ def test_the_heads_of_all_repos_are_logged_and_prove_that_no_entry_of_one_is_lef
             assert (root_of(heads).hex(), len(heads)) == (leaf["b"]["root"], leaf["b"]["count"]), index
 
 
+def denies(answer, log_id):
+    """Between the heads that are proved there is none, and that of log_id would be there. (head_of() has checked their proofs.)"""
+    count = Proof(answer["headsProof"]).leaf["b"]["count"]
+    before = [item["index"] for item in answer["proofs"] if item["repo"] < log_id]
+    after = [item["index"] for item in answer["proofs"] if item["repo"] > log_id]
+    return len(before) + len(after) == len(answer["proofs"]) and max(before, default=-1) + 1 == min(after, default=count)
+
+
 def test_that_a_repo_is_not_among_the_heads_is_proved_by_its_neighbours(own_hub):
     person = own_hub.person("carol")
-    repo = person.new_repo()
+    repos = [person.new_repo() for _ in range(5)]
     log = Log(person.http)
-    assert head_of(person, repo, log)["present"]
-    late = person.new_repo()  # after the heads that were logged just now
-    answer = head_of(person, late, log)
-    assert not answer["present"] and 1 <= len(answer["proofs"]) <= 2
-    around = [item["repo"] for item in answer["proofs"]]
-    assert answer["repo"] not in around
+    until(lambda: all(head_of(person, repo, log)["present"] for repo in repos), 180)
+    there = [head_of(person, repo, log) for repo in repos]
+    for repo in [person.new_repo() for _ in range(8)]:  # after the heads that were logged just now
+        answer = head_of(person, repo, log)
+        assert not answer["present"] and 1 <= len(answer["proofs"]) <= 2 and denies(answer, answer["repo"])
+        assert not any(denies(answer, known["repo"]) for known in there), "with one that is there it says nothing"
+    assert not any(denies(known, known["repo"]) for known in there)
 
 
 # ---- privacy
@@ -289,6 +315,42 @@ def test_one_person_has_another_pseudonym_in_each_repo(alice, log):
         leaves = [json.loads(entry["leaf"]) for entry in history(alice, repo)["entries"]]
         actors.append({leaf["actor"] for leaf in leaves} - {"hub"})
     assert len(actors[0]) == len(actors[1]) == 1 and actors[0] != actors[1]
+
+
+def test_who_a_decision_is_about_is_opened_for_that_person_alone(alice, bob, anyone):
+    repo = alice.new_repo()
+    alice.api.update_repo_settings(repo, gated="manual")
+    assert bob.http.post(f"/{repo}/ask-access").is_success
+    alice.api.accept_access_request(repo, bob.name)
+
+    def opened(person):
+        (entry,) = [entry for entry in history(person, repo)["entries"] if entry["type"] == "access-decision"]
+        proof = Proof(person.http.get(f"/api/models/{repo}/provenance/leaf/{entry['index']}.tlog-proof").text)
+        assert proof.leaf["com"] and proof.extra.get("openings", []) == entry["openings"]
+        return [opening["field"] for opening in entry["openings"] if opens(proof.leaf, opening)]
+
+    assert opened(bob) == ["person"], "who may hand the proof on"
+    assert opened(alice) == opened(anyone) == [], "not even the owner of the repo may for him"
+
+
+def test_people_get_proofs_of_their_own_entries_and_of_nobody_elses(hub, alice, bob, anyone, log, tmp_path):
+    org, before = new_name("org"), len(log.audited())
+    hub.org(org, alice="write")
+    alice.commit_files(alice.new_repo(), {"a.txt": b"a"})  # the hub takes over what the command wrote
+    joined = next(before + at for at, leaf in enumerate(log.audited()[before:]) if "member" in leaf.get("com", {}))
+    register(alice)
+    key = max(item["index"] for item in alice.http.get("/api/settings/signing-keys").json())
+    for index, opening in ((joined, [("member", f"{org}/alice")]), (key, [])):
+        address = f"/api/settings/log/{index}.tlog-proof"
+        answer = alice.http.get(address)
+        proof = Proof(answer.raise_for_status().text)
+        assert proof.holds(log.key) and proof.index == index
+        assert [(item["field"], item["value"]) for item in proof.extra.get("openings", []) if opens(proof.leaf, item)] == opening
+        (tmp_path / "proof").write_text(answer.text)
+        told = hub.cairn("verify", "--proof", tmp_path / "proof", "--vkey", log.get("vkey").text.strip()).stdout
+        assert all(f'The commitment "{field}" opens as "{value}"' in told for field, value in opening)
+        assert bob.http.get(address).status_code == bob.http.get("/api/settings/log/999999.tlog-proof").status_code == 404
+        assert anyone.http.get(address).status_code == 401
 
 
 def test_strangers_learn_nothing_of_a_private_repo(alice, bob, anyone):

@@ -10,7 +10,9 @@ import sqlite3
 import numpy
 import pytest
 
-from support import add, sha256, until
+from omstool import Key
+from statements import register
+from support import BINARY, add, sha256, until
 from tensors import crafted, entry, matrix, save, tensor_root
 from tlog import includes, leaf_hash
 from xet import File, Session, Xorb, cut
@@ -442,3 +444,62 @@ def test_rows_that_are_of_use_to_nobody_go(own_hub):
 
     until(lambda: rows() == [1, 1, 1])
     assert looked_at(carol, kept)["state"] == "ready"
+
+
+# ---- who asks right after an upload
+
+
+@pytest.fixture
+def right_after(tmp_path):
+    """Commits a new model to a hub; gives cairn sign and cairn verify --tensors of the same files, asked of that hub."""
+
+    def commit(person, number):
+        repo, folder = person.new_repo("tensors"), tmp_path / "m"
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(save({"w": matrix(number, 9, 9)}))
+        key = register(person, Key(tmp_path))
+        person.commit_files(repo, {"model.safetensors": (folder / "model.safetensors").read_bytes()})
+        here = "--hub", person.hub.url, "--repo", repo
+
+        def sign():
+            return person.run(BINARY, "sign", *here, "--key", key.file, "--out", tmp_path / "sig", check=False)
+
+        def verify():
+            return person.run(BINARY, "verify", folder, *here, "--state", tmp_path / "state", "--tensors", check=False)
+
+        return repo, folder, sign, verify
+
+    return commit
+
+
+def test_a_model_can_be_verified_right_after_the_upload(alice, right_after):
+    repo, folder, _, verify = right_after(alice, 1200)
+    done = verify()
+    assert done.returncode == 0 and "1 tensors have the root that was logged" in done.stdout, done.stdout + done.stderr
+    (folder / "model.safetensors").write_bytes(save({"w": matrix(1201, 9, 9)}))
+    assert verify().returncode == 1
+
+
+def test_a_model_that_is_signed_right_after_the_upload_keeps_its_tensors(alice, right_after):
+    repo, folder, sign, verify = right_after(alice, 1210)
+    assert sign().returncode == 0
+    assert "1 tensors have the root that was logged" in verify().stdout
+    assert [leaf["tensorRoot"] for leaf in manifests(alice, repo)] == [tensor_root((folder / "model.safetensors").read_bytes())] * len(
+        manifests(alice, repo))
+
+
+def test_what_takes_longer_is_told_and_neither_signed_nor_believed(own_hub, right_after):
+    def ask(sql):
+        with sqlite3.connect(own_hub.data / "cairn.db", timeout=60) as database:
+            database.execute(sql)
+
+    carol = own_hub.person("carol")
+    ask("CREATE TRIGGER later AFTER INSERT ON tensor_seen BEGIN UPDATE tensor_seen SET due_us = 1 << 62 WHERE state = 0; END")
+    repo, folder, sign, verify = right_after(carol, 1220)
+    signed, verified = sign(), verify()
+    assert signed.returncode == 1 and "still looking" in signed.stderr, signed.stderr
+    assert verified.returncode == 3 and "says nothing of files" in verified.stderr and "again" in verified.stderr, verified.stderr
+    assert carol.http.get(f"/api/models/{repo}/oms/main").json()["signatures"] == [] == manifests(carol, repo)
+    ask("DROP TRIGGER later")
+    ask("UPDATE tensor_seen SET due_us = 0")
+    assert sign().returncode == 0 and "1 tensors have the root" in verify().stdout

@@ -95,6 +95,13 @@ def test_a_folder_that_is_what_was_logged_passes(case, verify):
     passes(verify(case.folder, "--proof", case.proof(files=None), "--policy", case.policy))
 
 
+def test_a_hub_in_the_environment_is_asked_only_about_a_repo(case, verify):
+    arguments = case.folder, "--proof", case.proof(), "--policy", case.policy
+    passes(verify(*arguments, CAIRN_HUB="http://127.0.0.1:9"))
+    fails(verify(case.folder, "--repo", "a/b", CAIRN_HUB="http://127.0.0.1:9"), "cannot be reached", status=3)
+    assert verify(*arguments, "--hub", "http://127.0.0.1:9").returncode == 2
+
+
 def test_a_proof_can_be_verified_alone(case, verify):
     done = passes(verify("--proof", case.proof(), "--policy", case.policy), "No files were checked")
     assert "files are" not in done.stdout
@@ -270,7 +277,7 @@ def test_openings_are_checked_and_shown(case, verify):
 
 
 def test_a_leaf_that_is_no_manifest_says_nothing_of_files(case, verify):
-    fails(verify(case.folder, "--proof", case.write(case.log.proof(0)), "--policy", case.policy), "type commit")
+    fails(verify(case.folder, "--proof", case.write(case.log.proof(0)), "--policy", case.policy), "type commit", "again", status=3)
 
 
 def test_an_entry_that_is_no_leaf_is_refused(case, verify):
@@ -302,6 +309,7 @@ def test_options_that_leave_nothing_checked_are_errors(case, verify):
         ["--proof", proof, "--vkey", key, "--partial"], ["--proof", proof, "--vkey", key, "--links"],
         ["--proof", proof, "--vkey", key, "--repo", "a/b"], ["--proof", proof, "--vkey", key, "--revision", "main"],
         ["--proof", proof, "--vkey", key, "--hub", "http://x", "--repo", "a/b"], ["--hub", "http://x", "--repo", "a/b"],
+        [case.folder, "--hub", "hub.example.org", "--repo", "a/b"], [case.folder, "--hub", case.path, "--repo", "a/b"],
         [case.folder, "--hub", "http://x"], [case.folder, "--hub", "http://x", "--repo", "b"],
         [case.folder, "--hub", "http://x", "--repo", "a/b", "--type", "thing"],
         [case.folder, "--proof", proof, "--vkey", key, "--key", "k.pem"], [case.folder, "--bundle", "model.sig"],

@@ -209,7 +209,8 @@ def test_a_private_repo_needs_its_token(hub, alice, verify, tmp_path):  # noqa: 
     folder = download(alice, repo, tmp_path / "m")
     (tmp_path / "token").write_text(alice.token + "\n")
     arguments = folder, "--hub", hub.url, "--repo", repo
-    fails(verify(*arguments), "status 40", status=3)
+    fails(verify(*arguments), "status 401", "say who you are", status=3)
+    fails(verify(*arguments, HF_TOKEN="hf_of_elsewhere"), "status 401", "none of this hub's", status=3)
     passes(verify(*arguments, "--token-file", tmp_path / "token"))
     passes(verify(*arguments, HF_TOKEN=alice.token))
 

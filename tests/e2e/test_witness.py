@@ -365,6 +365,36 @@ def test_a_witness_that_is_away_stops_no_commit(street):
     assert "answers again" in hub.log_text()
 
 
+def test_what_was_just_done_is_proved_with_the_quorum(street, tmp_path):
+    hub, witness = street("hub"), street("witness")
+    introduce(hub, witness)
+    witness.start(), hub.start()
+    alice = person_at(hub)
+    repo, log, friend = alice.new_repo(), log_of(hub).key, Key((hub.folder / "policy").read_text().split()[2])
+    policy = tmp_path / "policy"
+    policy.write_text(f"log {line_of(hub, '/log/vkey')}\n" + (hub.folder / "policy").read_text())
+
+    def verify(*what):
+        return hub.cairn("verify", *what, "--policy", policy, "--state", tmp_path / "state", check=False)
+
+    (tmp_path / "m").mkdir()
+    for number in range(5):
+        (tmp_path / "m/n.txt").write_text(str(number))
+        alice.commit_files(repo, {"n.txt": (tmp_path / "m/n.txt").read_bytes()})
+        assert verify("--log", f"{hub.url}/log").returncode == 0
+        alice.commit_files(repo, {"n.txt": b"-"})
+        alice.commit_files(repo, {"n.txt": (tmp_path / "m/n.txt").read_bytes()})
+        done = verify(tmp_path / "m", "--hub", hub.url, "--repo", repo)
+        assert done.returncode == 0 and "1 witnesses of the policy confirm" in done.stdout, done.stdout + done.stderr
+    witness.stop()
+    alice.commit_files(repo, {"n.txt": b"later"})
+    proof = Proof(alice.http.get(f"/api/models/{repo}/provenance/main.tlog-proof").text)
+    assert proof.holds(log) and not proof.checkpoint.signed_by(friend)
+    for what in (["--log", f"{hub.url}/log"], [tmp_path / "m", "--hub", hub.url, "--repo", repo]):
+        refused = verify(*what)
+        assert refused.returncode == 1 and "quorum" in refused.stderr, refused.stdout + refused.stderr
+
+
 def test_a_release_is_proved_with_the_quorum_or_not_at_all(street):
     hub, witness = street("hub"), street("witness")
     introduce(hub, witness)
@@ -379,10 +409,15 @@ def test_a_release_is_proved_with_the_quorum_or_not_at_all(street):
     assert commit.holds(log) and not commit.checkpoint.signed_by(friend), "commits do not wait for witnesses"
     refused = alice.http.get(f"/api/models/{repo}/provenance/leaf/{index}.tlog-proof")
     assert refused.status_code == 503 and "witness" in refused.text
+    (key,) = alice.http.get("/api/settings/signing-keys").json()
+    key_refused = alice.http.get(f"/api/settings/log/{key['index']}.tlog-proof")
+    assert key_refused.status_code == 503 and "witness" in key_refused.text
     witness.start()
     answer = until(lambda: (found := alice.http.get(str(refused.url))).status_code == 200 and found)
     proof = Proof(answer.text)
     assert proof.holds(log) and proof.checkpoint.signed_by(friend) and proof.leaf["type"] == "release"
+    proof = Proof(alice.http.get(str(key_refused.url)).raise_for_status().text)
+    assert proof.holds(log) and proof.checkpoint.signed_by(friend) and proof.leaf["type"] == "key"
 
 
 # ---- liars

@@ -186,6 +186,6 @@ def dir_hash(files):
 
 def opens(leaf, opening):
     """Whether the opening opens the leaf's commitment of its field (provenance 3.4)."""
-    message = b"hubcommit1\0" + opening["field"].encode() + b"\0" + bytes.fromhex(leaf["repo"]) + leaf["rseq"].to_bytes(8, "big")
+    message = b"hubcommit1\0" + opening["field"].encode() + b"\0" + bytes.fromhex(leaf.get("repo", "0" * 32)) + leaf.get("rseq", 0).to_bytes(8, "big")
     made = hmac.digest(bytes.fromhex(opening["secret"]), message + opening["value"].encode(), "sha256")
     return made.hex() == leaf["com"][opening["field"]]
