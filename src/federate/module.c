@@ -26,7 +26,7 @@ static const struct route routes[] = {
     {0},
 };
 
-static const struct job jobs[] = {{"federated rounds", 1, rounds_job, .soon = true, .slow = true},
+static const struct job jobs[] = {{"federated rounds", 1, rounds_job, .slow = true},
                                   {"federated cohorts", 1, cohorts_job, .soon = true},
                                   {"federated folders", 3600, folders_job, .slow = true},
                                   {0}};

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The people and the hub of the tests. The client library reads its settings when it is imported, so they are made first."""
 
+import functools
 import importlib.util
 import os
 import shutil
 import socket
+import ssl
 import tempfile
 from pathlib import Path
 
@@ -18,8 +20,6 @@ for _name in [name for name in os.environ if name.startswith(("HF_", "CAIRN_")) 
     del os.environ[_name]
 os.environ.update(
     HF_HOME=HOME,
-    SSL_CERT_DIR=HOME,  # nobody here speaks TLS, and each client would read the world's authorities, which takes 25 ms
-    SSL_CERT_FILE="",
     HF_ENDPOINT=f"http://127.0.0.1:{PORT}",
     HF_HUB_DISABLE_XET="1",
     HF_HUB_DISABLE_TELEMETRY="1",
@@ -27,6 +27,9 @@ os.environ.update(
     HF_HUB_DISABLE_PROGRESS_BARS="1",
     HF_HUB_DISABLE_IMPLICIT_TOKEN="1",
 )
+
+# Nobody here speaks TLS, and each client would read the world's authorities anew, which takes 25 ms.
+ssl.create_default_context = functools.cache(ssl.create_default_context)
 
 import pytest  # noqa: E402
 

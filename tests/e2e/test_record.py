@@ -233,6 +233,7 @@ def test_the_history_of_a_repo_has_no_gap_and_opens_to_its_names(alice, log):
     repo = alice.new_repo()
     for number in range(7):
         alice.commit_files(repo, {"n.txt": b"%d" % number})
+    until(lambda: history(alice, repo)["entries"][0]["type"] == "manifest")  # of the last commit: nothing comes any more
     entries = history(alice, repo)["entries"]
     assert [entry["rseq"] for entry in entries] == list(range(len(entries) - 1, -1, -1))
     for newer, older in zip(entries, entries[1:]):
