@@ -5,7 +5,7 @@
  * - gate_reviewer: who may be drawn, as what: reviewer, screener, lead, appeal. cap: open cases at once.
  * - review_conflict: a reviewer's ties to an account (a person, an organisation) or a repo. found: by the hub, not told.
  * - review_seed: of the second looks of a month (draw.h); told once the month is over.
- * - review_case: what this part keeps of a request, of its present cycle. waiting: the slot that nobody had room for.
+ * - review_case: what this part keeps of a request, of its present cycle. waiting: the slot that nobody had room for, or was there for.
  *   level and touch_level: how far the clock has gone (escalate.c). conflict_us: a tie was found after the decision.
  *   affiliation and region: the groups that the applicant declared, for the figures; words, not persons.
  * - review_assignment: slot and state as in review_internal.h. Never deleted: who touched a case must not judge it again.

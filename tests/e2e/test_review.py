@@ -277,6 +277,16 @@ def test_a_gate_without_reviewers_is_decided_by_its_owner_and_one_with_them_is_n
     assert court.state(judged) == "in_review"
 
 
+def test_what_was_asked_before_there_were_reviewers_is_drawn_for_the_first_one(court):
+    early, decided = court.apply(), court.apply()
+    court.owner.api.accept_access_request(court.repo, decided.name)
+    person = court.member("reviewer")
+    assert [one["state"] for one in reviews(person)] == ["open"], "and what was decided is not"
+    holder, key = court.holder()
+    fine(file(holder, key, "approve"))
+    assert court.state(early) == "second_review", "the first twenty cases of a reviewer are looked at twice"
+
+
 def test_who_reviews_no_more_hands_the_case_over(court):
     people = [court.member("reviewer") for _ in range(2)]
     court.apply()
