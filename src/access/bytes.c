@@ -6,6 +6,8 @@
 
 /* Those of the grant machine (grant/grant.h) that say something here. A live one is whatever is up to SUSPENDED. */
 enum { SUSPENDED = 3, EXPIRED = 4, REVOKED = 6 };
+/* Those of the request machine (gate/request.h). An open one is whatever is up to LAST_OPEN. */
+enum { DRAFT = 0, VERIFY_WAIT = 2, INFO_WAIT = 4, LAST_OPEN = 6, REFUSED = 8, NOT_ASKED = -1 };
 
 /* What a grant comes to. The better outcome comes first: somebody with several, for several purposes, is told of the one that lacks
  * least. */
@@ -298,14 +300,59 @@ static enum status refuse_terms(struct barrier *b, bool never_accepted, struct e
 static const char last_sql[] = "SELECT state, id, code, text FROM access_grant WHERE id = "
                                "(SELECT max(id) FROM access_grant WHERE account_id = ? AND gate_id = ?)";
 
-/* No live one: what became of the last. */
-static enum status refuse_ended(struct barrier *b, struct error *err)
+/* Who has asked is told where that stands. */
+
+struct asked {
+    int64_t state, due_us; /* by when it is decided, or answered; from when on one may ask again */
+    struct str code;       /* of a refusal; in the barrier's arena */
+};
+
+static const char asked_sql[] = "SELECT state, due_us, code FROM access_request WHERE id = "
+                                "(SELECT max(id) FROM access_request WHERE applicant_id = ? AND gate_id = ?)";
+
+static enum status read_asked(struct barrier *b, struct asked *out, struct error *err)
 {
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(b->conn, asked_sql, &row, err));
+    stmt_bind_int(row, 1, b->actor->account.id);
+    stmt_bind_int(row, 2, b->gate_id);
+    *out = (struct asked){.state = NOT_ASKED};
+    if (stmt_next(row))
+        *out = (struct asked){stmt_int(row, 0), stmt_int(row, 1), arena_copy(&b->arena, stmt_str(row, 2))};
+    return stmt_end(row, err);
+}
+
+static enum status refuse_asked(struct barrier *b, const struct asked *asked, struct error *err)
+{
+    bool waits = asked->state == VERIFY_WAIT || asked->state == INFO_WAIT;
+    const char *reason = asked->state == REFUSED ? "refused" : waits ? "waits-for-you" : "under-review";
+    enum status status;
+    if (asked->state == REFUSED)
+        status = refuse(b, reason, asked->due_us, err,
+                        "Your request was refused (%.*s). You can ask again from %.10s on, or appeal.",
+                        STR_ARG(asked->code), day_of(b, asked->due_us));
+    else
+        status = refuse(b, reason, asked->due_us, err,
+                        waits ? "Your request waits for your answer, which has to come by %.10s."
+                              : "Your request is under review, and is to be decided by %.10s.",
+                        day_of(b, asked->due_us));
+    error_explain(err, reason, asked->due_us, "/api/%.*ss/%.*s/access-request", STR_ARG(b->object->kind_name),
+                  STR_ARG(b->object->full_name));
+    return status;
+}
+
+/* No live one: where a request stands, or what became of the last grant. */
+static enum status refuse_ended(struct barrier *b, bool is_over, struct error *err)
+{
+    struct asked asked;
+    TRY(read_asked(b, &asked, err));
+    if (asked.state > DRAFT && asked.state <= LAST_OPEN)
+        return refuse_asked(b, &asked, err);
     auto_stmt struct stmt *row = NULL;
     TRY(db_prepare(b->conn, last_sql, &row, err));
     stmt_bind_int(row, 1, b->actor->account.id);
     stmt_bind_int(row, 2, b->gate_id);
-    int64_t state = b->had_one && stmt_next(row) ? stmt_int(row, 0) : 0;
+    int64_t state = is_over ? EXPIRED : b->had_one && stmt_next(row) ? stmt_int(row, 0) : 0;
     if (state == REVOKED) {
         const struct finding last = {NONE, stmt_int(row, 1), .code = stmt_str(row, 2), .text = stmt_str(row, 3)};
         return refuse_grant(b, "revoked", &last, "was revoked", err);
@@ -313,7 +360,11 @@ static enum status refuse_ended(struct barrier *b, struct error *err)
     if (state == EXPIRED)
         return refuse_and_invite(b, "expired", err, "Your access has expired: ask for it to be renewed.");
     TRY(stmt_end(row, err));
-    return refuse_and_invite(b, "no-grant", err, "Ask for access.");
+    if (asked.state == REFUSED && asked.due_us > b->now_us)
+        return refuse_asked(b, &asked, err);
+    return refuse_and_invite(b, "no-grant", err,
+                             asked.state == DRAFT ? "Your request is a draft, which was not sent yet."
+                                                  : "Ask for access.");
 }
 
 static enum status refuse_finding(struct barrier *b, const struct finding *found, struct error *err)
@@ -325,10 +376,8 @@ static enum status refuse_finding(struct barrier *b, const struct finding *found
         return refuse(b, "not-yet", found->until_us, err, "Your access begins on %.10s.", day_of(b, found->until_us));
     case PAUSED:
         return refuse_grant(b, "suspended", found, "is suspended", err);
-    case OVER:
-        return refuse_and_invite(b, "expired", err, "Your access has expired: ask for it to be renewed.");
     default:
-        return refuse_ended(b, err);
+        return refuse_ended(b, found->outcome == OVER, err);
     }
 }
 

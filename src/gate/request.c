@@ -159,6 +159,8 @@ static void take_step(struct request_step *at, const struct step *step)
     bool decided = step->to == REQUEST_APPROVED || step->to == REQUEST_REFUSED;
     if (decided)
         request->decided_us = step->now_us;
+    if (step->to == REQUEST_REFUSED)
+        request->due_us = step->now_us + at->policy.reapply_us;
     request->outcome = step->to == REQUEST_APPROVED  ? OUTCOME_APPROVE
                        : step->to == REQUEST_REFUSED ? OUTCOME_REFUSE
                                                      : 0;

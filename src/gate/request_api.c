@@ -240,7 +240,7 @@ static enum status write_row(struct request *rq, struct stmt *row, struct json_w
     jw_key_int(w, "cycle", stmt_int(row, 3));
     if (stmt_int(row, 4))
         jw_key_str(w, "submitted", time_iso(rq->arena, stmt_int(row, 4)));
-    if (stmt_int(row, 5))
+    if (stmt_int(row, 1) <= REQUEST_ADJUDICATION && stmt_int(row, 5))
         jw_key_str(w, "due", time_iso(rq->arena, stmt_int(row, 5)));
     jw_key_str(w, rq->repo.id ? "applicant" : "repo", stmt_str(row, 6));
     jw_end(w);
