@@ -29,7 +29,7 @@ struct barrier {
     int64_t now_us;
     bool held, pending;
     int64_t gate_id, opens_us, terms_epoch; /* gate 0: none */
-    bool binds_members, is_blocked;
+    bool binds_members, is_blocked, is_slowed;
     bool had_one;            /* a grant that is over */
     enum auth_level sign_in; /* what the gate asks for */
     enum role role;          /* the actor's, in the name space that owns the repo */
@@ -62,7 +62,7 @@ static const char barrier_sql[] =
     "(SELECT max(CASE kind WHEN 'pending' THEN 1 ELSE 2 END) FROM access_hold WHERE repo_id = ? AND state <> 2), "
     "g.id, g.opens_us, g.terms_epoch, g.binds_members, g.territory, "
     "CASE WHEN g.id IS NULL THEN 0 ELSE (SELECT role FROM member WHERE org_id = ? AND user_id = ?) END, "
-    "CASE WHEN g.id IS NULL THEN 0 ELSE EXISTS (SELECT 1 " BLOCKS ") END, g.sign_in, " GRANT_COLUMNS
+    "CASE WHEN g.id IS NULL THEN NULL ELSE (SELECT min(slow) " BLOCKS ") END, g.sign_in, " GRANT_COLUMNS
     " FROM (SELECT 1) AS one LEFT JOIN gate_repo r ON r.repo_id = ? LEFT JOIN gate g ON g.id = r.gate_id "
     "LEFT JOIN access_grant a ON a.account_id = ? AND a.gate_id = g.id";
 
@@ -113,7 +113,8 @@ static enum status read_barrier(struct barrier *b, struct error *err)
             if (territory.len > 0)
                 snprintf(b->territory, sizeof b->territory, "%.*s", STR_ARG(territory));
             b->role = (enum role)stmt_int(row, 6);
-            b->is_blocked = stmt_int(row, 7) != 0;
+            b->is_blocked = !stmt_is_null(row, 7) && stmt_int(row, 7) == 0;
+            b->is_slowed = !stmt_is_null(row, 7) && stmt_int(row, 7) == 1;
             b->sign_in = (enum auth_level)stmt_int(row, 8);
         }
         if (!stmt_is_null(row, GRANT_AT))
@@ -186,7 +187,9 @@ static enum status refuse_held(struct barrier *b, struct error *err)
 
 /* Blocks. */
 
-static const char block_sql[] = "SELECT owner_id, until_us, code, text " BLOCKS " ORDER BY until_us LIMIT 1";
+static const char block_sql[] =
+    "SELECT owner_id, until_us, code, text " BLOCKS " AND slow = 0 ORDER BY until_us LIMIT 1";
+static const char slow_sql[] = "SELECT max(until_us) " BLOCKS;
 
 static enum status check_block(struct barrier *b, struct error *err)
 {
@@ -205,6 +208,21 @@ static enum status check_block(struct barrier *b, struct error *err)
     return refuse(b, "blocked", until_us, err, "You are blocked from %s%s%.10s (%.*s): %.*s",
                   stmt_int(row, 0) ? "the gated repos of its owner" : "all gated repos of this hub",
                   until_us ? " until " : "", until_us ? day_of(b, until_us) : "", STR_ARG(code), STR_ARG(text));
+}
+
+/* Only of who is not blocked, and has the right to the bytes. */
+static enum status read_slowed(struct barrier *b, int64_t *until_us, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    if (!b->is_slowed)
+        return OK;
+    TRY(db_prepare(b->conn, slow_sql, &row, err));
+    stmt_bind_int(row, 1, b->actor->account.id);
+    stmt_bind_int(row, 2, b->object->owner_id);
+    stmt_bind_int(row, 3, b->now_us);
+    stmt_bind_int(row, 4, b->now_us);
+    *until_us = stmt_next(row) ? stmt_int(row, 0) : 0;
+    return stmt_end(row, err);
 }
 
 /* Territory. Only where the operator has a proxy in front that says where requests come from. */
@@ -413,6 +431,7 @@ static enum status check_grants(struct barrier *b, struct access_answer *answer,
     if (b->best.outcome != ADMITTED)
         return refuse_finding(b, &b->best, err);
     TRY(check_sign_in(b, err));
+    TRY(read_slowed(b, &answer->slowed_until_us, err));
     answer->grant_id = b->best.grant_id;
     answer->terms_due_us =
         b->best.until_us == INT64_MAX ? 0 : b->best.until_us; /* a text that is no longer asked for */

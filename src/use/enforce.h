@@ -8,10 +8,10 @@
  * Broken terms (access C15): a ladder for each owner and person. A higher step follows the one below it, unless it is a
  * matter of safety and a second person has signed. Each step has a ground in words; the person is told it and how to appeal.
  */
-enum ladder_state { CLEAR, NOTICED, SUSPENDED, REVOKED, STRUCK, BLOCKED, SITE_BLOCKED };
-enum ladder_event { GIVE_NOTICE, SUSPEND, REVOKE, STRIKE, BLOCK, SITE_BLOCK, LIFT, LAPSE };
+enum ladder_state { CLEAR, NOTICED, SLOWED, SUSPENDED, REVOKED, STRUCK, BLOCKED, SITE_BLOCKED };
+enum ladder_event { GIVE_NOTICE, SLOW, SUSPEND, REVOKE, STRIKE, BLOCK, SITE_BLOCK, LIFT, LAPSE };
 
-#define SUSPENSION_MOST_US (14 * DAY_US)
+#define SUSPENSION_MOST_US (14 * DAY_US) /* and as long one may be slowed */
 #define STRIKE_LIFE_US (90 * DAY_US)
 #define BOARD_POINTS 3
 #define BOARD_LOOK_US (7 * DAY_US)

@@ -18,7 +18,7 @@ static enum status read_step(struct order *o, const json_t *body, struct error *
     int event = machine_event_named(&enforcement_machine, step);
     if (event < 0 || event == LAPSE)
         return fail(err, INVALID, NULL,
-                    "\"step\" is one of [notice, suspend, revoke, strike, block, site-block, lift].");
+                    "\"step\" is one of [notice, slow, suspend, revoke, strike, block, site-block, lift].");
     o->e.event = (enum ladder_event)event;
     const json_t *points = json_object_get(body, "points");
     o->e.points = event == STRIKE ? json_get_int(body, "points", 1) : 0;
@@ -43,17 +43,19 @@ static enum status read_until(struct order *o, const json_t *body, struct error 
 {
     struct str until;
     int64_t now = now_us();
-    bool may = o->e.event == SUSPEND || o->e.event == BLOCK || o->e.event == SITE_BLOCK;
+    bool short_one = o->e.event == SLOW || o->e.event == SUSPEND;
+    bool may = short_one || o->e.event == BLOCK || o->e.event == SITE_BLOCK;
     TRY(use_body_text(body, "until", 40, false, &until, err));
-    if (o->e.event == SUSPEND)
+    if (short_one)
         o->e.until_us = now + SUSPENSION_MOST_US;
     if (!str_given(until))
         return OK;
     if (!may || !time_read(until, &o->e.until_us) || o->e.until_us <= now)
         return fail(err, INVALID, NULL,
-                    "\"until\" of a suspension or a block is a time to come, as 2030-01-31T12:00:00Z.");
-    if (o->e.event == SUSPEND && o->e.until_us > now + SUSPENSION_MOST_US)
-        return fail(err, INVALID, NULL, "A suspension lasts 14 days at most; what needs longer is another step.");
+                    "\"until\" of a slow-down, a suspension or a block is a time to come, as 2030-01-31T12:00:00Z.");
+    if (short_one && o->e.until_us > now + SUSPENSION_MOST_US)
+        return fail(err, INVALID, NULL,
+                    "A slow-down or a suspension lasts 14 days at most; what needs longer is another step.");
     return OK;
 }
 

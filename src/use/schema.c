@@ -86,5 +86,8 @@ static const char enforcement_sql[] = "CREATE TABLE enforcement ("
                                       "  done_us BIGINT NOT NULL);"
                                       "CREATE INDEX enforcement_step_of ON enforcement_step (enforcement_id, id);";
 
-const struct migration_set use_migrations = {"use",
-                                             (const char *const[]){reads_sql, recall_sql, enforcement_sql, NULL}};
+/* The step "slow" came in between: states of the ladder from SUSPENDED on are one higher. */
+static const char slow_sql[] = "UPDATE enforcement SET state = state + 1 WHERE state >= 2;";
+
+const struct migration_set use_migrations = {
+    "use", (const char *const[]){reads_sql, recall_sql, enforcement_sql, slow_sql, NULL}};

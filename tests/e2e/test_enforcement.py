@@ -50,21 +50,21 @@ def test_the_whole_ladder_step_by_step(alice, board, culprit):
     repo = gated(alice)
     ask(culprit, repo)
     states = []
-    for name in "notice", "suspend", "revoke", "strike", "block":
+    for name in "notice", "slow", "suspend", "revoke", "strike", "block":
         answer = step(alice, repo, culprit, name)
         assert answer.status_code == 200, answer.text
         states.append((answer.json()["state"], reads(culprit, repo)))
-    assert states == [("noticed", 200), ("suspended", "suspended"), ("revoked", "revoked"), ("struck", "revoked"), ("blocked", "blocked")]
+    assert states == [("noticed", 200), ("slowed", 200), ("suspended", "suspended"), ("revoked", "revoked"), ("struck", "revoked"), ("blocked", "blocked")]
     assert step(alice, repo, culprit, "site-block").status_code == 403, "that is the board's"
     assert step(board, repo, culprit, "site-block").json()["state"] == "site-blocked"
     told = notices(culprit, "enforcement")
-    assert len(told) == 6 and all(GROUND["text"] in notice["text"] and "/appeal" in notice["text"] for notice in told)
+    assert len(told) == 7 and all(GROUND["text"] in notice["text"] and "/appeal" in notice["text"] for notice in told)
     assert step(alice, repo, culprit, "lift").status_code == 403
     assert step(board, repo, culprit, "lift").json()["state"] == "noticed"
     assert reads(culprit, repo) == "revoked"
 
 
-@pytest.mark.parametrize("name", ["suspend", "revoke", "strike", "block"])
+@pytest.mark.parametrize("name", ["slow", "suspend", "revoke", "strike", "block"])
 def test_no_step_is_left_out(alice, culprit, name):
     repo = gated(alice)
     ask(culprit, repo)
@@ -72,6 +72,30 @@ def test_no_step_is_left_out(alice, culprit, name):
     assert refused.status_code == 422 and "the steps between come first" in refused.text
     assert reads(culprit, repo) == 200 and notices(culprit, "enforcement") == []
     assert culprit.http.get("/api/enforcement").json() == []
+
+
+FLOOR = 30  # requests in a minute
+
+
+def test_who_is_slowed_gets_the_bytes_of_that_owner_at_the_floor_rate_alone(alice, bob, culprit):
+    repo, other = gated(alice), gated(bob)
+    for each in repo, other:
+        ask(culprit, each)
+    step(alice, repo, culprit, "notice")
+    assert [reads(culprit, repo) for _ in range(FLOOR + 5)] == [200] * (FLOOR + 5), "a notice takes nothing away"
+    until_when = step(alice, repo, culprit, "slow").json() and culprit.http.get(f"/api/models/{repo}/access").json()["slowedUntil"]
+    answers = [culprit.http.get(f"/{repo}/resolve/main/config.json") for _ in range(FLOOR + 5)]
+    assert [answer.status_code for answer in answers[:FLOOR]] == [200] * FLOOR
+    refused = answers[-1]
+    assert refused.status_code == 429 and refused.headers["x-error-code"] == "AccessSlowed"
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert refused.headers["x-access-reason"] == "slowed" and refused.headers["x-access-next"].endswith("/api/enforcement")
+    assert refused.headers["x-access-until"] == until_when
+    assert reads(culprit, other) == 200, "bob has slowed nobody"
+    assert culprit.http.get(f"/api/models/{repo}/tree/main").status_code == 200, "only the bytes are slowed"
+    assert ask(culprit, gated(alice)).status_code == 200, "and it is no block"
+    assert step(alice, repo, culprit, "lift").json()["state"] == "noticed"
+    assert reads(culprit, repo) == 200
 
 
 def test_safety_enters_anywhere_with_a_second_signature(alice, bob, board, culprit):
@@ -96,7 +120,7 @@ def test_an_ordinary_ground_gets_no_second_signature(alice, culprit):
 
 def test_what_a_person_says_is_no_strike(alice, culprit):
     repo = gated(alice)
-    for name in "notice", "suspend", "revoke":
+    for name in "notice", "slow", "suspend", "revoke":
         assert step(alice, repo, culprit, name).is_success
     assert step(alice, repo, culprit, "strike", code="message").status_code == 422
     assert step(alice, repo, culprit, "strike").is_success
@@ -104,7 +128,7 @@ def test_what_a_person_says_is_no_strike(alice, culprit):
 
 def test_three_points_are_a_case_for_the_board(alice, board, culprit):
     repo = gated(alice)
-    for name in "notice", "suspend", "revoke":
+    for name in "notice", "slow", "suspend", "revoke":
         step(alice, repo, culprit, name)
     before = len(notices(board, "board.case"))
     step(alice, repo, culprit, "strike", points=2)
@@ -121,6 +145,8 @@ def test_each_step_needs_a_ground_in_words_and_sane_numbers(alice, culprit):
                     **{key: value for key, value in wrong.items() if key != "step"}).status_code in (400, 404) \
             if "user" not in wrong else True
     step(alice, repo, culprit, "notice")
+    assert step(alice, repo, culprit, "slow", until="2131-01-01T00:00:00Z").status_code == 400
+    step(alice, repo, culprit, "slow")
     for until_text in "2001-01-01T00:00:00Z", "2131-01-01T00:00:00Z", "soon":
         assert step(alice, repo, culprit, "suspend", until=until_text).status_code == 400
     for points in 0, 4, -1, "many":
@@ -131,13 +157,13 @@ def test_the_ladder_is_the_owners_own(alice, bob, culprit):
     repo, other = gated(alice), gated(bob)
     ask(culprit, other)
     assert step(bob, repo, culprit, "notice").status_code == 403
-    for name in "notice", "suspend", "revoke", "strike", "block":
+    for name in "notice", "slow", "suspend", "revoke", "strike", "block":
         step(alice, repo, culprit, name)
     assert reads(culprit, other) == 200, "bob's gates are not alice's"
     assert bob.http.get(f"/api/models/{repo}/enforcement").status_code == 403
     assert [row["step"] for row in alice.http.get(f"/api/models/{repo}/enforcement").json() if row["user"] == culprit.name] == [
-        "block", "strike", "revoke", "suspend", "notice"]
-    assert {row["step"] for row in culprit.http.get("/api/enforcement").json()} == {"block", "strike", "revoke", "suspend", "notice"}
+        "block", "strike", "revoke", "suspend", "slow", "notice"]
+    assert {row["step"] for row in culprit.http.get("/api/enforcement").json()} == {"block", "strike", "revoke", "suspend", "slow", "notice"}
     assert bob.http.get("/api/enforcement").json() == []
 
 
@@ -157,8 +183,8 @@ def test_strikes_lapse_and_suspensions_end_by_the_clock(tmp_path):
         owner, culprit = hub.person("owner"), hub.person("culprit", "read")
         repo = gated(owner)
         ask(culprit, repo)
-        step(owner, repo, culprit, "notice")
-        step(owner, repo, culprit, "suspend")
+        for name in "notice", "slow", "suspend":
+            assert step(owner, repo, culprit, name).is_success
         assert reads(culprit, repo) == "suspended"
         hub.stop()
         hub.environment["CAIRN_CLOCK_AHEAD"] = str(15 * 86400)

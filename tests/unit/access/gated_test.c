@@ -30,7 +30,7 @@ struct world {
         const char *code;
     } grants[GRANTS];
     struct {
-        bool given, of_hub, of_other, lifted;
+        bool given, of_hub, of_other, lifted, slow;
         int from, until;
     } blocks[BLOCKS];
 };
@@ -115,11 +115,12 @@ static enum status write_people(struct db_conn *tx, const struct stage *s, const
         if (!w->blocks[i].given)
             continue;
         int64_t whose = w->blocks[i].of_hub ? 0 : w->blocks[i].of_other ? s->other : s->owner;
-        snprintf(sql, sizeof sql,
-                 "INSERT INTO access_block (account_id, owner_id, from_us, until_us, code, text, by_id, lifted_us) "
-                 "VALUES (%lld, %lld, %lld, %lld, 'broken', 'why', 1, %d)",
-                 (long long)s->person, (long long)whose, (long long)(s->base + w->blocks[i].from * HOUR),
-                 (long long)at(s, w->blocks[i].until), w->blocks[i].lifted);
+        snprintf(
+            sql, sizeof sql,
+            "INSERT INTO access_block (account_id, owner_id, from_us, until_us, code, text, by_id, lifted_us, slow) "
+            "VALUES (%lld, %lld, %lld, %lld, 'broken', 'why', 1, %d, %d)",
+            (long long)s->person, (long long)whose, (long long)(s->base + w->blocks[i].from * HOUR),
+            (long long)at(s, w->blocks[i].until), w->blocks[i].lifted, w->blocks[i].slow);
         TRY(db_exec(tx, sql, err));
     }
     return OK;
@@ -229,11 +230,12 @@ static const char *grants_verdict(const struct world *w)
     return state == 8 && w->asked_until && !passed(w->asked_until) ? "refused" : "no-grant";
 }
 
-static bool is_blocked(const struct world *w)
+static bool has_block(const struct world *w, bool slow)
 {
     for (int i = 0; i < BLOCKS; i++)
-        if (w->blocks[i].given && !w->blocks[i].lifted && (w->blocks[i].of_hub || !w->blocks[i].of_other) &&
-            passed(w->blocks[i].from) && !(w->blocks[i].until && passed(w->blocks[i].until)))
+        if (w->blocks[i].given && w->blocks[i].slow == slow && !w->blocks[i].lifted &&
+            (w->blocks[i].of_hub || !w->blocks[i].of_other) && passed(w->blocks[i].from) &&
+            !(w->blocks[i].until && passed(w->blocks[i].until)))
             return true;
     return false;
 }
@@ -259,7 +261,7 @@ static const char *expected(const struct world *w, const struct asker *a)
         return !w->says_gated || member ? "" : "no-grant";
     if (member && !w->binds_members)
         return "";
-    if (a->account_id && is_blocked(w))
+    if (a->account_id && has_block(w, false))
         return "blocked";
     if (w->opens && !passed(w->opens))
         return "embargo";
@@ -317,8 +319,11 @@ static struct world random_world(uint64_t *chance)
         w.blocks[i].of_hub = pick(chance, 3) == 0;
         w.blocks[i].of_other = pick(chance, 3) == 0;
         w.blocks[i].lifted = pick(chance, 4) == 0;
+        w.blocks[i].slow = pick(chance, 3) == 0;
         w.blocks[i].from = pick(chance, 2) ? -5 : 5;
         w.blocks[i].until = some_hours(chance);
+        if (w.blocks[i].slow && !w.blocks[i].until)
+            w.blocks[i].until = 50; /* nobody is slowed without an end */
     }
     return w;
 }
@@ -386,6 +391,9 @@ static void check(const struct stage *stage, const struct world *w, const struct
     if (strcmp(want, got) != 0)
         print_error("%s: want \"%s\", got \"%s\": %s\n", what, want, got, err.message);
     assert_string_equal(want, got);
+    bool gated = w->has_gate && !(a->role >= ROLE_READ && !w->binds_members);
+    if (!got[0])
+        assert_int_equal(gated && has_block(w, true), answer.slowed_until_us != 0);
 }
 
 /* ---- the order, row by row ---- */
