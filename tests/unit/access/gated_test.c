@@ -3,16 +3,13 @@
 #include "../cas/splitmix.h"
 #include "../identity/helper.h"
 #include "access/access.h"
+#include "asked.h"
 #include "base/time.h"
 
 #define HOUR (3600 * SECOND_US)
 
 /* Of what the parts above keep, what the door reads. */
-static const char above_sql[] =
-    "CREATE TABLE repo (id INTEGER PRIMARY KEY);"
-    "CREATE TABLE access_request (id INTEGER PRIMARY KEY, applicant_id BIGINT, gate_id BIGINT, state BIGINT, "
-    "due_us BIGINT, code TEXT);"
-    "CREATE INDEX access_request_person ON access_request (applicant_id, gate_id, id);";
+static const char above_sql[] = "CREATE TABLE repo (id INTEGER PRIMARY KEY);" ASKED_SQL;
 static const struct migration_set above = {"repo", (const char *const[]){above_sql, NULL}};
 
 /* A town of one gated repo, as plain data. Times are relative to now: in hours, 0 is "none". */
