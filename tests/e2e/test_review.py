@@ -287,6 +287,22 @@ def test_what_was_asked_before_there_were_reviewers_is_drawn_for_the_first_one(c
     assert court.state(early) == "second_review", "the first twenty cases of a reviewer are looked at twice"
 
 
+@pytest.mark.parametrize("outcome", ["approve", "refuse"])
+def test_a_case_that_its_owner_opens_again_is_decided_by_the_reviewers(court, outcome):
+    for _ in range(3):
+        court.member("reviewer")
+    applicant = court.apply()
+    court.judge("approve")
+    court.judge("approve")
+    assert court.reads(applicant) == 200
+    court.owner.api.cancel_access_request(court.repo, applicant.name)
+    assert court.reads(applicant) == 403 and court.state(applicant) == "in_review"
+    court.judge(outcome)
+    court.judge(outcome)
+    assert court.reads(applicant) == (200 if outcome == "approve" else 403)
+    assert fine(applicant.http.get("/api/grants"))[0]["state"] == ("active" if outcome == "approve" else "revoked")
+
+
 def test_who_reviews_no_more_hands_the_case_over(court):
     people = [court.member("reviewer") for _ in range(2)]
     court.apply()
