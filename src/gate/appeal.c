@@ -241,16 +241,41 @@ static enum status dismissed(struct step *step, struct error *err)
     return end_of_appeal(at, "the decision stands", step->text, err);
 }
 
+/* The case that a grant came from. None when it came from none, or there is another one by now: then it is for its owner
+ * to decide again. */
+static enum status case_of_grant(const struct appeal_step *at, struct access_request *out, bool *found,
+                                 struct error *err)
+{
+    struct access_request now;
+    struct grant grant;
+    TRY(grant_get(at->tx, at->arena, at->appeal->subject_id, &grant, err));
+    *found = grant.request_id != 0;
+    if (!*found)
+        return OK;
+    TRY(request_get(at->tx, at->arena, grant.request_id, out, err));
+    TRY(request_find(at->tx, at->arena, out->gate_id, out->applicant_id, out->purpose, &now, err));
+    *found = out->state == REQUEST_APPROVED && now.id == out->id;
+    return OK;
+}
+
 static enum status remanded(struct step *step, struct error *err)
 {
     const struct appeal_step *at = subject(step);
     const struct appeal *appeal = at->appeal;
-    if (appeal->subject == APPEAL_OF_REQUEST) {
-        struct access_request request;
+    struct access_request request;
+    bool found = true;
+    if (appeal->subject == APPEAL_OF_REQUEST)
         TRY(request_get(at->tx, at->arena, appeal->subject_id, &request, err));
-        TRY(request_do(at->tx, at->arena, &request, REQUEST_REOPEN, BY_RULE, 0, STR("appeal"), step->text, err));
+    else
+        TRY(case_of_grant(at, &request, &found, err));
+    if (found) {
+        enum mover by = appeal->subject == APPEAL_OF_REQUEST ? BY_RULE : BY_BOARD;
+        TRY(request_do(at->tx, at->arena, &request, REQUEST_REOPEN, by, 0, STR("appeal"), STR(""), err));
         TRY(request_write(at->tx, &request, "remand", 0, step->text, err));
-    } else
+    }
+    if (appeal->subject == APPEAL_OF_GRANT && found)
+        TRY(restore(at, err)); /* to the suspension under which the case is looked at again */
+    else if (!found)
         TRY(gate_tell_pool(
             at->tx, appeal->gate_id, "owner", "appeal.remanded",
             arena_printf(at->arena,

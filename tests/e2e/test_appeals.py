@@ -251,6 +251,25 @@ def test_a_revocation_can_be_varied_to_a_suspension_with_an_end(court):
     assert "appeal-varied" in str(mine)
 
 
+@pytest.mark.parametrize("outcome", ["approve", "refuse"])
+@pytest.mark.parametrize("code", ["terms-broken", "safety-incident"])
+def test_a_revocation_that_is_sent_back_is_looked_at_again_by_reviewers_with_the_questions(court, code, outcome):
+    applicant, grant = court.granted()
+    others = [court.member("reviewer") for _ in range(2)]
+    court.revoke(grant, code)
+    key = fine(court.appeal(applicant))["id"]
+    decide(court.panel, key, "remand", "remand")
+    assert court.state(applicant) == "in_review" and court.reads(applicant) == 403
+    holder, review = court.holder()
+    assert "So we find." in str(fine(holder.http.get(f"/api/reviews/{review}"))["case"]["thread"])
+    court.judge(outcome)
+    court.judge(outcome)
+    assert court.state(applicant) == ("approved" if outcome == "approve" else "refused")
+    assert court.reads(applicant) == (200 if outcome == "approve" else 403)
+    live = [one["state"] for one in fine(applicant.http.get("/api/grants")) if one["state"] in ("active", "suspended")]
+    assert live == (["active"] if outcome == "approve" else []) and others
+
+
 def test_a_grant_that_stands_or_is_anothers_is_not_appealed(court, bob):
     applicant, grant = court.granted()
     assert code_of(court.appeal(applicant), 409) == "NothingToAppeal"
