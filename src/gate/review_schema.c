@@ -12,7 +12,7 @@
  * - review_verdict: note, note_to_applicant and override_reason are text that is emptied when a person is forgotten.
  *   agreed: with the other one, or with the case's decision; NULL until that is known. overturned: by an appeal.
  * - appeal: level 1 a panel of the gate, 2 the board. subject: 1 a request that was refused, 2 a grant that was revoked
- *   or suspended, held: which is a suspension meanwhile. old_code and old_text: what it was revoked or suspended for.
+ *   or suspended, 3 a step of enforcement; held: which is a suspension meanwhile. old_code and old_text: what it was revoked or suspended for.
  * - appeal_seat: a member of the panel; first: what they thought before they saw the old reasons.
  */
 static const char create_sql[] =

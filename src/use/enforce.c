@@ -83,9 +83,10 @@ static enum status save(struct step *step, struct error *err)
 static enum status log_it(const struct enforcing *e, const char *decision, struct error *err)
 {
     struct decision_made made = {e->repo_id, e->account_id, e->actor_id, decision,
-                                 e->by == BY_BOARD  ? "board"
-                                 : e->by == BY_RULE ? "clock"
-                                                    : "owner"};
+                                 e->event == OVERTURN ? "appeal"
+                                 : e->by == BY_BOARD  ? "board"
+                                 : e->by == BY_RULE   ? "clock"
+                                                      : "owner"};
     return access_log_decision(e->tx, &made, err);
 }
 
@@ -225,6 +226,11 @@ static enum status lift(struct step *step, struct error *err)
     return log_it(e, step->from == SLOWED ? "restore" : "unblock", err);
 }
 
+static enum status overturned(struct step *step, struct error *err)
+{
+    return step_undo(step->subject, 0, err);
+}
+
 /* The table. */
 
 static const struct machine_state states[] = {
@@ -239,7 +245,7 @@ static const struct machine_state states[] = {
 };
 
 static const char *const events[] = {"notice", "slow",       "suspend", "revoke", "strike",
-                                     "block",  "site-block", "lift",    "lapse"};
+                                     "block",  "site-block", "lift",    "lapse",  "overturn"};
 
 #define PEOPLE (BY_OWNER | BY_BOARD)
 #define SAFETY if_safety_with_two
@@ -282,6 +288,8 @@ static const struct move moves[] = {
     {LIFT, SLOWED, NOTICED, PEOPLE, NULL, lift, "", "slowed no more"},
     {LIFT, BLOCKED, NOTICED, PEOPLE, NULL, lift, "", "the block is lifted"},
     {LIFT, SITE_BLOCKED, NOTICED, BY_BOARD, NULL, lift, "", "both blocks are lifted"},
+    {OVERTURN, FROM_ANY_OPEN, TO_BACK, BY_RULE, NULL, overturned, "an appeal was upheld",
+     "takes the step back; what still stands counts"},
     {LAPSE, STRUCK, NOTICED, BY_RULE, NULL, NULL, "no strike is younger than 90 days", ""},
     {LAPSE, FROM_ANY_OPEN, TO_SAME, BY_RULE, NULL, NULL, "", ""},
 };
@@ -394,7 +402,7 @@ enum status ladder_do(struct enforcing *e, bool *waits, struct error *err)
                         .by = e->by,
                         .actor_id = e->actor_id,
                         .now_us = now_us(),
-                        .back = -1,
+                        .back = e->event == OVERTURN ? (int)e->left : -1,
                         .code = e->code,
                         .text = e->text};
     const struct ground *ground = ground_named(e->code);

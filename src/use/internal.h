@@ -40,6 +40,7 @@ struct str record_person(struct arena *arena, struct str salt, int64_t account_i
 
 /* recall.c */ enum status recall_fire(struct db_conn *tx, int64_t id, int64_t due_us, struct error *err);
 /* enforce.c */ enum status strike_fire(struct db_conn *tx, int64_t id, int64_t due_us, struct error *err);
+/* overturn.c */ enum status step_overturned(struct db_conn *tx, int64_t step_id, int64_t days, struct error *err);
 /* similar.c */ enum status tensors_look(struct hub *hub, struct error *err); /* a job */
 
 /* Of a body: INVALID when it has another member than these. */

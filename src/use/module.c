@@ -48,6 +48,7 @@ const struct module use_module = {
     .jobs = jobs,
     .timers = timers,
     .machines = machines,
+    .overturned = step_overturned,
     .served = read_served,
     .forgets = forgets,
 };

@@ -89,5 +89,8 @@ static const char enforcement_sql[] = "CREATE TABLE enforcement ("
 /* The step "slow" came in between: states of the ladder from SUSPENDED on are one higher. */
 static const char slow_sql[] = "UPDATE enforcement SET state = state + 1 WHERE state >= 2;";
 
+/* overturned_us: an appeal has taken it back. appeal: before, what the person wrote; since, the appeal's address. */
+static const char overturned_sql[] = "ALTER TABLE enforcement_step ADD COLUMN overturned_us BIGINT NOT NULL DEFAULT 0;";
+
 const struct migration_set use_migrations = {
-    "use", (const char *const[]){reads_sql, recall_sql, enforcement_sql, slow_sql, NULL}};
+    "use", (const char *const[]){reads_sql, recall_sql, enforcement_sql, slow_sql, overturned_sql, NULL}};

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Broken terms: the ladder of an owner and a person, step by step, with grounds, signatures and appeals."""
 
-import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -167,14 +167,127 @@ def test_the_ladder_is_the_owners_own(alice, bob, culprit):
     assert bob.http.get("/api/enforcement").json() == []
 
 
-def test_a_step_is_appealed_once_and_the_board_is_told(alice, bob, board, culprit):
+# ---- appeals ----
+
+
+def appeal(person, number, **body):
+    return person.http.post(f"/api/enforcement/{number}/appeal", json=body or {"text": "It was not me."})
+
+
+def decide(people, key, outcome, **more):
+    """Whoever of them hears the appeal looks at it and votes, until it is decided."""
+    for person in people:
+        if any(one["id"] == key and one["as"] == "panel" for one in person.http.get("/api/appeals").json()):
+            person.http.post(f"/api/appeals/{key}/first-look", json={"outcome": outcome})
+            person.http.post(f"/api/appeals/{key}", json={"outcome": outcome, "text": "So we find.",
+                                                          "answers": [{"ground": 0, "text": "It was not."}], **more})
+
+
+@pytest.fixture
+def court(hub, alice, culprit):
+    """A gate of alice's whose culprit has been let in, with three people who hear appeals there."""
+    repo = gated(alice)
+    ask(culprit, repo)
+    panel = [hub.person(new_name("panel")) for _ in range(3)]
+    for person in panel:
+        assert alice.http.put(f"/api/models/{repo}/gate/reviewers", json={"user": person.name, "role": "appeal"}).is_success
+    return repo, panel
+
+
+LADDER = ["notice", "slow", "suspend", "revoke", "strike", "block"]
+STATES = ["clear", "noticed", "slowed", "suspended", "revoked", "struck", "blocked"]
+
+
+def climb(owner, repo, user, last):
+    for name in LADDER[: LADDER.index(last) + 1]:
+        answer = step(owner, repo, user, name)
+    return answer.json()["id"]
+
+
+def standing(owner, repo, user):
+    """Their state, and the points that count."""
+    rows = [row for row in owner.http.get(f"/api/models/{repo}/enforcement").json() if row["user"] == user.name]
+    return rows[0]["state"], sum(row.get("points", 0) for row in rows if row.get("counts"))
+
+
+@pytest.mark.parametrize("name", LADDER)
+def test_a_step_that_an_appeal_overturns_is_taken_back(alice, culprit, court, name):
+    repo, panel = court
+    number = climb(alice, repo, culprit, name)
+    before = reads(culprit, repo)
+    filed = appeal(culprit, number)
+    assert filed.status_code == 200 and filed.json()["state"] == "panel" and filed.json()["due"], filed.text
+    assert standing(alice, repo, culprit)[0] == STATES[LADDER.index(name) + 1], "it stands meanwhile"
+    decide(panel, filed.json()["id"], "uphold")
+    mine = culprit.http.get(f"/api/appeals/{filed.json()['id']}").json()
+    assert (mine["state"], mine["about"]) == ("upheld", "enforcement")
+    assert standing(alice, repo, culprit) == (STATES[LADDER.index(name)], 1 if name == "block" else 0)
+    assert before == {"suspend": "suspended", "revoke": "revoked", "strike": "revoked", "block": "blocked"}.get(name, 200)
+    assert reads(culprit, repo) == {"suspend": 200, "revoke": 200, "strike": "revoked", "block": "revoked"}.get(name, 200)
+    assert [row["overturned"] for row in culprit.http.get("/api/enforcement").json() if row["id"] == number] == [True]
+    assert notices(culprit, "appeal.decided")
+
+
+@pytest.mark.parametrize("name", LADDER)
+def test_a_step_whose_appeal_is_dismissed_stands(alice, culprit, court, name):
+    repo, panel = court
+    number = climb(alice, repo, culprit, name)
+    before = reads(culprit, repo), standing(alice, repo, culprit)
+    key = appeal(culprit, number).json()["id"]
+    decide(panel, key, "dismiss")
+    assert culprit.http.get(f"/api/appeals/{key}").json()["state"] == "dismissed"
+    assert (reads(culprit, repo), standing(alice, repo, culprit)) == before
+    assert appeal(culprit, number).status_code == 409, "once"
+
+
+def test_an_appeal_that_is_upheld_in_part_gives_a_block_an_end(alice, culprit, court):
+    repo, panel = court
+    number = climb(alice, repo, culprit, "block")
+    refused = f"/{repo}/resolve/main/config.json"
+    assert "x-access-until" not in culprit.http.get(refused).headers
+    decide(panel, appeal(culprit, number).json()["id"], "vary", days=5)
+    left = datetime.fromisoformat(culprit.http.get(refused).headers["x-access-until"]) - datetime.now(UTC)
+    assert timedelta(days=4) < left <= timedelta(days=5)
+    assert standing(alice, repo, culprit)[0] == "blocked"
+
+
+def test_an_appeal_that_is_upheld_in_part_takes_a_point_of_a_strike(alice, culprit, court):
+    repo, panel = court
+    climb(alice, repo, culprit, "revoke")
+    number = step(alice, repo, culprit, "strike", points=2).json()["id"]
+    decide(panel, appeal(culprit, number).json()["id"], "vary", days=5)
+    assert standing(alice, repo, culprit) == ("struck", 1)
+
+
+def test_who_has_taken_or_signed_a_step_does_not_hear_the_appeal(tmp_path):
+    hub = Hub(tmp_path).start()
+    try:
+        owner, culprit = hub.person("owner"), hub.person("culprit", "read")
+        board = [hub.person(f"board{n}", "admin", ("--admin",)) for n in range(3)]
+        repo = gated(owner)
+        ask(culprit, repo)
+        waiting = step(board[0], repo, culprit, "block", code="imminent-harm").json()["id"]
+        assert board[1].http.post(f"/api/models/{repo}/enforcement/{waiting}/sign").is_success
+        key = appeal(culprit, waiting).json()["id"]
+        hears = [person.name for person in board if person.http.get("/api/appeals").json()]
+        assert hears == ["board2"]
+        assert board[0].http.get(f"/api/appeals/{key}").status_code == 404
+        decide(board, key, "uphold")
+        assert reads(culprit, repo) == 200
+    finally:
+        hub.stop()
+
+
+def test_a_step_is_appealed_by_the_person_alone_in_words(alice, bob, culprit):
     repo = gated(alice)
     number = step(alice, repo, culprit, "notice").json()["id"]
-    assert bob.http.post(f"/api/enforcement/{number}/appeal", json={"text": "Not me."}).status_code == 404
-    assert culprit.http.post(f"/api/enforcement/{number}/appeal", json={"text": "It was not me."}).is_success
-    assert culprit.http.post(f"/api/enforcement/{number}/appeal", json={"text": "Again."}).status_code == 404
-    for person in alice, board:
-        assert any("It was not me." in notice["text"] for notice in notices(person, "enforcement.appeal"))
+    assert appeal(bob, number).status_code == 404
+    for wrong in {"text": ""}, {"grounds": []}, {"grounds": [{"code": "mood", "text": "x"}]}, {"more": 1}:
+        assert appeal(culprit, number, **wrong).status_code == 400, wrong
+    assert appeal(culprit, number, grounds=[{"code": "facts-wrong", "text": "It was not me."}]).is_success
+    assert notices(alice, "enforcement.appeal")
+    key = culprit.http.get("/api/enforcement").json()[0]["appeal"]
+    assert culprit.http.get(f"/api/appeals/{key}").json()["grounds"] == [{"code": "facts-wrong", "text": "It was not me."}]
 
 
 def test_strikes_lapse_and_suspensions_end_by_the_clock(tmp_path):
