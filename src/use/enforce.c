@@ -160,12 +160,10 @@ static enum status strike(struct step *step, struct error *err)
     TRY(live_points(e->tx, e->id, &points, err));
     if (points < BOARD_POINTS)
         return OK;
-    struct str text =
-        arena_printf(e->arena,
-                     "A person has %lld points of strikes with the owner of %.*s: a case for the board. GET "
-                     "/api/{type}/%.*s/enforcement shows the steps and their grounds.",
-                     (long long)points, STR_ARG(e->repo_name), STR_ARG(e->repo_name));
-    return notice_board(e->tx, e->repo_id, "board.case", text, err);
+    return look_ask(e, "board.case",
+                    arena_printf(e->arena, "A person has %lld points of strikes with the owner of %.*s.",
+                                 (long long)points, STR_ARG(e->repo_name)),
+                    err);
 }
 
 static const char block_sql[] = "INSERT INTO access_block (account_id, owner_id, from_us, until_us, code, text, by_id, "
@@ -387,7 +385,7 @@ static enum status ask_second(struct enforcing *e, struct error *err)
     struct str text = arena_printf(
         e->arena,
         "A step for safety (%s, %.*s) about a person behind %.*s waits for a second signature: POST "
-        "/api/{type}/%.*s/enforcement/%lld/sign. The board looks at it within 7 days in any case.",
+        "/api/{type}/%.*s/enforcement/%lld/sign. The board looks at it within 7 days then.",
         events[e->event], STR_ARG(e->code), STR_ARG(e->repo_name), STR_ARG(e->repo_name), (long long)e->step_id);
     TRY(notice_owners(e->tx, e->owner_id, e->repo_id, "enforcement.second", text, err));
     return notice_board(e->tx, e->repo_id, "enforcement.second", text, err);
@@ -415,7 +413,11 @@ enum status ladder_do(struct enforcing *e, bool *waits, struct error *err)
     if (e->by != BY_RULE)
         TRY(put_step(e, true, err)); /* first, since strikes are counted from it */
     TRY(machine_do(&step, err));
-    return e->by == BY_RULE ? OK : tell_person(e, err);
+    if (e->by == BY_RULE)
+        return OK;
+    if (ground->is_safety && e->second_id)
+        TRY(look_ask(e, "board.look", STR("A step for safety was taken with two signatures."), err));
+    return tell_person(e, err);
 }
 
 static const char of_id_sql[] = "SELECT owner_id, account_id FROM enforcement WHERE id = ?";

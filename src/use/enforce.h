@@ -47,6 +47,8 @@ enum status ladder_load(struct enforcing *e, struct error *err);
 enum status ladder_do(struct enforcing *e, bool *waits, struct error *err);
 /* What a step did is done no more; or, with days, only for so many (overturn.c). */
 enum status step_undo(struct enforcing *e, int64_t days, struct error *err);
+/* The board is to look at the step within seven days, and is told why (look.c). */
+enum status look_ask(struct enforcing *e, const char *kind, struct str why, struct error *err);
 /* Points of the strikes that have not lapsed by now. */
 enum status live_points(struct db_conn *conn, int64_t enforcement_id, int64_t *points, struct error *err);
 

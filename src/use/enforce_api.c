@@ -86,7 +86,7 @@ static enum status find_mover(struct order *o, struct error *err)
     bool owns;
     struct request *rq = o->rq;
     TRY(is_owner_of(rq->db, rq->actor.account.id, rq->repo.owner_id, &owns, err));
-    bool board = rq->actor.account.is_admin && rq->actor.key_role == ROLE_ADMIN;
+    bool board = is_board(&rq->actor);
     o->e.by = board && (!owns || o->e.event == SITE_BLOCK) ? BY_BOARD : BY_OWNER;
     o->e.owner_id = rq->repo.owner_id;
     o->e.repo_id = rq->repo.id;
@@ -175,7 +175,7 @@ enum status enforcement_sign(struct request *rq, struct error *err)
 
 #define STEP_COLUMNS                                                                                                   \
     "s.id, a.name, s.step, s.code, s.text, s.points, s.until_us, s.at_us, s.done_us, s.appeal, e.state, o.name, "      \
-    "s.overturned_us "                                                                                                 \
+    "s.overturned_us, s.look_due_us, s.looked_us "                                                                     \
     "FROM enforcement_step s JOIN enforcement e ON e.id = s.enforcement_id JOIN account a ON a.id = e.account_id "     \
     "JOIN account o ON o.id = e.owner_id "
 static const char of_owner_sql[] =
@@ -202,6 +202,10 @@ static enum status write_step(struct request *rq, struct stmt *row, struct json_
     jw_key_str(w, "at", time_iso(rq->arena, stmt_int(row, 7)));
     jw_key_bool(w, "waits", stmt_int(row, 8) == 0);
     jw_key_bool(w, "overturned", stmt_int(row, 12) != 0);
+    if (stmt_int(row, 13)) {
+        jw_key_str(w, "boardLooksBy", time_iso(rq->arena, stmt_int(row, 13)));
+        jw_key_bool(w, "boardHasLooked", stmt_int(row, 14) != 0);
+    }
     if (stmt_str(row, 9).len)
         jw_key_str(w, "appeal", stmt_str(row, 9));
     jw_key_str(w, "state", str_of(enforcement_machine.states[stmt_int(row, 10)].name));
@@ -219,6 +223,17 @@ enum status enforcement_get(struct request *rq, struct error *err)
 enum status enforcement_mine(struct request *rq, struct error *err)
 {
     return page_list(rq, mine_sql, rq->actor.account.id, NEWEST_FIRST, write_step, err);
+}
+
+static const char looks_sql[] =
+    "SELECT " STEP_COLUMNS "WHERE s.look_due_us > ? AND s.looked_us = 0 AND s.id > ? ORDER BY s.id LIMIT ?";
+
+/* GET /api/enforcement/looks: for the board, what it has to look at. */
+enum status enforcement_looks(struct request *rq, struct error *err)
+{
+    if (!is_board(&rq->actor))
+        return fail(err, FORBIDDEN, NULL, "This takes an administrator of the hub, with a token of role admin.");
+    return page_list(rq, looks_sql, 0, OLDEST_FIRST, write_step, err);
 }
 
 /* Appeals. */

@@ -133,8 +133,10 @@ def test_three_points_are_a_case_for_the_board(alice, board, culprit):
     before = len(notices(board, "board.case"))
     step(alice, repo, culprit, "strike", points=2)
     assert len(notices(board, "board.case")) == before
-    step(alice, repo, culprit, "strike", points=1)
+    number = step(alice, repo, culprit, "strike", points=1).json()["id"]
     assert len(notices(board, "board.case")) == before + 1
+    assert number in waiting(board) and look(board, number, "overturned").status_code == 200
+    assert standing(alice, repo, culprit) == ("struck", 2)
 
 
 def test_each_step_needs_a_ground_in_words_and_sane_numbers(alice, culprit):
@@ -165,6 +167,60 @@ def test_the_ladder_is_the_owners_own(alice, bob, culprit):
         "block", "strike", "revoke", "suspend", "slow", "notice"]
     assert {row["step"] for row in culprit.http.get("/api/enforcement").json()} == {"block", "strike", "revoke", "suspend", "slow", "notice"}
     assert bob.http.get("/api/enforcement").json() == []
+
+
+# ---- what the board looks at ----
+
+
+def look(person, number, outcome="stands"):
+    return person.http.post(f"/api/enforcement/{number}/look", json={"outcome": outcome, "text": "We have looked."})
+
+
+def waiting(person):
+    return [row["id"] for row in person.http.get("/api/enforcement/looks").json()]
+
+
+@pytest.mark.parametrize("outcome", ["stands", "overturned"])
+def test_the_board_looks_at_a_step_for_safety_and_says_whether_it_stands(alice, bob, board, hub, culprit, outcome):
+    repo, second = gated(alice), hub.person(new_name("second"), "admin", ("--admin",))
+    ask(culprit, repo)
+    number = step(alice, repo, culprit, "block", code="imminent-harm").json()["id"]
+    assert number not in waiting(board), "one signature does nothing yet"
+    assert board.http.post(f"/api/models/{repo}/enforcement/{number}/sign").is_success
+    assert number in waiting(board) and notices(second, "board.look")
+    assert [person.http.get("/api/enforcement/looks").status_code for person in (alice, culprit)] == [403, 403]
+    assert [look(person, number).status_code for person in (alice, culprit, bob, board)] == [403] * 4, "board has signed it"
+    assert look(second, number, "perhaps").status_code == 400
+    assert look(second, number, outcome).status_code == 200
+    assert look(second, number).status_code == 404 and number not in waiting(board)
+    assert reads(culprit, repo) == ("blocked" if outcome == "stands" else 200)
+    assert "We have looked." in notices(culprit, "enforcement.look")[0]["text"]
+
+
+def test_an_ordinary_step_waits_for_no_look(alice, board, culprit):
+    repo = gated(alice)
+    for name in "notice", "slow", "suspend", "revoke", "strike":
+        number = step(alice, repo, culprit, name).json()["id"]
+        assert number not in waiting(board) and look(board, number).status_code == 404
+
+
+def test_a_look_that_does_not_come_in_seven_days_is_late(tmp_path):
+    hub = Hub(tmp_path).start()
+    try:
+        owner, culprit = hub.person("owner"), hub.person("culprit", "read")
+        first, second = (hub.person(name, "admin", ("--admin",)) for name in ("first", "second"))
+        repo = gated(owner)
+        for about in "weapons", "child-safety":
+            number = step(owner, repo, culprit, "notice" if about == "weapons" else "block", code=about).json()["id"]
+        assert first.http.post(f"/api/models/{repo}/enforcement/{number}/sign").is_success
+        for days, late in (6, 0), (8, 1):
+            hub.stop()
+            hub.environment["CAIRN_CLOCK_AHEAD"] = str(days * 86400)
+            hub.start()
+            assert until(lambda late=late: len(notices(second, "board.late")) == late)
+        assert look(second, number).status_code == 200
+    finally:
+        hub.stop()
 
 
 # ---- appeals ----
