@@ -2,6 +2,7 @@
 """Reviews: who judges a request for access, and how it can be shown that it was judged fairly."""
 
 import hashlib
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
@@ -9,6 +10,7 @@ from itertools import combinations
 import pytest
 from gatecourt import ANSWERS, BAD, GOOD, Court, code_of, file, fine, leaks, notices, page, reviews, shape
 from support import Hub, new_name, until
+from tlog import Log
 
 DAY = 86400
 
@@ -588,12 +590,21 @@ def test_the_seed_of_a_month_is_hashed_before_and_told_after(timed):
     court.member("reviewer")
     seeds = fine(court.owner.http.get("/api/reviews/seeds"))
     assert len(seeds) == 2 and all("seed" not in one for one in seeds)
+
+    def logged():
+        log = Log(timed.hub.anyone().http)
+        leaves = [json.loads(entry) for entry in log.entries(log.checkpoint().size) if b'"seed"' in entry]
+        return sorted(leaf["b"]["after"] for leaf in leaves if leaf["b"].get("what") == "seed")
+
+    assert until(lambda: logged() == sorted(one["sha256"] for one in seeds)), "each once, before it is used"
     timed.go(35)
     after = until(lambda: [one for one in fine(timed.hub.anyone().http.get("/api/reviews/seeds")) if "seed" in one])
     for one in after:
         assert hashlib.sha256(bytes.fromhex(one["seed"])).hexdigest() == one["sha256"]
         assert {"month": one["month"], "sha256": one["sha256"]} in [
             {"month": old["month"], "sha256": old["sha256"]} for old in seeds]
+    timed.hub.stop()
+    assert "all is well" in timed.hub.cairn("fsck", "--data", timed.hub.data).stdout
 
 
 def test_a_tie_that_shows_after_the_decision_lets_the_owner_reopen_the_case(timed):
