@@ -322,6 +322,14 @@ def test_the_command_line_shows_asks_and_follows_a_request(alice, asker):
     assert "accepted" in access(asker, "accept", repo, "--accept-sha256", sha256(STRICTER.encode())).stdout
 
 
+def test_the_command_line_reads_english_where_nothing_else_is_wanted(alice, asker):
+    terms, texts = new_name("alice/tongues"), {"de": "Seid nett.\n", "en": "Be nice.\n", "fr": "Soyez gentils.\n"}
+    assert alice.http.post(f"/api/terms/{terms}", json={"kind": "aup", "class": "material", "summary": "First.", "texts": texts}).is_success
+    repo = gated(alice, {"terms": [terms]})
+    for flags, lang in ([], "en"), (["--lang", "fr"], "fr"), (["--lang", "xx"], "de"):
+        assert sha256(texts[lang].encode()) in access(asker, "show", repo, *flags).stdout, "in the order of languages"
+
+
 def test_the_command_line_says_what_is_wrong(alice, hub, asker):
     open_repo = alice.new_repo("open")
     assert "no gate" in access(asker, "show", open_repo, check=False).stderr

@@ -29,6 +29,9 @@ class Appeals(Court):
     def appeal(self, person, grounds=GROUNDS):
         return person.http.post(f"/api/models/{self.repo}/access-request/appeal", json={"grounds": grounds})
 
+    def next(self, applicant):
+        return fine(applicant.http.get(f"/api/models/{self.repo}/access-request"))["next"]
+
     def granted(self):
         applicant = self.apply()
         self.judge("approve")
@@ -74,6 +77,8 @@ def test_an_appeal_that_is_upheld_opens_the_grant(court):
     filed = fine(court.appeal(applicant))
     assert filed["state"] == "panel"
     assert court.reads(applicant) == 403  # a refusal stays in force
+    now = court.next(applicant)
+    assert now["do"] == "wait" and filed["id"] in now["text"] and now["until"] == filed["due"]
     assert len(hears(court.panel, filed["id"])) == 3
     decide(court.panel, filed["id"], "uphold", "uphold")
     mine = seen_by(applicant, filed["id"])
@@ -88,8 +93,9 @@ def test_an_appeal_that_is_upheld_opens_the_grant(court):
 def test_an_appeal_that_is_dismissed_changes_nothing_and_is_the_only_one(court):
     applicant = court.refused()
     key = fine(court.appeal(applicant))["id"]
+    assert court.next(applicant)["do"] == "wait"
     decide(court.panel, key, "dismiss", "dismiss")
-    assert seen_by(applicant, key)["state"] == "dismissed"
+    assert seen_by(applicant, key)["state"] == "dismissed" and court.next(applicant)["do"] == "appeal"
     assert court.state(applicant) == "refused" and court.reads(applicant) == 403
     assert code_of(court.appeal(applicant), 409) == "Appealed"
     assert notices(applicant, "appeal.decided")
