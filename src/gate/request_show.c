@@ -122,7 +122,7 @@ static const char members_sql[] = "SELECT a.name, m.state FROM access_request_me
 static enum status write_members(struct db_conn *conn, const struct access_request *request, struct json_writer *w,
                                  struct error *err)
 {
-    static const char *const states[] = {"invited", "joined", "declined"};
+    static const char *const states[] = {"invited", "joined", "declined", "left"};
     auto_stmt struct stmt *row = NULL;
     TRY(db_prepare(conn, members_sql, &row, err));
     stmt_bind_int(row, 1, request->id);
@@ -131,7 +131,7 @@ static enum status write_members(struct db_conn *conn, const struct access_reque
     while (stmt_next(row)) {
         jw_object(w);
         jw_key_str(w, "name", stmt_str(row, 0));
-        jw_key_str(w, "state", str_of(states[stmt_int(row, 1) % 3]));
+        jw_key_str(w, "state", str_of(states[stmt_int(row, 1) & 3]));
         jw_end(w);
     }
     jw_end(w);
