@@ -43,7 +43,7 @@ static const char help[] =
     "Everywhere\n"
     "  REPO               ns/name for a model, datasets/ns/name or spaces/ns/name\n"
     "  --hub URL          the hub, such as https://models.example.org; also CAIRN_HUB in the environment\n"
-    "  --lang L           the language in which you want to read texts, such as en (the first that there is)\n"
+    "  --lang L           the language in which you want to read texts, such as de (en, or else the first that there is)\n"
     "  --token-file FILE  the token to sign in with; otherwise HF_TOKEN in the environment\n"
     "\n"
     "Exit status 0: done; 1: it could not be done; 2: the command was not understood.\n";
@@ -146,7 +146,7 @@ static enum status get_gate(struct call *call, struct error *err)
 static const json_t *choose_text(const struct call *call, const json_t *terms)
 {
     const json_t *texts = json_object_get(terms, "texts");
-    struct str lang = str_of(call->option[LANG]);
+    struct str lang = str_of(call->option[LANG] && call->option[LANG][0] ? call->option[LANG] : "en");
     for (size_t i = 0; i < json_array_size(texts); i++)
         if (str_eq_nocase(json_get_str(json_array_get(texts, i), "lang"), lang))
             return json_array_get(texts, i);

@@ -95,6 +95,9 @@ struct module {
     const struct machine *const *machines; /* ends with NULL; what `cairn machines` prints */
     /* In the write in which a person has accepted some texts (terms/terms.h): what that sets right. */
     enum status (*accepted)(struct db_conn *tx, int64_t account_id, struct error *err);
+    /* In the write in which an appeal against a step of enforcement is upheld: the part takes back what the step did, or, when
+     * it was upheld in part, lets it end after days. */
+    enum status (*overturned)(struct db_conn *tx, int64_t step_id, int64_t days, struct error *err);
     /* After a reply is out, or its client gone: rq->http says what became of it. On a thread that others wait for. */
     void (*served)(struct request *rq);
     /* A token that is nobody's was shown; the answer is out of this function's hands. */

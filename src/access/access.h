@@ -63,6 +63,7 @@ enum status access_decide(struct db_conn *conn, const struct actor *actor, enum 
 struct access_answer {
     int64_t gate_id, grant_id; /* grant 0: a member of the owner, whom the gate does not bind */
     int64_t terms_due_us;      /* until then some text of the gate has to be accepted; 0: nothing is missing */
+    int64_t slowed_until_us;   /* until then the owner has slowed the person to the floor rate; 0: no */
 };
 
 /* access_decide(), and why. answer is filled on OK. */

@@ -6,6 +6,8 @@
 
 /* Those of the grant machine (grant/grant.h) that say something here. A live one is whatever is up to SUSPENDED. */
 enum { SUSPENDED = 3, EXPIRED = 4, REVOKED = 6 };
+/* Those of the request machine (gate/request.h). An open one is whatever is up to LAST_OPEN. */
+enum { DRAFT = 0, VERIFY_WAIT = 2, INFO_WAIT = 4, LAST_OPEN = 6, REFUSED = 8, NOT_ASKED = -1 };
 
 /* What a grant comes to. The better outcome comes first: somebody with several, for several purposes, is told of the one that lacks
  * least. */
@@ -27,7 +29,7 @@ struct barrier {
     int64_t now_us;
     bool held, pending;
     int64_t gate_id, opens_us, terms_epoch; /* gate 0: none */
-    bool binds_members, is_blocked;
+    bool binds_members, is_blocked, is_slowed;
     bool had_one;            /* a grant that is over */
     enum auth_level sign_in; /* what the gate asks for */
     enum role role;          /* the actor's, in the name space that owns the repo */
@@ -60,7 +62,7 @@ static const char barrier_sql[] =
     "(SELECT max(CASE kind WHEN 'pending' THEN 1 ELSE 2 END) FROM access_hold WHERE repo_id = ? AND state <> 2), "
     "g.id, g.opens_us, g.terms_epoch, g.binds_members, g.territory, "
     "CASE WHEN g.id IS NULL THEN 0 ELSE (SELECT role FROM member WHERE org_id = ? AND user_id = ?) END, "
-    "CASE WHEN g.id IS NULL THEN 0 ELSE EXISTS (SELECT 1 " BLOCKS ") END, g.sign_in, " GRANT_COLUMNS
+    "CASE WHEN g.id IS NULL THEN NULL ELSE (SELECT min(slow) " BLOCKS ") END, g.sign_in, " GRANT_COLUMNS
     " FROM (SELECT 1) AS one LEFT JOIN gate_repo r ON r.repo_id = ? LEFT JOIN gate g ON g.id = r.gate_id "
     "LEFT JOIN access_grant a ON a.account_id = ? AND a.gate_id = g.id";
 
@@ -111,7 +113,8 @@ static enum status read_barrier(struct barrier *b, struct error *err)
             if (territory.len > 0)
                 snprintf(b->territory, sizeof b->territory, "%.*s", STR_ARG(territory));
             b->role = (enum role)stmt_int(row, 6);
-            b->is_blocked = stmt_int(row, 7) != 0;
+            b->is_blocked = !stmt_is_null(row, 7) && stmt_int(row, 7) == 0;
+            b->is_slowed = !stmt_is_null(row, 7) && stmt_int(row, 7) == 1;
             b->sign_in = (enum auth_level)stmt_int(row, 8);
         }
         if (!stmt_is_null(row, GRANT_AT))
@@ -184,7 +187,9 @@ static enum status refuse_held(struct barrier *b, struct error *err)
 
 /* Blocks. */
 
-static const char block_sql[] = "SELECT owner_id, until_us, code, text " BLOCKS " ORDER BY until_us LIMIT 1";
+static const char block_sql[] =
+    "SELECT owner_id, until_us, code, text " BLOCKS " AND slow = 0 ORDER BY until_us LIMIT 1";
+static const char slow_sql[] = "SELECT max(until_us) " BLOCKS;
 
 static enum status check_block(struct barrier *b, struct error *err)
 {
@@ -203,6 +208,21 @@ static enum status check_block(struct barrier *b, struct error *err)
     return refuse(b, "blocked", until_us, err, "You are blocked from %s%s%.10s (%.*s): %.*s",
                   stmt_int(row, 0) ? "the gated repos of its owner" : "all gated repos of this hub",
                   until_us ? " until " : "", until_us ? day_of(b, until_us) : "", STR_ARG(code), STR_ARG(text));
+}
+
+/* Only of who is not blocked, and has the right to the bytes. */
+static enum status read_slowed(struct barrier *b, int64_t *until_us, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    if (!b->is_slowed)
+        return OK;
+    TRY(db_prepare(b->conn, slow_sql, &row, err));
+    stmt_bind_int(row, 1, b->actor->account.id);
+    stmt_bind_int(row, 2, b->object->owner_id);
+    stmt_bind_int(row, 3, b->now_us);
+    stmt_bind_int(row, 4, b->now_us);
+    *until_us = stmt_next(row) ? stmt_int(row, 0) : 0;
+    return stmt_end(row, err);
 }
 
 /* Territory. Only where the operator has a proxy in front that says where requests come from. */
@@ -298,14 +318,59 @@ static enum status refuse_terms(struct barrier *b, bool never_accepted, struct e
 static const char last_sql[] = "SELECT state, id, code, text FROM access_grant WHERE id = "
                                "(SELECT max(id) FROM access_grant WHERE account_id = ? AND gate_id = ?)";
 
-/* No live one: what became of the last. */
-static enum status refuse_ended(struct barrier *b, struct error *err)
+/* Who has asked is told where that stands. */
+
+struct asked {
+    int64_t state, due_us; /* by when it is decided, or answered; from when on one may ask again */
+    struct str code;       /* of a refusal; in the barrier's arena */
+};
+
+static const char asked_sql[] = "SELECT state, due_us, code FROM access_request WHERE id = "
+                                "(SELECT max(id) FROM access_request WHERE applicant_id = ? AND gate_id = ?)";
+
+static enum status read_asked(struct barrier *b, struct asked *out, struct error *err)
 {
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(b->conn, asked_sql, &row, err));
+    stmt_bind_int(row, 1, b->actor->account.id);
+    stmt_bind_int(row, 2, b->gate_id);
+    *out = (struct asked){.state = NOT_ASKED};
+    if (stmt_next(row))
+        *out = (struct asked){stmt_int(row, 0), stmt_int(row, 1), arena_copy(&b->arena, stmt_str(row, 2))};
+    return stmt_end(row, err);
+}
+
+static enum status refuse_asked(struct barrier *b, const struct asked *asked, struct error *err)
+{
+    bool waits = asked->state == VERIFY_WAIT || asked->state == INFO_WAIT;
+    const char *reason = asked->state == REFUSED ? "refused" : waits ? "waits-for-you" : "under-review";
+    enum status status;
+    if (asked->state == REFUSED)
+        status = refuse(b, reason, asked->due_us, err,
+                        "Your request was refused (%.*s). You can ask again from %.10s on, or appeal.",
+                        STR_ARG(asked->code), day_of(b, asked->due_us));
+    else
+        status = refuse(b, reason, asked->due_us, err,
+                        waits ? "Your request waits for your answer, which has to come by %.10s."
+                              : "Your request is under review, and is to be decided by %.10s.",
+                        day_of(b, asked->due_us));
+    error_explain(err, reason, asked->due_us, "/api/%.*ss/%.*s/access-request", STR_ARG(b->object->kind_name),
+                  STR_ARG(b->object->full_name));
+    return status;
+}
+
+/* No live one: where a request stands, or what became of the last grant. */
+static enum status refuse_ended(struct barrier *b, bool is_over, struct error *err)
+{
+    struct asked asked;
+    TRY(read_asked(b, &asked, err));
+    if (asked.state > DRAFT && asked.state <= LAST_OPEN)
+        return refuse_asked(b, &asked, err);
     auto_stmt struct stmt *row = NULL;
     TRY(db_prepare(b->conn, last_sql, &row, err));
     stmt_bind_int(row, 1, b->actor->account.id);
     stmt_bind_int(row, 2, b->gate_id);
-    int64_t state = b->had_one && stmt_next(row) ? stmt_int(row, 0) : 0;
+    int64_t state = is_over ? EXPIRED : b->had_one && stmt_next(row) ? stmt_int(row, 0) : 0;
     if (state == REVOKED) {
         const struct finding last = {NONE, stmt_int(row, 1), .code = stmt_str(row, 2), .text = stmt_str(row, 3)};
         return refuse_grant(b, "revoked", &last, "was revoked", err);
@@ -313,7 +378,11 @@ static enum status refuse_ended(struct barrier *b, struct error *err)
     if (state == EXPIRED)
         return refuse_and_invite(b, "expired", err, "Your access has expired: ask for it to be renewed.");
     TRY(stmt_end(row, err));
-    return refuse_and_invite(b, "no-grant", err, "Ask for access.");
+    if (asked.state == REFUSED && asked.due_us > b->now_us)
+        return refuse_asked(b, &asked, err);
+    return refuse_and_invite(b, "no-grant", err,
+                             asked.state == DRAFT ? "Your request is a draft, which was not sent yet."
+                                                  : "Ask for access.");
 }
 
 static enum status refuse_finding(struct barrier *b, const struct finding *found, struct error *err)
@@ -325,10 +394,8 @@ static enum status refuse_finding(struct barrier *b, const struct finding *found
         return refuse(b, "not-yet", found->until_us, err, "Your access begins on %.10s.", day_of(b, found->until_us));
     case PAUSED:
         return refuse_grant(b, "suspended", found, "is suspended", err);
-    case OVER:
-        return refuse_and_invite(b, "expired", err, "Your access has expired: ask for it to be renewed.");
     default:
-        return refuse_ended(b, err);
+        return refuse_ended(b, found->outcome == OVER, err);
     }
 }
 
@@ -364,6 +431,7 @@ static enum status check_grants(struct barrier *b, struct access_answer *answer,
     if (b->best.outcome != ADMITTED)
         return refuse_finding(b, &b->best, err);
     TRY(check_sign_in(b, err));
+    TRY(read_slowed(b, &answer->slowed_until_us, err));
     answer->grant_id = b->best.grant_id;
     answer->terms_due_us =
         b->best.until_us == INT64_MAX ? 0 : b->best.until_us; /* a text that is no longer asked for */

@@ -14,8 +14,8 @@ extern const struct event_kind access_events[]; /* ends with a NULL name */
 
 struct policy_change {
     int64_t repo_id, owner_id, actor_id;
-    const char *what;              /* "policy", "terms" or "state" */
-    const uint8_t *before, *after; /* SHA-256 of the policy or text, NULL for none */
+    const char *what;              /* "policy", "terms", "state", or "seed": of whom is looked at twice, by no owner */
+    const uint8_t *before, *after; /* SHA-256 of the policy, text or seed, NULL for none */
     bool gated;
 };
 enum status access_log_policy(struct db_conn *tx, const struct policy_change *change, struct error *err);

@@ -12,7 +12,7 @@
  * - access_grant: state is that of the grant machine (grant/grant.h); what has come true by the clock alone may not be
  *   written there yet, so the door compares the times itself. terms_epoch: the last one of the gate of which all
  *   texts are accepted; -1 when some text was never accepted, as when an owner adds a person.
- * - access_block: owner_id 0 is the whole hub.
+ * - access_block: owner_id 0 is the whole hub. slow: 1 for who is not shut out, but held to the floor rate.
  * - access_hold: bytes that only the repo's own name space and the board get, because they look like those of a gated
  *   repo, or nobody has looked yet. state: 1 open, 2 released, 3 confirmed.
  */
@@ -107,4 +107,7 @@ static const char create_sql[] = "CREATE TABLE gate ("
 /* What who gets its bytes must have shown in signing in: one of enum auth_level, 0 for nothing. */
 static const char sign_in_sql[] = "ALTER TABLE gate ADD COLUMN sign_in BIGINT NOT NULL DEFAULT 0;";
 
-const struct migration_set access_migrations = {"access", (const char *const[]){create_sql, sign_in_sql, NULL}};
+static const char slow_sql[] = "ALTER TABLE access_block ADD COLUMN slow BIGINT NOT NULL DEFAULT 0;";
+
+const struct migration_set access_migrations = {"access",
+                                                (const char *const[]){create_sql, sign_in_sql, slow_sql, NULL}};

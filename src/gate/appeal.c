@@ -113,11 +113,6 @@ static enum status admitted(struct step *step, struct error *err)
     return appeal_do(at->tx, at->arena, at->appeal, APPEAL_SEAT, BY_RULE, 0, (struct str){0}, err);
 }
 
-static int64_t due_us(const struct appeal *appeal)
-{
-    return clock_due(appeal->opened_us, APPEAL_LIMIT_US);
-}
-
 static enum status seated(struct step *step, struct error *err)
 {
     struct appeal_step *at = subject(step);
@@ -125,7 +120,7 @@ static enum status seated(struct step *step, struct error *err)
     TRY(timer_set(at->tx, "appeal.clock", at->appeal->id, clock_due(at->appeal->opened_us, APPEAL_LIMIT_US / 2), err));
     return tell_appellant(at, "appeal.admitted",
                           arena_printf(at->arena, "Your appeal is being looked at. It is to be decided by %.*s.",
-                                       STR_ARG(time_iso(at->arena, due_us(at->appeal)))),
+                                       STR_ARG(time_iso(at->arena, appeal_due_us(at->appeal)))),
                           err);
 }
 
@@ -181,11 +176,22 @@ static enum status restore(const struct appeal_step *at, struct error *err)
                         : grant_do(at->tx, grant.id, GRANT_RESUME, BY_BOARD, 0, appeal->old_code, STR(""), 0, err);
 }
 
+/* What a step of enforcement did is known to the part above that did it. */
+static enum status overturn_step(const struct appeal_step *at, int64_t days, struct error *err)
+{
+    for (const struct module *const *module = modules; *module; module++)
+        if ((*module)->overturned)
+            TRY((*module)->overturned(at->tx, at->appeal->subject_id, days, err));
+    return OK;
+}
+
 static enum status upheld(struct step *step, struct error *err)
 {
     const struct appeal_step *at = subject(step);
     if (at->appeal->subject == APPEAL_OF_REQUEST)
         TRY(let_in(at, 0, step->text, err));
+    else if (at->appeal->subject == APPEAL_OF_STEP)
+        TRY(overturn_step(at, 0, err));
     else
         TRY(restore(at, err));
     return end_of_appeal(at, "you were right", step->text, err);
@@ -197,6 +203,8 @@ static enum status varied(struct step *step, struct error *err)
     const struct appeal *appeal = at->appeal;
     if (appeal->subject == APPEAL_OF_REQUEST) {
         TRY(let_in(at, appeal->days, step->text, err));
+    } else if (appeal->subject == APPEAL_OF_STEP) {
+        TRY(overturn_step(at, appeal->days, err));
     } else {
         struct grant grant;
         TRY(grant_get(at->tx, at->arena, appeal->subject_id, &grant, err));
@@ -241,22 +249,48 @@ static enum status dismissed(struct step *step, struct error *err)
     return end_of_appeal(at, "the decision stands", step->text, err);
 }
 
+/* The case that a grant came from. None when it came from none, or there is another one by now: then it is for its owner
+ * to decide again. */
+static enum status case_of_grant(const struct appeal_step *at, struct access_request *out, bool *found,
+                                 struct error *err)
+{
+    struct access_request now;
+    struct grant grant;
+    TRY(grant_get(at->tx, at->arena, at->appeal->subject_id, &grant, err));
+    *found = grant.request_id != 0;
+    if (!*found)
+        return OK;
+    TRY(request_get(at->tx, at->arena, grant.request_id, out, err));
+    TRY(request_find(at->tx, at->arena, out->gate_id, out->applicant_id, out->purpose, &now, err));
+    *found = out->state == REQUEST_APPROVED && now.id == out->id;
+    return OK;
+}
+
 static enum status remanded(struct step *step, struct error *err)
 {
     const struct appeal_step *at = subject(step);
     const struct appeal *appeal = at->appeal;
-    if (appeal->subject == APPEAL_OF_REQUEST) {
-        struct access_request request;
+    struct access_request request;
+    bool found = appeal->subject == APPEAL_OF_REQUEST;
+    if (found)
         TRY(request_get(at->tx, at->arena, appeal->subject_id, &request, err));
-        TRY(request_do(at->tx, at->arena, &request, REQUEST_REOPEN, BY_RULE, 0, STR("appeal"), step->text, err));
+    else if (appeal->subject == APPEAL_OF_GRANT)
+        TRY(case_of_grant(at, &request, &found, err));
+    if (found) {
+        enum mover by = appeal->subject == APPEAL_OF_REQUEST ? BY_RULE : BY_BOARD;
+        TRY(request_do(at->tx, at->arena, &request, REQUEST_REOPEN, by, 0, STR("appeal"), STR(""), err));
         TRY(request_write(at->tx, &request, "remand", 0, step->text, err));
-    } else
+    }
+    if (appeal->subject == APPEAL_OF_GRANT && found)
+        TRY(restore(at, err)); /* to the suspension under which the case is looked at again */
+    else if (!found)
         TRY(gate_tell_pool(
             at->tx, appeal->gate_id, "owner", "appeal.remanded",
             arena_printf(at->arena,
-                         "An appeal has sent back the decision about grant %lld: decide it again, and answer "
+                         "An appeal has sent back the decision about %s %lld: decide it again, and answer "
                          "these questions when you do. %.*s",
-                         (long long)appeal->subject_id, STR_ARG(str_slice(step->text, 0, 4000))),
+                         appeal->subject == APPEAL_OF_STEP ? "step" : "grant", (long long)appeal->subject_id,
+                         STR_ARG(str_slice(step->text, 0, 4000))),
             0, err));
     return end_of_appeal(at, "it is to be decided again", step->text, err);
 }
@@ -294,10 +328,10 @@ static const struct move moves[] = {
     {APPEAL_FILE, APPEAL_OPEN, APPEAL_ADMISSIBLE, BY_HOLDER, in_time, admitted, "within the gate's window", "a revocation, other than for safety, becomes a suspension; a panel is drawn"},
     {APPEAL_FILE, APPEAL_OPEN, APPEAL_OUT_OF_TIME, BY_HOLDER, NULL, too_late, "", "tells"},
     {APPEAL_SEAT, APPEAL_ADMISSIBLE, APPEAL_PANEL, BY_RULE, NULL, seated, "", "draws up to three who never touched the case; the board when there are none"},
-    {APPEAL_DECIDE, APPEAL_PANEL, APPEAL_UPHELD, BY_REVIEWER | BY_BOARD, upholds, upheld, "most of the panel say so", "the grant is opened, or restored; counts against who refused"},
-    {APPEAL_DECIDE, APPEAL_PANEL, APPEAL_VARIED, BY_REVIEWER | BY_BOARD, varies, varied, "most of the panel say so", "a grant for fewer days; a suspension for some days"},
+    {APPEAL_DECIDE, APPEAL_PANEL, APPEAL_UPHELD, BY_REVIEWER | BY_BOARD, upholds, upheld, "most of the panel say so", "the grant is opened, or restored; a step of enforcement is taken back; counts against who refused"},
+    {APPEAL_DECIDE, APPEAL_PANEL, APPEAL_VARIED, BY_REVIEWER | BY_BOARD, varies, varied, "most of the panel say so", "a grant for fewer days; a suspension, or a step of enforcement, for some days"},
     {APPEAL_DECIDE, APPEAL_PANEL, APPEAL_DISMISSED, BY_REVIEWER | BY_BOARD, dismisses, dismissed, "most of the panel say so", "a revocation that was held is one again"},
-    {APPEAL_DECIDE, APPEAL_PANEL, APPEAL_REMANDED, BY_REVIEWER | BY_BOARD, remands, remanded, "most of the panel say so, or no majority", "the request is open again, with binding questions (R20)"},
+    {APPEAL_DECIDE, APPEAL_PANEL, APPEAL_REMANDED, BY_REVIEWER | BY_BOARD, remands, remanded, "most of the panel say so, or no majority", "the request is open again, with binding questions (R20); the owner decides a step of enforcement again"},
     {APPEAL_STEP_OUT, APPEAL_PANEL, TO_SAME, BY_REVIEWER | BY_BOARD | BY_RULE, NULL, seat_again, "", "draws somebody else"},
     {APPEAL_OVERDUE, APPEAL_PANEL, TO_SAME, BY_RULE, NULL, to_board, "", "the board takes the seats of those who have not voted"},
     {APPEAL_WITHDRAW, FROM_ANY_OPEN, APPEAL_WITHDRAWN, BY_HOLDER | BY_RULE, NULL, withdrawn, "", "a revocation that was held is one again"},
@@ -394,6 +428,10 @@ static enum status read_against(struct appeal_step *at, struct error *err)
     if (appeal->subject == APPEAL_OF_REQUEST) {
         TRY(request_get(at->tx, at->arena, appeal->subject_id, &request, err));
         at->against_us = request.decided_us;
+        return OK;
+    }
+    if (appeal->subject == APPEAL_OF_STEP) {
+        at->against_us = appeal->cycle;
         return OK;
     }
     TRY(grant_get(at->tx, at->arena, appeal->subject_id, &grant, err));
@@ -516,70 +554,23 @@ enum status appeal_add(struct db_conn *tx, struct arena *arena, struct appeal *a
     return OK;
 }
 
-/* The clock: as for reviews, at 50, 80, 100 and 200 % of the 10 working days. */
+static const char bar_sql[] =
+    "INSERT INTO appeal_seat (appeal_id, account_id, alias, state, seated_us) VALUES (?, ?, '', 3, ?) "
+    "ON CONFLICT DO NOTHING";
 
-enum { NUDGE, LEAD, LATE, BOARD, LEVELS };
-static const int64_t percent[LEVELS] = {50, 80, 100, 200};
-
-static const char level_sql[] = "UPDATE appeal SET clock_level = ?, late = ? WHERE id = ?";
-
-static enum status save_level(struct db_conn *tx, const struct appeal *appeal, struct error *err)
+enum status appeal_file(struct db_conn *tx, struct arena *arena, struct appeal *appeal, const int64_t *barred,
+                        size_t count, struct error *err)
 {
-    auto_stmt struct stmt *set = NULL;
-    TRY(db_prepare(tx, level_sql, &set, err));
-    stmt_bind_int(set, 1, appeal->clock_level);
-    stmt_bind_int(set, 2, appeal->late);
-    stmt_bind_int(set, 3, appeal->id);
-    return stmt_run(set, err);
-}
-
-static enum status nudge(struct db_conn *tx, struct arena *arena, const struct appeal *appeal, struct error *err)
-{
-    struct seat seats[PANEL_SEATS];
-    size_t count;
-    TRY(seats_read(tx, arena, appeal->id, seats, &count, err));
-    for (size_t i = 0; i < count; i++)
-        if (seats[i].state == SEATED)
-            TRY(gate_tell(tx, seats[i].account_id, appeal->gate_id, "appeal.nudge",
-                          STR("Half of the time for an appeal that you hear is over. GET /api/appeals shows it."),
-                          due_us(appeal), err));
-    return OK;
-}
-
-static enum status climb(struct db_conn *tx, struct arena *arena, struct appeal *appeal, int64_t level,
-                         struct error *err)
-{
-    switch (level) {
-    case NUDGE:
-        return nudge(tx, arena, appeal, err);
-    case LEAD:
-        return gate_tell_pool(tx, appeal->gate_id, "lead", "appeal.slow",
-                              STR("An appeal at this gate has used four fifths of its time."), due_us(appeal), err);
-    case LATE:
-        return gate_tell_pool(tx, appeal->gate_id, "board", "appeal.late",
-                              STR("An appeal was not decided in the time that is promised, and is listed as late."),
-                              due_us(appeal), err);
-    default:
-        return appeal_do(tx, arena, appeal, APPEAL_OVERDUE, BY_RULE, 0, (struct str){0}, err);
+    TRY(appeal_add(tx, arena, appeal, err));
+    for (size_t i = 0; i < count; i++) {
+        auto_stmt struct stmt *bar = NULL;
+        if (!barred[i])
+            continue;
+        TRY(db_prepare(tx, bar_sql, &bar, err));
+        stmt_bind_int(bar, 1, appeal->id);
+        stmt_bind_int(bar, 2, barred[i]);
+        stmt_bind_int(bar, 3, now_us());
+        TRY(stmt_run(bar, err));
     }
-}
-
-enum status appeal_clock_fire(struct db_conn *tx, int64_t ref, int64_t due, struct error *err)
-{
-    auto_arena struct arena arena = {0};
-    struct appeal appeal;
-    (void)due; /* how long it is open says what is due */
-    TRY(appeal_get_id(tx, &arena, ref, &appeal, err));
-    int64_t used = clock_worked(appeal.opened_us, now_us());
-    while (appeal.state == APPEAL_PANEL && appeal.clock_level < LEVELS &&
-           used >= APPEAL_LIMIT_US * percent[appeal.clock_level] / 100) {
-        int64_t level = appeal.clock_level++;
-        appeal.late |= level >= LATE;
-        TRY(save_level(tx, &appeal, err));
-        TRY(climb(tx, &arena, &appeal, level, err));
-    }
-    if (appeal.state != APPEAL_PANEL || appeal.clock_level >= LEVELS)
-        return OK;
-    return timer_set(tx, "appeal.clock", ref,
-                     clock_due(appeal.opened_us, APPEAL_LIMIT_US * percent[appeal.clock_level] / 100), err);
+    return appeal_do(tx, arena, appeal, APPEAL_FILE, BY_HOLDER, appeal->appellant_id, (struct str){0}, err);
 }

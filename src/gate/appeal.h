@@ -6,7 +6,7 @@
 #include "gate/review.h"
 
 /*
- * An appeal against a refusal, or against the revocation or suspension of a grant (access.md C8): decided by people who
+ * An appeal against a refusal, the revocation or suspension of a grant, or a step of enforcement (access.md C8): decided by people who
  * had nothing to do with it, within 10 working days. One for each decision, within the gate's window; and once more by
  * the board, the hub's administrators, when there are new facts. Where no panel can be drawn the board decides.
  *
@@ -36,12 +36,13 @@ enum appeal_event {
     APPEAL_EVENTS,
 };
 
-enum appeal_subject { APPEAL_OF_REQUEST = 1, APPEAL_OF_GRANT = 2 };
+enum appeal_subject { APPEAL_OF_REQUEST = 1, APPEAL_OF_GRANT = 2, APPEAL_OF_STEP = 3 };
 
 struct appeal {
     int64_t id, gate_id;
     enum appeal_subject subject;
-    int64_t subject_id, cycle; /* the request and its cycle; the grant, and the version that was decided */
+    int64_t subject_id, cycle; /* the request and its cycle; the grant, and the version that was decided; the step of
+                                * enforcement, and when it was done */
     int64_t level;             /* 1, or 2: the further look by the board */
     int64_t appellant_id;
     enum appeal_state state;
@@ -74,6 +75,11 @@ enum status appeal_find(struct db_conn *conn, struct arena *arena, struct str ke
 
 /* In a write: stores a new one in state OPEN; CONFLICT "Appealed" when that decision was appealed on this level. */
 enum status appeal_add(struct db_conn *tx, struct arena *arena, struct appeal *appeal, struct error *err);
+/* In a write: stores a new one and looks at whether it is in time. barred: those who may not hear it, as they have done
+ * what it is about. */
+enum status appeal_file(struct db_conn *tx, struct arena *arena, struct appeal *appeal, const int64_t *barred,
+                        size_t count, struct error *err);
+int64_t appeal_due_us(const struct appeal *appeal);
 /* Something happens to it, in a write. text: of a decision, for the appellant. */
 enum status appeal_do(struct db_conn *tx, struct arena *arena, struct appeal *appeal, enum appeal_event event,
                       enum mover by, int64_t actor_id, struct str text, struct error *err);
@@ -107,6 +113,10 @@ enum status panel_to_board(struct appeal_step *at, struct error *err);
 /* Counts: *decided when some outcome has more than half of the seats, or all have voted; then appeal->outcome, days,
  * answer and *text are filled. Without a majority it is remanded. */
 enum status panel_count(struct appeal_step *at, bool *decided, struct str *text, struct error *err);
+
+/* The grounds of a body, or its "text" as one of code "other"; the reply to who has filed one (appeal_api.c). */
+enum status appeal_grounds(struct arena *arena, const json_t *body, struct str *out, struct error *err);
+enum status appeal_reply(struct request *rq, const struct appeal *appeal);
 
 /* What a member of the panel sends. */
 struct appeal_hearing {

@@ -51,6 +51,19 @@ static enum status read_grounds(struct arena *arena, const json_t *list, struct 
     return OK;
 }
 
+enum status appeal_grounds(struct arena *arena, const json_t *body, struct str *out, struct error *err)
+{
+    struct str text;
+    TRY(body_only(body, "grounds text", err));
+    TRY(body_text(body, "text", TEXT_MOST, false, &text, err));
+    if (!str_given(text))
+        return read_grounds(arena, json_object_get(body, "grounds"), out, err);
+    if (json_object_get(body, "grounds"))
+        return fail(err, INVALID, "BadGrounds", "Send either \"grounds\" or one \"text\".");
+    auto_json json_t *one = json_pack("[{s:s, s:O}]", "code", "other", "text", json_object_get(body, "text"));
+    return read_grounds(arena, one, out, err);
+}
+
 /* Filing. */
 
 struct filing {
@@ -62,19 +75,17 @@ struct filing {
 static enum status file_write(struct db_conn *tx, void *context, struct error *err)
 {
     struct filing *filing = context;
-    TRY(appeal_add(tx, filing->arena, &filing->appeal, err));
-    return appeal_do(tx, filing->arena, &filing->appeal, APPEAL_FILE, BY_HOLDER, filing->actor_id, (struct str){0},
-                     err);
+    return appeal_file(tx, filing->arena, &filing->appeal, NULL, 0, err);
 }
 
-static enum status reply_filed(struct request *rq, const struct appeal *appeal)
+enum status appeal_reply(struct request *rq, const struct appeal *appeal)
 {
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
     jw_object(&w);
     jw_key_str(&w, "id", appeal->key);
     jw_key_str(&w, "state", str_of(appeal_machine.states[appeal->state].name));
-    jw_key_str(&w, "due", time_iso(rq->arena, clock_due(appeal->opened_us, APPEAL_LIMIT_US)));
+    jw_key_str(&w, "due", time_iso(rq->arena, appeal_due_us(appeal)));
     jw_end(&w);
     request_reply_json(rq, &body);
     return OK;
@@ -87,7 +98,7 @@ static enum status file(struct request *rq, struct filing *filing, struct error 
     filing->appeal.level = 1;
     request_done_reading(rq);
     TRY(db_write(rq->hub->db, file_write, filing, err));
-    return reply_filed(rq, &filing->appeal);
+    return appeal_reply(rq, &filing->appeal);
 }
 
 static enum status read_body(struct request *rq, struct filing *out, struct error *err)
@@ -208,7 +219,7 @@ enum status appeal_board_post(struct request *rq, struct error *err)
     further.filing.actor_id = rq->actor.account.id;
     request_done_reading(rq);
     TRY(db_write(rq->hub->db, further_write, &further, err));
-    return reply_filed(rq, &further.filing.appeal);
+    return appeal_reply(rq, &further.filing.appeal);
 }
 
 /* Withdrawing. */
@@ -240,13 +251,13 @@ static enum status request_of(struct db_conn *conn, struct arena *arena, const s
                               struct access_request *out, struct error *err)
 {
     struct grant grant;
-    int64_t id = appeal->subject_id;
+    int64_t id = appeal->subject == APPEAL_OF_STEP ? 0 : appeal->subject_id;
     if (appeal->subject == APPEAL_OF_GRANT) {
         TRY(grant_get(conn, arena, appeal->subject_id, &grant, err));
         id = grant.request_id;
     }
     if (!id)
-        return fail(err, NOT_FOUND, NULL, "This grant came from no request.");
+        return fail(err, NOT_FOUND, NULL, "It came from no request.");
     TRY(request_get(conn, arena, id, out, err));
     if (appeal->subject == APPEAL_OF_REQUEST)
         out->cycle = appeal->cycle;
@@ -265,7 +276,7 @@ static enum status write_reasons(struct request *rq, const struct appeal *appeal
 {
     auto_stmt struct stmt *row = NULL, *text = NULL;
     jw_object(w);
-    if (appeal->subject == APPEAL_OF_GRANT) {
+    if (appeal->subject != APPEAL_OF_REQUEST) {
         jw_key_str(w, "code", appeal->old_code);
         jw_key_str(w, "text", appeal->old_text);
         jw_end(w);
@@ -307,13 +318,15 @@ static void write_head(struct request *rq, const struct appeal *appeal, struct j
 {
     const struct machine_state *state = &appeal_machine.states[appeal->state];
     jw_key_str(w, "id", appeal->key);
-    jw_key_str(w, "about", appeal->subject == APPEAL_OF_REQUEST ? STR("refusal") : STR("grant"));
+    static const char *const about[] = {
+        [APPEAL_OF_REQUEST] = "refusal", [APPEAL_OF_GRANT] = "grant", [APPEAL_OF_STEP] = "enforcement"};
+    jw_key_str(w, "about", str_of(about[appeal->subject]));
     jw_key_int(w, "level", appeal->level);
     jw_key_bool(w, "board", appeal->board);
     jw_key_str(w, "state", str_of(state->name));
     jw_key_str(w, "shown", str_of(state->shown));
     jw_key_str(w, "opened", time_iso(rq->arena, appeal->opened_us));
-    jw_key_str(w, "due", time_iso(rq->arena, clock_due(appeal->opened_us, APPEAL_LIMIT_US)));
+    jw_key_str(w, "due", time_iso(rq->arena, appeal_due_us(appeal)));
     jw_key_bool(w, "late", appeal->late);
     if (appeal->decided_us)
         jw_key_str(w, "decided", time_iso(rq->arena, appeal->decided_us));

@@ -74,7 +74,7 @@ static enum status invite(const struct appeal_step *at, int64_t account_id, stru
 static enum status case_of(const struct appeal_step *at, struct access_request *out, struct error *err)
 {
     const struct appeal *appeal = at->appeal;
-    int64_t request_id = appeal->subject_id;
+    int64_t request_id = appeal->subject == APPEAL_OF_STEP ? 0 : appeal->subject_id;
     struct grant grant;
     if (appeal->subject == APPEAL_OF_GRANT) {
         TRY(grant_get(at->tx, at->arena, appeal->subject_id, &grant, err));

@@ -9,8 +9,6 @@
 #include "terms/terms.h"
 #include <stdarg.h>
 
-#define REOPENED "reopened" /* the code of a suspension while a case is open again */
-
 /* Telling people. */
 
 static struct str what_for(struct request_step *at)
@@ -99,7 +97,7 @@ static enum status grant_to_applicant(struct step *step, struct error *err)
         return grant_open(at->tx, &what, &id, err);
     if (state != GRANT_SUSPENDED)
         return OK;
-    return grant_do(at->tx, id, GRANT_RESUME, step->by, step->actor_id, STR(REOPENED), STR(""), 0, err);
+    return grant_do(at->tx, id, GRANT_RESUME, step->by, step->actor_id, STR(GRANT_REOPENED), STR(""), 0, err);
 }
 
 static enum status grant_to_member(struct step *step, int64_t account_id, struct error *err)
@@ -288,7 +286,7 @@ enum status end_case(struct step *step, struct error *err)
     TRY(live_grant(at->tx, at->request, at->request->applicant_id, &id, &state, err));
     if (!id || at->request->renews_id || state != GRANT_SUSPENDED)
         return OK;
-    return grant_do(at->tx, id, GRANT_REVOKE, BY_RULE, 0, STR(REOPENED),
+    return grant_do(at->tx, id, GRANT_REVOKE, BY_RULE, 0, STR(GRANT_REOPENED),
                     STR("The case about this access ended without a decision."), 0, err);
 }
 
@@ -332,6 +330,6 @@ enum status reopen(struct step *step, struct error *err)
     int64_t id, state;
     TRY(live_grant(at->tx, at->request, at->request->applicant_id, &id, &state, err));
     if (id)
-        TRY(grant_do(at->tx, id, GRANT_SUSPEND, step->by, step->actor_id, STR(REOPENED), text, 0, err));
+        TRY(grant_do(at->tx, id, GRANT_SUSPEND, step->by, step->actor_id, STR(GRANT_REOPENED), text, 0, err));
     return review_begin(step, err);
 }

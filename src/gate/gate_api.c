@@ -151,7 +151,7 @@ static int64_t deadline_of(const struct standing *s)
         return s->terms.due_us;
     if (s->has_grant)
         return s->grant.expires_us;
-    return s->has_request ? s->request.due_us : 0;
+    return s->has_request && s->request.state <= REQUEST_ADJUDICATION ? s->request.due_us : 0;
 }
 
 static enum status write_you(struct request *rq, const struct gate *gate, struct json_writer *w, struct error *err)

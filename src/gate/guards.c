@@ -34,7 +34,7 @@ static enum answer gate_takes(const struct gate *gate, int64_t at_us, struct err
 }
 
 static const char block_sql[] =
-    "SELECT until_us FROM access_block WHERE account_id = ? AND owner_id IN (0, ?) AND lifted_us = 0 AND from_us <= ? "
+    "SELECT until_us FROM access_block WHERE account_id = ? AND owner_id IN (0, ?) AND slow = 0 AND lifted_us = 0 AND from_us <= ? "
     "AND (until_us = 0 OR until_us > ?) ORDER BY CASE WHEN until_us = 0 THEN 1 ELSE 0 END DESC, until_us DESC LIMIT 1";
 
 static enum answer no_block(struct request_step *at, int64_t at_us, struct error *err)

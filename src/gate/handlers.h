@@ -9,7 +9,8 @@
 /* group.c */ route_handler group_show, group_put, group_state_post, group_list, group_repos, group_repo_add;
 /* group.c */ route_handler group_repo_remove;
 /* request_api.c */ route_handler access_request_post, access_request_get, access_request_withdraw;
-/* request_api.c */ route_handler access_request_check, access_request_answer, access_request_join;
+/* request_api.c */ route_handler access_request_check, access_request_answer, access_request_join,
+    access_request_member;
 /* request_api.c */ route_handler access_requests_get, access_requests_mine, access_request_one, access_request_ask;
 /* request_api.c */ route_handler access_request_decide;
 /* hub_face.c */ route_handler hub_requests_get, hub_request_handle, hub_grant;

@@ -47,6 +47,7 @@ static const struct route routes[] = {
     {HTTP_POST, "/api/{api}/access-request/check", ACT_APPLY, access_request_check},
     {HTTP_POST, "/api/{api}/access-request/answer", ACT_APPLY, access_request_answer},
     {HTTP_POST, "/api/{api}/access-request/join", ACT_APPLY, access_request_join},
+    {HTTP_POST, "/api/{api}/access-request/member", ACT_APPLY, access_request_member},
     {HTTP_GET, "/{web}/ask-access", ACT_SEE, ask_get},
     {HTTP_POST, "/{web}/ask-access", ACT_APPLY, ask_post},
     {HTTP_GET, "/api/access-requests", ACT_SELF, access_requests_mine},

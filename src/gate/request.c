@@ -151,6 +151,8 @@ static void take_step(struct request_step *at, const struct step *step)
         request->cycle++;
         request->decided_us = 0;
     }
+    if (step->event == REQUEST_REOPEN && step->from == REQUEST_APPROVED)
+        request->renews_id = 0; /* that has been done: it is about the new grant */
     if (step->event == REQUEST_SAVE || step->event == REQUEST_SUBMIT || step->event == REQUEST_ANSWER ||
         step->event == REQUEST_REAPPLY)
         sha256(step->text, request->answers_sha256);
@@ -159,6 +161,8 @@ static void take_step(struct request_step *at, const struct step *step)
     bool decided = step->to == REQUEST_APPROVED || step->to == REQUEST_REFUSED;
     if (decided)
         request->decided_us = step->now_us;
+    if (step->to == REQUEST_REFUSED)
+        request->due_us = step->now_us + at->policy.reapply_us;
     request->outcome = step->to == REQUEST_APPROVED  ? OUTCOME_APPROVE
                        : step->to == REQUEST_REFUSED ? OUTCOME_REFUSE
                                                      : 0;
@@ -172,7 +176,7 @@ static void take_step(struct request_step *at, const struct step *step)
 static const char save_sql[] =
     "UPDATE access_request SET state = ?, back = ?, version = version + 1, cycle = ?, policy_seq = ?, "
     "state_since_us = ?, submitted_us = ?, decided_us = ?, clock_used_us = ?, clock_since_us = ?, due_us = ?, "
-    "outcome = ?, code = ?, answers_sha256 = ?, form_sha256 = ? WHERE id = ? AND version = ?";
+    "outcome = ?, code = ?, answers_sha256 = ?, form_sha256 = ?, renews_id = ? WHERE id = ? AND version = ?";
 
 static enum status store(struct db_conn *tx, struct access_request *request, struct error *err)
 {
@@ -192,8 +196,9 @@ static enum status store(struct db_conn *tx, struct access_request *request, str
     stmt_bind_str(save, 12, request->code);
     stmt_bind_blob(save, 13, request->answers_sha256, SHA256_SIZE);
     stmt_bind_blob(save, 14, request->form_sha256, SHA256_SIZE);
-    stmt_bind_int(save, 15, request->id);
-    stmt_bind_int(save, 16, request->version);
+    stmt_bind_int(save, 15, request->renews_id);
+    stmt_bind_int(save, 16, request->id);
+    stmt_bind_int(save, 17, request->version);
     TRY(stmt_run(save, err));
     if (!db_changes(tx))
         return fail(err, STALE, NULL, "Somebody else was faster: this request has moved. Look at it again.");

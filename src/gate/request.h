@@ -60,7 +60,7 @@ struct access_request {
     bool by_owner;                  /* the person did not ask */
     int64_t opened_us, state_since_us, submitted_us, decided_us; /* 0: not yet */
     int64_t clock_used_us, clock_since_us; /* working time so far; since when it runs, 0 while it does not */
-    int64_t due_us;                        /* of what comes next: a decision, or the applicant's answer; 0: none */
+    int64_t due_us;                        /* a decision, or the applicant's answer; when one may ask again; 0: none */
     enum outcome outcome;                  /* of the verdict that is being given, or of the decision; 0: none yet */
     int64_t grant_us;                      /* not stored: of UPHOLD, how long the grant lives; 0: as the policy says */
     struct str code;                       /* of the decision */

@@ -4,6 +4,7 @@
 #include "base/time.h"
 #include "gate/apply.h"
 #include "gate/handlers.h"
+#include "grant/grant.h"
 #include "router/page.h"
 
 #define BODY_LIMIT (1 << 20)
@@ -167,6 +168,17 @@ static enum status set_member(struct db_conn *tx, const struct call *call, struc
     return stmt_run(set, err);
 }
 
+/* It may have waited for this person only; if not, it goes on waiting. */
+static enum status check_again(struct db_conn *tx, struct call *call, struct error *err)
+{
+    struct error other = {0};
+    if (call->out.state != REQUEST_VERIFY_WAIT)
+        return OK;
+    enum status status =
+        request_do(tx, call->rq->arena, &call->out, REQUEST_CHECKED, BY_RULE, 0, STR(""), STR(""), &other);
+    return status == OK || status == UNPROCESSABLE ? OK : fail(err, status, other.code, "%s", other.message);
+}
+
 static enum status join_in_write(struct db_conn *tx, void *context, struct error *err)
 {
     struct call *call = context;
@@ -185,12 +197,7 @@ static enum status join_in_write(struct db_conn *tx, void *context, struct error
     TRY(set_member(tx, call, err));
     if (call->accept)
         TRY(request_admit_member(tx, rq->arena, &call->out, rq->actor.account.id, call->terms, err));
-    if (call->out.state != REQUEST_VERIFY_WAIT)
-        return OK;
-    /* It may have waited for this person only; if not, it goes on waiting. */
-    struct error other = {0};
-    enum status status = request_do(tx, rq->arena, &call->out, REQUEST_CHECKED, BY_RULE, 0, STR(""), STR(""), &other);
-    return status == OK || status == UNPROCESSABLE ? OK : fail(err, status, other.code, "%s", other.message);
+    return check_again(tx, call, err);
 }
 
 enum status access_request_join(struct request *rq, struct error *err)
@@ -213,6 +220,72 @@ enum status access_request_join(struct request *rq, struct error *err)
     jw_key_str(&w, "state", str_of(request_machine.states[call.out.state].name));
     jw_end(&w);
     request_reply_json(rq, &out);
+    return OK;
+}
+
+/* POST …/access-request/member: who asked for a group says that somebody has left it, or is back (access C4). */
+
+#define LEFT_LAB "left-lab"
+static const char left_sql[] =
+    "UPDATE access_request_member SET state = ?, at_us = ? WHERE request_id = ? AND account_id = ? "
+    "AND state BETWEEN ? AND ?";
+
+static enum status suspend_member(struct db_conn *tx, const struct call *call, int64_t account_id, struct error *err)
+{
+    struct request *rq = call->rq;
+    struct grant grant;
+    enum status found = grant_find(tx, rq->arena, call->out.gate_id, account_id, &grant, err);
+    if (found == NOT_FOUND || (found == OK && grant.request_id != call->out.id)) /* one of the own stays */
+        return OK;
+    TRY(found);
+    if (!call->accept)
+        return grant.state == GRANT_SUSPENDED
+                   ? grant_do(tx, grant.id, GRANT_RESUME, BY_RULE, 0, STR(LEFT_LAB), STR(""), 0, err)
+                   : OK;
+    return grant_do(tx, grant.id, GRANT_SUSPEND, BY_RULE, 0, STR(LEFT_LAB),
+                    arena_printf(rq->arena, "%.*s, who asked for it, says that you have left the group.",
+                                 STR_ARG(rq->actor.account.name)),
+                    0, err);
+}
+
+static enum status member_in_write(struct db_conn *tx, void *context, struct error *err)
+{
+    struct call *call = context;
+    struct gate gate;
+    struct account member;
+    auto_stmt struct stmt *set = NULL;
+    TRY(find_own(tx, call, &gate, err));
+    TRY(account_find(tx, call->rq->arena, call->text, &member, err));
+    TRY(db_prepare(tx, left_sql, &set, err));
+    stmt_bind_int(set, 1, call->accept ? 3 : 1);
+    stmt_bind_int(set, 2, now_us());
+    stmt_bind_int(set, 3, call->out.id);
+    stmt_bind_int(set, 4, member.id);
+    stmt_bind_int(set, 5, call->accept ? 0 : 3);
+    stmt_bind_int(set, 6, call->accept ? 1 : 3);
+    TRY(stmt_run(set, err));
+    if (!db_changes(tx))
+        return fail(err, NOT_FOUND, "NoMember", "Your request has no such member who could %s.",
+                    call->accept ? "leave" : "come back");
+    TRY(suspend_member(tx, call, member.id, err));
+    return check_again(tx, call, err);
+}
+
+enum status access_request_member(struct request *rq, struct error *err)
+{
+    static const char *const members[] = {"name", "left", "purpose", NULL};
+    struct call call = {.rq = rq};
+    json_t *body;
+    TRY(request_json(rq, BODY_LIMIT, &body, err));
+    TRY(json_only(body, "The body", members, err));
+    TRY(json_text(body, "name", 128, &call.text, err));
+    TRY(json_text(body, "purpose", 128, &call.purpose, err));
+    TRY(json_flag(body, "left", &call.accept, err));
+    if (!json_object_get(body, "left") || !call.text.len)
+        return fail(err, INVALID, NULL, "The body is {\"name\": who, \"left\": true or false}.");
+    request_done_reading(rq);
+    TRY(db_write(rq->hub->db, member_in_write, &call, err));
+    request_reply_empty(rq);
     return OK;
 }
 
@@ -240,7 +313,7 @@ static enum status write_row(struct request *rq, struct stmt *row, struct json_w
     jw_key_int(w, "cycle", stmt_int(row, 3));
     if (stmt_int(row, 4))
         jw_key_str(w, "submitted", time_iso(rq->arena, stmt_int(row, 4)));
-    if (stmt_int(row, 5))
+    if (stmt_int(row, 1) <= REQUEST_ADJUDICATION && stmt_int(row, 5))
         jw_key_str(w, "due", time_iso(rq->arena, stmt_int(row, 5)));
     jw_key_str(w, rq->repo.id ? "applicant" : "repo", stmt_str(row, 6));
     jw_end(w);

@@ -2,6 +2,7 @@
 /* What an applicant, and who administers the gate, are shown of a request: state, clock, thread, and what comes next. */
 #include "base/text.h"
 #include "base/time.h"
+#include "gate/appeal.h"
 #include "gate/clock.h"
 #include "gate/internal.h"
 #include "gate/review.h"
@@ -43,6 +44,32 @@ static void write_next(struct arena *arena, const struct access_request *request
         key_time(arena, w, "reapplyFrom", request->decided_us + policy->reapply_us);
     }
     jw_end(w);
+}
+
+/* A refusal that is being appealed waits for that. */
+static const char appeal_sql[] = "SELECT key, opened_us FROM appeal WHERE subject = 1 AND subject_id = ? AND cycle = ? "
+                                 "AND state <= 2 LIMIT 1";
+
+static enum status write_appealed(struct db_conn *conn, struct arena *arena, const struct access_request *request,
+                                  bool *found, struct json_writer *w, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(conn, appeal_sql, &row, err));
+    stmt_bind_int(row, 1, request->id);
+    stmt_bind_int(row, 2, request->cycle);
+    *found = request->state == REQUEST_REFUSED && stmt_next(row);
+    if (*found) {
+        const struct appeal appeal = {.opened_us = stmt_int(row, 1)};
+        jw_key(w, "next");
+        jw_object(w);
+        jw_key_str(w, "do", STR("wait"));
+        jw_key_str(
+            w, "text",
+            arena_printf(arena, "Your appeal is being heard: GET /api/appeals/%.*s.", STR_ARG(stmt_str(row, 0))));
+        key_time(arena, w, "until", appeal_due_us(&appeal));
+        jw_end(w);
+    }
+    return stmt_end(row, err);
 }
 
 static void write_clock(struct arena *arena, const struct access_request *request, struct json_writer *w)
@@ -95,7 +122,7 @@ static const char members_sql[] = "SELECT a.name, m.state FROM access_request_me
 static enum status write_members(struct db_conn *conn, const struct access_request *request, struct json_writer *w,
                                  struct error *err)
 {
-    static const char *const states[] = {"invited", "joined", "declined"};
+    static const char *const states[] = {"invited", "joined", "declined", "left"};
     auto_stmt struct stmt *row = NULL;
     TRY(db_prepare(conn, members_sql, &row, err));
     stmt_bind_int(row, 1, request->id);
@@ -104,7 +131,7 @@ static enum status write_members(struct db_conn *conn, const struct access_reque
     while (stmt_next(row)) {
         jw_object(w);
         jw_key_str(w, "name", stmt_str(row, 0));
-        jw_key_str(w, "state", str_of(states[stmt_int(row, 1) % 3]));
+        jw_key_str(w, "state", str_of(states[stmt_int(row, 1) & 3]));
         jw_end(w);
     }
     jw_end(w);
@@ -133,6 +160,7 @@ enum status request_show(struct db_conn *conn, struct arena *arena, const struct
 {
     struct gate gate;
     struct gate_policy policy;
+    bool appealed;
     TRY(gate_get(conn, arena, request->gate_id, &gate, err));
     TRY(gate_policy_get(conn, arena, &gate, request->policy_seq, &policy, err));
     jw_object(w);
@@ -140,7 +168,9 @@ enum status request_show(struct db_conn *conn, struct arena *arena, const struct
     jw_key_hex(w, "policy", policy.sha256, SHA256_SIZE);
     jw_key_hex(w, "form", request->form_sha256, SHA256_SIZE);
     write_clock(arena, request, w);
-    write_next(arena, request, &policy, w);
+    TRY(write_appealed(conn, arena, request, &appealed, w, err));
+    if (!appealed)
+        write_next(arena, request, &policy, w);
     TRY(write_members(conn, request, w, err));
     TRY(write_thread(conn, arena, request, w, err));
     TRY(review_show(conn, request, w, err));

@@ -268,9 +268,10 @@ enum status review_open(struct db_conn *tx, struct arena *arena, const struct ac
     int64_t account_id;
     bool has;
     TRY(gate_has_reviewers(tx, request->gate_id, &has, err));
-    /* A second look that has begun is given to somebody, even when all reviewers have left since. */
+    /* The owner decides alone, and who is appointed before that gets the case. A second look that has begun is given to
+     * somebody, even when all reviewers have left since. */
     if (!has && slot != SLOT_SECOND && slot != SLOT_ADJUDICATOR)
-        return set_waiting(tx, request->id, 0, err);
+        return slot == SLOT_SCREEN ? OK : set_waiting(tx, request->id, slot, err);
     TRY(draw_for(tx, request, slot, &account_id, err));
     if (!account_id)
         return slot == SLOT_SCREEN ? OK : set_waiting(tx, request->id, slot, err);

@@ -5,14 +5,14 @@
  * - gate_reviewer: who may be drawn, as what: reviewer, screener, lead, appeal. cap: open cases at once.
  * - review_conflict: a reviewer's ties to an account (a person, an organisation) or a repo. found: by the hub, not told.
  * - review_seed: of the second looks of a month (draw.h); told once the month is over.
- * - review_case: what this part keeps of a request, of its present cycle. waiting: the slot that nobody had room for.
+ * - review_case: what this part keeps of a request, of its present cycle. waiting: the slot that nobody had room for, or was there for.
  *   level and touch_level: how far the clock has gone (escalate.c). conflict_us: a tie was found after the decision.
  *   affiliation and region: the groups that the applicant declared, for the figures; words, not persons.
  * - review_assignment: slot and state as in review_internal.h. Never deleted: who touched a case must not judge it again.
  * - review_verdict: note, note_to_applicant and override_reason are text that is emptied when a person is forgotten.
  *   agreed: with the other one, or with the case's decision; NULL until that is known. overturned: by an appeal.
  * - appeal: level 1 a panel of the gate, 2 the board. subject: 1 a request that was refused, 2 a grant that was revoked
- *   or suspended, held: which is a suspension meanwhile. old_code and old_text: what it was revoked or suspended for.
+ *   or suspended, 3 a step of enforcement; held: which is a suspension meanwhile. old_code and old_text: what it was revoked or suspended for.
  * - appeal_seat: a member of the panel; first: what they thought before they saw the old reasons.
  */
 static const char create_sql[] =

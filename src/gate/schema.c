@@ -9,7 +9,7 @@
  * - gate_card: what the card of a repo asks applicants (form.h), as its members extra_gated_*.
  * - access_request: numbers as in request.h; states up to 6 are open. Text is in access_request_text alone, whose body
  *   is emptied when the person is forgotten; the hash stays.
- * - access_request_member: others of the lab. state: 0 invited, 1 joined, 2 declined.
+ * - access_request_member: others of the lab. state: 0 invited, 1 joined, 2 declined, 3 left.
  */
 static const char create_sql[] =
     "ALTER TABLE gate ADD COLUMN home_repo_id BIGINT NOT NULL DEFAULT 0;"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "access/log.h"
 #include "gate/review_internal.h"
 #include <time.h>
 
-/* The seeds of the second look: one a month, whose hash is told before it is used and itself after (draw.h). */
+/* The seeds of the second look: one a month, whose hash is told, and in the log, before it is used, and itself after (draw.h). */
 
 struct str seed_month(struct arena *arena, int64_t us)
 {
@@ -49,7 +50,9 @@ static enum status make(struct db_conn *tx, struct str month, int64_t at_us, str
     stmt_bind_blob(add, 2, seed, sizeof seed);
     stmt_bind_blob(add, 3, digest, sizeof digest);
     stmt_bind_int(add, 4, at_us);
-    return stmt_run(add, err);
+    TRY(stmt_run(add, err));
+    const struct policy_change change = {.what = "seed", .after = digest};
+    return db_changes(tx) ? access_log_policy(tx, &change, err) : OK;
 }
 
 enum status seeds_make(struct db_conn *tx, struct arena *arena, int64_t at_us, struct error *err)

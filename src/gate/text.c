@@ -19,7 +19,7 @@ enum status json_only(const json_t *object, const char *what, const char *const 
         while (members[i] && strcmp(members[i], name) != 0)
             i++;
         if (!members[i])
-            return fail(err, INVALID, NULL, "%s has no member \"%.100s\"", what, name);
+            return fail(err, INVALID, NULL, "%s takes no member \"%.100s\"", what, name);
     }
     return OK;
 }

@@ -88,6 +88,8 @@ enum status grant_open(struct db_conn *tx, const struct grant_new *what, int64_t
 enum status grant_renew(struct db_conn *tx, int64_t old_id, const struct grant_new *how, int64_t *new_id,
                         struct error *err);
 
+#define GRANT_REOPENED "reopened" /* the code of a suspension while the case of a grant is open again */
+
 /*
  * One event of the machine, other than GRANT_OPEN and GRANT_RENEW; by and actor_id: who does it. code and text: for machines and for
  * the person, needed for GRANT_SUSPEND and GRANT_REVOKE; GRANT_RESUME without a code removes all causes that this mover

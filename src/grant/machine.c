@@ -127,6 +127,8 @@ static bool may_remove(const struct cause *cause, const struct step *step)
         return false;
     if (cause_ended(cause, step->now_us))
         return true;
+    if (step->by == BY_REVIEWER)
+        return str_eq(cause->code, STR(GRANT_REOPENED));
     /* The clock names no cause; it removes what has ended, and nothing else. */
     return (movers[cause->by] & step->by) && (step->by != BY_RULE || step->code.len);
 }
@@ -361,6 +363,7 @@ static enum status save(struct step *step, struct error *err)
 
 #define ANY_GIVER (BY_OWNER | BY_REVIEWER | BY_BOARD | BY_RULE)
 #define ANY_TAKER (BY_OWNER | BY_BOARD | BY_RULE)
+#define ANY_JUDGE (ANY_TAKER | BY_REVIEWER) /* reviewers, of a case that is open again */
 
 static const struct machine_state states[GRANT_STATES] = {
     [GRANT_NEW] = {"new", "not there yet", false, false},
@@ -408,14 +411,14 @@ static const struct move moves[] = {
      "the cause is added; notice"},
     {GRANT_SUSPEND, GRANT_SUSPENDED, TO_SAME, ANY_TAKER, has_reason, suspended, "with code and text",
      "the cause is added; notice"},
-    {GRANT_RESUME, GRANT_SUSPENDED, TO_SAME, ANY_TAKER, if_causes_stand, cause_removed, "another cause stands",
+    {GRANT_RESUME, GRANT_SUSPENDED, TO_SAME, ANY_JUDGE, if_causes_stand, cause_removed, "another cause stands",
      "the cause is removed"},
-    {GRANT_RESUME, GRANT_SUSPENDED, GRANT_EXPIRED, ANY_TAKER, if_life_over, expired, "its life is over", "notice"},
-    {GRANT_RESUME, GRANT_SUSPENDED, TO_SAME, ANY_TAKER, if_grace_over, cause_removed, "the grace of new terms is over",
+    {GRANT_RESUME, GRANT_SUSPENDED, GRANT_EXPIRED, ANY_JUDGE, if_life_over, expired, "its life is over", "notice"},
+    {GRANT_RESUME, GRANT_SUSPENDED, TO_SAME, ANY_JUDGE, if_grace_over, cause_removed, "the grace of new terms is over",
      "cause \"terms\""},
-    {GRANT_RESUME, GRANT_SUSPENDED, GRANT_REACCEPT_DUE, ANY_TAKER, if_terms_due, cause_removed,
+    {GRANT_RESUME, GRANT_SUSPENDED, GRANT_REACCEPT_DUE, ANY_JUDGE, if_terms_due, cause_removed,
      "an epoch is not accepted", "the cause is removed; notice"},
-    {GRANT_RESUME, GRANT_SUSPENDED, GRANT_ACTIVE, ANY_TAKER, NULL, cause_removed, "", "the cause is removed; notice"},
+    {GRANT_RESUME, GRANT_SUSPENDED, GRANT_ACTIVE, ANY_JUDGE, NULL, cause_removed, "", "the cause is removed; notice"},
 
     {GRANT_EXPIRE, GRANT_ACTIVE, GRANT_EXPIRED, BY_RULE, if_life_over, expired, "its life is over", "notice"},
     {GRANT_EXPIRE, GRANT_REACCEPT_DUE, GRANT_EXPIRED, BY_RULE, if_life_over, expired, "its life is over", "notice"},
@@ -427,9 +430,9 @@ static const struct move moves[] = {
     {GRANT_RENEW, GRANT_EXPIRED, GRANT_SUPERSEDED, ANY_GIVER, if_renewable, NULL, "within the renewal window",
      "a new grant, in the same write"},
 
-    {GRANT_REVOKE, GRANT_ACTIVE, GRANT_REVOKED, ANY_TAKER, has_reason, revoked, "with code and text", "notice"},
-    {GRANT_REVOKE, GRANT_REACCEPT_DUE, GRANT_REVOKED, ANY_TAKER, has_reason, revoked, "with code and text", "notice"},
-    {GRANT_REVOKE, GRANT_SUSPENDED, GRANT_REVOKED, ANY_TAKER, has_reason, revoked, "with code and text", "notice"},
+    {GRANT_REVOKE, GRANT_ACTIVE, GRANT_REVOKED, ANY_JUDGE, has_reason, revoked, "with code and text", "notice"},
+    {GRANT_REVOKE, GRANT_REACCEPT_DUE, GRANT_REVOKED, ANY_JUDGE, has_reason, revoked, "with code and text", "notice"},
+    {GRANT_REVOKE, GRANT_SUSPENDED, GRANT_REVOKED, ANY_JUDGE, has_reason, revoked, "with code and text", "notice"},
     {GRANT_SURRENDER, GRANT_ACTIVE, GRANT_SURRENDERED, BY_HOLDER, NULL, surrendered, "", ""},
     {GRANT_SURRENDER, GRANT_REACCEPT_DUE, GRANT_SURRENDERED, BY_HOLDER, NULL, surrendered, "", ""},
     {GRANT_SURRENDER, GRANT_SUSPENDED, GRANT_SURRENDERED, BY_HOLDER, NULL, surrendered, "", ""},

@@ -28,7 +28,7 @@ static const struct leaf_type types[] = {
      {{"after", LEAF_HEX, .optional = true, .digits = 64},
       {"before", LEAF_HEX, .optional = true, .digits = 64},
       {"gated", LEAF_FLAG},
-      {"what", LEAF_WORD, .words = "policy state terms"}}},
+      {"what", LEAF_WORD, .words = "policy seed state terms"}}},
     {"approval",
      SCOPE_REPO,
      {{"decision", LEAF_WORD, .words = "approve reject withdraw"},

@@ -361,6 +361,21 @@ static enum status enter_rates(struct limiter *limiter, const struct caller *cal
                 (long long)seconds(visit->answer.wait_ns));
 }
 
+enum status limiter_floor(struct limiter *limiter, int64_t account_id, int64_t owner_id, struct visit *visit,
+                          struct error *err)
+{
+    uint64_t subject = rate_subject(limiter->rates, SCOPES + 1, visit->unit, (uint64_t)owner_id, (uint64_t)account_id);
+    struct rate_ask ask = {subject, FLOOR};
+    struct rate_answer answer = rate_take(limiter->rates, &ask, 1, visit->tenths, rate_now_ns());
+    if (answer.allowed)
+        return OK;
+    visit->answer = answer;
+    return fail(err, TOO_MANY, "AccessSlowed",
+                "Its owner has slowed you to %lld requests in %lld seconds. Wait %lld seconds; GET /api/enforcement "
+                "tells why, and how to appeal.",
+                (long long)ask.rate.most, (long long)seconds(ask.rate.burst_ns), (long long)seconds(answer.wait_ns));
+}
+
 enum status limiter_enter(struct limiter *limiter, struct db_conn *conn, const struct caller *caller, enum unit unit,
                           bool little, struct visit *visit, struct error *err)
 {

@@ -37,6 +37,9 @@ struct visit {
  */
 enum status limiter_enter(struct limiter *limiter, struct db_conn *conn, const struct caller *caller, enum unit unit,
                           bool little, struct visit *visit, struct error *err);
+/* Besides: the floor rate of a person whom the owner of a gated repo has slowed there. TOO_MANY, and visit->answer. */
+enum status limiter_floor(struct limiter *limiter, int64_t account_id, int64_t owner_id, struct visit *visit,
+                          struct error *err);
 /* The reply is out: with that status and so many bytes of body. counts: these were bytes of files. */
 void limiter_leave(struct limiter *limiter, struct visit *visit, int status, int64_t bytes, bool counts);
 

@@ -42,6 +42,18 @@ enum status request_limit(struct request *rq, struct error *err)
     return status;
 }
 
+enum status request_slow(struct request *rq, struct error *err)
+{
+    if (!rq->hub->limiter || !rq->access.slowed_until_us)
+        return OK;
+    enum status status = limiter_floor(rq->hub->limiter, rq->actor.account.id, rq->repo.owner_id, &rq->visit, err);
+    if (status == OK)
+        return OK;
+    reply_header(rq->http, "Retry-After", "%lld", seconds(rq->visit.answer.wait_ns));
+    error_explain(err, "slowed", rq->access.slowed_until_us, "/api/enforcement");
+    return status;
+}
+
 /* What counts as downloaded is what needs the right to read bytes. */
 void request_limit_done(struct request *rq)
 {

@@ -9,6 +9,8 @@
  * Every answer that a limit holds for says what is left, in RateLimit and RateLimit-Policy (hub-protocol 0.3).
  */
 enum status request_limit(struct request *rq, struct error *err);
+/* The same for who is let in to the bytes of a gated repo, and slowed there by its owner. */
+enum status request_slow(struct request *rq, struct error *err);
 void request_limit_done(struct request *rq); /* when the reply is out */
 
 #endif

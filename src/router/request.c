@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "router/flight.h"
+#include "router/limit.h"
 #include <inttypes.h>
 
 struct str request_base_url(struct request *rq)
@@ -106,6 +107,7 @@ enum status request_admit(struct request *rq, struct error *err)
     if (rq->repo.id)
         object = repo_access(&rq->repo);
     TRY(access_explain(rq->db, &rq->actor, rq->route->action, rq->repo.id ? &object : NULL, &rq->access, err));
+    TRY(request_slow(rq, err));
     rq->admitted = true;
     flight_begin(rq);
     if (rq->access.terms_due_us)

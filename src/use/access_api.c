@@ -34,6 +34,8 @@ enum status access_get(struct request *rq, struct error *err)
         jw_key_int(&w, "grant", answer.grant_id);
     if (answer.terms_due_us)
         jw_key_str(&w, "termsDue", time_iso(rq->arena, answer.terms_due_us));
+    if (answer.slowed_until_us)
+        jw_key_str(&w, "slowedUntil", time_iso(rq->arena, answer.slowed_until_us));
     jw_end(&w);
     request_reply_json(rq, &body);
     return OK;

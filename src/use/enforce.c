@@ -83,9 +83,10 @@ static enum status save(struct step *step, struct error *err)
 static enum status log_it(const struct enforcing *e, const char *decision, struct error *err)
 {
     struct decision_made made = {e->repo_id, e->account_id, e->actor_id, decision,
-                                 e->by == BY_BOARD  ? "board"
-                                 : e->by == BY_RULE ? "clock"
-                                                    : "owner"};
+                                 e->event == OVERTURN ? "appeal"
+                                 : e->by == BY_BOARD  ? "board"
+                                 : e->by == BY_RULE   ? "clock"
+                                                      : "owner"};
     return access_log_decision(e->tx, &made, err);
 }
 
@@ -159,18 +160,16 @@ static enum status strike(struct step *step, struct error *err)
     TRY(live_points(e->tx, e->id, &points, err));
     if (points < BOARD_POINTS)
         return OK;
-    struct str text =
-        arena_printf(e->arena,
-                     "A person has %lld points of strikes with the owner of %.*s: a case for the board. GET "
-                     "/api/{type}/%.*s/enforcement shows the steps and their grounds.",
-                     (long long)points, STR_ARG(e->repo_name), STR_ARG(e->repo_name));
-    return notice_board(e->tx, e->repo_id, "board.case", text, err);
+    return look_ask(e, "board.case",
+                    arena_printf(e->arena, "A person has %lld points of strikes with the owner of %.*s.",
+                                 (long long)points, STR_ARG(e->repo_name)),
+                    err);
 }
 
-static const char block_sql[] = "INSERT INTO access_block (account_id, owner_id, from_us, until_us, code, text, by_id) "
-                                "VALUES (?, ?, ?, ?, ?, ?, ?)";
+static const char block_sql[] = "INSERT INTO access_block (account_id, owner_id, from_us, until_us, code, text, by_id, "
+                                "slow) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
 
-static enum status put_block(struct enforcing *e, int64_t owner_id, struct error *err)
+static enum status put_block(struct enforcing *e, int64_t owner_id, bool slow, struct error *err)
 {
     auto_stmt struct stmt *block = NULL;
     TRY(db_prepare(e->tx, block_sql, &block, err));
@@ -181,19 +180,26 @@ static enum status put_block(struct enforcing *e, int64_t owner_id, struct error
     stmt_bind_str(block, 5, e->code);
     stmt_bind_str(block, 6, e->text);
     stmt_bind_int(block, 7, e->actor_id);
+    stmt_bind_int(block, 8, slow);
     TRY(stmt_run(block, err));
-    return log_it(e, "block", err);
+    return log_it(e, slow ? "slow" : "block", err);
+}
+
+static enum status slow(struct step *step, struct error *err)
+{
+    struct enforcing *e = step->subject;
+    return put_block(e, e->owner_id, true, err);
 }
 
 static enum status block(struct step *step, struct error *err)
 {
     struct enforcing *e = step->subject;
-    return put_block(e, e->owner_id, err);
+    return put_block(e, e->owner_id, false, err);
 }
 
 static enum status block_everywhere(struct step *step, struct error *err)
 {
-    return put_block(step->subject, 0, err);
+    return put_block(step->subject, 0, false, err);
 }
 
 static const char lift_sql[] =
@@ -215,7 +221,12 @@ static enum status lift(struct step *step, struct error *err)
     TRY(lift_of(e, e->owner_id, err));
     if (step->from == SITE_BLOCKED)
         TRY(lift_of(e, 0, err));
-    return log_it(e, "unblock", err);
+    return log_it(e, step->from == SLOWED ? "restore" : "unblock", err);
+}
+
+static enum status overturned(struct step *step, struct error *err)
+{
+    return step_undo(step->subject, 0, err);
 }
 
 /* The table. */
@@ -223,6 +234,7 @@ static enum status lift(struct step *step, struct error *err)
 static const struct machine_state states[] = {
     [CLEAR] = {"clear", "nothing is held against you"},
     [NOTICED] = {"noticed", "you were told of broken terms"},
+    [SLOWED] = {"slowed", "you were slowed"},
     [SUSPENDED] = {"suspended", "your access was suspended"},
     [REVOKED] = {"revoked", "your access was revoked"},
     [STRUCK] = {"struck", "you have strikes"},
@@ -230,7 +242,8 @@ static const struct machine_state states[] = {
     [SITE_BLOCKED] = {"site-blocked", "you are blocked from all gates of this hub"},
 };
 
-static const char *const events[] = {"notice", "suspend", "revoke", "strike", "block", "site-block", "lift", "lapse"};
+static const char *const events[] = {"notice", "slow",       "suspend", "revoke", "strike",
+                                     "block",  "site-block", "lift",    "lapse",  "overturn"};
 
 #define PEOPLE (BY_OWNER | BY_BOARD)
 #define SAFETY if_safety_with_two
@@ -239,16 +252,23 @@ static const char *const events[] = {"notice", "suspend", "revoke", "strike", "b
 static const struct move moves[] = {
     {GIVE_NOTICE, CLEAR, NOTICED, PEOPLE, NULL, warn, "", "tells the person"},
     {GIVE_NOTICE, FROM_ANY_OPEN, TO_SAME, PEOPLE, NULL, warn, "", "tells the person"},
+    {SLOW, CLEAR, SLOWED, PEOPLE, SAFETY, slow, TWO, "the floor rate at the owner's gates, 14 days at most"},
+    {SLOW, NOTICED, SLOWED, PEOPLE, NULL, slow, "", "the floor rate at the owner's gates, 14 days at most"},
+    {SLOW, FROM_ANY_OPEN, TO_SAME, PEOPLE, NULL, slow, "", "the floor rate at the owner's gates, 14 days at most"},
     {SUSPEND, CLEAR, SUSPENDED, PEOPLE, SAFETY, suspend, TWO, "suspends the person's grants, 14 days at most"},
-    {SUSPEND, NOTICED, SUSPENDED, PEOPLE, NULL, suspend, "", "suspends the person's grants, 14 days at most"},
+    {SUSPEND, NOTICED, SUSPENDED, PEOPLE, SAFETY, suspend, TWO, "suspends the person's grants, 14 days at most"},
+    {SUSPEND, SLOWED, SUSPENDED, PEOPLE, NULL, suspend, "", "suspends the person's grants, 14 days at most"},
     {SUSPEND, FROM_ANY_OPEN, TO_SAME, PEOPLE, NULL, suspend, "", "suspends the person's grants, 14 days at most"},
     {REVOKE, CLEAR, REVOKED, PEOPLE, SAFETY, revoke, TWO, "revokes the person's grants"},
     {REVOKE, NOTICED, REVOKED, PEOPLE, SAFETY, revoke, TWO, "revokes the person's grants"},
+    {REVOKE, SLOWED, REVOKED, PEOPLE, SAFETY, revoke, TWO, "revokes the person's grants"},
     {REVOKE, SUSPENDED, REVOKED, PEOPLE, NULL, revoke, "", "revokes the person's grants"},
     {REVOKE, FROM_ANY_OPEN, TO_SAME, PEOPLE, NULL, revoke, "", "revokes the person's grants"},
     {STRIKE, CLEAR, STRUCK, PEOPLE, if_it_strikes_with_two, strike, TWO,
      "1 to 3 points for 90 days; 3 go to the board"},
     {STRIKE, NOTICED, STRUCK, PEOPLE, if_it_strikes_with_two, strike, TWO,
+     "1 to 3 points for 90 days; 3 go to the board"},
+    {STRIKE, SLOWED, STRUCK, PEOPLE, if_it_strikes_with_two, strike, TWO,
      "1 to 3 points for 90 days; 3 go to the board"},
     {STRIKE, SUSPENDED, STRUCK, PEOPLE, if_it_strikes_with_two, strike, TWO,
      "1 to 3 points for 90 days; 3 go to the board"},
@@ -263,8 +283,11 @@ static const struct move moves[] = {
     {SITE_BLOCK, SITE_BLOCKED, SITE_BLOCKED, BY_BOARD, NULL, block_everywhere, "", "blocks the person from all gates"},
     {SITE_BLOCK, FROM_ANY_OPEN, SITE_BLOCKED, BY_BOARD, SAFETY, block_everywhere, TWO,
      "blocks the person from all gates"},
+    {LIFT, SLOWED, NOTICED, PEOPLE, NULL, lift, "", "slowed no more"},
     {LIFT, BLOCKED, NOTICED, PEOPLE, NULL, lift, "", "the block is lifted"},
     {LIFT, SITE_BLOCKED, NOTICED, BY_BOARD, NULL, lift, "", "both blocks are lifted"},
+    {OVERTURN, FROM_ANY_OPEN, TO_BACK, BY_RULE, NULL, overturned, "an appeal was upheld",
+     "takes the step back; what still stands counts"},
     {LAPSE, STRUCK, NOTICED, BY_RULE, NULL, NULL, "no strike is younger than 90 days", ""},
     {LAPSE, FROM_ANY_OPEN, TO_SAME, BY_RULE, NULL, NULL, "", ""},
 };
@@ -362,7 +385,7 @@ static enum status ask_second(struct enforcing *e, struct error *err)
     struct str text = arena_printf(
         e->arena,
         "A step for safety (%s, %.*s) about a person behind %.*s waits for a second signature: POST "
-        "/api/{type}/%.*s/enforcement/%lld/sign. The board looks at it within 7 days in any case.",
+        "/api/{type}/%.*s/enforcement/%lld/sign. The board looks at it within 7 days then.",
         events[e->event], STR_ARG(e->code), STR_ARG(e->repo_name), STR_ARG(e->repo_name), (long long)e->step_id);
     TRY(notice_owners(e->tx, e->owner_id, e->repo_id, "enforcement.second", text, err));
     return notice_board(e->tx, e->repo_id, "enforcement.second", text, err);
@@ -377,7 +400,7 @@ enum status ladder_do(struct enforcing *e, bool *waits, struct error *err)
                         .by = e->by,
                         .actor_id = e->actor_id,
                         .now_us = now_us(),
-                        .back = -1,
+                        .back = e->event == OVERTURN ? (int)e->left : -1,
                         .code = e->code,
                         .text = e->text};
     const struct ground *ground = ground_named(e->code);
@@ -390,7 +413,11 @@ enum status ladder_do(struct enforcing *e, bool *waits, struct error *err)
     if (e->by != BY_RULE)
         TRY(put_step(e, true, err)); /* first, since strikes are counted from it */
     TRY(machine_do(&step, err));
-    return e->by == BY_RULE ? OK : tell_person(e, err);
+    if (e->by == BY_RULE)
+        return OK;
+    if (ground->is_safety && e->second_id)
+        TRY(look_ask(e, "board.look", STR("A step for safety was taken with two signatures."), err));
+    return tell_person(e, err);
 }
 
 static const char of_id_sql[] = "SELECT owner_id, account_id FROM enforcement WHERE id = ?";

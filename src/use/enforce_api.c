@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/time.h"
+#include "gate/appeal.h"
 #include "notice/notice.h"
 #include "use/enforce.h"
 
@@ -16,9 +17,9 @@ static enum status read_step(struct order *o, const json_t *body, struct error *
     struct str step;
     TRY(use_body_text(body, "step", 16, true, &step, err));
     int event = machine_event_named(&enforcement_machine, step);
-    if (event < 0 || event == LAPSE)
+    if (event < 0 || event >= LAPSE)
         return fail(err, INVALID, NULL,
-                    "\"step\" is one of [notice, suspend, revoke, strike, block, site-block, lift].");
+                    "\"step\" is one of [notice, slow, suspend, revoke, strike, block, site-block, lift].");
     o->e.event = (enum ladder_event)event;
     const json_t *points = json_object_get(body, "points");
     o->e.points = event == STRIKE ? json_get_int(body, "points", 1) : 0;
@@ -43,17 +44,19 @@ static enum status read_until(struct order *o, const json_t *body, struct error 
 {
     struct str until;
     int64_t now = now_us();
-    bool may = o->e.event == SUSPEND || o->e.event == BLOCK || o->e.event == SITE_BLOCK;
+    bool short_one = o->e.event == SLOW || o->e.event == SUSPEND;
+    bool may = short_one || o->e.event == BLOCK || o->e.event == SITE_BLOCK;
     TRY(use_body_text(body, "until", 40, false, &until, err));
-    if (o->e.event == SUSPEND)
+    if (short_one)
         o->e.until_us = now + SUSPENSION_MOST_US;
     if (!str_given(until))
         return OK;
     if (!may || !time_read(until, &o->e.until_us) || o->e.until_us <= now)
         return fail(err, INVALID, NULL,
-                    "\"until\" of a suspension or a block is a time to come, as 2030-01-31T12:00:00Z.");
-    if (o->e.event == SUSPEND && o->e.until_us > now + SUSPENSION_MOST_US)
-        return fail(err, INVALID, NULL, "A suspension lasts 14 days at most; what needs longer is another step.");
+                    "\"until\" of a slow-down, a suspension or a block is a time to come, as 2030-01-31T12:00:00Z.");
+    if (short_one && o->e.until_us > now + SUSPENSION_MOST_US)
+        return fail(err, INVALID, NULL,
+                    "A slow-down or a suspension lasts 14 days at most; what needs longer is another step.");
     return OK;
 }
 
@@ -83,7 +86,7 @@ static enum status find_mover(struct order *o, struct error *err)
     bool owns;
     struct request *rq = o->rq;
     TRY(is_owner_of(rq->db, rq->actor.account.id, rq->repo.owner_id, &owns, err));
-    bool board = rq->actor.account.is_admin && rq->actor.key_role == ROLE_ADMIN;
+    bool board = is_board(&rq->actor);
     o->e.by = board && (!owns || o->e.event == SITE_BLOCK) ? BY_BOARD : BY_OWNER;
     o->e.owner_id = rq->repo.owner_id;
     o->e.repo_id = rq->repo.id;
@@ -171,7 +174,8 @@ enum status enforcement_sign(struct request *rq, struct error *err)
 /* Lists. */
 
 #define STEP_COLUMNS                                                                                                   \
-    "s.id, a.name, s.step, s.code, s.text, s.points, s.until_us, s.at_us, s.done_us, s.appeal, e.state, o.name "       \
+    "s.id, a.name, s.step, s.code, s.text, s.points, s.until_us, s.at_us, s.done_us, s.appeal, e.state, o.name, "      \
+    "s.overturned_us, s.look_due_us, s.looked_us "                                                                     \
     "FROM enforcement_step s JOIN enforcement e ON e.id = s.enforcement_id JOIN account a ON a.id = e.account_id "     \
     "JOIN account o ON o.id = e.owner_id "
 static const char of_owner_sql[] =
@@ -197,6 +201,11 @@ static enum status write_step(struct request *rq, struct stmt *row, struct json_
         jw_key_str(w, "until", time_iso(rq->arena, stmt_int(row, 6)));
     jw_key_str(w, "at", time_iso(rq->arena, stmt_int(row, 7)));
     jw_key_bool(w, "waits", stmt_int(row, 8) == 0);
+    jw_key_bool(w, "overturned", stmt_int(row, 12) != 0);
+    if (stmt_int(row, 13)) {
+        jw_key_str(w, "boardLooksBy", time_iso(rq->arena, stmt_int(row, 13)));
+        jw_key_bool(w, "boardHasLooked", stmt_int(row, 14) != 0);
+    }
     if (stmt_str(row, 9).len)
         jw_key_str(w, "appeal", stmt_str(row, 9));
     jw_key_str(w, "state", str_of(enforcement_machine.states[stmt_int(row, 10)].name));
@@ -216,59 +225,95 @@ enum status enforcement_mine(struct request *rq, struct error *err)
     return page_list(rq, mine_sql, rq->actor.account.id, NEWEST_FIRST, write_step, err);
 }
 
+static const char looks_sql[] =
+    "SELECT " STEP_COLUMNS "WHERE s.look_due_us > ? AND s.looked_us = 0 AND s.id > ? ORDER BY s.id LIMIT ?";
+
+/* GET /api/enforcement/looks: for the board, what it has to look at. */
+enum status enforcement_looks(struct request *rq, struct error *err)
+{
+    if (!is_board(&rq->actor))
+        return fail(err, FORBIDDEN, NULL, "This takes an administrator of the hub, with a token of role admin.");
+    return page_list(rq, looks_sql, 0, OLDEST_FIRST, write_step, err);
+}
+
 /* Appeals. */
 
 struct objection {
-    int64_t step_id, account_id;
-    struct str text;
     struct arena *arena;
+    struct appeal appeal;
+    int64_t owner_id, repo_id, barred[2];
 };
 
 static const char object_sql[] =
-    "UPDATE enforcement_step SET appeal = ? WHERE id = ? AND appeal = '' AND done_us > ? AND enforcement_id IN "
-    "(SELECT id FROM enforcement WHERE account_id = ?)";
-static const char concerned_sql[] = "SELECT e.owner_id, s.repo_id FROM enforcement_step s "
-                                    "JOIN enforcement e ON e.id = s.enforcement_id WHERE s.id = ?";
+    "SELECT e.owner_id, s.repo_id, s.by_id, s.second_id, s.done_us, s.step, s.code, s.text "
+    "FROM enforcement_step s JOIN enforcement e ON e.id = s.enforcement_id "
+    "WHERE s.id = ? AND e.account_id = ? AND s.done_us > 0 AND s.step <> 'lift'";
+static const char gate_sql[] = "SELECT g.id FROM gate g LEFT JOIN gate_repo r ON r.gate_id = g.id AND r.repo_id = ? "
+                               "WHERE g.owner_id = ? ORDER BY r.repo_id IS NULL, g.id LIMIT 1";
+static const char appealed_sql[] = "UPDATE enforcement_step SET appeal = ? WHERE id = ?";
+
+static enum status read_objected(struct db_conn *tx, struct objection *o, struct error *err)
+{
+    struct appeal *appeal = &o->appeal;
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, object_sql, &row, err));
+    stmt_bind_int(row, 1, appeal->subject_id);
+    stmt_bind_int(row, 2, appeal->appellant_id);
+    bool found = stmt_next(row);
+    if (found) {
+        o->owner_id = stmt_int(row, 0);
+        o->repo_id = stmt_int(row, 1);
+        o->barred[0] = stmt_int(row, 2);
+        o->barred[1] = stmt_int(row, 3);
+        appeal->cycle = stmt_int(row, 4);
+        appeal->old_code = arena_copy(o->arena, stmt_str(row, 6));
+        appeal->old_text = arena_printf(o->arena, "%.*s: %.*s", STR_ARG(stmt_str(row, 5)), STR_ARG(stmt_str(row, 7)));
+    }
+    TRY(stmt_end(row, err));
+    return found ? OK : fail(err, NOT_FOUND, NULL, "There is no such step about you. GET /api/enforcement lists them.");
+}
+
+/* The gate of the repo that the step was taken at, or another one of its owner: whose people hear appeals. */
+static enum status find_gate(struct db_conn *tx, struct objection *o, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, gate_sql, &row, err));
+    stmt_bind_int(row, 1, o->repo_id);
+    stmt_bind_int(row, 2, o->owner_id);
+    o->appeal.gate_id = stmt_next(row) ? stmt_int(row, 0) : 0;
+    TRY(stmt_end(row, err));
+    return o->appeal.gate_id ? OK
+                             : fail(err, CONFLICT, "NothingToAppeal",
+                                    "Nothing of this owner is gated, so that the step takes nothing away from you.");
+}
 
 static enum status write_objection(struct db_conn *tx, void *context, struct error *err)
 {
-    const struct objection *o = context;
-    auto_stmt struct stmt *object = NULL, *row = NULL;
-    TRY(db_prepare(tx, object_sql, &object, err));
-    stmt_bind_str(object, 1, o->text);
-    stmt_bind_int(object, 2, o->step_id);
-    stmt_bind_int(object, 3, now_us() - 30 * DAY_US);
-    stmt_bind_int(object, 4, o->account_id);
-    TRY(stmt_run(object, err));
-    if (!db_changes(tx))
-        return fail(err, NOT_FOUND, NULL,
-                    "There is no such step about you, or it is over 30 days old, or you have appealed already.");
-    TRY(db_prepare(tx, concerned_sql, &row, err));
-    stmt_bind_int(row, 1, o->step_id);
-    int64_t owner = 0, repo = 0;
-    if (stmt_next(row)) {
-        owner = stmt_int(row, 0);
-        repo = stmt_int(row, 1);
-    }
-    TRY(stmt_end(row, err));
-    struct str text = arena_printf(o->arena, "Step %lld was appealed: %.*s", (long long)o->step_id, STR_ARG(o->text));
-    TRY(notice_owners(tx, owner, repo, "enforcement.appeal", text, err));
-    return notice_board(tx, repo, "enforcement.appeal", text, err);
+    struct objection *o = context;
+    auto_stmt struct stmt *set = NULL;
+    TRY(read_objected(tx, o, err));
+    TRY(find_gate(tx, o, err));
+    TRY(appeal_file(tx, o->arena, &o->appeal, o->barred, 2, err));
+    TRY(db_prepare(tx, appealed_sql, &set, err));
+    stmt_bind_str(set, 1, o->appeal.key);
+    stmt_bind_int(set, 2, o->appeal.subject_id);
+    TRY(stmt_run(set, err));
+    struct str text =
+        arena_printf(o->arena, "Step %lld was appealed; others than you hear it.", (long long)o->appeal.subject_id);
+    return notice_owners(tx, o->owner_id, o->repo_id, "enforcement.appeal", text, err);
 }
 
-/* POST /api/enforcement/{id}/appeal {"text"}: the board, which can lift what an owner has done, and the owner are told. */
+/* POST /api/enforcement/{id}/appeal {"grounds": [{"code", "text"}]} or {"text"}: heard as other appeals (gate/appeal.h). */
 enum status enforcement_appeal(struct request *rq, struct error *err)
 {
-    static const char *const members[] = {"text", NULL};
-    struct objection o = {.account_id = rq->actor.account.id, .arena = rq->arena};
+    struct objection o = {.arena = rq->arena,
+                          .appeal = {.subject = APPEAL_OF_STEP, .level = 1, .appellant_id = rq->actor.account.id}};
     json_t *body;
-    if (!str_to_i64(rq->params[0], &o.step_id))
-        return fail(err, NOT_FOUND, NULL, "There is no such step about you.");
+    if (!str_to_i64(rq->params[0], &o.appeal.subject_id))
+        return fail(err, NOT_FOUND, NULL, "There is no such step about you. GET /api/enforcement lists them.");
     TRY(request_json(rq, BODY_LIMIT, &body, err));
-    TRY(use_body_only(body, members, err));
-    TRY(use_body_text(body, "text", TEXT_MOST, true, &o.text, err));
+    TRY(appeal_grounds(rq->arena, body, &o.appeal.grounds, err));
     request_done_reading(rq);
     TRY(db_write(rq->hub->db, write_objection, &o, err));
-    request_reply_empty(rq);
-    return OK;
+    return appeal_reply(rq, &o.appeal);
 }

@@ -11,11 +11,6 @@ struct part {
     bool is_board, owns_gate, owns_repo;
 };
 
-static bool is_board(const struct actor *actor)
-{
-    return actor->account.is_admin && actor->key_role == ROLE_ADMIN;
-}
-
 /* Lists: those that the caller has a part in. The owner of the gated repo is not shown a private one. */
 
 #define MY_SPACES "(SELECT ? UNION SELECT org_id FROM member WHERE user_id = ? AND role >= 3)"

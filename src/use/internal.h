@@ -19,7 +19,8 @@ extern const struct migration_set use_migrations;
 /* read_api.c */ route_handler reads_get, read_proof, uses_get;
 /* recall.c */ route_handler recall_post, recalls_get;
 /* enforce_api.c */ route_handler enforcement_post, enforcement_sign, enforcement_get, enforcement_mine,
-    enforcement_appeal;
+    enforcement_appeal, enforcement_looks;
+/* look.c */ route_handler enforcement_look;
 /* hold_api.c */ route_handler holds_get, hold_post;
 
 /* read.c: one record for each reply with bytes of a gated repo, and for each refusal of somebody known. */
@@ -40,6 +41,10 @@ struct str record_person(struct arena *arena, struct str salt, int64_t account_i
 
 /* recall.c */ enum status recall_fire(struct db_conn *tx, int64_t id, int64_t due_us, struct error *err);
 /* enforce.c */ enum status strike_fire(struct db_conn *tx, int64_t id, int64_t due_us, struct error *err);
+/* overturn.c */ enum status step_overturned(struct db_conn *tx, int64_t step_id, int64_t days, struct error *err);
+/* look.c */ enum status look_fire(struct db_conn *tx, int64_t id, int64_t due_us, struct error *err);
+/* A hub administrator, with a key of role admin. */
+bool is_board(const struct actor *actor);
 /* similar.c */ enum status tensors_look(struct hub *hub, struct error *err); /* a job */
 
 /* Of a body: INVALID when it has another member than these. */

@@ -14,6 +14,8 @@ static const struct route routes[] = {
     {HTTP_POST, "/api/{api}/enforcement/{id}/sign", ACT_ADMINISTER, enforcement_sign},
     {HTTP_GET, "/api/enforcement", ACT_SELF, enforcement_mine},
     {HTTP_POST, "/api/enforcement/{id}/appeal", ACT_SELF, enforcement_appeal},
+    {HTTP_GET, "/api/enforcement/looks", ACT_SELF, enforcement_looks},
+    {HTTP_POST, "/api/enforcement/{id}/look", ACT_SELF, enforcement_look},
     {HTTP_GET, "/api/holds", ACT_SELF, holds_get},
     {HTTP_POST, "/api/holds/{id}", ACT_SELF, hold_post},
     {0},
@@ -27,7 +29,8 @@ static const struct job jobs[] = {
     {0},
 };
 
-static const struct timer_kind timers[] = {{"use.recall", recall_fire}, {"use.strike", strike_fire}, {0}};
+static const struct timer_kind timers[] = {
+    {"use.recall", recall_fire}, {"use.strike", strike_fire}, {"use.look", look_fire}, {0}};
 static const struct machine *const machines[] = {&enforcement_machine, NULL};
 
 static const char *const forgets[] = {
@@ -48,6 +51,7 @@ const struct module use_module = {
     .jobs = jobs,
     .timers = timers,
     .machines = machines,
+    .overturned = step_overturned,
     .served = read_served,
     .forgets = forgets,
 };

@@ -86,5 +86,17 @@ static const char enforcement_sql[] = "CREATE TABLE enforcement ("
                                       "  done_us BIGINT NOT NULL);"
                                       "CREATE INDEX enforcement_step_of ON enforcement_step (enforcement_id, id);";
 
-const struct migration_set use_migrations = {"use",
-                                             (const char *const[]){reads_sql, recall_sql, enforcement_sql, NULL}};
+/* The step "slow" came in between: states of the ladder from SUSPENDED on are one higher. */
+static const char slow_sql[] = "UPDATE enforcement SET state = state + 1 WHERE state >= 2;";
+
+/* overturned_us: an appeal has taken it back. appeal: before, what the person wrote; since, the appeal's address. */
+static const char overturned_sql[] = "ALTER TABLE enforcement_step ADD COLUMN overturned_us BIGINT NOT NULL DEFAULT 0;";
+
+/* look_due_us: by when the board looks at it; 0: it need not. looked_us: when somebody of it did. */
+static const char look_sql[] = "ALTER TABLE enforcement_step ADD COLUMN look_due_us BIGINT NOT NULL DEFAULT 0;"
+                               "ALTER TABLE enforcement_step ADD COLUMN looked_us BIGINT NOT NULL DEFAULT 0;"
+                               "CREATE INDEX enforcement_step_look ON enforcement_step (id) "
+                               "WHERE look_due_us > 0 AND looked_us = 0;";
+
+const struct migration_set use_migrations = {
+    "use", (const char *const[]){reads_sql, recall_sql, enforcement_sql, slow_sql, overturned_sql, look_sql, NULL}};

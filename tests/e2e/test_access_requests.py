@@ -166,6 +166,24 @@ def test_each_member_of_a_lab_gets_a_grant_after_saying_yes(alice, asker, collea
     assert codes(do(other, repo, "access-request/join", accept=True)) == (404, "NoInvitation")
 
 
+def test_who_has_left_the_lab_is_suspended_until_they_are_back(alice, asker, colleague, hub):
+    repo = gated(alice)
+    number = ask(asker, repo, members=[colleague.name]).json()["id"]
+    do(colleague, repo, "access-request/join", accept=True)
+    do(alice, repo, f"access-requests/{number}/decide", outcome="approve")
+    assert can_download(colleague, repo)
+    assert do(colleague, repo, "access-request/member", name=colleague.name, left=True).status_code == 404, "not their request"
+    assert codes(do(asker, repo, "access-request/member", name=alice.name, left=True)) == (404, "NoMember")
+    assert codes(do(asker, repo, "access-request/member", name=colleague.name, left=False)) == (404, "NoMember")
+    assert do(asker, repo, "access-request/member", name=colleague.name, left=True).status_code == 200
+    assert not can_download(colleague, repo) and can_download(asker, repo)
+    refused = colleague.http.get(f"/api/models/{repo}/access").json()
+    assert refused["reason"] == "suspended" and "left-lab" in refused["message"]
+    assert case(asker, repo)["members"] == [{"name": colleague.name, "state": "left"}]
+    assert do(asker, repo, "access-request/member", name=colleague.name, left=False).status_code == 200
+    assert can_download(colleague, repo)
+
+
 def test_a_gate_that_waits_for_members_goes_on_when_the_last_has_answered(alice, asker, colleague):
     repo = gated(alice, {"mode": "click", "checks": ["members"]})
     assert ask(asker, repo, members=[colleague.name]).json()["state"] == "verify_wait"
@@ -320,6 +338,14 @@ def test_the_command_line_shows_asks_and_follows_a_request(alice, asker):
     assert "closed" in access(asker, "withdraw", repo).stdout
     publish(alice, STRICTER, terms)
     assert "accepted" in access(asker, "accept", repo, "--accept-sha256", sha256(STRICTER.encode())).stdout
+
+
+def test_the_command_line_reads_english_where_nothing_else_is_wanted(alice, asker):
+    terms, texts = new_name("alice/tongues"), {"de": "Seid nett.\n", "en": "Be nice.\n", "fr": "Soyez gentils.\n"}
+    assert alice.http.post(f"/api/terms/{terms}", json={"kind": "aup", "class": "material", "summary": "First.", "texts": texts}).is_success
+    repo = gated(alice, {"terms": [terms]})
+    for flags, lang in ([], "en"), (["--lang", "fr"], "fr"), (["--lang", "xx"], "de"):
+        assert sha256(texts[lang].encode()) in access(asker, "show", repo, *flags).stdout, "in the order of languages"
 
 
 def test_the_command_line_says_what_is_wrong(alice, hub, asker):

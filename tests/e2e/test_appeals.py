@@ -29,6 +29,9 @@ class Appeals(Court):
     def appeal(self, person, grounds=GROUNDS):
         return person.http.post(f"/api/models/{self.repo}/access-request/appeal", json={"grounds": grounds})
 
+    def next(self, applicant):
+        return fine(applicant.http.get(f"/api/models/{self.repo}/access-request"))["next"]
+
     def granted(self):
         applicant = self.apply()
         self.judge("approve")
@@ -74,6 +77,8 @@ def test_an_appeal_that_is_upheld_opens_the_grant(court):
     filed = fine(court.appeal(applicant))
     assert filed["state"] == "panel"
     assert court.reads(applicant) == 403  # a refusal stays in force
+    now = court.next(applicant)
+    assert now["do"] == "wait" and filed["id"] in now["text"] and now["until"] == filed["due"]
     assert len(hears(court.panel, filed["id"])) == 3
     decide(court.panel, filed["id"], "uphold", "uphold")
     mine = seen_by(applicant, filed["id"])
@@ -88,8 +93,9 @@ def test_an_appeal_that_is_upheld_opens_the_grant(court):
 def test_an_appeal_that_is_dismissed_changes_nothing_and_is_the_only_one(court):
     applicant = court.refused()
     key = fine(court.appeal(applicant))["id"]
+    assert court.next(applicant)["do"] == "wait"
     decide(court.panel, key, "dismiss", "dismiss")
-    assert seen_by(applicant, key)["state"] == "dismissed"
+    assert seen_by(applicant, key)["state"] == "dismissed" and court.next(applicant)["do"] == "appeal"
     assert court.state(applicant) == "refused" and court.reads(applicant) == 403
     assert code_of(court.appeal(applicant), 409) == "Appealed"
     assert notices(applicant, "appeal.decided")
@@ -249,6 +255,25 @@ def test_a_revocation_can_be_varied_to_a_suspension_with_an_end(court):
     mine = fine(applicant.http.get("/api/grants"))[0]
     assert mine["state"] == "suspended" and court.reads(applicant) == 403
     assert "appeal-varied" in str(mine)
+
+
+@pytest.mark.parametrize("outcome", ["approve", "refuse"])
+@pytest.mark.parametrize("code", ["terms-broken", "safety-incident"])
+def test_a_revocation_that_is_sent_back_is_looked_at_again_by_reviewers_with_the_questions(court, code, outcome):
+    applicant, grant = court.granted()
+    others = [court.member("reviewer") for _ in range(2)]
+    court.revoke(grant, code)
+    key = fine(court.appeal(applicant))["id"]
+    decide(court.panel, key, "remand", "remand")
+    assert court.state(applicant) == "in_review" and court.reads(applicant) == 403
+    holder, review = court.holder()
+    assert "So we find." in str(fine(holder.http.get(f"/api/reviews/{review}"))["case"]["thread"])
+    court.judge(outcome)
+    court.judge(outcome)
+    assert court.state(applicant) == ("approved" if outcome == "approve" else "refused")
+    assert court.reads(applicant) == (200 if outcome == "approve" else 403)
+    live = [one["state"] for one in fine(applicant.http.get("/api/grants")) if one["state"] in ("active", "suspended")]
+    assert live == (["active"] if outcome == "approve" else []) and others
 
 
 def test_a_grant_that_stands_or_is_anothers_is_not_appealed(court, bob):

@@ -36,7 +36,7 @@ class House:
         self.addresses = {name: self.signed(self.people[name]) for name in ("allowed", *LOST)}
         self.post(f"grants/{self.grant('suspended')}/suspend", {"code": "investigation", "text": "We look into it."})
         self.post(f"grants/{self.grant('revoked')}/revoke", {"code": "misuse", "text": "It was passed on."})
-        for step in "notice", "suspend", "revoke", "strike", "block":
+        for step in "notice", "slow", "suspend", "revoke", "strike", "block":
             self.post("enforcement", {"user": "blocked", "step": step, "code": "passed-on", "text": "It was passed on."})
 
     def put(self, path, body):

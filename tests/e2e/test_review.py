@@ -2,6 +2,7 @@
 """Reviews: who judges a request for access, and how it can be shown that it was judged fairly."""
 
 import hashlib
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
@@ -9,6 +10,7 @@ from itertools import combinations
 import pytest
 from gatecourt import ANSWERS, BAD, GOOD, Court, code_of, file, fine, leaks, notices, page, reviews, shape
 from support import Hub, new_name, until
+from tlog import Log
 
 DAY = 86400
 
@@ -275,6 +277,32 @@ def test_a_gate_without_reviewers_is_decided_by_its_owner_and_one_with_them_is_n
                                    json={"user": judged.name, "status": "accepted"})
     assert code_of(answer, 409) == "ReviewDecides"
     assert court.state(judged) == "in_review"
+
+
+def test_what_was_asked_before_there_were_reviewers_is_drawn_for_the_first_one(court):
+    early, decided = court.apply(), court.apply()
+    court.owner.api.accept_access_request(court.repo, decided.name)
+    person = court.member("reviewer")
+    assert [one["state"] for one in reviews(person)] == ["open"], "and what was decided is not"
+    holder, key = court.holder()
+    fine(file(holder, key, "approve"))
+    assert court.state(early) == "second_review", "the first twenty cases of a reviewer are looked at twice"
+
+
+@pytest.mark.parametrize("outcome", ["approve", "refuse"])
+def test_a_case_that_its_owner_opens_again_is_decided_by_the_reviewers(court, outcome):
+    for _ in range(3):
+        court.member("reviewer")
+    applicant = court.apply()
+    court.judge("approve")
+    court.judge("approve")
+    assert court.reads(applicant) == 200
+    court.owner.api.cancel_access_request(court.repo, applicant.name)
+    assert court.reads(applicant) == 403 and court.state(applicant) == "in_review"
+    court.judge(outcome)
+    court.judge(outcome)
+    assert court.reads(applicant) == (200 if outcome == "approve" else 403)
+    assert fine(applicant.http.get("/api/grants"))[0]["state"] == ("active" if outcome == "approve" else "revoked")
 
 
 def test_who_reviews_no_more_hands_the_case_over(court):
@@ -562,12 +590,21 @@ def test_the_seed_of_a_month_is_hashed_before_and_told_after(timed):
     court.member("reviewer")
     seeds = fine(court.owner.http.get("/api/reviews/seeds"))
     assert len(seeds) == 2 and all("seed" not in one for one in seeds)
+
+    def logged():
+        log = Log(timed.hub.anyone().http)
+        leaves = [json.loads(entry) for entry in log.entries(log.checkpoint().size) if b'"seed"' in entry]
+        return sorted(leaf["b"]["after"] for leaf in leaves if leaf["b"].get("what") == "seed")
+
+    assert until(lambda: logged() == sorted(one["sha256"] for one in seeds)), "each once, before it is used"
     timed.go(35)
     after = until(lambda: [one for one in fine(timed.hub.anyone().http.get("/api/reviews/seeds")) if "seed" in one])
     for one in after:
         assert hashlib.sha256(bytes.fromhex(one["seed"])).hexdigest() == one["sha256"]
         assert {"month": one["month"], "sha256": one["sha256"]} in [
             {"month": old["month"], "sha256": old["sha256"]} for old in seeds]
+    timed.hub.stop()
+    assert "all is well" in timed.hub.cairn("fsck", "--data", timed.hub.data).stdout
 
 
 def test_a_tie_that_shows_after_the_decision_lets_the_owner_reopen_the_case(timed):

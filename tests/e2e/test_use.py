@@ -330,6 +330,30 @@ def test_a_refusal_says_why_what_to_do_and_until_when(alice, holder):
     assert alice.http.get(f"/api/models/{repo}/access").json() == {"allowed": True, "gated": True}
 
 
+def test_who_has_asked_is_told_at_the_door_where_that_stands(alice, holder):
+    repo = gated(alice, mode="manual")
+    ask(holder, repo)
+    case = f"/api/models/{repo}/access-request"
+
+    def door():
+        refused = holder.http.get(f"/{repo}/resolve/main/model.bin")
+        assert refused.status_code == 403 and refused.headers["x-error-code"] == "GatedRepo", refused.text
+        return refused.headers["x-access-reason"], refused.headers["x-access-next"].split(repo)[1], refused.headers["x-access-until"]
+
+    asked = holder.http.get(case).json()
+    number, due = asked["id"], asked["next"]["until"]
+    assert door() == ("under-review", "/access-request", due)
+    assert alice.http.post(f"/api/models/{repo}/access-requests/{number}/ask", json={"text": "Why?"}).is_success
+    assert door()[0] == "waits-for-you"
+    assert holder.http.post(f"{case}/answer", json={"text": "So."}).is_success
+    assert alice.http.post(f"/api/models/{repo}/access-requests/{number}/decide",
+                           json={"outcome": "refuse", "code": "other", "text": "No."}).is_success
+    reason, _, until_when = door()
+    again = holder.http.get(case).json()["next"]["reapplyFrom"]
+    assert (reason, until_when) == ("refused", again), "neither is asked to ask"
+    assert holder.http.get(f"/api/models/{repo}/access").json()["reason"] == "refused"
+
+
 def test_the_country_of_a_request_comes_from_the_proxy_that_the_operator_names(tmp_path):
     hub = Hub(tmp_path, flags=("--country-header", "X-Country")).start()
     try:

@@ -3,12 +3,14 @@
 #include "../cas/splitmix.h"
 #include "../identity/helper.h"
 #include "access/access.h"
+#include "asked.h"
 #include "base/time.h"
 
 #define HOUR (3600 * SECOND_US)
 
-static const struct migration_set repos = {"repo",
-                                           (const char *const[]){"CREATE TABLE repo (id INTEGER PRIMARY KEY)", NULL}};
+/* Of what the parts above keep, what the door reads. */
+static const char above_sql[] = "CREATE TABLE repo (id INTEGER PRIMARY KEY);" ASKED_SQL;
+static const struct migration_set above = {"repo", (const char *const[]){above_sql, NULL}};
 
 /* A town of one gated repo, as plain data. Times are relative to now: in hours, 0 is "none". */
 #define GRANTS 3
@@ -18,13 +20,14 @@ struct world {
     int opens, epoch, due[3]; /* due[i]: of epoch i + 1 */
     const char *territory;
     enum auth_level sign_in, strength; /* what the gate asks for; the factor that the person has */
+    int asked, asked_until;            /* the last request: 0 none, else one more than its state in gate/request.h */
     struct {
         bool given;
         int state, not_before, expires, epoch, until;
         const char *code;
     } grants[GRANTS];
     struct {
-        bool given, of_hub, of_other, lifted;
+        bool given, of_hub, of_other, lifted, slow;
         int from, until;
     } blocks[BLOCKS];
 };
@@ -46,7 +49,7 @@ struct stage {
 
 static void set_stage(struct stage *stage, struct town *town)
 {
-    const struct migration_set sets[] = {repos, access_migrations};
+    const struct migration_set sets[] = {above, access_migrations};
     GOOD(db_migrate(town->db, sets, 2, err));
     *stage = (struct stage){.town = town, .owner = add_org(town, "acme"), .other = add_org(town, "other")};
     stage->person = add_user(town, "ada");
@@ -99,15 +102,22 @@ static enum status write_people(struct db_conn *tx, const struct stage *s, const
                  (long long)at(s, w->grants[i].until));
         TRY(db_exec(tx, sql, err));
     }
+    if (w->asked) {
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO access_request VALUES (8, %lld, 1, 9, 0, 'old'), (9, %lld, 1, %d, %lld, 'bad')",
+                 (long long)s->person, (long long)s->person, w->asked - 1, (long long)at(s, w->asked_until));
+        TRY(db_exec(tx, sql, err));
+    }
     for (int i = 0; i < BLOCKS; i++) {
         if (!w->blocks[i].given)
             continue;
         int64_t whose = w->blocks[i].of_hub ? 0 : w->blocks[i].of_other ? s->other : s->owner;
-        snprintf(sql, sizeof sql,
-                 "INSERT INTO access_block (account_id, owner_id, from_us, until_us, code, text, by_id, lifted_us) "
-                 "VALUES (%lld, %lld, %lld, %lld, 'broken', 'why', 1, %d)",
-                 (long long)s->person, (long long)whose, (long long)(s->base + w->blocks[i].from * HOUR),
-                 (long long)at(s, w->blocks[i].until), w->blocks[i].lifted);
+        snprintf(
+            sql, sizeof sql,
+            "INSERT INTO access_block (account_id, owner_id, from_us, until_us, code, text, by_id, lifted_us, slow) "
+            "VALUES (%lld, %lld, %lld, %lld, 'broken', 'why', 1, %d, %d)",
+            (long long)s->person, (long long)whose, (long long)(s->base + w->blocks[i].from * HOUR),
+            (long long)at(s, w->blocks[i].until), w->blocks[i].lifted, w->blocks[i].slow);
         TRY(db_exec(tx, sql, err));
     }
     return OK;
@@ -129,10 +139,11 @@ static enum status write_world(struct db_conn *tx, void *context, struct error *
 {
     const struct writing *writing = context;
     const struct world *w = writing->w;
-    TRY(db_exec(tx,
-                "DELETE FROM access_hold; DELETE FROM access_block; DELETE FROM access_grant; DELETE FROM gate_epoch; "
-                "DELETE FROM gate_repo; DELETE FROM gate; DELETE FROM totp; DELETE FROM passkey",
-                err));
+    TRY(db_exec(
+        tx,
+        "DELETE FROM access_hold; DELETE FROM access_block; DELETE FROM access_grant; DELETE FROM gate_epoch; "
+        "DELETE FROM gate_repo; DELETE FROM gate; DELETE FROM totp; DELETE FROM passkey; DELETE FROM access_request",
+        err));
     for (int i = 0; i < 2; i++)
         if (i ? w->pending : w->held)
             TRY(db_exec(
@@ -202,19 +213,26 @@ static const char *grants_verdict(const struct world *w)
         if (w->grants[i].state <= 3 && (!best || rank(grant_verdict(w, i)) < rank(best)))
             best = grant_verdict(w, i);
     }
-    if (best)
+    if (best && strcmp(best, "expired") != 0)
         return best;
-    return last < 0                     ? "no-grant"
-           : w->grants[last].state == 6 ? "revoked"
-           : w->grants[last].state == 4 ? "expired"
-                                        : "no-grant";
+    int state = w->asked - 1;
+    if (state == 2 || state == 4)
+        return "waits-for-you";
+    if (state >= 1 && state <= 6)
+        return "under-review";
+    if (best || (last >= 0 && w->grants[last].state == 4))
+        return "expired";
+    if (last >= 0 && w->grants[last].state == 6)
+        return "revoked";
+    return state == 8 && w->asked_until && !passed(w->asked_until) ? "refused" : "no-grant";
 }
 
-static bool is_blocked(const struct world *w)
+static bool has_block(const struct world *w, bool slow)
 {
     for (int i = 0; i < BLOCKS; i++)
-        if (w->blocks[i].given && !w->blocks[i].lifted && (w->blocks[i].of_hub || !w->blocks[i].of_other) &&
-            passed(w->blocks[i].from) && !(w->blocks[i].until && passed(w->blocks[i].until)))
+        if (w->blocks[i].given && w->blocks[i].slow == slow && !w->blocks[i].lifted &&
+            (w->blocks[i].of_hub || !w->blocks[i].of_other) && passed(w->blocks[i].from) &&
+            !(w->blocks[i].until && passed(w->blocks[i].until)))
             return true;
     return false;
 }
@@ -240,7 +258,7 @@ static const char *expected(const struct world *w, const struct asker *a)
         return !w->says_gated || member ? "" : "no-grant";
     if (member && !w->binds_members)
         return "";
-    if (a->account_id && is_blocked(w))
+    if (a->account_id && has_block(w, false))
         return "blocked";
     if (w->opens && !passed(w->opens))
         return "embargo";
@@ -280,6 +298,8 @@ static struct world random_world(uint64_t *chance)
     w.epoch = pick(chance, 4);
     w.sign_in = pick(chance, 3) ? AUTH_NONE : (enum auth_level)(AUTH_PASSWORD + pick(chance, 3));
     w.strength = (enum auth_level)(AUTH_PASSWORD + pick(chance, 3));
+    w.asked = pick(chance, 2) ? 0 : 1 + pick(chance, 12);
+    w.asked_until = some_hours(chance);
     for (int i = 0; i < 3; i++)
         w.due[i] = pick(chance, 2) ? 30 - 20 * i : -30 + i;
     for (int i = 0; i < GRANTS; i++) {
@@ -296,8 +316,11 @@ static struct world random_world(uint64_t *chance)
         w.blocks[i].of_hub = pick(chance, 3) == 0;
         w.blocks[i].of_other = pick(chance, 3) == 0;
         w.blocks[i].lifted = pick(chance, 4) == 0;
+        w.blocks[i].slow = pick(chance, 3) == 0;
         w.blocks[i].from = pick(chance, 2) ? -5 : 5;
         w.blocks[i].until = some_hours(chance);
+        if (w.blocks[i].slow && !w.blocks[i].until)
+            w.blocks[i].until = 50; /* nobody is slowed without an end */
     }
     return w;
 }
@@ -365,6 +388,9 @@ static void check(const struct stage *stage, const struct world *w, const struct
     if (strcmp(want, got) != 0)
         print_error("%s: want \"%s\", got \"%s\": %s\n", what, want, got, err.message);
     assert_string_equal(want, got);
+    bool gated = w->has_gate && !(a->role >= ROLE_READ && !w->binds_members);
+    if (!got[0])
+        assert_int_equal(gated && has_block(w, true), answer.slowed_until_us != 0);
 }
 
 /* ---- the order, row by row ---- */
@@ -383,9 +409,12 @@ static void the_first_that_matches_answers(void **state)
     w.due[0] = -1;
     w.blocks[0].given = true;
     w.blocks[0].from = -1;
-    static const char *const order[] = {"hidden",    "held-reupload", "pending-check", "blocked",       "embargo",
-                                        "territory", "no-grant",      "revoked",       "expired",       "suspended",
-                                        "not-yet",   "terms",         "sign-in-level", "sign-in-level", ""};
+    w.asked = 1 + 3;
+    w.asked_until = 9;
+    static const char *const order[] = {
+        "hidden",       "held-reupload", "pending-check", "blocked",       "embargo",       "territory",
+        "under-review", "waits-for-you", "refused",       "no-grant",      "revoked",       "expired",
+        "suspended",    "not-yet",       "terms",         "sign-in-level", "sign-in-level", ""};
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         switch (i) {
         case 1:
@@ -407,34 +436,43 @@ static void the_first_that_matches_answers(void **state)
             a.country = "DE";
             break;
         case 7:
+            w.asked = 1 + 4;
+            break;
+        case 8:
+            w.asked = 1 + 8;
+            break;
+        case 9:
+            w.asked_until = -1;
+            break; /* one may ask again */
+        case 10:
             w.grants[0].given = true;
             w.grants[0].state = 6;
             w.grants[0].code = "misuse";
             break;
-        case 8:
+        case 11:
             w.grants[0].state = 1;
             w.grants[0].expires = -1;
             w.grants[0].code = "";
             break; /* no timer has run */
-        case 9:
+        case 12:
             w.grants[0].expires = 9;
             w.grants[0].state = 3;
             w.grants[0].not_before = 5;
             w.grants[0].code = "look";
             break;
-        case 10:
+        case 13:
             w.grants[0].until = -1;
             break;
-        case 11:
+        case 14:
             w.grants[0].not_before = 0;
             break;
-        case 12:
+        case 15:
             w.grants[0].epoch = 1;
             break;
-        case 13:
+        case 16:
             a.shown = AUTH_TOTP;
             break; /* by a factor that the account has no more */
-        case 14:
+        case 17:
             w.strength = AUTH_PASSKEY;
             break; /* it need not be the same one */
         }
@@ -550,6 +588,28 @@ static void a_refusal_names_the_reason_the_next_step_and_the_day(void **state)
     assert_int_equal(stage.base + 48 * HOUR, err.until_us);
 }
 
+static void who_has_asked_is_told_where_that_stands_and_until_when(void **state)
+{
+    static const char *const says[] = {"draft", "decided by 20", "answer, which has to come by 20",
+                                       "refused (bad). You can ask again from 20"};
+    static const int states[] = {0, 3, 4, 8};
+    struct stage stage;
+    struct access_answer answer;
+    set_stage(&stage, *state);
+    struct world w = open_gate();
+    struct asker ada = {.account_id = stage.person, .key = ROLE_READ};
+    w.asked_until = 48;
+    for (int i = 0; i < 4; i++) {
+        struct error err = {0};
+        w.asked = 1 + states[i];
+        put(&stage, &w);
+        assert_int_equal(FORBIDDEN, ask(&stage, &w, &ada, &answer, &err));
+        assert_non_null(strstr(err.message, says[i]));
+        assert_string_equal(i ? "/api/models/acme/flora/access-request" : "/acme/flora/ask-access", err.next);
+        assert_int_equal(i ? stage.base + 48 * HOUR : 0, err.until_us);
+    }
+}
+
 static void in_the_time_of_grace_the_door_is_open_and_says_until_when(void **state)
 {
     struct stage stage;
@@ -643,6 +703,7 @@ int main(void)
         in_town(the_first_that_matches_answers),
         in_town(thousands_of_random_towns_are_read_alike),
         in_town(more_credentials_never_open_less),
+        in_town(who_has_asked_is_told_where_that_stands_and_until_when),
         in_town(a_refusal_names_the_reason_the_next_step_and_the_day),
         in_town(in_the_time_of_grace_the_door_is_open_and_says_until_when),
         in_town(a_grant_runs_out_though_no_timer_has_run),

@@ -325,6 +325,27 @@ static void a_grant_is_renewed_by_rule_when_nothing_has_changed_and_by_people_ot
     EXPECT(CONFLICT, ask(desk, desk->people[2], "{\"renew\":true}", NULL, err));
 }
 
+static void a_renewal_that_is_looked_at_again_is_about_the_new_grant(void **state)
+{
+    struct desk *desk = *state;
+    GOOD(set_policy(desk, "{\"mode\":\"manual\",\"risk\":1,\"grantDays\":100,\"secondRatePpm\":0}", err));
+    for (int i = 0; i < 2; i++) {
+        struct access_request request = asked(desk, desk->people[i], "{}");
+        GOOD(judge(desk, &request, OUTCOME_APPROVE, err));
+    }
+    clock_travel(80 * DAY_US);
+    for (int i = 0; i < 2; i++) {
+        struct access_request renewal = asked(desk, desk->people[i], "{\"renew\":true}");
+        assert_int_equal(renewal.state, REQUEST_APPROVED);
+        GOOD(act(desk, &renewal, REQUEST_REOPEN, BY_OWNER, "", err));
+        assert_int_equal(number_of(desk, "SELECT count(*) FROM access_grant WHERE state = 3"), 1);
+        GOOD(judge(desk, &renewal, i ? OUTCOME_REFUSE : OUTCOME_APPROVE, err));
+    }
+    assert_int_equal(number_of(desk, "SELECT count(*) FROM access_grant WHERE state = 5"), 2);
+    assert_int_equal(number_of(desk, "SELECT count(*) FROM access_grant WHERE state = 1"), 1);
+    assert_int_equal(number_of(desk, "SELECT count(*) FROM access_grant WHERE state = 6"), 1);
+}
+
 /* Random events, and what must hold after each. */
 
 static uint64_t seed = 20261125;
@@ -460,6 +481,7 @@ int main(void)
         at_desk(a_named_check_is_waited_for_and_lapses_without_a_refusal),
         at_desk(who_is_forgotten_withdraws_and_leaves_hashes_but_no_words),
         at_desk(a_grant_is_renewed_by_rule_when_nothing_has_changed_and_by_people_otherwise),
+        at_desk(a_renewal_that_is_looked_at_again_is_about_the_new_grant),
         at_desk(random_events_never_break_what_must_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

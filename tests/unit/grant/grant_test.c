@@ -73,7 +73,23 @@ static void nobody_but_the_holder_gives_up_and_no_holder_revokes(void **unused)
         assert_false(machine_offers(&grant_machine, from, GRANT_REVOKE, BY_HOLDER));
         assert_false(machine_offers(&grant_machine, from, GRANT_RESUME, BY_HOLDER));
         assert_false(machine_offers(&grant_machine, from, GRANT_EXPIRE, BY_OWNER));
+        assert_false(machine_offers(&grant_machine, from, GRANT_SUSPEND, BY_REVIEWER));
     }
+}
+
+static void reviewers_end_no_suspension_but_that_of_a_case_that_is_open_again(void **state)
+{
+    struct house *house = *state;
+    int64_t id;
+    begin(house);
+    GOOD(open_for(house, house->ada, "", 0, &id, err));
+    GOOD(act(house, id, GRANT_SUSPEND, BY_BOARD, GRANT_REOPENED, 0, err));
+    GOOD(act(house, id, GRANT_SUSPEND, BY_OWNER, "inquiry", 0, err));
+    EXPECT(FORBIDDEN, act(house, id, GRANT_RESUME, BY_REVIEWER, "inquiry", 0, err));
+    GOOD(act(house, id, GRANT_RESUME, BY_REVIEWER, GRANT_REOPENED, 0, err));
+    EXPECT(FORBIDDEN, act(house, id, GRANT_RESUME, BY_REVIEWER, NULL, 0, err));
+    GOOD(act(house, id, GRANT_RESUME, BY_OWNER, "inquiry", 0, err));
+    assert_state(GRANT_ACTIVE, id);
 }
 
 /* Opening. */
@@ -493,6 +509,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_pair_of_state_and_event_is_in_the_table_or_means_nothing),
         cmocka_unit_test(nobody_but_the_holder_gives_up_and_no_holder_revokes),
+        in_house(reviewers_end_no_suspension_but_that_of_a_case_that_is_open_again),
         in_house(one_person_has_one_live_grant_for_one_purpose),
         in_house(who_was_added_by_the_owner_reads_nothing_before_accepting),
         in_house(a_grant_ends_by_the_clock_before_any_timer_has_run),

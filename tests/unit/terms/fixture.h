@@ -3,6 +3,7 @@
 #ifndef CAIRN_TESTS_TERMS_FIXTURE_H
 #define CAIRN_TESTS_TERMS_FIXTURE_H
 
+#include "../access/asked.h"
 #include "../identity/helper.h"
 #include "notice/notice.h"
 #include "terms/internal.h"
@@ -25,10 +26,11 @@ static inline int house_setup(void **state)
 {
     struct house *house = calloc(1, sizeof *house);
     struct town *town = calloc(1, sizeof *town);
-    struct migration_set sets[16] = {event_migrations,         identity_migrations, timer_migrations,
-                                     *store_module.migrations, repo_migrations,     access_migrations,
-                                     *notice_module.migrations};
-    size_t count = 7;
+    struct migration_set sets[16] = {event_migrations,          identity_migrations,
+                                     timer_migrations,          *store_module.migrations,
+                                     repo_migrations,           access_migrations,
+                                     *notice_module.migrations, {"gate", (const char *const[]){ASKED_SQL, NULL}}};
+    size_t count = 8;
     for (const struct module *const *module = modules; *module; module++)
         sets[count++] = *(*module)->migrations;
     if (folder_setup((void **)&town->folder) != 0 || db_open(town->folder->db, &town->db, NULL) != OK ||
