@@ -52,6 +52,18 @@ void run_files_remove(const struct federate *federate, const struct run *run)
     rmdir(folder);
 }
 
+enum status run_check_files(const struct federate *federate, struct db_conn *conn, const struct run *run,
+                            struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    struct run now;
+    TRY(run_get(conn, &arena, run->id, &now, err));
+    if (now.state == RUN_OPEN)
+        return OK;
+    run_files_remove(federate, run);
+    return fail(err, CONFLICT, "RoundOver", "The training is over: it takes no updates any more.");
+}
+
 /* The new model. */
 
 static enum status run_aggregation(struct closing *c, struct aggregation *of, bool keeps, struct error *err)

@@ -186,6 +186,9 @@ enum status run_folder_make(const struct federate *federate, const struct run *r
 /* Removes what a round and those before it have left behind. The folder stays: the next round may be about to put its model there. */
 void round_files_remove(const struct federate *federate, const struct run *run);
 void run_files_remove(const struct federate *federate, const struct run *run); /* of a run that is over: all */
+/* After a file was made there: CONFLICT "RoundOver" when the run is over, and then its folder goes again. */
+enum status run_check_files(const struct federate *federate, struct db_conn *conn, const struct run *run,
+                            struct error *err);
 
 struct model {
     int fd;

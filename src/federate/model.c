@@ -310,7 +310,7 @@ static enum status fetch_model(struct hub *hub, struct db_conn *conn, struct are
         status = put_model(fd, temporary.data, path, arena, err);
     if (status != OK)
         unlink(temporary.data);
-    return status;
+    return status == OK && run->id ? run_check_files(hub->federate, conn, run, err) : status;
 }
 
 static enum status check_model(const struct model *model, struct error *err)

@@ -105,6 +105,7 @@ enum status update_check_not_taken(struct request *rq, struct place *place, stru
     TRY(request_read(rq, err));
     TRY(update_find(rq->db, &place->run, rq->actor.account.id, &place->before, err));
     TRY(participant_find(rq->db, place->run.id, rq->actor.account.id, &place->who, err));
+    TRY(run_check_files(rq->hub->federate, rq->db, &place->run, err));
     request_done_reading(rq);
     return place_was_taken(place) ? refuse_taken(err) : OK;
 }
