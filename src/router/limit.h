@@ -9,6 +9,8 @@
  * Every answer that a limit holds for says what is left, in RateLimit and RateLimit-Policy (hub-protocol 0.3).
  */
 enum status request_limit(struct request *rq, struct error *err);
+/* Before a reply with so many bytes of files: is there room for them in what may be downloaded? The refusal has Retry-After. */
+enum status request_promise(struct request *rq, int64_t bytes, struct error *err);
 void request_limit_done(struct request *rq); /* when the reply is out */
 
 #endif

@@ -10,7 +10,7 @@ import pytest
 
 import test_reupload as reupload
 import tiers
-from support import Hub, Person, new_name, until
+from support import Hub, Person, new_name, sha256, until
 from test_enforcement import ask, gated, notices
 from test_signin import PASSWORD, Browser, set_password
 
@@ -469,3 +469,28 @@ def test_a_key_downloads_no_more_bytes_a_day_than_it_may(alice, hub):
     assert DAY - 120 < int(refused.headers["retry-after"]) <= DAY
     assert status_of(key) == 200, "only downloads count"
     assert status_of(alice, path) == 200, "and only with this key"
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_key_that_has_had_its_bytes_has_them_also_after_the_hub_was_started_anew(own_hub, end):
+    ada = own_hub.person("ada")
+    repo, data = ada.new_repo(private=True), b"a" * 1000
+    ada.put_object(repo, data)
+    ada.commit_lines(repo, ("lfsFile", {"path": "a.bin", "algo": "sha256", "oid": sha256(data), "size": len(data)}))
+    made = ada.http.post("/api/settings/keys", json={"name": "small", "role": "read", "bytesPerDay": 2500}).json()
+    key = Person(own_hub, "ada", made["token"])
+    link = key.batch(repo, (sha256(data), 1000), operation="download").json()["objects"][0]["actions"]["download"]["href"]
+    assert [httpx.get(link).status_code, status_of(key, f"/{repo}/resolve/main/a.bin")] == [200, 200]
+    until(lambda: written(own_hub))
+    getattr(own_hub, end)()
+    own_hub.start()
+    refused = key.http.get(f"/{repo}/resolve/main/a.bin")
+    assert refused.status_code == 429 and "500 are left" in refused.json()["error"]
+    assert httpx.get(link.replace(link.split("/transfer")[0], own_hub.url)).status_code == 429, "nor by an address it was given"
+    token = ada.http.post("/api/settings/keys/small/rotate", json={}).json()["token"]
+    assert status_of(Person(own_hub, "ada", token), f"/{repo}/resolve/main/a.bin") == 429, "nor with a new secret"
+
+
+def written(hub):
+    with sqlite3.connect(hub.data / "cairn.db") as db:
+        return db.execute("SELECT sum(bytes) FROM quota_key_day").fetchone()[0] == 2000
