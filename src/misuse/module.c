@@ -40,6 +40,7 @@ static const char *const forgets[] = {
     "UPDATE misuse_case SET appeal = '', answer = '', state = CASE WHEN state <= 4 THEN 6 ELSE state END "
     "WHERE account_id = ?",
     "DELETE FROM sign_up WHERE account_id = ?",
+    "DELETE FROM account_mark WHERE account_id = ?",
     "UPDATE honey_key SET account_id = 0 WHERE account_id = ?",
     NULL,
 };
