@@ -28,6 +28,7 @@ const struct signal_spec signal_specs[SIGNALS] = {
          "same means",
          3, "accounts", 20},
     [HONEY] = {"honey-key", "somebody used a key that lay in your place only to be found", 0, "uses", 100},
+    [LEAK] = {"reported-leak", "it was reported as found in public", 0, "reports", 100},
     [REUPLOAD] = {"re-upload", "files of a gated repo were uploaded to another", 0, "holds", 60},
 };
 

@@ -60,7 +60,29 @@ def test_a_leaked_key_is_dead_at_once_and_its_owner_told(anyone, victim, board):
     other = victim.hub.key_of(victim.name)
     [told] = notices(other, "key.leaked")
     assert "reported" in told["text"] and victim.token not in told["text"]
-    assert any("reported" in notice["text"] for notice in notices(board, "key.leaked"))
+    [case] = other.http.get("/api/misuse").json()
+    assert (case["state"], [sign["code"] for sign in case["signals"]], case["points"]) == ("barred", ["reported-leak"], 100)
+    assert case["id"] in [open["id"] for open in board.http.get("/api/misuse?open=true").json()]
+    assert any(f"Case {case['id']}:" in notice["text"] for notice in notices(board, "misuse.case"))
+    assert status_of(other) == 200, "the other keys go on"
+
+
+def test_the_grants_of_who_has_lost_a_key_wait_until_a_person_has_looked(hub, alice, anyone, board, victim):
+    repo = gated(alice)
+    ask(victim, repo)
+    path = f"/{repo}/resolve/main/config.json"
+    made = victim.http.post("/api/settings/keys", json={"name": new_name("notebook"), "role": "read"}).json()["token"]
+    lost = Person(hub, victim.name, made)
+    assert status_of(lost, path) == status_of(victim, path) == 200
+    assert report(anyone, {"key": lost.token}).status_code == 202
+    assert status_of(lost) == 401
+    assert victim.http.get(path).headers["x-access-reason"] == "suspended"
+    [case] = cases(victim)
+    assert appeal(victim, case, "It was in a notebook for an hour.").status_code == 200
+    assert decide(board, case, "lift", "Nobody else had used it.").json()["state"] == "lifted"
+    assert status_of(victim, path) == 200 and status_of(lost) == 401, "the key itself does not come back"
+    assert report(anyone, {"key": lost.token}).status_code == 202
+    assert len(cases(victim)) == 1, "one that is dead already makes no case"
 
 
 def test_scanners_report_many_keys_at_once(hub, anyone, victim):
