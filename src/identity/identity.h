@@ -64,7 +64,7 @@ struct actor {
     size_t scope_count;
     int64_t bytes_per_day; /* most that the key may download; 0: what the account may */
     enum key_hold hold;
-    bool has_addresses; /* its owner has said from which addresses the key is used */
+    bool has_addresses; /* its owner has said from which addresses, not too many, the key is used */
     int64_t used_us;    /* when the key was last used, to the minute, before this; 0: never */
     enum auth_level level;
     int64_t auth_us; /* when the person last showed that level */

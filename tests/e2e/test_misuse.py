@@ -370,12 +370,19 @@ def test_nobody_decides_on_the_own_case_or_on_that_of_others_without_office(crow
 
 
 def test_a_key_whose_owner_has_said_from_where_may_come_from_many_networks(crowd, sharer):
-    made = sharer.http.post("/api/settings/keys", json={"name": "fleet", "role": "read", "addresses": ["10.0.0.0/8"]}).json()
+    made = sharer.http.post("/api/settings/keys", json={"name": "fleet", "role": "read", "addresses": ["10.1.0.0/16"]}).json()
     fleet = Person(crowd, sharer.name, made["token"])
     fan_out(fleet)
     fan_out(sharer)
     first_case(sharer)
     assert len(cases(sharer)) == 1
+
+
+def test_a_key_that_may_come_from_anywhere_is_looked_at_as_if_nothing_had_been_said(crowd, sharer):
+    made = sharer.http.post("/api/settings/keys", json={
+        "name": "everywhere", "role": "read", "addresses": ["0.0.0.0/1", "128.0.0.0/1", "::/0"]}).json()
+    fan_out(Person(crowd, sharer.name, made["token"]))
+    assert first_case(sharer)["key"] == "everywhere"
 
 
 def test_a_browser_that_is_shared_has_to_sign_in_again(crowd, sharer):
