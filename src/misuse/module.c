@@ -7,6 +7,8 @@ static const struct route routes[] = {
     {HTTP_POST, "/api/misuse/{id}/appeal", ACT_APPEAL, case_appeal},
     {HTTP_POST, "/api/misuse/{id}/confirm", ACT_SELF_CHANGE, case_confirm},
     {HTTP_POST, "/api/misuse/{id}", ACT_SELF_CHANGE, case_decide},
+    {HTTP_GET, "/misuse", ACT_LIST, misuse_page_get},
+    {HTTP_POST, "/misuse", ACT_APPEAL, misuse_page_post},
     {HTTP_POST, "/api/keys/leaked", ACT_PUBLIC, leaked_post},
     {0},
 };

@@ -151,6 +151,8 @@ OPENID = {
     "POST /oauth/device": ({}, 400, "client_id is missing"),
     "GET /device": (None, 303, ""),
     "POST /device": ({}, 403, "sign in with a browser"),
+    "GET /misuse": (None, 303, ""),
+    "POST /misuse": ({}, 403, "This page is for people"),
     "POST /oauth/token": ({}, 400, "unsupported_grant_type"),
     "GET /oauth/authorize": (None, 400, "client_id"),
     "POST /oauth/authorize": ({}, 403, "sign in with a browser"),

@@ -10,6 +10,7 @@ import pytest
 
 import test_reupload as reupload
 import tiers
+from browsers import hidden, newcomer
 from support import Hub, Person, new_name, sha256, until
 from test_enforcement import ask, gated, notices
 from test_signin import PASSWORD, Browser, set_password
@@ -263,7 +264,7 @@ def test_thirty_points_ask_for_a_sign_in_before_gated_files_are_served(crowd, we
     assert codes(case) == {"fan-out", "concurrent"} and case["points"] == 35
     refused = come_from(sharer, "10.1.0.1", path)
     assert refused.status_code == 403 and refused.headers["x-access-reason"] == "step-up"
-    assert refused.headers["x-access-next"].endswith("/api/misuse")
+    assert refused.headers["x-access-next"] == f"{crowd.url}/misuse"
     assert status_of(sharer) == 200, "all else goes on"
     [told] = notices(sharer, "misuse.step")
     assert "many networks within an hour" in told["text"] and "at the same time" in told["text"] and "/appeal" in told["text"]
@@ -273,6 +274,35 @@ def test_thirty_points_ask_for_a_sign_in_before_gated_files_are_served(crowd, we
     browser.sign_in().raise_for_status()
     assert browser.post(f"/api/misuse/{case['id']}/confirm").json()["state"] == "answered"
     assert come_from(sharer, "10.1.0.1", path).status_code == 200
+
+
+def test_a_person_says_on_a_page_that_it_was_no_misuse_and_appeals_there_without_a_script(crowd, weights, sharer):
+    fan_out(sharer)
+    first_case(sharer, "asked")
+    set_password(crowd, sharer.name)
+    browser = Browser(crowd, sharer.name)
+    asked = browser.http.get("/misuse")
+    assert (asked.status_code, asked.headers["location"]) == (303, f"{browser.home}/signin?next=misuse")
+    signed = browser.http.post("/signin", data={"user": sharer.name, "password": PASSWORD, "next": "misuse"})
+    assert signed.headers["location"] == f"{browser.home}/misuse"
+    page = browser.http.get("/misuse")
+    assert "many networks within an hour" in page.text and "It was me" in page.text and "Appeal" in page.text
+    assert "<script" not in page.text.split("<body>")[1] and page.headers["cache-control"] == "no-store"
+    case = hidden(page.text)["case"]
+    stranger = newcomer(crowd, host="localhost")
+    assert "Nothing of yours" in stranger.http.get("/misuse").text
+    assert stranger.form("/misuse", case=case, say="confirm").status_code == 404
+    assert browser.http.post("/misuse", data={"case": case, "say": "confirm"}, headers={"origin": "http://evil.example"}).status_code == 403
+    assert sharer.http.post("/misuse", data={"case": case, "say": "confirm"}).status_code == 403, "whoever has the key is not the person"
+    empty = browser.http.post("/misuse", data={"case": case, "say": "appeal", "text": " "})
+    assert empty.status_code == 400 and "1 to" in empty.text and "It was me" in empty.text
+    text = "<b>We</b> have moved."
+    assert browser.http.post("/misuse", data={"case": case, "say": "appeal", "text": text}).status_code == 303
+    page = browser.http.get("/misuse")
+    assert "&#60;b&#62;We" in page.text and text not in page.text and "Appeal<" not in page.text
+    assert browser.http.post("/misuse", data={"case": case, "say": "confirm"}).status_code == 303
+    assert "It was me" not in browser.http.get("/misuse").text
+    assert come_from(sharer, "10.1.0.1", weights[1]).status_code == 200
 
 
 def test_ordinary_use_from_few_networks_has_no_points(crowd, weights, sharer):
