@@ -326,6 +326,30 @@ def test_fifty_points_slow_the_key_to_the_floor(crowd, weights, sharer):
     assert [status_of(other) for _ in range(32)] == [200] * 32, "the person's other keys are not slowed"
 
 
+@pytest.mark.parametrize("way", ["git-lfs", "xet"])
+def test_hauling_counts_by_whichever_way_the_file_is_fetched(crowd, weights, way):
+    repo, path = weights
+    puller, other = (crowd.person(new_name(name)) for name in ("puller", "other"))
+    for person in (puller, other):
+        ask(person, repo)
+    head = puller.http.head(path)
+    sha256_, xet_hash = head.headers["x-linked-etag"].strip('"'), head.headers["x-xet-hash"]
+
+    def fetch(person, span=None):
+        if way == "git-lfs":
+            link = person.batch(repo, (sha256_, 2 << 20), operation="download").json()["objects"][0]["actions"]["download"]["href"]
+            return httpx.get(link, headers={"range": span} if span else {}).status_code
+        token = person.http.get(f"/api/models/{repo}/xet-read-token/main").json()["accessToken"]
+        return httpx.get(f"{crowd.url}/xet/v1/reconstructions/{xet_hash}",
+                         headers={"authorization": f"Bearer {token}", **({"range": span} if span else {})}).status_code
+
+    for _ in range(7):
+        assert fetch(puller) == 200
+        assert fetch(other, "bytes=1048576-2097151") in (200, 206), "the second half alone is no load"
+    until(lambda: signals_of(puller) == ["hauling"])
+    assert signals_of(other) == []
+
+
 @pytest.fixture
 def accused(crowd, weights):
     """Somebody whose mail domain is one to be thrown away, too: 85 points."""
