@@ -28,6 +28,7 @@ enum status sign_ups_run(struct hub *hub, struct error *err);
 enum status sign_ups_look(struct db_conn *tx, void *context, struct error *err); /* in a write */
 
 /* honey.c */
+route_handler honey_post;
 void honey_wrong_key(struct request *rq, struct str token);
 enum status honey_run(struct hub *hub, struct error *err);
 

@@ -9,6 +9,7 @@ static const struct route routes[] = {
     {HTTP_POST, "/api/misuse/{id}", ACT_SELF_CHANGE, case_decide},
     {HTTP_GET, "/misuse", ACT_LIST, misuse_page_get},
     {HTTP_POST, "/misuse", ACT_APPEAL, misuse_page_post},
+    {HTTP_POST, "/api/keys/honey", ACT_SELF_CHANGE, honey_post},
     {HTTP_POST, "/api/keys/leaked", ACT_PUBLIC, leaked_post},
     {0},
 };

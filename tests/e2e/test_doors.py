@@ -152,6 +152,7 @@ OPENID = {
     "GET /device": (None, 303, ""),
     "POST /device": ({}, 403, "sign in with a browser"),
     "GET /misuse": (None, 303, ""),
+    "POST /api/keys/honey": ({}, 403, "not a token"),
     "POST /misuse": ({}, 403, "This page is for people"),
     "POST /oauth/token": ({}, 400, "unsupported_grant_type"),
     "GET /oauth/authorize": (None, 400, "client_id"),

@@ -170,6 +170,26 @@ def test_the_use_of_a_honey_key_suspends_the_access_of_whose_place_it_lay_in(hub
     assert status_of(victim, f"/{repo}/resolve/main/config.json") == 200
 
 
+def test_a_person_lays_honey_keys_in_the_own_place_and_no_key_does(hub, board):
+    owner = newcomer(hub, host="localhost")
+    made = owner.http.post("/api/keys/honey", json={"note": "in my private notes"})
+    assert made.status_code == 200 and made.headers["cache-control"] == "no-store"
+    key = hub.key_of(owner.name)
+    assert key.http.post("/api/keys/honey", json={}).status_code == 403
+    assert owner.http.post("/api/keys/honey", json={"note": "x" * 1001}).status_code == 400
+    assert cases(key) == []
+    assert status_of(Person(hub, "thief", made.json()["token"])) == 401
+    case = until(lambda: next(iter(cases(key)), None))
+    assert case["state"] == "barred" and [sign["code"] for sign in case["signals"]] == ["honey-key"]
+    assert any("in my private notes" in told["text"] for told in notices(board, "honey.used"))
+
+
+def test_one_person_lays_a_hundred_honey_keys_and_no_more(hub):
+    owner = newcomer(hub, host="localhost")
+    answers = [owner.http.post("/api/keys/honey", json={}).status_code for _ in range(101)]
+    assert answers == [200] * 100 + [409]
+
+
 # Steps.
 
 
