@@ -110,7 +110,7 @@ static void enter(int seconds)
     int64_t began = monotonic_us(), end = began + seconds * SECOND_US;
     for (; done % 1024 || monotonic_us() < end; done++) {
         MUST(limiter_enter(limiter, NULL, &caller, UNIT_API, false, &visit, err));
-        limiter_leave(limiter, &visit, 200, 1000, false);
+        limiter_leave(limiter, &visit, 200, 1000);
     }
     printf("request_ns %.0f\n", 1e3 * (double)(monotonic_us() - began) / (double)done);
     limiter_free(limiter);

@@ -456,8 +456,8 @@ static enum status refuse_held_key(struct barrier *b, struct error *err)
 {
     enum status status =
         refuse(b, "step-up", 0, err,
-               "This token looked misused. Sign in, and say that it was you: GET /api/misuse tells how.");
-    error_explain(err, "step-up", 0, "/api/misuse");
+               "This token looked misused. Say on the page /misuse that it was you; GET /api/misuse tells programs more.");
+    error_explain(err, "step-up", 0, "/misuse");
     return status;
 }
 

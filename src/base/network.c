@@ -64,6 +64,14 @@ struct network network_around(const struct network *address)
     return cut(address, is_v4(address) ? V4_BITS + 24 : 56);
 }
 
+int64_t network_parties(const struct network *range)
+{
+    unsigned bits = is_v4(range) ? V4_BITS + 24 : 56;
+    if (range->bits >= bits)
+        return 1;
+    return bits - range->bits < 62 ? INT64_C(1) << (bits - range->bits) : INT64_MAX;
+}
+
 struct str network_text(const struct network *network, char out[NETWORK_TEXT])
 {
     bool v4 = is_v4(network);

@@ -23,6 +23,8 @@ bool network_address(struct str text, struct network *out);
 bool network_has(const struct network *range, const struct network *address);
 /* What one party is likely to have to itself: a /24 of IPv4, a /56 of IPv6. */
 struct network network_around(const struct network *address);
+/* How many such parties a range has room for; INT64_MAX for more than can be counted. */
+int64_t network_parties(const struct network *range);
 struct str network_text(const struct network *network, char out[NETWORK_TEXT]);
 
 #endif

@@ -5,6 +5,7 @@
 #include "hub/handlers.h"
 #include "net/range.h"
 #include "record/record.h"
+#include "router/limit.h"
 #include "router/reply.h"
 #include "use/use.h"
 
@@ -71,6 +72,7 @@ static enum status reply_body(struct request *rq, const struct body *body, struc
         reply_header(rq->http, "Content-Range", "bytes */%lld", (long long)body->size);
         return err->status;
     }
+    TRY(request_promise(rq, length, err));
     if (partial)
         reply_header(rq->http, "Content-Range", "bytes %lld-%lld/%lld", (long long)offset,
                      (long long)(offset + length - 1), (long long)body->size);

@@ -83,7 +83,7 @@ bool is_one_line(struct str text, size_t limit)
 }
 
 /* Enough to catch a slip of the keyboard; whether it can be delivered to only a letter can tell. */
-static bool is_email(struct str email)
+bool is_email(struct str email)
 {
     struct str rest = email, local;
     return is_one_line(email, EMAIL_LIMIT) && !str_has(email, STR(" ")) && str_cut(&rest, '@', &local) &&
@@ -289,6 +289,22 @@ enum status account_signed_up(struct db_conn *tx, int64_t account_id, struct str
     stmt_bind_str(insert, 2, network_text(&around, text));
     stmt_bind_int(insert, 3, now_us());
     return stmt_run(insert, err);
+}
+
+static const char mark_sql[] = "INSERT INTO account_mark (account_id, kind, mark, at_us) VALUES (?, ?, ?, ?) "
+                               "ON CONFLICT (kind, mark, account_id) DO UPDATE SET at_us = excluded.at_us";
+
+enum status account_mark(struct db_conn *tx, int64_t account_id, const char *kind, struct str mark, struct error *err)
+{
+    auto_stmt struct stmt *put = NULL;
+    uint8_t digest[SHA256_SIZE];
+    sha256(mark, digest);
+    TRY(db_prepare(tx, mark_sql, &put, err));
+    stmt_bind_int(put, 1, account_id);
+    stmt_bind_str(put, 2, str_of(kind));
+    stmt_bind_blob(put, 3, digest, sizeof digest);
+    stmt_bind_int(put, 4, now_us());
+    return stmt_run(put, err);
 }
 
 enum status account_create(struct db *db, const struct account_new *what, int64_t by_id, int64_t *out_id,

@@ -82,6 +82,20 @@ struct key_row {
     int64_t old_until_us; /* of a secret that was replaced; 0 for the one in force */
 };
 
+/* "From anywhere" is not where a fleet is: as many networks as one operator may well have, and no more. */
+#define PARTIES_MOST 256
+
+static bool says_from_where(struct str ranges)
+{
+    struct network range;
+    struct str piece;
+    int64_t parties = 0;
+    while (str_given(ranges) && parties <= PARTIES_MOST && str_cut(&ranges, ' ', &piece))
+        if (network_parse(piece, &range))
+            parties += network_parties(&range) > PARTIES_MOST ? PARTIES_MOST + 1 : network_parties(&range);
+    return parties > 0 && parties <= PARTIES_MOST;
+}
+
 static bool read_actor(struct stmt *row, struct arena *arena, struct actor *out, struct key_row *rest)
 {
     if (!stmt_next(row))
@@ -102,7 +116,7 @@ static bool read_actor(struct stmt *row, struct arena *arena, struct actor *out,
     account_read(row, ACCOUNT_AT, arena, &out->account);
     out->hold = (enum key_hold)stmt_int(row, ACCOUNT_AT + 9);
     out->used_us = stmt_int(row, ACCOUNT_AT + 10);
-    out->has_addresses = str_given(rest->addresses);
+    out->has_addresses = says_from_where(rest->addresses);
     out->level = AUTH_KEY;
     return true;
 }

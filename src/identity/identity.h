@@ -64,7 +64,7 @@ struct actor {
     size_t scope_count;
     int64_t bytes_per_day; /* most that the key may download; 0: what the account may */
     enum key_hold hold;
-    bool has_addresses; /* its owner has said from which addresses the key is used */
+    bool has_addresses; /* its owner has said from which addresses, not too many, the key is used */
     int64_t used_us;    /* when the key was last used, to the minute, before this; 0: never */
     enum auth_level level;
     int64_t auth_us; /* when the person last showed that level */
@@ -128,6 +128,10 @@ enum status account_create_in(struct db_conn *tx, const struct account_new *what
                               struct error *err);
 /* In a write: the account was made by its person, who came from that address; its network is kept for a day (misuse). */
 enum status account_signed_up(struct db_conn *tx, int64_t account_id, struct str remote, struct error *err);
+/* In a write: something that more accounts than one may have in common (misuse): kind "device", the browser that it was made
+ * with, or "payment", what paid for it. */
+enum status account_mark(struct db_conn *tx, int64_t account_id, const char *kind, struct str mark, struct error *err);
+bool is_email(struct str email);
 /* ROLE_NONE ends a membership; NOT_FOUND when there is none. */
 enum status member_set(struct db *db, struct str org, struct str user, enum role role, int64_t by_id,
                        struct error *err);

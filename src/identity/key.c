@@ -251,9 +251,11 @@ static enum status write_key(struct db_conn *tx, void *context, struct error *er
 
 static enum status check_key_name(struct str name, struct error *err)
 {
-    if (name.len >= 1 && is_one_line(name, KEY_NAME_LIMIT) && str_trim(name).len == name.len)
+    bool is_step = str_eq(name, STR(".")) || str_eq(name, STR("..")); /* no address could name it */
+    if (name.len >= 1 && is_one_line(name, KEY_NAME_LIMIT) && str_trim(name).len == name.len && !is_step)
         return OK;
-    return fail(err, INVALID, NULL, "The name of a token is one line of 1 to %d bytes, without space at its ends",
+    return fail(err, INVALID, NULL,
+                "The name of a token is one line of 1 to %d bytes, without space at its ends, and not . or ..",
                 KEY_NAME_LIMIT);
 }
 

@@ -197,9 +197,24 @@ static const char hold_sql[] = "ALTER TABLE api_key ADD COLUMN hold BIGINT NOT N
                                "  at_us BIGINT NOT NULL);"
                                "CREATE INDEX sign_up_network ON sign_up (network);";
 
-const struct migration_set identity_migrations = {
-    "identity",
-    (const char *const[]){create_sql, erased_sql, key_end_sql, signin_sql, oauth_sql, level_sql, hold_sql, NULL}};
+/*
+ * By what accounts may be known to be one person's: kind is "device" or "payment", of the rest only its SHA-256 is kept, and no
+ * longer than the part misuse needs it. looked: that part has seen it.
+ */
+static const char mark_sql[] = "CREATE TABLE account_mark ("
+                               "  id INTEGER PRIMARY KEY,"
+                               "  account_id BIGINT NOT NULL,"
+                               "  kind TEXT NOT NULL,"
+                               "  mark BLOB NOT NULL,"
+                               "  at_us BIGINT NOT NULL,"
+                               "  looked BIGINT NOT NULL DEFAULT 0,"
+                               "  UNIQUE (kind, mark, account_id));"
+                               "CREATE INDEX account_mark_new ON account_mark (id) WHERE looked = 0;"
+                               "CREATE INDEX account_mark_old ON account_mark (at_us);";
+
+const struct migration_set identity_migrations = {"identity", (const char *const[]){create_sql, erased_sql, key_end_sql,
+                                                                                    signin_sql, oauth_sql, level_sql,
+                                                                                    hold_sql, mark_sql, NULL}};
 
 const struct event_kind identity_events[] = {
     [EVENT_ACCOUNT_CREATE] = {"account.create", 1},

@@ -6,7 +6,8 @@
 
 /* Accounts that are made from one network in a day: one person, it may be, who wants several. */
 
-static const char any_sql[] = "SELECT 1 FROM sign_up LIMIT 1";
+static const char any_sql[] = "SELECT 1 FROM sign_up UNION ALL SELECT 1 FROM account_mark WHERE looked = 0 UNION ALL "
+                              "SELECT 1 FROM account_mark WHERE at_us < ? LIMIT 1";
 static const char old_sql[] = "DELETE FROM sign_up WHERE at_us < ?";
 /* One of many whose points are not yet put down. */
 static const char next_sql[] = "SELECT s.account_id FROM sign_up s WHERE (SELECT count(*) FROM sign_up o WHERE "
@@ -24,10 +25,61 @@ static enum status next_account(struct db_conn *tx, int64_t *account_id, struct 
     return stmt_end(row, err);
 }
 
-enum status sign_ups_look(struct db_conn *tx, void *context, struct error *err)
+/* And accounts that have been made with one browser, or are paid for by the same means. */
+
+#define MARKS_KEPT_US (90 * DAY_US)
+
+static const char mark_sql[] = "SELECT id FROM account_mark WHERE looked = 0 ORDER BY id LIMIT 1";
+static const char looked_sql[] = "UPDATE account_mark SET looked = 1 WHERE id = ?";
+static const char sharing_sql[] =
+    "SELECT o.account_id, count(*) OVER () FROM account_mark m JOIN account_mark o ON o.kind = m.kind AND "
+    "o.mark = m.mark WHERE m.id = ? ORDER BY o.account_id LIMIT 1 OFFSET ?";
+
+static enum status raise_sharing(struct db_conn *tx, int64_t mark_id, struct error *err)
+{
+    for (int64_t at = 0;; at++) {
+        auto_stmt struct stmt *row = NULL;
+        TRY(db_prepare(tx, sharing_sql, &row, err));
+        stmt_bind_int(row, 1, mark_id);
+        stmt_bind_int(row, 2, at);
+        bool found = stmt_next(row) && stmt_int(row, 1) > signal_specs[MANY_ACCOUNTS].threshold;
+        int64_t account_id = found ? stmt_int(row, 0) : 0;
+        TRY(stmt_end(row, err));
+        if (!found)
+            return OK;
+        TRY(cases_raise(tx, account_id, 0, 1U << MANY_ACCOUNTS, err));
+    }
+}
+
+static enum status next_mark(struct db_conn *tx, int64_t *id, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, mark_sql, &row, err));
+    *id = stmt_next(row) ? stmt_int(row, 0) : 0;
+    return stmt_end(row, err);
+}
+
+static enum status marks_look(struct db_conn *tx, struct error *err)
 {
     auto_stmt struct stmt *old = NULL;
-    (void)context;
+    TRY(db_prepare(tx, "DELETE FROM account_mark WHERE at_us < ?", &old, err));
+    stmt_bind_int(old, 1, now_us() - MARKS_KEPT_US);
+    TRY(stmt_run(old, err));
+    for (int64_t id;;) {
+        auto_stmt struct stmt *looked = NULL;
+        TRY(next_mark(tx, &id, err));
+        if (!id)
+            return OK;
+        TRY(raise_sharing(tx, id, err));
+        TRY(db_prepare(tx, looked_sql, &looked, err));
+        stmt_bind_int(looked, 1, id);
+        TRY(stmt_run(looked, err));
+    }
+}
+
+static enum status networks_look(struct db_conn *tx, struct error *err)
+{
+    auto_stmt struct stmt *old = NULL;
     TRY(db_prepare(tx, old_sql, &old, err));
     stmt_bind_int(old, 1, now_us() - DAY_US);
     TRY(stmt_run(old, err));
@@ -39,12 +91,20 @@ enum status sign_ups_look(struct db_conn *tx, void *context, struct error *err)
     }
 }
 
+enum status sign_ups_look(struct db_conn *tx, void *context, struct error *err)
+{
+    (void)context;
+    TRY(networks_look(tx, err));
+    return marks_look(tx, err);
+}
+
 static enum status any(struct hub *hub, bool *out, struct error *err)
 {
     auto_conn struct db_conn *conn = NULL;
     auto_stmt struct stmt *row = NULL;
     TRY(db_reader(hub->db, &conn, err));
     TRY(db_prepare(conn, any_sql, &row, err));
+    stmt_bind_int(row, 1, now_us() - MARKS_KEPT_US);
     *out = stmt_next(row);
     return stmt_end(row, err);
 }

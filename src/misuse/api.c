@@ -131,27 +131,32 @@ static enum status do_in_write(struct db_conn *tx, void *context, struct error *
     return case_do(tx, &deed->of, deed->event, deed->by, deed->actor_id, deed->text, err);
 }
 
-static enum status do_it(struct request *rq, struct deed *deed, struct error *err)
+static enum status do_deed(struct request *rq, struct str id, struct deed *deed, struct error *err)
 {
-    auto_buf struct buf body = {0};
-    struct json_writer w = jw_to(&body);
     deed->arena = rq->arena;
     deed->actor_id = rq->actor.account.id;
-    if (!str_to_i64(rq->params[0], &deed->id))
+    if (!str_to_i64(id, &deed->id))
         return fail(err, NOT_FOUND, NULL, "There is no such case of yours.");
     request_done_reading(rq);
     TRY(db_write(rq->hub->db, do_in_write, deed, err));
     if (deed->of.state == CASE_LIFTED)
         look_forget(deed->of.key_id);
+    return OK;
+}
+
+static enum status do_it(struct request *rq, struct deed *deed, struct error *err)
+{
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    TRY(do_deed(rq, rq->params[0], deed, err));
     write_case(rq, &deed->of, &w);
     request_reply_json(rq, &body);
     return OK;
 }
 
-static enum status read_text(const json_t *body, struct str *out, struct error *err)
+static enum status check_text(struct str text, struct error *err)
 {
-    *out = json_get_str(body, "text");
-    return out->len && out->len <= TEXT_MOST
+    return text.len && text.len <= TEXT_MOST && str_is_utf8(text)
                ? OK
                : fail(err, INVALID, NULL, "\"text\" is needed: why, in 1 to %d bytes.", TEXT_MOST);
 }
@@ -170,8 +175,16 @@ enum status case_appeal(struct request *rq, struct error *err)
     struct deed deed = {.event = CASE_APPEAL, .by = BY_HOLDER};
     json_t *body;
     TRY(request_json(rq, BODY_LIMIT, &body, err));
-    TRY(read_text(body, &deed.text, err));
+    deed.text = json_get_str(body, "text");
+    TRY(check_text(deed.text, err));
     return do_it(rq, &deed, err);
+}
+
+enum status case_said(struct request *rq, struct str id, bool confirms, struct str text, struct error *err)
+{
+    struct deed deed = {.event = confirms ? CASE_CONFIRM : CASE_APPEAL, .by = BY_HOLDER, .text = text};
+    TRY(confirms ? require_fresh(rq, err) : check_text(text, err));
+    return do_deed(rq, id, &deed, err);
 }
 
 /* POST /api/misuse/{id} {"decision": "lift"|"uphold", "text"} */
@@ -187,6 +200,7 @@ enum status case_decide(struct request *rq, struct error *err)
     if (!lift && !str_eq(decision, STR("uphold")))
         return fail(err, INVALID, NULL, "\"decision\" is lift or uphold.");
     deed.event = lift ? CASE_LIFT : CASE_UPHOLD;
-    TRY(read_text(body, &deed.text, err));
+    deed.text = json_get_str(body, "text");
+    TRY(check_text(deed.text, err));
     return do_it(rq, &deed, err);
 }

@@ -243,11 +243,13 @@ static enum status tell_step(struct walk *w, enum level level, struct error *err
         &w->arena,
         "%.*s looks misused: %.*s (%lld points). So %s. This was done by rule, without anybody looking; "
         "/api/misuse/signals "
-        "has the rules. %sIf it was not you, revoke the token. If it is wrong, appeal: POST /api/misuse/%lld/appeal "
-        "{\"text\"}.",
+        "has the rules. %sIf it was not you, revoke the token. If it is wrong, appeal: on the page /misuse, or by POST "
+        "/api/misuse/%lld/appeal {\"text\"}.",
         STR_ARG(key_words(w)), STR_ARG(signal_words(w)), (long long)w->of->points, level_specs[level].words,
         level == LEVEL_ASK
-            ? arena_printf(&w->arena, "If it was you, sign in and say so: POST /api/misuse/%lld/confirm. ", id).data
+            ? arena_printf(&w->arena,
+                           "If it was you, say so on the page /misuse, or by POST /api/misuse/%lld/confirm. ", id)
+                  .data
             : "",
         id);
     return tell(w, "misuse.step", text, err);

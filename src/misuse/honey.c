@@ -5,21 +5,37 @@
 #include "identity/key.h"
 #include "misuse/internal.h"
 #include "notice/notice.h"
+#include "signin/signin.h"
 #include <pthread.h>
 #include <stdio.h>
 
 #define ALARMS_MOST 64                      /* that wait at once; more tell nothing new */
 #define CALM_US (INT64_C(3600) * SECOND_US) /* between two notices about one key */
 #define NOTE_MOST 1000
+#define KEYS_MOST 100 /* of one person, by that person */
 
 /* Making one. */
 
 struct making {
     struct arena *arena;
     struct str account, note, token;
+    int64_t most; /* of the account; 0: whatever it has */
 };
 
 static const char make_sql[] = "INSERT INTO honey_key (secret_sha256, account_id, note, made_us) VALUES (?, ?, ?, ?)";
+
+static enum status check_room(struct db_conn *tx, const struct making *m, int64_t account_id, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    if (!m->most)
+        return OK;
+    TRY(db_prepare(tx, "SELECT count(*) FROM honey_key WHERE account_id = ?", &row, err));
+    stmt_bind_int(row, 1, account_id);
+    bool full = stmt_next(row) && stmt_int(row, 0) >= m->most;
+    TRY(stmt_end(row, err));
+    return full ? fail(err, CONFLICT, NULL, "You have laid %lld honey keys, and may not lay more.", (long long)m->most)
+                : OK;
+}
 
 static enum status make_in_write(struct db_conn *tx, void *context, struct error *err)
 {
@@ -29,6 +45,7 @@ static enum status make_in_write(struct db_conn *tx, void *context, struct error
     auto_stmt struct stmt *insert = NULL;
     if (str_given(m->account))
         TRY(account_find(tx, m->arena, m->account, &account, err));
+    TRY(check_room(tx, m, account.id, err));
     sha256(m->token, digest);
     TRY(db_prepare(tx, make_sql, &insert, err));
     stmt_bind_blob(insert, 1, digest, sizeof digest);
@@ -41,15 +58,41 @@ static enum status make_in_write(struct db_conn *tx, void *context, struct error
     return access_log_step(tx, &made, err);
 }
 
+static enum status make(struct db *db, struct making *making, struct error *err)
+{
+    making->note = str_given(making->note) ? making->note : STR("");
+    if (making->note.len > NOTE_MOST || !str_is_utf8(making->note))
+        return fail(err, INVALID, NULL, "A note is at most %d bytes of UTF-8", NOTE_MOST);
+    making->token = key_make_token(making->arena);
+    return db_write(db, make_in_write, making, err);
+}
+
 enum status honey_make(struct db *db, struct arena *arena, struct str account, struct str note, struct str *token,
                        struct error *err)
 {
-    struct making making = {.arena = arena, .account = account, .note = str_given(note) ? note : STR("")};
-    if (making.note.len > NOTE_MOST || !str_is_utf8(making.note))
-        return fail(err, INVALID, NULL, "A note is at most %d bytes of UTF-8", NOTE_MOST);
-    making.token = key_make_token(arena);
-    TRY(db_write(db, make_in_write, &making, err));
+    struct making making = {.arena = arena, .account = account, .note = note};
+    TRY(make(db, &making, err));
     *token = making.token;
+    return OK;
+}
+
+/* POST /api/keys/honey {"note"?}: one for the caller's own place. Not by key, or whoever finds one could lock its owner out. */
+enum status honey_post(struct request *rq, struct error *err)
+{
+    auto_buf struct buf body = {0};
+    struct json_writer w = jw_to(&body);
+    struct making making = {.arena = rq->arena, .account = rq->actor.account.name, .most = KEYS_MOST};
+    json_t *given;
+    TRY(require_fresh(rq, err));
+    TRY(request_json(rq, BODY_LIMIT, &given, err));
+    making.note = json_get_str(given, "note");
+    request_done_reading(rq);
+    TRY(make(rq->hub->db, &making, err));
+    jw_object(&w);
+    jw_key_str(&w, "token", making.token);
+    jw_end(&w);
+    reply_header(rq->http, "Cache-Control", "no-store");
+    request_reply_json(rq, &body);
     return OK;
 }
 

@@ -11,6 +11,10 @@
 /* Handlers, file by file; module.c has their addresses. */
 /* api.c */ route_handler signals_get, cases_get, case_appeal, case_confirm, case_decide;
 /* leak.c */ route_handler leaked_post;
+/* page.c */ route_handler misuse_page_get, misuse_page_post;
+
+/* api.c: what the caller says of an own case: that it was no misuse, or, with a text, why it is wrong. */
+enum status case_said(struct request *rq, struct str id, bool confirms, struct str text, struct error *err);
 
 /* look.c: what requests show, gathered in memory; and what a job makes of it. */
 void look_served(struct request *rq);
@@ -24,6 +28,7 @@ enum status sign_ups_run(struct hub *hub, struct error *err);
 enum status sign_ups_look(struct db_conn *tx, void *context, struct error *err); /* in a write */
 
 /* honey.c */
+route_handler honey_post;
 void honey_wrong_key(struct request *rq, struct str token);
 enum status honey_run(struct hub *hub, struct error *err);
 

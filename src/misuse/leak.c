@@ -2,6 +2,7 @@
 /* Keys that somebody has found where they do not belong (access C13). */
 #include "access/log.h"
 #include "identity/key.h"
+#include "misuse/cases.h"
 #include "misuse/internal.h"
 #include "notice/notice.h"
 
@@ -14,6 +15,9 @@ static enum status write_leak(struct db_conn *tx, void *context, struct error *e
     TRY(key_leak_find(tx, &arena, leak, err));
     if (!leak->key_id)
         return OK;
+    /* First the case, while there is a key that it can be about: administrators are told by it. */
+    if (!leak->old)
+        TRY(cases_raise(tx, leak->account_id, leak->key_id, 1U << LEAK, err));
     TRY(key_leak_end(tx, &arena, leak, err));
     struct decision_made made = {.account_id = leak->account_id, .decision = "revoke", .basis = "rule"};
     TRY(access_log_decision(tx, &made, err));
@@ -24,9 +28,13 @@ static enum status write_leak(struct db_conn *tx, void *context, struct error *e
                      leak->old ? "The former secret of your token" : "Your token", STR_ARG(leak->name));
     const struct notice notice = {.account_id = leak->account_id, .kind = "key.leaked", .text = text};
     TRY(notice_add(tx, &notice, err));
-    text = arena_printf(&arena,
-                        "Key %lld was reported as found in public, and has ended. See whether it was used by others.",
-                        (long long)leak->key_id);
+    if (!leak->old)
+        return OK;
+    text = arena_printf(
+        &arena,
+        "A former secret of key %lld was reported as found in public, and has ended. See whether it was used "
+        "by others.",
+        (long long)leak->key_id);
     return notice_board(tx, 0, "key.leaked", text, err);
 }
 

@@ -92,10 +92,12 @@ static void look_what(struct request *rq, struct sight *s)
     s->gated = rq->access.gate_id && (served || s->refused);
     s->repo_id = rq->repo.id;
     s->gate_id = rq->access.gate_id;
-    if (!s->gated || !rq->has_commit)
+    if (!s->gated)
         return;
-    s->whole = http->status == 200 && http->bytes_sent >= WHOLE_LEAST;
-    s->revision = hash_of(rq->commit.bytes, sizeof rq->commit.bytes);
+    s->whole = (http->status == 200 && http->bytes_sent >= WHOLE_LEAST) || (served && rq->plan_bytes >= WHOLE_LEAST);
+    /* Xet and git-lfs name what they fetch by hash, whatever the revision: the same content again is the same revision again. */
+    s->revision =
+        rq->has_commit ? hash_of(rq->commit.bytes, sizeof rq->commit.bytes) : hash_of(&rq->repo.id, sizeof rq->repo.id);
     s->file = hash_of(http->path.data, http->path.len);
 }
 

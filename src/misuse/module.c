@@ -7,6 +7,9 @@ static const struct route routes[] = {
     {HTTP_POST, "/api/misuse/{id}/appeal", ACT_APPEAL, case_appeal},
     {HTTP_POST, "/api/misuse/{id}/confirm", ACT_SELF_CHANGE, case_confirm},
     {HTTP_POST, "/api/misuse/{id}", ACT_SELF_CHANGE, case_decide},
+    {HTTP_GET, "/misuse", ACT_LIST, misuse_page_get},
+    {HTTP_POST, "/misuse", ACT_APPEAL, misuse_page_post},
+    {HTTP_POST, "/api/keys/honey", ACT_SELF_CHANGE, honey_post},
     {HTTP_POST, "/api/keys/leaked", ACT_PUBLIC, leaked_post},
     {0},
 };
@@ -40,6 +43,7 @@ static const char *const forgets[] = {
     "UPDATE misuse_case SET appeal = '', answer = '', state = CASE WHEN state <= 4 THEN 6 ELSE state END "
     "WHERE account_id = ?",
     "DELETE FROM sign_up WHERE account_id = ?",
+    "DELETE FROM account_mark WHERE account_id = ?",
     "UPDATE honey_key SET account_id = 0 WHERE account_id = ?",
     NULL,
 };

@@ -112,7 +112,7 @@ static enum status put_signal(struct db_conn *tx, int64_t account_id, int64_t ke
     auto_stmt struct stmt *put = NULL;
     TRY(db_prepare(tx, raise_sql, &put, err));
     stmt_bind_int(put, 1, account_id);
-    stmt_bind_int(put, 2, signal < KEY_SIGNALS ? key_id : 0);
+    stmt_bind_int(put, 2, signal < KEY_SIGNALS || signal == LEAK ? key_id : 0);
     stmt_bind_str(put, 3, str_of(signal_specs[signal].code));
     stmt_bind_int(put, 4, now_us());
     return stmt_run(put, err);
@@ -144,7 +144,8 @@ enum status cases_raise(struct db_conn *tx, int64_t account_id, int64_t key_id, 
     for (int i = 0; i < SIGNALS; i++)
         if (signals & 1U << i)
             TRY(put_signal(tx, account_id, key_id, i, err));
-    return signals >> KEY_SIGNALS ? weigh_all(tx, account_id, err) : weigh(tx, account_id, key_id, err);
+    bool of_account = (signals & ~(1U << LEAK)) >> KEY_SIGNALS;
+    return of_account ? weigh_all(tx, account_id, err) : weigh(tx, account_id, key_id, err);
 }
 
 /* Fading. */

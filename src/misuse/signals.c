@@ -22,9 +22,13 @@ const struct signal_spec signal_specs[SIGNALS] = {
                 "times of the day in a week, with a network of its own each", 20},
     [THROWAWAY] = {"throwaway-mail", "the account is new, and its address is one to be thrown away", 24,
                    "hours of the account's age, or less", 10},
-    [MANY_ACCOUNTS] = {"many-accounts", "several accounts were signed up from the same network in a day", 3, "accounts",
-                       20},
+    [MANY_ACCOUNTS] =
+        {"many-accounts",
+         "several accounts were signed up from the same network in a day or by the same browser, or paid for by the "
+         "same means",
+         3, "accounts", 20},
     [HONEY] = {"honey-key", "somebody used a key that lay in your place only to be found", 0, "uses", 100},
+    [LEAK] = {"reported-leak", "it was reported as found in public", 0, "reports", 100},
     [REUPLOAD] = {"re-upload", "files of a gated repo were uploaded to another", 0, "holds", 60},
 };
 

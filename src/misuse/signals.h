@@ -28,6 +28,7 @@ enum signal {
     MANY_ACCOUNTS,
     HONEY,
     REUPLOAD,
+    LEAK, /* of one key again */
     SIGNALS,
 };
 

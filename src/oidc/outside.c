@@ -32,9 +32,8 @@ static struct str cookie_name(struct request *rq)
     return str_starts(request_base_url(rq), STR("https:")) ? STR("__Host-cairn_oidc") : STR("cairn_oidc");
 }
 
-static void set_cookie(struct request *rq, struct str value, int seconds)
+static void set_cookie(struct request *rq, struct str name, struct str value, int seconds)
 {
-    struct str name = cookie_name(rq);
     reply_header(rq->http, "Set-Cookie", "%.*s=%.*s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%d%s", STR_ARG(name),
                  STR_ARG(value), seconds, str_starts(name, STR("__Host-")) ? "; Secure" : "");
 }
@@ -64,15 +63,16 @@ static enum status begin(struct request *rq, int64_t link_id, struct str next, s
                                (long long)(now_us() + TRIP_SECONDS * SECOND_US), (long long)link_id,
                                STR_ARG(base64url_encode(rq->arena, str_slice(next, 0, 2000))));
     sha256(of_trip(rq, "verifier", &trip), digest);
-    *url = arena_printf(
-        rq->arena,
-        "%.*s%cresponse_type=code&client_id=%.*s&redirect_uri=%.*s&scope=openid%%20profile&state=%.*s&nonce=%.*s"
-        "&code_challenge=%.*s&code_challenge_method=S256",
-        STR_ARG(*url), str_has(*url, STR("?")) ? '&' : '?', STR_ARG(percent_encode(rq->arena, oidc->client_id, false)),
-        STR_ARG(percent_encode(rq->arena, callback_url(rq), false)), STR_ARG(of_trip(rq, "state", &trip)),
-        STR_ARG(of_trip(rq, "nonce", &trip)),
-        STR_ARG(base64url_encode(rq->arena, (struct str){(const char *)digest, sizeof digest})));
-    set_cookie(rq, trip.cookie, TRIP_SECONDS);
+    *url = arena_printf(rq->arena,
+                        "%.*s%cresponse_type=code&client_id=%.*s&redirect_uri=%.*s&scope=openid%%20profile%%20email&"
+                        "state=%.*s&nonce=%.*s"
+                        "&code_challenge=%.*s&code_challenge_method=S256",
+                        STR_ARG(*url), str_has(*url, STR("?")) ? '&' : '?',
+                        STR_ARG(percent_encode(rq->arena, oidc->client_id, false)),
+                        STR_ARG(percent_encode(rq->arena, callback_url(rq), false)),
+                        STR_ARG(of_trip(rq, "state", &trip)), STR_ARG(of_trip(rq, "nonce", &trip)),
+                        STR_ARG(base64url_encode(rq->arena, (struct str){(const char *)digest, sizeof digest})));
+    set_cookie(rq, cookie_name(rq), trip.cookie, TRIP_SECONDS);
     return OK;
 }
 
@@ -110,9 +110,9 @@ enum status outside_post(struct request *rq, struct error *err)
 
 /* And back. */
 
-static struct str find_cookie(struct request *rq)
+static struct str find_cookie(struct request *rq, struct str wanted)
 {
-    struct str rest = http_header(rq->http, "cookie"), wanted = cookie_name(rq), pair, name;
+    struct str rest = http_header(rq->http, "cookie"), pair, name;
     while (str_given(rest) && str_cut(&rest, ';', &pair)) {
         pair = str_trim(pair);
         str_cut(&pair, '=', &name);
@@ -125,7 +125,7 @@ static struct str find_cookie(struct request *rq)
 static enum status read_trip(struct request *rq, struct trip *out, struct error *err)
 {
     struct str rest, random, ends, link, state = request_query(rq, "state", 0);
-    *out = (struct trip){.cookie = find_cookie(rq)};
+    *out = (struct trip){.cookie = find_cookie(rq, cookie_name(rq))};
     struct str wanted = of_trip(rq, "state", out);
     rest = out->cookie;
     bool good = str_given(rest) && state.len == wanted.len && equal_secret(state.data, wanted.data, wanted.len) &&
@@ -138,9 +138,30 @@ static enum status read_trip(struct request *rq, struct trip *out, struct error 
                        "This browser was not sent to the provider by this hub just now: start again at /signin");
 }
 
+/*
+ * Which browser has made an account: so that many made with one are seen (misuse). It is given to those that make one, says
+ * nothing, and is kept as a hash.
+ */
+#define DEVICE_SECONDS (365 * 86400)
+#define DEVICE_LEN 32 /* of oauth_secret() */
+
+static struct str device_name(struct request *rq)
+{
+    return str_starts(request_base_url(rq), STR("https:")) ? STR("__Host-cairn_device") : STR("cairn_device");
+}
+
+static struct str find_device(struct request *rq)
+{
+    uint8_t unused[SHA256_SIZE];
+    struct str device = find_cookie(rq, device_name(rq));
+    return device.len == DEVICE_LEN ? device : oauth_secret(rq->arena, unused);
+}
+
 struct arrival {
     const struct oidc *oidc;
-    struct str sub, wanted_name, full_name, agent, remote, token;
+    struct str sub, wanted_name, full_name, email, agent, remote, token;
+    struct str device; /* what the browser was given at an earlier sign-up, or is to be given at this one */
+    bool is_new;
     int64_t link_id, account_id;
     struct arena arena;
 };
@@ -200,8 +221,10 @@ static enum status sign_up(struct db_conn *tx, struct arrival *arrival, struct e
 {
     for (int number = 1; number <= 12; number++) {
         struct account there;
-        const struct account_new new = {
-            .kind = ACCOUNT_USER, .name = name_number(arrival, number), .full_name = arrival->full_name};
+        const struct account_new new = {.kind = ACCOUNT_USER,
+                                        .name = name_number(arrival, number),
+                                        .full_name = arrival->full_name,
+                                        .email = arrival->email};
         enum status found = account_find(tx, &arrival->arena, new.name, &there, err);
         if (found == OK)
             continue;
@@ -233,6 +256,8 @@ static enum status arrive(struct db_conn *tx, void *context, struct error *err)
                         "the page /signin; or ask whoever runs this hub for an account");
         TRY(sign_up(tx, arrival, err));
         TRY(account_signed_up(tx, arrival->account_id, arrival->remote, err));
+        TRY(account_mark(tx, arrival->account_id, "device", arrival->device, err));
+        arrival->is_new = true;
         TRY(link(tx, arrival, err));
     }
     const struct session_new new = {.account_id = arrival->account_id,
@@ -260,6 +285,15 @@ static struct str plain_name(struct arena *arena, struct str said)
     return said.len && said.len <= 200 && str_is_utf8(said) ? arena_copy(arena, said) : (struct str){0};
 }
 
+/* An address that the provider has not seen answered says nothing. */
+static struct str verified_email(struct arena *arena, const json_t *claims)
+{
+    struct str email = json_get_str(claims, "email");
+    return json_get_bool(claims, "email_verified", false) && str_given(email) && is_email(email)
+               ? arena_copy(arena, email)
+               : (struct str){0};
+}
+
 static enum status take_claims(struct request *rq, const struct trip *trip, struct arrival *arrival, struct error *err)
 {
     json_t *claims = NULL;
@@ -272,6 +306,8 @@ static enum status take_claims(struct request *rq, const struct trip *trip, stru
                                 .sub = arena_copy(rq->arena, json_get_str(claims, "sub")),
                                 .wanted_name = wanted_name(rq->arena, json_get_str(claims, "preferred_username")),
                                 .full_name = plain_name(rq->arena, json_get_str(claims, "name")),
+                                .email = verified_email(rq->arena, claims),
+                                .device = find_device(rq),
                                 .agent = http_header(rq->http, "user-agent"),
                                 .remote = request_remote(rq),
                                 .link_id = trip->link_id};
@@ -298,7 +334,7 @@ enum status outside_callback(struct request *rq, struct error *err)
     struct arrival arrival;
     TRY(need_outside(rq, err));
     TRY(read_trip(rq, &trip, err));
-    set_cookie(rq, STR(""), 0);
+    set_cookie(rq, cookie_name(rq), STR(""), 0);
     TRY(check_answer(rq, &trip, err));
     int64_t seconds = attempt_begin(trip.cookie, request_remote(rq));
     if (seconds) {
@@ -310,6 +346,8 @@ enum status outside_callback(struct request *rq, struct error *err)
     enum status status = db_write(rq->hub->db, arrive, &arrival, err);
     if (status == OK && str_given(arrival.token))
         reply_session_cookie(rq, arrival.token);
+    if (status == OK && arrival.is_new)
+        set_cookie(rq, device_name(rq), arrival.device, DEVICE_SECONDS);
     arena_free(&arrival.arena);
     TRY(status);
     attempt_good(trip.cookie, request_remote(rq));

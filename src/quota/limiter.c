@@ -3,6 +3,7 @@
 #include "base/time.h"
 #include "quota/quota.h"
 #include <arpa/inet.h>
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -10,36 +11,21 @@
 #define RATE_SLOTS (1 << 17) /* 2 MiB */
 #define ACCOUNT_BUCKETS 4096 /* with WAYS: 16,384 accounts that are active at once */
 #define PARALLEL_BUCKETS 4096
-#define SENT_BUCKETS 1024
-#define DAY_BUCKETS 4096 /* 384 KiB: 16,384 limited keys that download in the same day */
 #define WAYS 4
 #define LOCKS 64
 #define FRESH_NS INT64_C(5000000000)
-#define FLUSH_NS INT64_C(5000000000)
-#define FLUSH_BYTES (INT64_C(64) << 20)
 #define SLOW_FACTOR 10 /* what a download costs once its sender is slowed */
 
 struct known_account {
     int64_t account_id; /* and 1 added, so that 0 is a free place */
     int64_t read_ns;
     const struct limits *limits;
-    int64_t sent, span; /* bytes.egress of the current span, as far as it was limited when read */
-    int64_t shares;     /* of it, from sponsors */
+    int64_t shares; /* of bytes.egress, from sponsors */
 };
 struct present {
     uint64_t subject;
     int64_t count;
 };
-struct sent {
-    int64_t account_id; /* and 1 */
-    int64_t bytes;
-};
-
-/* What a key with a limit of its own has downloaded since the first byte of its day. */
-struct key_day {
-    int64_t key_id, began_us, bytes;
-};
-
 struct limiter {
     struct db *db;
     struct rate_table *rates;
@@ -47,12 +33,7 @@ struct limiter {
     pthread_mutex_t locks[LOCKS];      /* of accounts and parallel, by bucket */
     struct known_account accounts[ACCOUNT_BUCKETS][WAYS];
     struct present parallel[PARALLEL_BUCKETS][WAYS];
-
-    struct key_day days[DAY_BUCKETS][WAYS];
-
-    pthread_mutex_t sent_lock;
-    struct sent sent[SENT_BUCKETS][WAYS];
-    int64_t sent_total, flushed_ns;
+    struct meters *meters;
 };
 
 struct limiter *limiter_new(struct db *db)
@@ -62,10 +43,9 @@ struct limiter *limiter_new(struct db *db)
         abort();
     limiter->db = db;
     limiter->rates = rate_table_new(RATE_SLOTS);
-    limiter->flushed_ns = rate_now_ns();
+    limiter->meters = meters_new(db);
     for (size_t i = 0; i < LOCKS; i++)
         pthread_mutex_init(&limiter->locks[i], NULL);
-    pthread_mutex_init(&limiter->sent_lock, NULL);
     return limiter;
 }
 
@@ -73,11 +53,10 @@ void limiter_free(struct limiter *limiter)
 {
     if (!limiter)
         return;
-    limiter_flush(limiter, true, NULL);
+    meters_free(limiter->meters);
     rate_table_free(limiter->rates);
     for (size_t i = 0; i < LOCKS; i++)
         pthread_mutex_destroy(&limiter->locks[i]);
-    pthread_mutex_destroy(&limiter->sent_lock);
     free(limiter);
 }
 
@@ -102,18 +81,6 @@ static struct known_account *find_account(struct limiter *limiter, int64_t accou
     return oldest;
 }
 
-static int64_t sent_so_far(struct limiter *limiter, int64_t account_id)
-{
-    int64_t bytes = 0;
-    pthread_mutex_lock(&limiter->sent_lock);
-    const struct sent *bucket = limiter->sent[(uint64_t)account_id % SENT_BUCKETS];
-    for (size_t i = 0; i < WAYS; i++)
-        if (bucket[i].account_id == account_id + 1)
-            bytes = bucket[i].bytes;
-    pthread_mutex_unlock(&limiter->sent_lock);
-    return bytes;
-}
-
 static enum status read_account(struct limiter *limiter, struct db_conn *conn, int64_t account_id,
                                 struct known_account *out, struct error *err)
 {
@@ -124,13 +91,9 @@ static enum status read_account(struct limiter *limiter, struct db_conn *conn, i
     *out = (struct known_account){.account_id = account_id + 1, .read_ns = rate_now_ns()};
     TRY(limits_of(conn, account_id, &out->limits, err));
     const struct limit *egress = &out->limits->of[SCOPE_PERSON][UNIT_EGRESS];
-    if (!account_id || !egress->given)
-        return OK;
-    struct quota_use use;
-    out->span = quota_span(egress->per_s, now_us());
-    TRY(quota_used(conn, account_id, UNIT_EGRESS, out->span, &use, err));
-    out->sent = use.used + sent_so_far(limiter, account_id);
-    return egress->over == OVER_SPONSOR ? quota_shares(conn, account_id, UNIT_EGRESS, &out->shares, err) : OK;
+    return account_id && egress->given && egress->over == OVER_SPONSOR
+               ? quota_shares(conn, account_id, UNIT_EGRESS, &out->shares, err)
+               : OK;
 }
 
 static enum status account_now(struct limiter *limiter, struct db_conn *conn, int64_t account_id, int64_t now,
@@ -147,41 +110,6 @@ static enum status account_now(struct limiter *limiter, struct db_conn *conn, in
     *find_account(limiter, account_id) = *out;
     pthread_mutex_unlock(lock);
     return OK;
-}
-
-static void account_sent(struct limiter *limiter, int64_t account_id, int64_t bytes)
-{
-    pthread_mutex_t *lock = &limiter->locks[(uint64_t)account_id % ACCOUNT_BUCKETS % LOCKS];
-    pthread_mutex_lock(lock);
-    find_account(limiter, account_id)->sent += bytes;
-    pthread_mutex_unlock(lock);
-}
-
-/* Bytes a day of a key. In memory alone: a hub that starts anew starts the days anew. */
-
-#define KEY_DAY_US (INT64_C(86400) * SECOND_US)
-
-/* The day of a key with these bytes added: none is begun without. One that is over makes room, else the one with the
- * least. */
-static struct key_day add_day(struct limiter *limiter, int64_t key_id, int64_t bytes, int64_t now)
-{
-    struct key_day *bucket = limiter->days[(uint64_t)key_id % DAY_BUCKETS], *slot = bucket, day = {key_id, now, 0};
-    pthread_mutex_t *lock = &limiter->locks[(uint64_t)key_id % DAY_BUCKETS % LOCKS];
-    pthread_mutex_lock(lock);
-    for (size_t i = 0; i < WAYS; i++) {
-        if (bucket[i].began_us + KEY_DAY_US <= now)
-            bucket[i] = (struct key_day){0};
-        if (bucket[i].bytes < slot->bytes)
-            slot = &bucket[i];
-    }
-    for (size_t i = 0; i < WAYS; i++)
-        if (bucket[i].key_id == key_id)
-            day = *(slot = &bucket[i]);
-    day.bytes += bytes;
-    if (bytes)
-        *slot = day;
-    pthread_mutex_unlock(lock);
-    return day;
 }
 
 /* What is there at once. */
@@ -263,14 +191,18 @@ static bool holds(const struct caller *caller, const struct limits *limits, enum
 
 /* Coming in. */
 
+static int64_t seconds(int64_t ns)
+{
+    return (ns + 999999999) / 1000000000;
+}
+
 static enum status enter_parallel(struct limiter *limiter, const struct caller *caller, const struct limits *limits,
                                   struct visit *visit, struct error *err)
 {
     for (enum scope scope = 0; scope < SCOPES; scope++) {
         int64_t most = limits->of[scope][UNIT_PARALLEL].hard;
-        if (visit->parallel || !holds(caller, limits, scope, UNIT_PARALLEL))
-            continue;
-        if (parallel_enter(limiter, subject_of(limiter, caller, scope, UNIT_PARALLEL), most, &visit->parallel))
+        if (!holds(caller, limits, scope, UNIT_PARALLEL) ||
+            parallel_enter(limiter, subject_of(limiter, caller, scope, UNIT_PARALLEL), most, &visit->parallel[scope]))
             continue;
         visit->answer = (struct rate_answer){.wait_ns = 1000000000};
         return fail(err, TOO_MANY, "TooManyAtOnce",
@@ -281,54 +213,105 @@ static enum status enter_parallel(struct limiter *limiter, const struct caller *
     return OK;
 }
 
-static int64_t seconds(int64_t ns)
+/* Downloads: of the person, and of the key where that has a limit of its own. */
+
+#define DAY_S 86400
+
+static int64_t wait_for(const struct metered *metered)
 {
-    return (ns + 999999999) / 1000000000;
+    int64_t wait = metered->again_us - now_us();
+    return (wait > 0 ? wait : 1) * 1000;
 }
 
-/* Bytes sent are known afterwards only: who is over the limit is told when asking for the next. */
-static enum status enter_egress(const struct known_account *account, struct visit *visit, struct error *err)
+/* What fits nowhere shall not be tried again and again: its ranges can be had. */
+static const char *too_large_for(int64_t bytes, int64_t most)
 {
-    const struct limit *limit = &account->limits->of[SCOPE_PERSON][UNIT_EGRESS];
-    int64_t now = now_us();
-    if (!visit->account_id || visit->unit != UNIT_RESOLVE || !limit->given ||
-        account->span != quota_span(limit->per_s, now))
-        return OK;
-    int64_t most = limit->over == OVER_SLOW ? limit->soft : limit->hard;
-    if (account->sent < most || account->sent - most < account->shares)
-        return OK;
-    int64_t again = (account->span + 1) * limit->per_s * SECOND_US - now;
-    visit->answer = (struct rate_answer){.wait_ns = again * 1000};
-    if (limit->over == OVER_SLOW && account->sent < limit->hard) {
-        visit->tenths *= SLOW_FACTOR;
-        return OK;
-    }
+    return bytes > most ? " This is more than all of it: ask for ranges of it." : "";
+}
+
+static enum status refuse_egress(struct visit *visit, const struct metered *metered, int64_t bytes, struct error *err)
+{
+    const struct limit *limit = &visit->limits->of[SCOPE_PERSON][UNIT_EGRESS];
+    long long most = (long long)visit->account_most, left = most - (long long)metered->bytes;
+    visit->answer = (struct rate_answer){.wait_ns = wait_for(metered)};
+    long long wait = (long long)seconds(visit->answer.wait_ns);
+    left = left > 0 ? left : 0;
     if (limit->over == OVER_CHARGE)
         return fail(err, UNPAID, "PaymentRequired",
-                    "You have downloaded the %lld bytes that the tier %s includes. More is to be paid for: see "
-                    "/api/usage. Otherwise you can go on in %lld seconds.",
-                    (long long)limit->hard, account->limits->slug, (long long)seconds(again * 1000));
+                    "Of the %lld bytes of downloads that the tier %s includes, %lld are left, and this would be %lld. "
+                    "More is to be paid for: see /api/usage. Otherwise you can go on in %lld seconds.%s",
+                    most, visit->limits->slug, left, (long long)bytes, wait, too_large_for(bytes, most));
     return fail(err, TOO_MANY, "QuotaExceeded",
-                "You have downloaded %lld bytes, as many as the tier %s allows in %lld seconds. You can go on in %lld "
-                "seconds; /api/usage says how to be allowed more.",
-                (long long)limit->hard, account->limits->slug, (long long)limit->per_s,
-                (long long)seconds(again * 1000));
+                "The tier %s allows to download %lld bytes in %lld seconds. Of these %lld are left, and this would be "
+                "%lld. You can go on in %lld seconds; /api/usage says how to be allowed more.%s",
+                visit->limits->slug, most, (long long)limit->per_s, left, (long long)bytes, wait,
+                too_large_for(bytes, most));
 }
 
-static enum status enter_day(struct limiter *limiter, const struct caller *caller, struct visit *visit,
-                             struct error *err)
+static enum status refuse_day(struct visit *visit, const struct metered *metered, int64_t bytes, struct error *err)
 {
-    int64_t now = now_us();
-    if (!caller->bytes_per_day)
+    int64_t left = visit->key_most - metered->bytes;
+    visit->answer =
+        (struct rate_answer){.wait_ns = metered->again_us ? wait_for(metered) : DAY_S * INT64_C(1000000000)};
+    return fail(
+        err, TOO_MANY, "TokenBytes",
+        "This token may download %lld bytes a day. Of these %lld are left, and this would be %lld. It can go on "
+        "in %lld seconds.%s",
+        (long long)visit->key_most, (long long)(left > 0 ? left : 0), (long long)bytes,
+        (long long)seconds(visit->answer.wait_ns), too_large_for(bytes, visit->key_most));
+}
+
+/* Who has nothing left is told before anything is looked up. */
+static enum status enter_downloads(struct limiter *limiter, struct db_conn *conn, const struct caller *caller,
+                                   const struct known_account *account, struct visit *visit, struct error *err)
+{
+    const struct limit *limit = &account->limits->of[SCOPE_PERSON][UNIT_EGRESS];
+    struct metered metered = {0};
+    bool limited = caller->account_id && limit->given;
+    /* Days, where nothing is limited: so that people see what they use. */
+    visit->account = (struct meter){METER_ACCOUNT, caller->account_id, limit->given ? limit->per_s : DAY_S};
+    visit->account_most = INT64_MAX;
+    if (limited)
+        visit->account_most = account->shares < INT64_MAX - limit->hard ? limit->hard + account->shares : INT64_MAX;
+    if (caller->bytes_per_day) {
+        visit->key = (struct meter){METER_KEY, caller->key_id, 0};
+        visit->key_most = caller->bytes_per_day;
+    }
+    if (visit->unit != UNIT_RESOLVE)
         return OK;
-    visit->limited_key = caller->key_id;
-    struct key_day day = add_day(limiter, caller->key_id, 0, now);
-    if (visit->unit != UNIT_RESOLVE || day.bytes < caller->bytes_per_day)
+    if (limited)
+        TRY(meter_read(limiter->meters, conn, &visit->account, &metered, err));
+    if (limited && metered.bytes >= visit->account_most)
+        return refuse_egress(visit, &metered, 1, err);
+    if (limited && limit->over == OVER_SLOW && metered.bytes >= limit->soft)
+        visit->tenths *= SLOW_FACTOR;
+    if (!visit->key.id)
         return OK;
-    visit->answer = (struct rate_answer){.wait_ns = (day.began_us + KEY_DAY_US - now) * 1000};
-    return fail(err, TOO_MANY, "TokenBytes",
-                "This token may download %lld bytes a day, and has. It can go on in %lld seconds.",
-                (long long)caller->bytes_per_day, (long long)seconds(visit->answer.wait_ns));
+    TRY(meter_read(limiter->meters, conn, &visit->key, &metered, err));
+    return metered.bytes < visit->key_most ? OK : refuse_day(visit, &metered, 1, err);
+}
+
+enum status limiter_promise(struct limiter *limiter, struct db_conn *conn, struct visit *visit, int64_t bytes,
+                            struct error *err)
+{
+    struct metered metered;
+    bool fits = true;
+    assert(!visit->promised);
+    if (visit->key.id)
+        TRY(meter_promise(limiter->meters, conn, &visit->key, bytes, visit->key_most, &fits, &metered, err));
+    if (!fits)
+        return refuse_day(visit, &metered, bytes, err);
+    enum status status = OK;
+    if (visit->account_most < INT64_MAX)
+        status =
+            meter_promise(limiter->meters, conn, &visit->account, bytes, visit->account_most, &fits, &metered, err);
+    if (status == OK && fits) {
+        visit->promised = bytes;
+        return OK;
+    }
+    if (visit->key.id)
+        meter_settle(limiter->meters, &visit->key, bytes, 0);
+    return status == OK ? refuse_egress(visit, &metered, bytes, err) : status;
 }
 
 /* The floor: what is left to a key that looks misused. */
@@ -381,51 +364,32 @@ enum status limiter_enter(struct limiter *limiter, struct db_conn *conn, const s
 {
     struct known_account account;
     int64_t now = rate_now_ns();
-    *visit =
-        (struct visit){.unit = unit, .account_id = caller->account_id, .tenths = little ? RATE_LITTLE : RATE_WHOLE};
+    *visit = (struct visit){.unit = unit, .tenths = little ? RATE_LITTLE : RATE_WHOLE};
     TRY(account_now(limiter, conn, caller->account_id, now, &account, err));
+    visit->limits = account.limits;
     TRY(enter_parallel(limiter, caller, account.limits, visit, err));
-    TRY(enter_egress(&account, visit, err));
-    TRY(enter_day(limiter, caller, visit, err));
+    TRY(enter_downloads(limiter, conn, caller, &account, visit, err));
     return enter_rates(limiter, caller, account.limits, now, visit, err);
 }
 
 /* Going out. */
 
-static void count_sent(struct limiter *limiter, int64_t account_id, int64_t bytes)
-{
-    struct sent *bucket = limiter->sent[(uint64_t)account_id % SENT_BUCKETS], *slot = NULL;
-    pthread_mutex_lock(&limiter->sent_lock);
-    for (size_t i = 0; i < WAYS && (!slot || slot->account_id != account_id + 1); i++)
-        if (bucket[i].account_id == account_id + 1 || (!slot && !bucket[i].account_id))
-            slot = &bucket[i];
-    /* More than fit in five seconds: these bytes count for nobody in particular, and all is written at once. */
-    if (!slot || (slot->account_id && slot->account_id != account_id + 1)) {
-        limiter->sent_total += FLUSH_BYTES;
-    } else {
-        slot->account_id = account_id + 1;
-        slot->bytes += bytes;
-        limiter->sent_total += bytes;
-    }
-    pthread_mutex_unlock(&limiter->sent_lock);
-}
-
 #define NOT_MODIFIED 304
 
-void limiter_leave(struct limiter *limiter, struct visit *visit, int status, int64_t bytes, bool counts)
+void limiter_leave(struct limiter *limiter, struct visit *visit, int status, int64_t bytes)
 {
-    if (visit->parallel)
-        parallel_leave(limiter, visit->parallel);
-    visit->parallel = 0;
+    for (enum scope scope = 0; scope < SCOPES; scope++)
+        if (visit->parallel[scope])
+            parallel_leave(limiter, visit->parallel[scope]);
+    memset(visit->parallel, 0, sizeof visit->parallel);
     if (status == NOT_MODIFIED && visit->answer.allowed && visit->tenths > RATE_LITTLE)
         rate_give(limiter->rates, visit->asks, visit->ask_count, visit->tenths - RATE_LITTLE);
-    if (!counts || bytes <= 0)
-        return;
-    count_sent(limiter, visit->account_id, bytes);
-    if (visit->limited_key)
-        add_day(limiter, visit->limited_key, bytes, now_us());
-    if (visit->account_id)
-        account_sent(limiter, visit->account_id, bytes);
+    int64_t sent = visit->promised && status < 300 ? bytes : 0;
+    if (visit->limits)
+        meter_settle(limiter->meters, &visit->account, visit->account_most < INT64_MAX ? visit->promised : 0, sent);
+    if (visit->key.id)
+        meter_settle(limiter->meters, &visit->key, visit->promised, sent);
+    visit->promised = 0;
 }
 
 bool limiter_peek(struct limiter *limiter, const struct limits *limits, int64_t account_id, enum unit unit,
@@ -439,58 +403,7 @@ bool limiter_peek(struct limiter *limiter, const struct limits *limits, int64_t 
     return true;
 }
 
-/* Writing down what was sent. */
-
-struct flush {
-    struct sent sent[SENT_BUCKETS * WAYS];
-    size_t count;
-};
-
-static enum status write_flush(struct db_conn *tx, void *context, struct error *err)
-{
-    const struct flush *flush = context;
-    for (size_t i = 0; i < flush->count; i++) {
-        const struct limits *limits;
-        int64_t account_id = flush->sent[i].account_id - 1;
-        TRY(limits_of(tx, account_id, &limits, err));
-        const struct limit *egress = &limits->of[SCOPE_PERSON][UNIT_EGRESS];
-        /* Days, where nothing is limited: so that people see what they use. */
-        int64_t span = quota_span(egress->given ? egress->per_s : 86400, now_us());
-        TRY(quota_add(tx, account_id, UNIT_EGRESS, span, flush->sent[i].bytes, err));
-    }
-    return OK;
-}
-
-static void give_back(struct limiter *limiter, const struct flush *flush)
-{
-    for (size_t i = 0; i < flush->count; i++)
-        count_sent(limiter, flush->sent[i].account_id - 1, flush->sent[i].bytes);
-}
-
 enum status limiter_flush(struct limiter *limiter, bool now, struct error *err)
 {
-    int64_t at = rate_now_ns();
-    struct flush *flush = NULL;
-    pthread_mutex_lock(&limiter->sent_lock);
-    bool due = now || limiter->sent_total >= FLUSH_BYTES || at - limiter->flushed_ns >= FLUSH_NS;
-    if (due && limiter->sent_total) {
-        flush = calloc(1, sizeof *flush);
-        if (!flush)
-            abort();
-        for (size_t i = 0; i < SENT_BUCKETS * WAYS; i++)
-            if (limiter->sent[i / WAYS][i % WAYS].account_id)
-                flush->sent[flush->count++] = limiter->sent[i / WAYS][i % WAYS];
-        memset(limiter->sent, 0, sizeof limiter->sent);
-        limiter->sent_total = 0;
-    }
-    if (due)
-        limiter->flushed_ns = at;
-    pthread_mutex_unlock(&limiter->sent_lock);
-    if (!flush)
-        return OK;
-    enum status status = db_write(limiter->db, write_flush, flush, err);
-    if (status != OK)
-        give_back(limiter, flush);
-    free(flush);
-    return status;
+    return meters_flush(limiter->meters, now, err);
 }

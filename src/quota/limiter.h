@@ -3,6 +3,7 @@
 #define CAIRN_QUOTA_LIMITER_H
 
 #include "quota/limits.h"
+#include "quota/meter.h"
 
 /*
  * What stands between the dispatcher and the limits: who asks, which limits hold for them, and whether there is room. All
@@ -23,11 +24,13 @@ struct caller {
 /* A request from its beginning to its end. */
 struct visit {
     enum unit unit;
-    int64_t account_id, limited_key; /* the key whose bytes a day are limited; 0: none is */
+    const struct limits *limits;
+    struct meter account, key;                /* whose downloads count; key.id 0: it has no limit of its own */
+    int64_t account_most, key_most, promised; /* bytes: with what sponsors add; of a reply that is on its way */
     struct rate_ask asks[SCOPES];
     size_t ask_count;
     struct rate_answer answer; /* about asks[answer.strictest]; nothing when ask_count is 0 */
-    uint64_t parallel;         /* counted as one at once; 0: not */
+    uint64_t parallel[SCOPES]; /* counted as one at once; 0: not */
     int tenths;
 };
 
@@ -40,8 +43,12 @@ enum status limiter_enter(struct limiter *limiter, struct db_conn *conn, const s
 /* Besides: the floor rate of a person whom the owner of a gated repo has slowed there. TOO_MANY, and visit->answer. */
 enum status limiter_floor(struct limiter *limiter, int64_t account_id, int64_t owner_id, struct visit *visit,
                           struct error *err);
-/* The reply is out: with that status and so many bytes of body. counts: these were bytes of files. */
-void limiter_leave(struct limiter *limiter, struct visit *visit, int status, int64_t bytes, bool counts);
+/* A body of files is about to go out: room for all of it, in what the person and the key may download, or the refusal of
+ * limiter_enter() before a byte of it is sent. limiter_leave() gives back what was not sent. */
+enum status limiter_promise(struct limiter *limiter, struct db_conn *conn, struct visit *visit, int64_t bytes,
+                            struct error *err);
+/* The reply is out: with that status and so many bytes of body, which count as downloaded when they were promised. */
+void limiter_leave(struct limiter *limiter, struct visit *visit, int status, int64_t bytes);
 
 /* Writes what was sent into the counters, when it is time (5 s, or 64 MiB) or when now is true. */
 enum status limiter_flush(struct limiter *limiter, bool now, struct error *err);

@@ -9,6 +9,11 @@ static enum status flush(struct hub *hub, struct error *err)
     return limiter_flush(hub->limiter, false, err);
 }
 
+static enum status forget(struct hub *hub, struct error *err)
+{
+    return db_write(hub->db, meters_forget, NULL, err);
+}
+
 static void print_correction(void *context, const char *what)
 {
     (void)context;
@@ -21,7 +26,10 @@ static enum status recount(struct hub *hub, struct error *err)
 }
 
 static const struct job jobs[] = {
-    {"bytes sent", 1, flush}, {"counting quotas anew", 86400, recount, .slow = true}, {0}};
+    {"bytes sent", 1, flush},
+    {"days of keys that are over", 86400, forget},
+    {"counting quotas anew", 86400, recount, .slow = true},
+    {0}};
 
 extern const struct module quota_module;
 const struct module quota_module = {

@@ -106,4 +106,10 @@ static const char create_sql[] = "CREATE TABLE tier (id INTEGER PRIMARY KEY, slu
                                  "  PRIMARY KEY (pool_id, period, account_id)) WITHOUT ROWID;"
                                  "CREATE INDEX pool_share_account ON pool_share (account_id);";
 
-const struct migration_set quota_migrations = {"quota", (const char *const[]){create_sql, NULL}};
+/* quota_key_day: what a key with a limit of its own has downloaded since the first byte of its day. */
+static const char key_day_sql[] = "CREATE TABLE quota_key_day ("
+                                  "  key_id BIGINT PRIMARY KEY,"
+                                  "  began_us BIGINT NOT NULL,"
+                                  "  bytes BIGINT NOT NULL) WITHOUT ROWID;";
+
+const struct migration_set quota_migrations = {"quota", (const char *const[]){create_sql, key_day_sql, NULL}};

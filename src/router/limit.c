@@ -54,10 +54,18 @@ enum status request_slow(struct request *rq, struct error *err)
     return status;
 }
 
-/* What counts as downloaded is what needs the right to read bytes. */
+enum status request_promise(struct request *rq, int64_t bytes, struct error *err)
+{
+    if (!rq->visit.unit || rq->http->method == HTTP_HEAD)
+        return OK;
+    enum status status = limiter_promise(rq->hub->limiter, rq->db, &rq->visit, bytes, err);
+    if (status != OK && rq->visit.answer.wait_ns)
+        reply_header(rq->http, "Retry-After", "%lld", seconds(rq->visit.answer.wait_ns));
+    return status;
+}
+
 void request_limit_done(struct request *rq)
 {
     if (rq->visit.unit)
-        limiter_leave(rq->hub->limiter, &rq->visit, rq->http->status, rq->http->bytes_sent,
-                      rq->route->action == ACT_READ && rq->http->status < 300);
+        limiter_leave(rq->hub->limiter, &rq->visit, rq->http->status, rq->http->bytes_sent);
 }

@@ -11,6 +11,8 @@
 enum status request_limit(struct request *rq, struct error *err);
 /* The same for who is let in to the bytes of a gated repo, and slowed there by its owner. */
 enum status request_slow(struct request *rq, struct error *err);
+/* Before a reply with so many bytes of files: is there room for them in what may be downloaded? The refusal has Retry-After. */
+enum status request_promise(struct request *rq, int64_t bytes, struct error *err);
 void request_limit_done(struct request *rq); /* when the reply is out */
 
 #endif

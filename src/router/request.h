@@ -43,6 +43,7 @@ struct request {
     char refusal[24];  /* the word with which a gate has refused it; "" */
     struct oid commit; /* of the revision that was asked for, once it was looked up */
     bool has_commit;
+    int64_t plan_bytes; /* of a file that this reply tells where to fetch, from its beginning; 0: it tells no such thing */
 };
 
 /* For handlers. */

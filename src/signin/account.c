@@ -318,7 +318,8 @@ static void put_top(struct view *v)
 {
     enum auth_level strength = v->has_passkeys ? AUTH_PASSKEY : v->has_codes ? AUTH_TOTP : AUTH_PASSWORD;
     put(v,
-        "<div class=\"top\"><div><h1>%s</h1><p class=\"soft\">Signed in by %s.</p></div><form class=\"bare\" "
+        "<div class=\"top\"><div><h1>%s</h1><p class=\"soft\">Signed in by %s. <a href=\"misuse\">What looks "
+        "misused</a></p></div><form class=\"bare\" "
         "method=\"post\" "
         "action=\"signin/out\"><button class=\"plain\">Sign out</button></form></div>"
         "<div class=\"bad\" id=\"trouble\" role=\"alert\" tabindex=\"-1\"></div>"

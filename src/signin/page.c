@@ -54,7 +54,8 @@ enum status page_get(struct request *rq, struct error *err)
 
 struct str signin_next(struct str wanted)
 {
-    bool good = str_starts(wanted, STR("device")) || str_starts(wanted, STR("oauth/authorize?"));
+    bool good = str_starts(wanted, STR("device")) || str_eq(wanted, STR("misuse")) ||
+                str_starts(wanted, STR("oauth/authorize?"));
     for (size_t i = 0; good && i < wanted.len; i++)
         good = wanted.data[i] > ' ' && wanted.data[i] < 0x7f && wanted.data[i] != '\\';
     return good ? wanted : STR("signin");

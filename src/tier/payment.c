@@ -30,6 +30,7 @@ static enum meaning meaning_of(struct str type)
 
 struct payment {
     struct str source, event, type, account, tier;
+    struct str subscription, customer, means; /* numbers of the provider's; what was paid with. Any may be empty */
     int64_t amount;
     uint8_t sha256[SHA256_SIZE];
     struct arena *arena;
@@ -108,21 +109,88 @@ static enum status unpaid(struct db_conn *tx, const struct payment *what, int64_
     return assign_do(tx, &assign, &step, err);
 }
 
+/* Whose it is. */
+
+static const char ref_sql[] = "SELECT account_id, tier FROM payment_ref WHERE source = ? AND ref = ?";
+static const char put_ref_sql[] =
+    "INSERT INTO payment_ref (source, ref, account_id, tier) VALUES (?, ?, ?, ?) ON "
+    "CONFLICT (source, ref) DO UPDATE SET account_id = excluded.account_id, tier = excluded.tier";
+
+static enum status find_ref(struct db_conn *tx, struct payment *what, struct str ref, int64_t *account_id,
+                            struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, ref_sql, &row, err));
+    stmt_bind_str(row, 1, what->source);
+    stmt_bind_str(row, 2, ref);
+    if (stmt_next(row)) {
+        *account_id = stmt_int(row, 0);
+        what->tier = what->tier.len ? what->tier : arena_copy(what->arena, stmt_str(row, 1));
+    }
+    return stmt_end(row, err);
+}
+
+/* By the name that came with the purchase, else by what the provider has called the purchase since. 0: nobody is known. */
+static enum status find_payer(struct db_conn *tx, struct payment *what, int64_t *account_id, struct error *err)
+{
+    struct account account;
+    *account_id = 0;
+    if (what->account.len) {
+        enum status found = account_find(tx, what->arena, what->account, &account, err);
+        *account_id = found == OK ? account.id : 0;
+        return found == NOT_FOUND ? OK : found;
+    }
+    if (what->subscription.len)
+        TRY(find_ref(tx, what, what->subscription, account_id, err));
+    return *account_id || !what->customer.len ? OK : find_ref(tx, what, what->customer, account_id, err);
+}
+
+static enum status put_ref(struct db_conn *tx, const struct payment *what, struct str ref, int64_t account_id,
+                           struct error *err)
+{
+    auto_stmt struct stmt *insert = NULL;
+    if (!ref.len)
+        return OK;
+    TRY(db_prepare(tx, put_ref_sql, &insert, err));
+    stmt_bind_str(insert, 1, what->source);
+    stmt_bind_str(insert, 2, ref);
+    stmt_bind_int(insert, 3, account_id);
+    stmt_bind_str(insert, 4, what->tier);
+    return stmt_run(insert, err);
+}
+
+/* What the account is called there, and by what it pays: many that pay by the same are looked at (misuse). */
+static enum status remember_payer(struct db_conn *tx, const struct payment *what, int64_t account_id, struct error *err)
+{
+    struct str means = what->means.len ? what->means : what->customer;
+    if (what->account.len && what->tier.len) {
+        TRY(put_ref(tx, what, what->subscription, account_id, err));
+        TRY(put_ref(tx, what, what->customer, account_id, err));
+    }
+    return means.len ? account_mark(tx, account_id, "payment",
+                                    arena_printf(what->arena, "%.*s %.*s", STR_ARG(what->source), STR_ARG(means)), err)
+                     : OK;
+}
+
 static enum status receive_in_write(struct db_conn *tx, void *context, struct error *err)
 {
     struct payment *what = context;
-    struct account account;
+    int64_t account_id;
     enum meaning meaning = meaning_of(what->type);
-    enum status found = account_find(tx, what->arena, what->account, &account, err);
-    if (found == NOT_FOUND && meaning != NOTHING)
-        return fail(err, UNPROCESSABLE, NULL, "There is no account of the name in client_reference_id");
-    if (found != OK && found != NOT_FOUND)
-        return found;
-    TRY(put(tx, what, found == OK ? account.id : 0, err));
-    if (what->again || meaning == NOTHING)
+    TRY(find_payer(tx, what, &account_id, err));
+    if (!account_id && meaning != NOTHING)
+        return fail(err, UNPROCESSABLE, NULL,
+                    "Nobody is known by this: \"client_reference_id\" names no account, and of its customer and "
+                    "subscription no purchase was told");
+    TRY(put(tx, what, account_id, err));
+    if (what->again)
         return OK;
-    TRY(payment_event(tx, what, account.id, err));
-    return meaning == PAID ? paid(tx, what, account.id, err) : unpaid(tx, what, account.id, err);
+    if (account_id)
+        TRY(remember_payer(tx, what, account_id, err));
+    if (meaning == NOTHING)
+        return OK;
+    TRY(payment_event(tx, what, account_id, err));
+    return meaning == PAID ? paid(tx, what, account_id, err) : unpaid(tx, what, account_id, err);
 }
 
 static struct str secret_of(struct request *rq, struct error *err)
@@ -139,6 +207,24 @@ static struct str secret_of(struct request *rq, struct error *err)
     return secret;
 }
 
+static struct str text_of(const json_t *object, const char *key)
+{
+    struct str text = json_get_str(object, key);
+    return str_given(text) && text.len <= 256 ? text : STR("");
+}
+
+/* Where providers write it: in an invoice of today and of some years ago, in a purchase, and in a subscription itself. */
+static struct str subscription_of(const json_t *object)
+{
+    const json_t *details = json_object_get(json_object_get(object, "parent"), "subscription_details");
+    struct str places[] = {text_of(object, "subscription"), text_of(details, "subscription"),
+                           str_eq(text_of(object, "object"), STR("subscription")) ? text_of(object, "id") : STR("")};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (places[i].len)
+            return places[i];
+    return STR("");
+}
+
 /* "data.object" is what happened to; providers let the buyer's name at the hub travel with it, and what it was bought. */
 static enum status read_payment(struct request *rq, struct str body, struct payment *out, struct error *err)
 {
@@ -146,15 +232,14 @@ static enum status read_payment(struct request *rq, struct str body, struct paym
     const json_t *object = json_object_get(json_object_get(rq->json, "data"), "object");
     out->event = json_get_str(rq->json, "id");
     out->type = json_get_str(rq->json, "type");
-    out->account = json_get_str(object, "client_reference_id");
-    out->tier = json_get_str(json_object_get(object, "metadata"), "tier");
     out->amount = json_get_int(object, "amount_total", 0);
     if (!out->event.len || out->event.len > 256 || !out->type.len || out->type.len > 128)
         return fail(err, INVALID, NULL, "The message needs \"id\" and \"type\"");
-    if (!str_given(out->account))
-        out->account = STR("");
-    if (!str_given(out->tier))
-        out->tier = STR("");
+    out->account = text_of(object, "client_reference_id");
+    out->tier = text_of(json_object_get(object, "metadata"), "tier");
+    out->subscription = subscription_of(object);
+    out->customer = text_of(object, "customer");
+    out->means = text_of(json_object_get(json_object_get(object, "payment_method_details"), "card"), "fingerprint");
     sha256(body, out->sha256);
     return OK;
 }

@@ -56,7 +56,20 @@ static const char appeal_sql[] = "ALTER TABLE tier_assign ADD COLUMN suspended_b
                                  "ALTER TABLE tier_assign ADD COLUMN appealed_us BIGINT NOT NULL DEFAULT 0;"
                                  "ALTER TABLE tier_assign ADD COLUMN appeal TEXT NOT NULL DEFAULT '';";
 
-const struct migration_set tier_migrations = {"tier", (const char *const[]){create_sql, appeal_sql, NULL}};
+/*
+ * Who is who at a provider: ref is a number of its own, of a customer or a subscription. Only the first message, of the purchase,
+ * names the account and the tier; those that follow for years name the subscription.
+ */
+static const char customer_sql[] = "CREATE TABLE payment_ref ("
+                                   "  source TEXT NOT NULL,"
+                                   "  ref TEXT NOT NULL,"
+                                   "  account_id BIGINT NOT NULL,"
+                                   "  tier TEXT NOT NULL,"
+                                   "  PRIMARY KEY (source, ref)) WITHOUT ROWID;"
+                                   "CREATE INDEX payment_ref_account ON payment_ref (account_id);";
+
+const struct migration_set tier_migrations = {"tier",
+                                              (const char *const[]){create_sql, appeal_sql, customer_sql, NULL}};
 
 const struct event_kind tier_events[] = {[EVENT_TIER_PUBLISH] = {"tier.publish", 1},
                                          [EVENT_TIER_STEP] = {"tier.step", 1},

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "net/range.h"
+#include "router/limit.h"
 #include "router/reply.h"
 #include "router/sign.h"
 #include "xet/handlers.h"
@@ -86,8 +87,8 @@ static void parts_release(void *context)
     store_view_close(parts->view);
 }
 
-static void reply_parts(struct request *rq, struct store_view *view, const struct range *ranges, size_t count,
-                        int64_t size)
+static enum status reply_parts(struct request *rq, struct store_view *view, const struct range *ranges, size_t count,
+                               int64_t size, struct error *err)
 {
     uint8_t random[12];
     random_bytes(random, sizeof random);
@@ -106,8 +107,14 @@ static void reply_parts(struct request *rq, struct store_view *view, const struc
     }
     parts->heads[count] = arena_printf(rq->arena, "\r\n--%.*s--\r\n", STR_ARG(boundary));
     length += (int64_t)parts->heads[count].len;
+    enum status status = request_promise(rq, length, err);
+    if (status != OK) {
+        store_view_close(view);
+        return status;
+    }
     struct str type = arena_printf(rq->arena, "multipart/byteranges; boundary=%.*s", STR_ARG(boundary));
     reply_pieces(rq->http, 206, type, length, parts_next, parts_release, parts);
+    return OK;
 }
 
 /* GET /xet/data/{xorb} with a Range: exactly what the plan named. */
@@ -126,14 +133,14 @@ enum status data_get(struct request *rq, struct error *err)
     struct store_range *wire = arena_array(rq->arena, count, sizeof *wire);
     for (size_t i = 0; i < count; i++)
         wire[i] = (struct store_range){ranges[i].offset, ranges[i].length};
+    if (count == 1)
+        TRY(request_promise(rq, ranges[0].length, err));
     request_done_reading(rq);
     TRY(store_xorb_view_open(rq->hub->store, &xorb, wire, count, &view, err));
     reply_header(rq->http, "Accept-Ranges", "bytes");
     reply_header(rq->http, "Cache-Control", "private, max-age=%d, immutable", VALID_SECONDS);
-    if (count > 1) {
-        reply_parts(rq, view, ranges, count, size);
-        return OK;
-    }
+    if (count > 1)
+        return reply_parts(rq, view, ranges, count, size, err);
     reply_header(rq->http, "Content-Range", "bytes %lld-%lld/%lld", (long long)ranges[0].offset,
                  (long long)(ranges[0].offset + ranges[0].length - 1), (long long)size);
     request_reply_view(rq, 206, STR("application/octet-stream"), ranges[0].length, view);

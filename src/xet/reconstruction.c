@@ -226,6 +226,7 @@ static enum status write_plan(struct request *rq, int version, struct buf *body,
     TRY(store_lookup_xet(rq->db, rq->repo.id, &hash, &object, err));
     TRY(range_parse(http_header(rq->http, "range"), object.size, &partial, &offset, &length, err));
     TRY(collect(rq, object.id, offset, length, &plan, err));
+    rq->plan_bytes = offset == 0 ? length : 0;
     request_done_reading(rq);
     TRY(trim_ends(rq, &plan, length, err));
 

@@ -96,6 +96,7 @@ def test_a_key_makes_none_that_may_more_or_lasts_longer(hub, alice):
     ({"name": "k", "role": "read", "repos": ["alice"] * 2}, "twice"),
     ({"name": "k", "role": "read", "bytesPerDay": -1}, "bytes"),
     ({"name": "k", "role": "read", "scope": []}, "scope"),
+    ({"name": "..", "role": "read"}, "name"),
 ])
 def test_a_key_that_makes_no_sense_is_not_made(alice, body, says):
     before = keys_of(alice).keys()

@@ -10,7 +10,8 @@ import pytest
 
 import test_reupload as reupload
 import tiers
-from support import Hub, Person, new_name, until
+from browsers import hidden, newcomer
+from support import Hub, Person, new_name, sha256, until
 from test_enforcement import ask, gated, notices
 from test_signin import PASSWORD, Browser, set_password
 
@@ -60,7 +61,29 @@ def test_a_leaked_key_is_dead_at_once_and_its_owner_told(anyone, victim, board):
     other = victim.hub.key_of(victim.name)
     [told] = notices(other, "key.leaked")
     assert "reported" in told["text"] and victim.token not in told["text"]
-    assert any("reported" in notice["text"] for notice in notices(board, "key.leaked"))
+    [case] = other.http.get("/api/misuse").json()
+    assert (case["state"], [sign["code"] for sign in case["signals"]], case["points"]) == ("barred", ["reported-leak"], 100)
+    assert case["id"] in [open["id"] for open in board.http.get("/api/misuse?open=true").json()]
+    assert any(f"Case {case['id']}:" in notice["text"] for notice in notices(board, "misuse.case"))
+    assert status_of(other) == 200, "the other keys go on"
+
+
+def test_the_grants_of_who_has_lost_a_key_wait_until_a_person_has_looked(hub, alice, anyone, board, victim):
+    repo = gated(alice)
+    ask(victim, repo)
+    path = f"/{repo}/resolve/main/config.json"
+    made = victim.http.post("/api/settings/keys", json={"name": new_name("notebook"), "role": "read"}).json()["token"]
+    lost = Person(hub, victim.name, made)
+    assert status_of(lost, path) == status_of(victim, path) == 200
+    assert report(anyone, {"key": lost.token}).status_code == 202
+    assert status_of(lost) == 401
+    assert victim.http.get(path).headers["x-access-reason"] == "suspended"
+    [case] = cases(victim)
+    assert appeal(victim, case, "It was in a notebook for an hour.").status_code == 200
+    assert decide(board, case, "lift", "Nobody else had used it.").json()["state"] == "lifted"
+    assert status_of(victim, path) == 200 and status_of(lost) == 401, "the key itself does not come back"
+    assert report(anyone, {"key": lost.token}).status_code == 202
+    assert len(cases(victim)) == 1, "one that is dead already makes no case"
 
 
 def test_scanners_report_many_keys_at_once(hub, anyone, victim):
@@ -145,6 +168,26 @@ def test_the_use_of_a_honey_key_suspends_the_access_of_whose_place_it_lay_in(hub
     assert fresh.http.get(f"/{repo}/resolve/main/config.json").headers["x-access-reason"] == "suspended"
     assert decide(board, case, "lift", "The key had been copied by a backup.").json()["state"] == "lifted"
     assert status_of(victim, f"/{repo}/resolve/main/config.json") == 200
+
+
+def test_a_person_lays_honey_keys_in_the_own_place_and_no_key_does(hub, board):
+    owner = newcomer(hub, host="localhost")
+    made = owner.http.post("/api/keys/honey", json={"note": "in my private notes"})
+    assert made.status_code == 200 and made.headers["cache-control"] == "no-store"
+    key = hub.key_of(owner.name)
+    assert key.http.post("/api/keys/honey", json={}).status_code == 403
+    assert owner.http.post("/api/keys/honey", json={"note": "x" * 1001}).status_code == 400
+    assert cases(key) == []
+    assert status_of(Person(hub, "thief", made.json()["token"])) == 401
+    case = until(lambda: next(iter(cases(key)), None))
+    assert case["state"] == "barred" and [sign["code"] for sign in case["signals"]] == ["honey-key"]
+    assert any("in my private notes" in told["text"] for told in notices(board, "honey.used"))
+
+
+def test_one_person_lays_a_hundred_honey_keys_and_no_more(hub):
+    owner = newcomer(hub, host="localhost")
+    answers = [owner.http.post("/api/keys/honey", json={}).status_code for _ in range(101)]
+    assert answers == [200] * 100 + [409]
 
 
 # Steps.
@@ -241,7 +284,7 @@ def test_thirty_points_ask_for_a_sign_in_before_gated_files_are_served(crowd, we
     assert codes(case) == {"fan-out", "concurrent"} and case["points"] == 35
     refused = come_from(sharer, "10.1.0.1", path)
     assert refused.status_code == 403 and refused.headers["x-access-reason"] == "step-up"
-    assert refused.headers["x-access-next"].endswith("/api/misuse")
+    assert refused.headers["x-access-next"] == f"{crowd.url}/misuse"
     assert status_of(sharer) == 200, "all else goes on"
     [told] = notices(sharer, "misuse.step")
     assert "many networks within an hour" in told["text"] and "at the same time" in told["text"] and "/appeal" in told["text"]
@@ -251,6 +294,35 @@ def test_thirty_points_ask_for_a_sign_in_before_gated_files_are_served(crowd, we
     browser.sign_in().raise_for_status()
     assert browser.post(f"/api/misuse/{case['id']}/confirm").json()["state"] == "answered"
     assert come_from(sharer, "10.1.0.1", path).status_code == 200
+
+
+def test_a_person_says_on_a_page_that_it_was_no_misuse_and_appeals_there_without_a_script(crowd, weights, sharer):
+    fan_out(sharer)
+    first_case(sharer, "asked")
+    set_password(crowd, sharer.name)
+    browser = Browser(crowd, sharer.name)
+    asked = browser.http.get("/misuse")
+    assert (asked.status_code, asked.headers["location"]) == (303, f"{browser.home}/signin?next=misuse")
+    signed = browser.http.post("/signin", data={"user": sharer.name, "password": PASSWORD, "next": "misuse"})
+    assert signed.headers["location"] == f"{browser.home}/misuse"
+    page = browser.http.get("/misuse")
+    assert "many networks within an hour" in page.text and "It was me" in page.text and "Appeal" in page.text
+    assert "<script" not in page.text.split("<body>")[1] and page.headers["cache-control"] == "no-store"
+    case = hidden(page.text)["case"]
+    stranger = newcomer(crowd, host="localhost")
+    assert "Nothing of yours" in stranger.http.get("/misuse").text
+    assert stranger.form("/misuse", case=case, say="confirm").status_code == 404
+    assert browser.http.post("/misuse", data={"case": case, "say": "confirm"}, headers={"origin": "http://evil.example"}).status_code == 403
+    assert sharer.http.post("/misuse", data={"case": case, "say": "confirm"}).status_code == 403, "whoever has the key is not the person"
+    empty = browser.http.post("/misuse", data={"case": case, "say": "appeal", "text": " "})
+    assert empty.status_code == 400 and "1 to" in empty.text and "It was me" in empty.text
+    text = "<b>We</b> have moved."
+    assert browser.http.post("/misuse", data={"case": case, "say": "appeal", "text": text}).status_code == 303
+    page = browser.http.get("/misuse")
+    assert "&#60;b&#62;We" in page.text and text not in page.text and "Appeal<" not in page.text
+    assert browser.http.post("/misuse", data={"case": case, "say": "confirm"}).status_code == 303
+    assert "It was me" not in browser.http.get("/misuse").text
+    assert come_from(sharer, "10.1.0.1", weights[1]).status_code == 200
 
 
 def test_ordinary_use_from_few_networks_has_no_points(crowd, weights, sharer):
@@ -272,6 +344,30 @@ def test_fifty_points_slow_the_key_to_the_floor(crowd, weights, sharer):
     assert answers[-1].headers["x-error-code"] == "TokenSlowed" and 1 <= int(answers[-1].headers["retry-after"]) <= 4
     other = crowd.key_of(sharer.name)
     assert [status_of(other) for _ in range(32)] == [200] * 32, "the person's other keys are not slowed"
+
+
+@pytest.mark.parametrize("way", ["git-lfs", "xet"])
+def test_hauling_counts_by_whichever_way_the_file_is_fetched(crowd, weights, way):
+    repo, path = weights
+    puller, other = (crowd.person(new_name(name)) for name in ("puller", "other"))
+    for person in (puller, other):
+        ask(person, repo)
+    head = puller.http.head(path)
+    sha256_, xet_hash = head.headers["x-linked-etag"].strip('"'), head.headers["x-xet-hash"]
+
+    def fetch(person, span=None):
+        if way == "git-lfs":
+            link = person.batch(repo, (sha256_, 2 << 20), operation="download").json()["objects"][0]["actions"]["download"]["href"]
+            return httpx.get(link, headers={"range": span} if span else {}).status_code
+        token = person.http.get(f"/api/models/{repo}/xet-read-token/main").json()["accessToken"]
+        return httpx.get(f"{crowd.url}/xet/v1/reconstructions/{xet_hash}",
+                         headers={"authorization": f"Bearer {token}", **({"range": span} if span else {})}).status_code
+
+    for _ in range(7):
+        assert fetch(puller) == 200
+        assert fetch(other, "bytes=1048576-2097151") in (200, 206), "the second half alone is no load"
+    until(lambda: signals_of(puller) == ["hauling"])
+    assert signals_of(other) == []
 
 
 @pytest.fixture
@@ -348,12 +444,19 @@ def test_nobody_decides_on_the_own_case_or_on_that_of_others_without_office(crow
 
 
 def test_a_key_whose_owner_has_said_from_where_may_come_from_many_networks(crowd, sharer):
-    made = sharer.http.post("/api/settings/keys", json={"name": "fleet", "role": "read", "addresses": ["10.0.0.0/8"]}).json()
+    made = sharer.http.post("/api/settings/keys", json={"name": "fleet", "role": "read", "addresses": ["10.1.0.0/16"]}).json()
     fleet = Person(crowd, sharer.name, made["token"])
     fan_out(fleet)
     fan_out(sharer)
     first_case(sharer)
     assert len(cases(sharer)) == 1
+
+
+def test_a_key_that_may_come_from_anywhere_is_looked_at_as_if_nothing_had_been_said(crowd, sharer):
+    made = sharer.http.post("/api/settings/keys", json={
+        "name": "everywhere", "role": "read", "addresses": ["0.0.0.0/1", "128.0.0.0/1", "::/0"]}).json()
+    fan_out(Person(crowd, sharer.name, made["token"]))
+    assert first_case(sharer)["key"] == "everywhere"
 
 
 def test_a_browser_that_is_shared_has_to_sign_in_again(crowd, sharer):
@@ -469,3 +572,28 @@ def test_a_key_downloads_no_more_bytes_a_day_than_it_may(alice, hub):
     assert DAY - 120 < int(refused.headers["retry-after"]) <= DAY
     assert status_of(key) == 200, "only downloads count"
     assert status_of(alice, path) == 200, "and only with this key"
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_key_that_has_had_its_bytes_has_them_also_after_the_hub_was_started_anew(own_hub, end):
+    ada = own_hub.person("ada")
+    repo, data = ada.new_repo(private=True), b"a" * 1000
+    ada.put_object(repo, data)
+    ada.commit_lines(repo, ("lfsFile", {"path": "a.bin", "algo": "sha256", "oid": sha256(data), "size": len(data)}))
+    made = ada.http.post("/api/settings/keys", json={"name": "small", "role": "read", "bytesPerDay": 2500}).json()
+    key = Person(own_hub, "ada", made["token"])
+    link = key.batch(repo, (sha256(data), 1000), operation="download").json()["objects"][0]["actions"]["download"]["href"]
+    assert [httpx.get(link).status_code, status_of(key, f"/{repo}/resolve/main/a.bin")] == [200, 200]
+    until(lambda: written(own_hub))
+    getattr(own_hub, end)()
+    own_hub.start()
+    refused = key.http.get(f"/{repo}/resolve/main/a.bin")
+    assert refused.status_code == 429 and "500 are left" in refused.json()["error"]
+    assert httpx.get(link.replace(link.split("/transfer")[0], own_hub.url)).status_code == 429, "nor by an address it was given"
+    token = ada.http.post("/api/settings/keys/small/rotate", json={}).json()["token"]
+    assert status_of(Person(own_hub, "ada", token), f"/{repo}/resolve/main/a.bin") == 429, "nor with a new secret"
+
+
+def written(hub):
+    with sqlite3.connect(hub.data / "cairn.db") as db:
+        return db.execute("SELECT sum(bytes) FROM quota_key_day").fetchone()[0] == 2000

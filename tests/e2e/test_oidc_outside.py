@@ -360,6 +360,57 @@ def test_many_accounts_that_are_made_from_one_network_in_a_day_are_noticed(liar,
         hub.stop()
 
 
+def test_accounts_made_with_one_browser_over_weeks_are_noticed_from_the_fourth_on(liar, folder):
+    hub = hub_with(folder, liar.issuer).start()
+    browser = Browser(hub)
+    try:
+        for number in range(4):
+            assert hub_signals(hub) == []
+            now = int(time.time()) + number * 7 * 86400
+            liar.come_back(browser, lambda nonce: liar.signed(liar.claims(nonce, sub=new_name("sub"), iat=now, exp=now + 300)))
+            [device] = [cookie for cookie in browser.http.cookies.jar if cookie.name == "cairn_device" and cookie.expires]
+            assert device.expires > time.time() + 300 * 86400
+            until(lambda: looked_at(hub))
+            hub.stop()
+            hub.environment["CAIRN_CLOCK_AHEAD"] = str((number + 1) * 7 * 86400)  # the networks are forgotten, the browser is not
+            hub.start()
+            browser = Browser(hub)
+            browser.http.cookies.set("cairn_device", device.value)
+        assert hub_signals(hub) == ["many-accounts"] * 4
+    finally:
+        hub.stop()
+
+
+def test_other_browsers_of_one_network_are_not_taken_for_one(liar, folder):
+    hub = hub_with(folder, liar.issuer).start()
+    try:
+        for _ in range(3):
+            liar.come_back(Browser(hub), lambda nonce: liar.signed(liar.claims(nonce, sub=new_name("sub"))))
+        until(lambda: looked_at(hub))
+        known = Browser(hub)
+        liar.come_back(known, lambda nonce: liar.signed(liar.claims(nonce, sub="somebody")))
+        assert hub_signals(hub) == ["many-accounts"] * 4 or until(lambda: hub_signals(hub) == ["many-accounts"] * 4), "by network"
+        with sqlite3.connect(hub.data / "cairn.db") as db:
+            assert db.execute("SELECT max(n) FROM (SELECT count(*) AS n FROM account_mark GROUP BY mark)").fetchone() == (1,)
+    finally:
+        hub.stop()
+
+
+def looked_at(hub):
+    with sqlite3.connect(hub.data / "cairn.db") as db:
+        return db.execute("SELECT count(*) FROM account_mark WHERE looked = 0").fetchone()[0] == 0
+
+
+@pytest.mark.parametrize("claims, kept", [({"email": "jo@uni.example", "email_verified": True}, "jo@uni.example"),
+                                          ({"email": "jo@uni.example", "email_verified": False}, None),
+                                          ({"email": "jo@uni.example"}, None), ({"email": "no address", "email_verified": True}, None),
+                                          ({"email": "jo@uni.example", "email_verified": "true"}, None)])
+def test_only_an_address_that_the_provider_has_verified_is_taken_over(lied_to, liar, claims, kept):
+    browser = Browser(lied_to)
+    assert liar.come_back(browser, lambda nonce: liar.signed(liar.claims(nonce, sub=new_name("sub"), **claims))).status_code == 303
+    assert browser.http.get("/api/whoami-v2").json().get("email") == kept
+
+
 def test_people_are_known_by_issuer_and_subject_never_by_address_or_name(lied_to, liar):
     victim = newcomer(lied_to, "victim")
     browser = Browser(lied_to)

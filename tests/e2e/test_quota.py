@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError
 
 from support import add, new_name, sha256, until
-from tiers import held, publish, rate
+from tiers import applies, held, publish, rate
 
 
 def counter(hub, unit, name="ada"):
@@ -209,17 +209,43 @@ def test_downloads_are_counted_by_what_was_sent_and_limited(own_hub, ada, repo):
     data = os.urandom(50_000)
     ada.put_object(repo, data)
     ada.commit_lines(repo, ("lfsFile", {"path": "a.bin", "algo": "sha256", "oid": sha256(data), "size": len(data)}))
-    publish(own_hub, "basic", held("bytes.egress", 120_000, per=3600), rate("req.api", 1000, 1000))
+    publish(own_hub, "basic", held("bytes.egress", 120_000, per=31_000_000), rate("req.api", 1000, 1000))
     until(lambda: "ratelimit" in ada.http.get("/api/whoami-v2").headers)
     url = f"/{repo}/resolve/main/a.bin"
-    statuses = [ada.http.get(url).status_code for _ in range(6)]
-    assert statuses == [200, 200, 200, 429, 429, 429]
-    refused = ada.http.get(url)
-    assert refused.headers["x-error-code"] == "QuotaExceeded" and 0 < int(refused.headers["retry-after"]) <= 3600
+    statuses = [ada.http.get(url).status_code for _ in range(4)]
+    assert statuses == [200, 200, 429, 429], "what does not fit is not begun"
+    assert "20000 are left" in ada.http.get(url).json()["error"]
+    assert ada.http.head(url).status_code == 200
+    assert ada.http.get(url, headers={"range": "bytes=0-19999"}).content == data[:20_000]
+    refused = ada.http.get(url, headers={"range": "bytes=0-0"})
+    assert refused.headers["x-error-code"] == "QuotaExceeded" and 0 < int(refused.headers["retry-after"]) <= 31_000_000
     assert ada.http.get("/api/whoami-v2").status_code == 200
     own_hub.stop()
     own_hub.start()
     assert ada.http.get(url).status_code == 429, "it was written down"
+
+
+def test_many_downloads_at_once_get_not_a_byte_more_than_one_after_another(own_hub, ada, repo):
+    data = os.urandom(1_000_000)
+    ada.put_object(repo, data)
+    ada.commit_lines(repo, ("lfsFile", {"path": "a.bin", "algo": "sha256", "oid": sha256(data), "size": len(data)}))
+    publish(own_hub, "basic", held("bytes.egress", 5_500_000, per=31_000_000), rate("req.api", 1000, 1000))
+    applies(ada)
+    link = ada.batch(repo, (sha256(data), len(data)), operation="download").json()["objects"][0]["actions"]["download"]["href"]
+    answers = []
+
+    def load(number):
+        url, headers = (link, {}) if number % 2 else (f"{own_hub.url}/{repo}/resolve/main/a.bin", {"authorization": f"Bearer {ada.token}"})
+        with httpx.Client(timeout=120) as client:
+            answer = client.get(url, headers=headers)
+            answers.append((answer.status_code, len(answer.content) if answer.is_success else 0))
+
+    threads = [threading.Thread(target=load, args=(number,)) for number in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [(200, 1_000_000)] * 5 + [(429, 0)] * 59
 
 
 def test_where_more_is_to_be_paid_for_the_answer_says_so(own_hub, ada, repo):

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import sqlite3
 import time
 
 import pytest
@@ -300,9 +301,20 @@ RECORDED = {
     "id": "evt_1OaBcDEfGhIjKlMn", "object": "event", "api_version": "2023-10-16", "created": 1700000000, "livemode": False,
     "type": "checkout.session.completed",
     "data": {"object": {"id": "cs_test_a1B2c3", "object": "checkout.session", "amount_total": 1200, "currency": "eur",
-                        "client_reference_id": "ada", "payment_status": "paid", "metadata": {"tier": "partner"}}},
+                        "client_reference_id": "ada", "customer": "cus_PabcDEF", "subscription": "sub_1OaBcD",
+                        "payment_status": "paid", "metadata": {"tier": "partner"}}},
     "pending_webhooks": 1,
 }
+
+
+def later(event, type, object, **more):
+    """What the provider tells in the months that follow: it names the customer and the subscription, and no account of ours."""
+    return {"id": event, "object": "event", "api_version": "2023-10-16", "created": 1700000000, "livemode": False, "type": type,
+            "data": {"object": {"object": object, "customer": "cus_PabcDEF", **more}}, "pending_webhooks": 1}
+
+
+def invoice(event, type, **more):
+    return later(event, type, "invoice", id="in_1", amount_due=1200, metadata={}, **(more or {"subscription": "sub_1OaBcD"}))
 
 
 def pay(hub, message, source="shop", secret=SECRET, at=None, tamper=b""):
@@ -338,15 +350,62 @@ def test_what_is_not_signed_by_the_provider_is_not_believed(shop, ada):
 
 
 def test_who_does_not_pay_any_more_has_thirty_days(shop, ada):
+    assert pay(shop, invoice("evt_1", "invoice.paid")).status_code == 422, "not told of the purchase yet: the provider tries again"
+    assert pay(shop, RECORDED).status_code == 200
+    for number, failed in enumerate((
+            invoice("evt_2", "invoice.payment_failed"),
+            invoice("evt_3", "invoice.payment_failed", parent={"subscription_details": {"subscription": "sub_1OaBcD"}}),
+            later("evt_4", "customer.subscription.deleted", "subscription", id="sub_1OaBcD", status="canceled"))):
+        assert pay(shop, failed).status_code == 200
+        assert usage(ada)["tier"]["state"] == "grace"
+        assert pay(shop, invoice(f"evt_paid_{number}", "invoice.paid")).status_code == 200
+        assert usage(ada)["tier"]["state"] == "active" and tier_of(ada) == "partner"
+    assert pay(shop, later("evt_5", "customer.updated", "customer")).status_code == 200
+    stranger = invoice("evt_6", "invoice.payment_failed", subscription="sub_of_others")
+    stranger["data"]["object"]["customer"] = "cus_other"
+    assert pay(shop, stranger).status_code == 422 and usage(ada)["tier"]["state"] == "active"
+
+
+def test_of_two_who_share_a_customer_each_keeps_the_own_subscription(shop, ada):
+    ben = shop.person("ben")
     pay(shop, RECORDED)
-    failed = json.loads(json.dumps(RECORDED))
-    failed.update(id="evt_2", type="invoice.payment_failed")
-    assert pay(shop, failed).status_code == 200
-    assert usage(ada)["tier"]["state"] == "grace"
-    renewed = {**RECORDED, "id": "evt_3", "type": "invoice.paid"}
-    pay(shop, renewed)
-    assert usage(ada)["tier"]["state"] == "active"
-    assert pay(shop, {**RECORDED, "id": "evt_4", "type": "customer.updated"}).status_code == 200
+    second = json.loads(json.dumps(RECORDED))
+    second["id"] = "evt_ben"
+    second["data"]["object"].update(client_reference_id="ben", subscription="sub_ben")
+    assert pay(shop, second).status_code == 200 and tier_of(ben) == "partner"
+    assert pay(shop, invoice("evt_2", "invoice.payment_failed")).status_code == 200
+    assert (usage(ada)["tier"]["state"], usage(ben)["tier"]["state"]) == ("grace", "active")
+
+
+def test_nobody_pays_a_suspension_away(shop, ada):
+    board = shop.person("board", "admin", ("--admin",))
+    pay(shop, RECORDED)
+    assert board.http.post("/api/tiers/holders/ada", json={"event": "suspend", "text": "Resold.", "code": "resale"}).status_code == 200
+    again = {**RECORDED, "id": "evt_2"}
+    assert pay(shop, again).status_code == 409
+    assert pay(shop, invoice("evt_3", "invoice.paid")).status_code == 409
+    assert usage(ada)["tier"]["state"] == "suspended"
+
+
+def test_four_accounts_that_one_customer_pays_for_are_noticed_and_three_are_not(shop, ada):
+    def signals():
+        with sqlite3.connect(shop.data / "cairn.db") as db:
+            return db.execute("SELECT count(*) FROM misuse_signal WHERE signal = 'many-accounts'").fetchone()[0]
+
+    def looked():
+        with sqlite3.connect(shop.data / "cairn.db") as db:
+            return db.execute("SELECT count(*) FROM account_mark WHERE looked = 0").fetchone()[0] == 0
+
+    for number, name in enumerate(("ada", "ben", "cleo", "dan")):
+        assert signals() == 0
+        if name != "ada":
+            shop.person(name)
+        bought = json.loads(json.dumps(RECORDED))
+        bought["id"] = f"evt_{number}"
+        bought["data"]["object"].update(client_reference_id=name, subscription=f"sub_{number}")
+        assert pay(shop, bought).status_code == 200
+        until(looked)
+    assert signals() == 4
 
 
 # Sponsors.

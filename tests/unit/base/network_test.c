@@ -98,6 +98,21 @@ static void neighbours_share_what_is_around_them(void **state)
     assert_str(network_text(&v6, text), "2001:db8:1:200::/56");
 }
 
+static void a_range_has_room_for_so_many_parties(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *range;
+        int64_t parties;
+    } ranges[] = {{"192.0.2.77", 1},          {"192.0.2.0/24", 1},       {"10.0.0.0/16", 256}, {"10.0.0.0/8", 65536},
+                  {"0.0.0.0/0", 1 << 24},     {"2001:db8::/56", 1},      {"::1", 1},           {"2001:db8::/48", 256},
+                  {"::/0", INT64_C(1) << 56}, {"::ffff:0:0/96", 1 << 24}};
+    for (size_t i = 0; i < COUNT(ranges); i++) {
+        struct network range = net(ranges[i].range);
+        assert_true(network_parties(&range) == ranges[i].parties);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +121,7 @@ int main(void)
         cmocka_unit_test(what_is_no_address_or_range_is_refused),
         cmocka_unit_test(the_text_of_a_range_reads_back_as_the_same),
         cmocka_unit_test(neighbours_share_what_is_around_them),
+        cmocka_unit_test(a_range_has_room_for_so_many_parties),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

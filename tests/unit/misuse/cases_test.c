@@ -424,6 +424,120 @@ static void four_accounts_of_one_network_in_a_day_have_points_and_three_have_non
     assert_int_equal(0, number(town->db, "SELECT count(*) FROM sign_up")); /* networks are kept for a day */
 }
 
+/*
+ * Streams of accounts whose truth is known: those that one person makes, and those of families, classes and shared cards. What
+ * the sign finds of the first, and what it says of the second, is printed and held to a line. The other signs of an account are
+ * hashes that are equal or not: a key that was reported, against such as only look like one.
+ */
+#define RINGS 100
+
+struct sign_up_day {
+    int64_t first_id, count;
+    const char *kind; /* of what they share; NULL: the network */
+    int64_t what;
+};
+
+static enum status sign_ups_in(struct db_conn *tx, void *context, struct error *err)
+{
+    const struct sign_up_day *day = context;
+    char text[48];
+    snprintf(text, sizeof text, day->kind ? "thing %lld" : "2001:db8:%llx::1", (long long)day->what);
+    for (int64_t id = day->first_id; id < day->first_id + day->count; id++)
+        TRY(day->kind ? account_mark(tx, id, day->kind, str_of(text), err)
+                      : account_signed_up(tx, id, str_of(text), err));
+    return sign_ups_look(tx, NULL, err);
+}
+
+/* Signs up in groups of so many, days apart; of how many accounts the sign was seen. */
+static int64_t seen_of(struct town *town, int64_t *next_id, const char *kind, int64_t at_once, int64_t days)
+{
+    static int64_t ring, at_day; /* no two streams share a thing or a day */
+    int64_t first = *next_id;
+    for (int64_t day = 0; day < days; day++) {
+        clock_travel(++at_day * 26 * 3600 * SECOND_US);
+        for (int64_t i = 0; i < RINGS; i++, *next_id += at_once) {
+            struct sign_up_day some = {*next_id, at_once, kind, ring + i};
+            GOOD(db_write(town->db, sign_ups_in, &some, err));
+        }
+    }
+    ring += RINGS;
+    return number_of(town, "SELECT count(*) FROM misuse_signal WHERE account_id >= ? AND signal = ?", first,
+                     "many-accounts");
+}
+
+static void signs_of_accounts_find_what_they_are_for_and_leave_others_alone(void **state)
+{
+    struct town *town = *state;
+    const struct {
+        const char *who, *kind;
+        int64_t at_once, days;
+        bool is_one_person;
+    } streams[] = {
+        {"a script from one network", NULL, 5, 1, true},
+        {"one browser, one account a day", "device", 1, 8, true},
+        {"one card for many", "payment", 4, 1, true},
+        {"a family in one network", NULL, 3, 1, false},
+        {"a class that signs up over days", NULL, 2, 10, false},
+        {"three who share a browser", "device", 3, 1, false},
+        {"a laboratory of three with one card", "payment", 3, 1, false},
+    };
+    int64_t next_id = 1000, hits = 0, alarms = 0, bad = 0, good = 0;
+    GOOD(script(town->db,
+                "WITH RECURSIVE n (id) AS (SELECT 1000 UNION ALL SELECT id + 1 FROM n WHERE id < 6000) "
+                "INSERT INTO account (id, kind, name, name_folded, is_admin, default_private, created_us) "
+                "SELECT id, 1, 'p' || id, 'p' || id, 0, 0, 0 FROM n",
+                err));
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
+        int64_t seen = seen_of(town, &next_id, streams[i].kind, streams[i].at_once, streams[i].days);
+        int64_t all = RINGS * streams[i].at_once * streams[i].days;
+        *(streams[i].is_one_person ? &hits : &alarms) += seen;
+        *(streams[i].is_one_person ? &bad : &good) += all;
+        print_message("  %-36s %4lld of %4lld\n", streams[i].who, (long long)seen, (long long)all);
+    }
+    print_message("%-16s %12s %24s\n", "signal", "hits", "false alarms");
+    print_message("%-16s %4lld of %4lld %14lld of %6lld\n", "many-accounts", (long long)hits, (long long)bad,
+                  (long long)alarms, (long long)good);
+    assert_true(hits >= bad * 95 / 100);
+    assert_true(alarms <= good / 200);
+}
+
+static void only_what_was_reported_is_a_leak(void **state)
+{
+    struct town *town = *state;
+    int hits = 0, alarms = 0;
+    for (int i = 0; i < RINGS; i++) {
+        char name[16];
+        struct str token;
+        struct key_leak leak = {0}, other = {0};
+        auto_conn struct db_conn *conn = NULL;
+        snprintf(name, sizeof name, "key %d", i);
+        struct key_new new = {.user = STR("ada"), .name = str_of(name), .role = ROLE_WRITE, .days = 366};
+        GOOD(key_create(town->db, &town->arena, &new, &token, err));
+        sha256(token, leak.digest);
+        sha256(key_make_token(&town->arena), other.digest);
+        GOOD(db_reader(town->db, &conn, err));
+        GOOD(key_leak_find(conn, &town->arena, &leak, err));
+        GOOD(key_leak_find(conn, &town->arena, &other, err));
+        hits += leak.key_id != 0;
+        alarms += other.key_id != 0;
+    }
+    print_message("%-16s %4d of %4d %14d of %6d\n", "reported-leak", hits, RINGS, alarms, RINGS);
+    assert_int_equal(hits, RINGS);
+    assert_int_equal(alarms, 0);
+}
+
+/* A reported key: 100 points of that key, and of no other. */
+static void a_leak_is_a_case_of_that_key_alone(void **state)
+{
+    struct town *town = *state;
+    raised(town, town->laptop, BIT(LEAK));
+    assert_int_equal(KEY_SUSPENDED, hold(town, town->laptop));
+    assert_int_equal(KEY_FREE, hold(town, town->server));
+    assert_int_equal(4, number(town->db, "SELECT state FROM misuse_case"));
+    assert_int_equal(OK, decide(town, 1, CASE_LIFT, town->boss));
+    assert_int_equal(0, number(town->db, "SELECT count(*) FROM misuse_signal"));
+}
+
 static enum status erase_ada(struct db_conn *tx, void *context, struct error *err)
 {
     const struct town *town = context;
@@ -458,6 +572,9 @@ int main(void)
         in_town(a_graver_step_can_be_appealed_though_a_lesser_one_was),
         in_town(nobody_decides_who_may_not),
         in_town(four_accounts_of_one_network_in_a_day_have_points_and_three_have_none),
+        in_town(signs_of_accounts_find_what_they_are_for_and_leave_others_alone),
+        in_town(only_what_was_reported_is_a_leak),
+        in_town(a_leak_is_a_case_of_that_key_alone),
         in_town(what_a_person_said_goes_with_the_person),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
