@@ -33,6 +33,7 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP, EVENT_DECISION };
 /* api.c */ route_handler run_open, run_stop, run_status, run_join, round_get;
 /* update.c */ route_handler update_put, update_finish;
 /* cohort_api.c */ route_handler cohort_get, cohort_post;
+/* logged.c */ route_handler proof_of_round_get;
 /* keep.c */ route_handler control_get;
 /* suspects.c */ route_handler suspects_get, suspects_post;
 /* race.c */ route_handler candidates_get, candidate_get, scores_post;

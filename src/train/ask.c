@@ -51,7 +51,7 @@ static enum status fetch_patiently(struct cairn_federate *part, struct arena *ar
     }
 }
 
-static struct str base_of(const struct cairn_federate *part)
+struct str hub_address(const struct cairn_federate *part)
 {
     struct str base = str_of(part->url);
     while (str_ends(base, STR("/")))
@@ -93,7 +93,7 @@ static enum status ask_for(struct cairn_federate *part, struct arena *arena, con
                            struct str type, struct str body, size_t limit, struct fetch_answer *out, struct error *err)
 {
     const struct fetch what = {.method = method,
-                               .url = arena_printf(arena, "%.*s/api/models/%.*s/federate%s", STR_ARG(base_of(part)),
+                               .url = arena_printf(arena, "%.*s/api/models/%.*s/federate%s", STR_ARG(hub_address(part)),
                                                    STR_ARG(percent_encode(arena, str_of(part->repo), true)), path),
                                .token = str_of(part->token),
                                .type = type,
@@ -149,7 +149,7 @@ enum status ask_bytes(struct cairn_federate *part, struct str commit, struct str
     struct fetch_answer answer;
     char range[64];
     snprintf(range, sizeof range, "%lld-%lld", (long long)at, (long long)at + (long long)most - 1);
-    const struct fetch what = {.url = arena_printf(&arena, "%.*s/%.*s/resolve/%.*s/%.*s", STR_ARG(base_of(part)),
+    const struct fetch what = {.url = arena_printf(&arena, "%.*s/%.*s/resolve/%.*s/%.*s", STR_ARG(hub_address(part)),
                                                    STR_ARG(percent_encode(&arena, str_of(part->repo), true)),
                                                    STR_ARG(commit), STR_ARG(percent_encode(&arena, file, true))),
                                .token = str_of(part->token),

@@ -14,7 +14,7 @@
 
 struct cairn_federate {
     char *url, *token, *repo, *patience, *state, *house, *peers;
-    char identity[65]; /* what cairn_federate_identity() gives */
+    char identity[65];    /* what cairn_federate_identity() gives */
     char control_run[40]; /* the run of the own control variate */
     struct buf control;   /* SCAFFOLD's c_i: float32 in the order of the model's bytes */
     void (*progress)(void *context, const char *line);
@@ -26,6 +26,7 @@ struct cairn_federate {
     struct pact_key report_key;
     uint8_t hub_key[PACT_KEY_SIZE], house_key[PACT_KEY_SIZE];
     bool knows_houses;
+    struct kept *log; /* the hub's log as it was seen last, where no state folder was set */
 };
 
 /* ask.c: the hub. */
@@ -44,6 +45,8 @@ enum status ask_for_run(struct cairn_federate *part, const char *method, const c
                         struct error *err);
 /* A piece of what the hub has at path, appended to out; nothing: it was at its end. */
 enum status ask_piece(struct cairn_federate *part, const char *path, struct buf *out, struct error *err);
+/* Its address, without a slash at the end. */
+struct str hub_address(const struct cairn_federate *part);
 void tell(struct cairn_federate *part, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void doze(int64_t us);
 
@@ -91,6 +94,9 @@ struct round {
     struct cairn_tensor *corrections;
     bool begins; /* the hub has no control variate yet */
 };
+
+/* logged.c: the model, as it came, is the one in the hub's log. FORBIDDEN "NotLogged", with why, when it is not. */
+enum status check_logged(const struct round *round, struct error *err);
 
 /* control.c: what SCAFFOLD does before training, in place of model_write(), and once the update is accepted. */
 enum status control_begin(struct round *round, struct arena *arena, struct error *err);
