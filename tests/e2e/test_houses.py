@@ -19,6 +19,7 @@ from houses import Between, House, Reporter
 from support import BINARY, ROOT, SANITIZER, Hub, new_name, sha256, until
 from test_federate import Participant, Sender, federate, fit, new_model, start_model
 from test_libcairn import LIBRARY, preload  # noqa: F401
+from tlog import leaf_hash, root_of
 
 SEEDS = range(3)
 
@@ -96,9 +97,11 @@ def test_three_participants_train_a_model_as_the_reference_does(alice, crowd, ho
 def test_a_round_leaves_a_record_and_signatures_of_both_houses(alice, crowd, house, tmp_path):
     repo = wide_model(alice)
     open_run(alice, repo, house)
-    given = changes(3)
+    given, reports = changes(3), []
     for part, change in zip(join_all(crowd[:3], repo, tmp_path), given):
-        assert part.send(change).status_code == 200
+        number, leader, report = part.make(change)
+        assert part.deliver(number, leader, report).status_code == 200
+        reports.append(base64.b64decode(report))
     finished(alice, repo)
     assert numpy.abs(numbers_of(alice, repo) - given.mean(axis=0)).max() < 1e-6
     text, record = alice.read(repo, "fl/rounds/000001.json"), record_of(alice, repo)
@@ -107,6 +110,8 @@ def test_a_round_leaves_a_record_and_signatures_of_both_houses(alice, crowd, hou
     assert base64.b64decode(signed["record"]["payload"]) == text
     assert record["config"] == sha256(config) and record["model"] == sha256(alice.read(repo, "model.safetensors"))
     assert record["accepted"] == 3 and [bucket["members"] for bucket in record["buckets"]] == [3]
+    leaves = [leaf_hash(report[-64:]) for report in sorted(reports)]  # it begins with its nonce and ends with its signature
+    assert record["reports"] == root_of(leaves).hex() != root_of(leaves[:2]).hex()
     assert not any(person.name in text.decode() for person in crowd)
     keys = [json.loads(config)[side]["key"] for side in ("hub", "house")]
     assert keys[1] == house.keys["key"]

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "pact/sum.h"
+#include "tlog/tree.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -275,12 +276,30 @@ static void a_mean_is_that_of_the_integers_and_the_noise_stays(void **state)
     free(found);
 }
 
+static void the_root_is_of_all_signatures_in_their_order(void **state)
+{
+    (void)state;
+    uint8_t signatures[3][PACT_SIGNATURE_SIZE] = {{1}, {2}, {3}}, root[SHA256_SIZE], other[SHA256_SIZE];
+    struct tlog_hash leaves[3];
+    for (int i = 0; i < 3; i++)
+        leaves[i] = tlog_leaf_hash((struct str){(char *)signatures[i], PACT_SIGNATURE_SIZE});
+    struct tlog_hash pair = tlog_node_hash(&leaves[0], &leaves[1]), wanted = tlog_node_hash(&pair, &leaves[2]);
+    reports_root((const uint8_t(*)[PACT_SIGNATURE_SIZE])signatures, 3, root);
+    assert_memory_equal(root, wanted.bytes, SHA256_SIZE);
+    reports_root((const uint8_t(*)[PACT_SIGNATURE_SIZE])signatures, 2, other);
+    assert_memory_not_equal(root, other, SHA256_SIZE);
+    signatures[1][PACT_SIGNATURE_SIZE - 1] ^= 1;
+    reports_root((const uint8_t(*)[PACT_SIGNATURE_SIZE])signatures, 3, other);
+    assert_memory_not_equal(root, other, SHA256_SIZE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buckets_have_their_size_or_one_more),
         cmocka_unit_test(who_shares_a_bucket_is_as_likely_for_all),
         cmocka_unit_test(the_seed_comes_of_all_that_was_agreed_on),
+        cmocka_unit_test(the_root_is_of_all_signatures_in_their_order),
         cmocka_unit_test(the_field_follows_from_the_number_of_parameters),
         cmocka_unit_test(sizes_that_say_too_much_are_refused),
         cmocka_unit_test(keys_stay_and_are_renewed_before_they_end),
