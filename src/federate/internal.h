@@ -41,8 +41,9 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP, EVENT_DECISION };
 #define APART_MOST 64
 struct federate {
     char folder[3072];
-    pthread_mutex_t closing;   /* one round is computed at a time: it takes both processors */
-    struct identity *identity; /* the hub's keys as a house */
+    pthread_mutex_t closing; /* one round is computed at a time: it takes both processors */
+    char keys_path[4096];    /* of the hub's keys as a house, which are renewed while it runs */
+    struct identity *_Atomic identity;
     pthread_mutex_t apart_lock;
     pthread_cond_t apart_ended;
     int64_t apart[APART_MOST]; /* runs that a thread of their own is busy with (close.c); 0: none */

@@ -19,7 +19,7 @@ struct house {
     char folder[3072];
     int lock; /* on the folder, while it is open */
     struct db *db;
-    struct identity identity;
+    struct identity *_Atomic identity;
     struct house_limits limits;
     pthread_mutex_t stripes[STRIPES], times_lock;
     struct {

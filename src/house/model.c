@@ -250,7 +250,7 @@ static enum status sign_record(struct asked *asked, struct str record, uint8_t s
         status = fail(err, FORBIDDEN, "OtherRecord",
                       "The record is not what this house has computed: the model or what is said of it is another.");
     if (status == OK) {
-        pact_sign_text(&asked->house->identity.sign, RECORD_TYPE, record, signature);
+        pact_sign_text(&asked->house->identity->sign, RECORD_TYPE, record, signature);
         struct round_change change = {
             asked, ROUND_RECORD, record, {(char *)signature, PACT_SIGNATURE_SIZE}, {(char *)m.c.sha256, SHA256_SIZE}};
         status = round_set(asked->house, &change, err);

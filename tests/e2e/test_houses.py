@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 
 import httpx
 import numpy
@@ -335,6 +336,41 @@ def test_keys_of_a_house_are_for_its_operator_alone(house):
     assert (house.data / "house.json").stat().st_mode & 0o777 == 0o600
     secret = json.loads((house.data / "house.json").read_text())
     assert secret["sign"] not in house.said + house.log.read_text() + json.dumps(house.keys)
+
+
+def test_keys_that_come_to_their_end_are_renewed_between_rounds_and_open_reports_stay_good(tmp_path):
+    """Both houses' keys become due for renewal while the first round is open."""
+    hub, house = Hub(tmp_path).start(), House(tmp_path / "second").start()  # noqa: F811
+    owner, people = hub.person("owner"), [hub.person(f"part{number}") for number in range(2)]
+    for wait in (10, 60, 300):  # seconds in which the first round must be open; a busy machine gets more
+        hub.stop()
+        house.stop()
+        until_us = int((time.time() + 60 * 86400 + wait) * 1e6)
+        for folder in (hub.data, house.data):
+            kept = json.loads((folder / "house.json").read_text())
+            kept["seal"][0]["until"] = until_us
+            (folder / "house.json").write_text(json.dumps(kept))
+        hub.start()
+        house.start()
+        repo = wide_model(owner)
+        open_run(owner, repo, house, 2, 2)
+        parts, given = join_all(people, repo, tmp_path), changes(2)
+        first = json.loads(parts[0].round()["config"])
+        if first["hub"]["sealUntil"] == first["house"]["sealUntil"] == until_us:
+            break
+    assert parts[0].send(given[0]).status_code == 200
+    until(lambda: house.keys["seal"] != first["house"]["seal"], 400)
+    assert parts[1].send(given[1]).status_code == 200
+    second = until(lambda: (told := parts[0].round())["round"] == 2 and "config" in told and json.loads(told["config"]))
+    for side in ("hub", "house"):
+        assert second[side]["key"] == first[side]["key"] and second[side]["seal"] != first[side]["seal"]
+        assert second[side]["sealUntil"] > first[side]["sealUntil"]
+    assert numpy.abs(numbers_of(owner, repo) - given.mean(axis=0)).max() < 1e-6
+    for part, change in zip(parts, given):
+        assert part.send(change).status_code == 200
+    assert finished(owner, repo)["accepted"] == 4
+    hub.stop()
+    house.stop()
 
 
 @pytest.mark.parametrize("what, word", [("model", "another model"), ("config", "not signed by both"), ("signature", "not signed by both"), ("nothing", None)])

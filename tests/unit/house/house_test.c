@@ -132,8 +132,8 @@ static void make_config(struct hub_of *h, const char *settings)
     memcpy(pact->hub.seal, h->keys.seals[0].public_key, 32);
     pact->hub.until_us = h->keys.seals[0].until_us;
     memcpy(pact->house.key, house_key(h->house), 32);
-    memcpy(pact->house.seal, h->house->identity.seals[0].public_key, 32);
-    pact->house.until_us = h->house->identity.seals[0].until_us;
+    memcpy(pact->house.seal, h->house->identity->seals[0].public_key, 32);
+    pact->house.until_us = h->house->identity->seals[0].until_us;
     h->config.len = 0;
     pact_write(pact, &h->config);
     pact_ctx(buf_view(&h->config), h->ctx);

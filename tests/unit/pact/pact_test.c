@@ -149,6 +149,36 @@ static void keys_stay_and_are_renewed_before_they_end(void **state)
     unlink(path);
 }
 
+static void a_program_that_runs_on_renews_its_keys_and_goes_on_with_the_old_ones(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/cairn-keys-XXXXXX";
+    struct identity *_Atomic keys = NULL;
+    struct identity again;
+    struct error err;
+    close(mkstemp(path));
+    unlink(path);
+    assert_int_equal(identity_renew(path, 0, &keys, &err), OK);
+    const struct identity *first = keys;
+    const struct identity_seal *old = &first->seals[0];
+    assert_int_equal(identity_renew(path, 300 * DAY_US, &keys, &err), OK);
+    assert_ptr_equal(keys, first);
+    assert_int_equal(identity_renew(path, 310 * DAY_US, &keys, &err), OK);
+    const struct identity *second = keys;
+    assert_ptr_not_equal(second, first);
+    assert_memory_equal(&second->sign, &first->sign, sizeof first->sign);
+    assert_memory_not_equal(second->seals[0].public_key, old->public_key, 32);
+    assert_memory_equal(identity_seal(second, old->public_key)->private_key, old->private_key, 32);
+    assert_int_equal(identity_open(path, 310 * DAY_US, &again, &err), OK);
+    assert_memory_equal(&again.seals, &second->seals, sizeof again.seals);
+    /* One that cannot be kept is not used. */
+    assert_int_not_equal(identity_renew("/nowhere/house.json", 700 * DAY_US, &keys, &err), OK);
+    assert_ptr_equal(keys, second);
+    identity_end(&keys);
+    assert_null(keys);
+    unlink(path);
+}
+
 static void a_signature_is_of_one_key_one_type_and_one_text(void **state)
 {
     (void)state;
@@ -303,6 +333,7 @@ int main(void)
         cmocka_unit_test(the_field_follows_from_the_number_of_parameters),
         cmocka_unit_test(sizes_that_say_too_much_are_refused),
         cmocka_unit_test(keys_stay_and_are_renewed_before_they_end),
+        cmocka_unit_test(a_program_that_runs_on_renews_its_keys_and_goes_on_with_the_old_ones),
         cmocka_unit_test(a_signature_is_of_one_key_one_type_and_one_text),
         cmocka_unit_test(signatures_are_those_of_the_rfc),
         cmocka_unit_test(a_mean_is_that_of_the_integers_and_the_noise_stays),
