@@ -37,6 +37,8 @@ struct cairn_federate {
  */
 enum status ask(struct cairn_federate *part, const char *method, const char *path, struct str type, struct str body,
                 json_t **out, struct error *err);
+/* Sends a piece of an update once: UNAVAILABLE when the line broke, and then nobody knows how much of it came. */
+enum status put_once(struct cairn_federate *part, const char *path, struct str body, struct error *err);
 /* Bytes of a file of a commit, from `at` on; out is appended to. *end: there are no more. */
 enum status ask_bytes(struct cairn_federate *part, struct str commit, struct str file, int64_t at, size_t most,
                       struct buf *out, bool *end, struct error *err);
@@ -87,6 +89,7 @@ struct round {
     double bound; /* 0: none */
     bool scaffold;
     bool buffered; /* the hub takes what comes late, too */
+    int uploads;   /* that were begun */
     struct model model;
     /* Of SCAFFOLD, in the order of the model's bytes: the hub's control variate, what is added to each step, and how the own one
      * changes. */

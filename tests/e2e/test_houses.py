@@ -338,6 +338,29 @@ def test_keys_of_a_house_are_for_its_operator_alone(house):
     assert secret["sign"] not in house.said + house.log.read_text() + json.dumps(house.keys)
 
 
+def test_both_houses_sign_the_terms_that_participants_accept(alice, crowd, house, tmp_path):
+    name = f"alice/{new_name('terms')}"
+    text = "Purpose: triage. Law: of both countries. Each is liable for its own house."
+    answer = alice.http.post(f"/api/terms/{name}", json={"kind": "licence", "summary": "Terms of the federation", "texts": {"en": text}})
+    assert answer.status_code == 201, answer.text
+    repo, free = wide_model(alice), wide_model(alice)
+    alice.http.put(f"/api/models/{repo}/gate", json={"mode": "click", "terms": [name]}).raise_for_status()
+    open_run(alice, repo, house, 1, 2)
+    open_run(alice, free, house, 1, 2)
+    assert Reporter(crowd[0], repo, tmp_path).http.post(f"/api/models/{repo}/federate/join", json={}).status_code == 403
+    for person in crowd[:2]:
+        asked = person.http.post(f"/api/models/{repo}/access-request", json={"terms": [{"terms": name, "sha256": sha256(text.encode())}]})
+        assert asked.json()["state"] == "approved", asked.text
+    for part, change in zip(join_all(crowd[:2], repo, tmp_path), changes(2)):
+        assert "terms" in part.round()["config"] and part.send(change).status_code == 200
+    finished(alice, repo)
+    signed = json.loads(alice.read(repo, "fl/rounds/000001.signatures.json"))["config"]
+    config = json.loads(base64.b64decode(signed["payload"]))
+    assert config["terms"] == sha256(f"{name} {sha256(text.encode())}\n".encode())
+    assert holds(signed, [config[side]["key"] for side in ("hub", "house")])
+    assert "terms" not in json.loads(join_all(crowd[:1], free, tmp_path)[0].round()["config"])
+
+
 def test_keys_that_come_to_their_end_are_renewed_between_rounds_and_open_reports_stay_good(tmp_path):
     """Both houses' keys become due for renewal while the first round is open."""
     hub, house = Hub(tmp_path).start(), House(tmp_path / "second").start()  # noqa: F811
