@@ -76,16 +76,17 @@ struct settings {
     size_t candidate_count;                       /* 0: there is one rule */
     struct str judge;                             /* who was asked to judge them, by name, when the run is opened */
     int64_t judge_id, judge_us;                   /* the account, or 0; how long the scores are waited for */
-    double suspicion;  /* evidence against a participant from which it is proposed to be removed; 0: none is gathered */
-    bool has_suspects; /* otherwise as many as a fifth of the updates */
-    double bound;      /* L2, of an update's difference to the model; 0: none */
-    double noise;      /* its standard deviation on the sum, over the bound; 0: none */
-    double delta;      /* at which epsilon is told */
-    double budget;     /* of epsilon: no round goes beyond it; 0: none */
-    size_t cohort;     /* how many send one sum together, in a mode that has that; 0: all */
-    int64_t grace_us;  /* how long others are waited for, once enough have come */
-    struct str house;  /* the second house's address, in mode two-houses; absent in others */
-    int64_t bucket;    /* in that mode: least members of a bucket; 0: one bucket of all */
+    double suspicion; /* evidence against a participant from which it is proposed to be removed; 0: none is gathered */
+    int64_t most_examples; /* with which an update weighs at most in the mean, whatever it says; 0: no limit */
+    bool has_suspects;     /* otherwise as many as a fifth of the updates */
+    double bound;          /* L2, of an update's difference to the model; 0: none */
+    double noise;          /* its standard deviation on the sum, over the bound; 0: none */
+    double delta;          /* at which epsilon is told */
+    double budget;         /* of epsilon: no round goes beyond it; 0: none */
+    size_t cohort;         /* how many send one sum together, in a mode that has that; 0: all */
+    int64_t grace_us;      /* how long others are waited for, once enough have come */
+    struct str house;      /* the second house's address, in mode two-houses; absent in others */
+    int64_t bucket;        /* in that mode: least members of a bucket; 0: one bucket of all */
 };
 /* INVALID with what is wrong. The rule's text lives as long as body. */
 enum status settings_read(const json_t *body, struct settings *out, struct error *err);

@@ -222,7 +222,9 @@ def test_a_robust_rule_over_buckets_withstands_attackers_within_the_bound(alice,
 def test_what_would_say_too_much_is_not_opened(alice, house):
     repo = wide_model(alice)
     for more, word in ((("--min-participants", 1), "at least"), (("--min-participants", 11, "--rule", "median"), "12"),
-                       (("--min-participants", 20, "--rule", "bucketing:3+median"), "Buckets of 3")):
+                       (("--min-participants", 20, "--rule", "bucketing:3+median"), "Buckets of 3"),
+                       (("--min-participants", 20, "--rule", "fedbuff"), "sees each update"), (("--min-participants", 20, "--rule", "scaffold"), "sees each update"),
+                       (("--min-participants", 20, "--most-examples", 9), "weighs the same")):
         done = federate(alice, "open", repo, "--mode", "two-houses", "--rounds", 1, "--house", house.url, *more, check=False)
         assert done.returncode == 1 and word in done.stderr
     done = federate(alice, "open", repo, "--mode", "two-houses", "--rounds", 1, "--min-participants", 3, check=False)
@@ -356,7 +358,8 @@ def test_both_houses_sign_the_terms_that_participants_accept(alice, crowd, house
     finished(alice, repo)
     signed = json.loads(alice.read(repo, "fl/rounds/000001.signatures.json"))["config"]
     config = json.loads(base64.b64decode(signed["payload"]))
-    assert config["terms"] == sha256(f"{name} {sha256(text.encode())}\n".encode())
+    version = sha256(f"en {sha256(text.encode())}\n".encode())  # of its texts in all languages
+    assert config["terms"] == sha256(f"{name} {version}\n".encode())
     assert holds(signed, [config[side]["key"] for side in ("hub", "house")])
     assert "terms" not in json.loads(join_all(crowd[:1], free, tmp_path)[0].round()["config"])
 
