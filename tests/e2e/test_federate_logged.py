@@ -93,7 +93,7 @@ def test_the_model_of_a_later_round_is_proved_by_the_leaf_of_the_round_that_made
     assert list(manifest) == ["manifest"] and list(by_round) == ["federated-round"]
 
 
-@pytest.mark.parametrize("what, word", [("old", "not about commit"), ("cut", "proof"), ("nothing", None)])
+@pytest.mark.parametrize("what, word", [("old", "not about commit"), ("cut", "trained"), ("nothing", None)])
 def test_a_proof_of_something_else_is_refused(alice, crowd, between, preload, what, word):  # noqa: F811
     repo = new_model(alice)
     open_run(alice, repo, 2)
