@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Updates as they come in: pieces that go on where the last one ended, and the word that this was all. */
 #include "federate/internal.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -56,6 +57,8 @@ static enum status refuse_taken(struct error *err)
 enum status update_open(const char *path, int *out, struct error *err)
 {
     auto_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == ENOENT) /* its folder went with the run, since it was looked up */
+        return fail(err, CONFLICT, "RoundOver", "The training is over: it takes no updates any more.");
     if (fd < 0)
         return fail_errno(err, path);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)

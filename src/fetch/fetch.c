@@ -32,19 +32,24 @@ static CURL *handle(void)
 }
 
 struct receiving {
-    struct buf body;
-    size_t limit;
+    CURL *curl;
+    struct buf *body;
+    size_t start, limit; /* start: what was in the buffer before */
     bool too_large;
 };
 
 static size_t receive(char *data, size_t size, size_t count, void *context)
 {
-    struct receiving *receiving = context;
+    struct receiving *r = context;
     size_t len = size * count;
-    receiving->too_large = len > receiving->limit - receiving->body.len;
-    if (receiving->too_large)
+    curl_off_t all = 0;
+    r->too_large = len > r->limit - (r->body->len - r->start);
+    if (r->too_large)
         return 0;
-    buf_add(&receiving->body, data, len);
+    if (r->body->len == r->start && curl_easy_getinfo(r->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &all) == CURLE_OK &&
+        all > 0 && (uint64_t)all <= r->limit)
+        buf_reserve(r->body, (size_t)all);
+    buf_add(r->body, data, len);
     return len;
 }
 
@@ -129,22 +134,25 @@ static enum status failed(const struct fetch *what, CURLcode code, bool too_larg
 
 enum status fetch(struct arena *arena, const struct fetch *what, struct fetch_answer *out, struct error *err)
 {
-    struct receiving receiving = {.limit = what->limit ? what->limit : LIMIT};
+    auto_buf struct buf own = {0};
+    struct buf *body = what->into ? what->into : &own;
+    CURL *curl = handle();
+    struct receiving receiving = {curl, body, body->len, what->limit ? what->limit : LIMIT, false};
     char why[CURL_ERROR_SIZE] = "";
     long status = 0;
-    CURL *curl = handle();
     struct curl_slist *headers = headers_of(arena, what);
     set_up(curl, arena, what, &receiving);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
     CURLcode code = curl_easy_perform(curl);
     if (code == CURLE_OK) {
+        struct str came = str_from(buf_view(body), receiving.start);
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        *out = (struct fetch_answer){(int)status, type_of(curl, arena), arena_copy(arena, buf_view(&receiving.body)),
+        *out = (struct fetch_answer){(int)status, type_of(curl, arena), what->into ? came : arena_copy(arena, came),
                                      error_code_of(curl, arena)};
-    }
+    } else
+        body->len = receiving.start;
     curl_easy_reset(curl); /* what it was told lives no longer than this call */
     curl_slist_free_all(headers);
-    buf_free(&receiving.body);
     return code == CURLE_OK ? OK : failed(what, code, receiving.too_large, why, err);
 }

@@ -20,6 +20,8 @@ struct fetch {
     size_t limit;          /* bytes that the answer's body may have; 0: 1 MiB */
     int timeout_ms;        /* for all of it; 0: 30 s */
     bool follow;           /* redirects, five at most */
+    struct buf *
+        into; /* the answer's body is appended to it, and nothing where there is no answer; NULL: it lives in the arena */
 };
 
 struct fetch_answer {

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * The inner loops. They are compiled twice, for any processor and for those with AVX2; both give the same bits, since
- * nothing is summed across coordinates but in four fixed lanes, and nothing is contracted (CMakeLists.txt).
+ * The inner loops. They are compiled twice, for any processor and for those with AVX2 and FMA; both give the same bits, since
+ * nothing is summed across coordinates but in four fixed lanes, and nothing is contracted (CMakeLists.txt) but products that are exact.
  */
 #define ROBUST_LANES 4
 #define ROBUST_TOGETHER 4 /* rows that are added at once */
@@ -25,7 +25,7 @@ struct kernels {
                      size_t count);
     void (*subtract)(float *restrict values, const float *restrict origin, size_t count);
     void (*widen)(double *restrict out, const float *restrict values, size_t count);
-    /* gram[i * n + j] += the product of rows i and j, for i <= j; count is a multiple of ROBUST_LANES. */
+    /* gram[i * n + j] += the product of rows i and j, which hold floats, for i <= j; count is a multiple of ROBUST_LANES. */
     void (*gram)(const double *rows, size_t n, size_t stride, size_t count, double *gram);
     /* Floats as integers of the same order, and back. */
     void (*to_keys)(int32_t *restrict out, const float *restrict values, size_t count);

@@ -46,7 +46,7 @@ static enum status read_origin(const struct robust_rows *rows, int64_t at, size_
 
 /* The Gram matrix. */
 
-#define GRAM_PIECE 512 /* coordinates: those of twenty rows, as doubles, stay in the nearer caches */
+#define GRAM_PIECE 192 /* coordinates: those of twenty rows, as doubles, stay in the nearest cache */
 
 struct gram_pass {
     const struct robust_rows *rows;

@@ -103,9 +103,11 @@ static struct fetch what_to_ask(struct cairn_federate *part, struct arena *arena
 }
 
 static enum status ask_for(struct cairn_federate *part, struct arena *arena, const char *method, const char *path,
-                           struct str type, struct str body, size_t limit, struct fetch_answer *out, struct error *err)
+                           struct str type, struct str body, struct buf *into, struct fetch_answer *out,
+                           struct error *err)
 {
-    const struct fetch what = what_to_ask(part, arena, method, path, type, body, limit);
+    struct fetch what = what_to_ask(part, arena, method, path, type, body, into ? BYTES_LIMIT : ANSWER_LIMIT);
+    what.into = into;
     TRY(fetch_patiently(part, arena, &what, out, err));
     return out->status == 200 ? OK : refused(out, err);
 }
@@ -115,7 +117,7 @@ enum status ask(struct cairn_federate *part, const char *method, const char *pat
 {
     auto_arena struct arena arena = {0};
     struct fetch_answer answer;
-    TRY(ask_for(part, &arena, method, path, type, body, ANSWER_LIMIT, &answer, err));
+    TRY(ask_for(part, &arena, method, path, type, body, NULL, &answer, err));
     if (!out)
         return OK;
     TRY(json_read(answer.body, ANSWER_LIMIT, out, err));
@@ -156,9 +158,11 @@ enum status ask_piece(struct cairn_federate *part, const char *path, struct buf 
 {
     auto_arena struct arena arena = {0};
     struct fetch_answer answer;
-    TRY(ask_for(part, &arena, "GET", path, (struct str){0}, (struct str){0}, BYTES_LIMIT, &answer, err));
-    buf_str(out, answer.body);
-    return OK;
+    size_t before = out->len;
+    enum status status = ask_for(part, &arena, "GET", path, (struct str){0}, (struct str){0}, out, &answer, err);
+    if (status != OK)
+        out->len = before; /* what came with a refusal is no part of the file */
+    return status;
 }
 
 enum status ask_bytes(struct cairn_federate *part, struct str commit, struct str file, int64_t at, size_t most,
@@ -175,13 +179,14 @@ enum status ask_bytes(struct cairn_federate *part, struct str commit, struct str
                                .range = range,
                                .limit = most,
                                .timeout_ms = PIECE_TIMEOUT_MS,
-                               .follow = true};
+                               .follow = true,
+                               .into = out};
+    size_t before = out->len;
     TRY(fetch_patiently(part, &arena, &what, &answer, err));
     *end = answer.status == 416 || (answer.status == 206 && answer.body.len < most) || answer.status == 200;
-    if (answer.status == 416)
+    if (answer.status == 206 || (answer.status == 200 && at == 0))
         return OK;
-    if (answer.status != 206 && !(answer.status == 200 && at == 0))
-        return refused(&answer, err);
-    buf_str(out, answer.body);
-    return OK;
+    enum status status = answer.status == 416 ? OK : refused(&answer, err);
+    out->len = before; /* what came with it is no part of the file */
+    return status;
 }

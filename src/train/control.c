@@ -141,7 +141,7 @@ static enum status make_change(struct round *round, const struct cairn_trained *
     for (size_t i = 0; i < numbers; i++)
         floats(&round->change)[i] = (float)(((double)x[i] - (double)y[i]) * scale - (double)c[i]);
     if (json_is_number(bound))
-        model_draw_back(floats(&round->change), floats(&zero), numbers, json_number_value(bound));
+        model_draw_back(round->change.data, zero.data, numbers, json_number_value(bound));
     return OK;
 }
 
@@ -169,12 +169,12 @@ enum status control_write(struct round *round, const struct cairn_trained *train
     set_zero(&y, numbers);
     set_zero(&base, numbers); /* a copy: floats have to be aligned */
     memcpy(base.data, round->model.bytes.data + round->model.data_at, base.len);
-    if (!model_flatten(&round->model, trained, floats(&y))) { /* the hub says what is wrong with it */
+    if (!model_flatten(&round->model, trained, y.data)) { /* the hub says what is wrong with it */
         tensors_write(trained->tensors, trained->count, out);
         return OK;
     }
     if (round->bound > 0)
-        model_draw_back(floats(&y), floats(&base), numbers, round->bound);
+        model_draw_back(y.data, base.data, numbers, round->bound);
     TRY(make_change(round, trained, floats(&base), floats(&y), err));
     write_both(round, floats(&y), &arena, out);
     return OK;

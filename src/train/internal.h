@@ -69,9 +69,9 @@ enum status model_write(const struct model *model, const struct cairn_trained *t
                         struct error *err);
 
 /* The trained values in the order of the model's bytes; false when they are not those of the model. */
-bool model_flatten(const struct model *model, const struct cairn_trained *trained, float *out);
-/* Draws values back to within bound of the model's. */
-void model_draw_back(float *values, const float *model, size_t count, double bound);
+bool model_flatten(const struct model *model, const struct cairn_trained *trained, char *out);
+/* Draws float32 values back to within bound of the model's. */
+void model_draw_back(char *values, const char *model, size_t count, double bound);
 /* A safetensors file. */
 void tensors_write(const struct cairn_tensor *tensors, size_t count, struct buf *out);
 

@@ -91,13 +91,12 @@ static bool same_layout(const struct model *model, const struct cairn_trained *t
     return true;
 }
 
-bool model_flatten(const struct model *model, const struct cairn_trained *trained, float *out)
+bool model_flatten(const struct model *model, const struct cairn_trained *trained, char *out)
 {
     if (!same_layout(model, trained))
         return false;
     for (size_t i = 0; i < trained->count; i++)
-        memcpy((char *)out + model->list.items[i].begin, trained->tensors[i].values,
-               trained->tensors[i].count * sizeof *out);
+        memcpy(out + model->list.items[i].begin, trained->tensors[i].values, trained->tensors[i].count * sizeof(float));
     return true;
 }
 
@@ -106,7 +105,7 @@ enum status model_change(const struct model *model, const struct cairn_trained *
     size_t count = (model->bytes.len - model->data_at) / sizeof *out;
     if (trained->examples < 1)
         return fail(err, INVALID, NULL, "Training must say with how many examples it was done, at least 1.");
-    if (!model_flatten(model, trained, out))
+    if (!model_flatten(model, trained, (char *)out))
         return fail(err, UNPROCESSABLE, NULL, "The trained tensors are not the model's, by name and shape.");
     for (size_t i = 0; i < count; i++) {
         float base;
@@ -116,26 +115,37 @@ enum status model_change(const struct model *model, const struct cairn_trained *
     return OK;
 }
 
-static double norm_of(const float *values, const float *model, size_t count)
+/* The model's numbers stand where its header ends, aligned or not. */
+static double number(const char *bytes, size_t i)
+{
+    float value;
+    memcpy(&value, bytes + i * sizeof value, sizeof value);
+    return (double)value;
+}
+
+static double norm_of(const char *values, const char *model, size_t count)
 {
     double squares = 0;
     for (size_t i = 0; i < count; i++) {
-        float difference = values[i] - model[i];
-        squares += (double)difference * (double)difference;
+        double difference = (double)(float)(number(values, i) - number(model, i));
+        squares += difference * difference;
     }
     return sqrt(squares);
 }
 
 /* In float32 the norm may come out a little above the bound, so it is measured again. */
-void model_draw_back(float *values, const float *model, size_t count, double bound)
+void model_draw_back(char *values, const char *model, size_t count, double bound)
 {
     for (int again = 0; again < 8; again++) {
         double norm = norm_of(values, model, count);
         if (!(norm > bound) || !isfinite(norm))
             return;
         double scale = bound / norm * (again ? 1 - 1e-6 : 1);
-        for (size_t i = 0; i < count; i++)
-            values[i] = (float)((double)model[i] + ((double)values[i] - (double)model[i]) * scale);
+        for (size_t i = 0; i < count; i++) {
+            double base = number(model, i);
+            float value = (float)(base + (number(values, i) - base) * scale);
+            memcpy(values + i * sizeof value, &value, sizeof value);
+        }
     }
 }
 
@@ -182,17 +192,11 @@ enum status model_write(const struct model *model, const struct cairn_trained *t
         return OK;
     }
     size_t numbers = (model->bytes.len - model->data_at) / sizeof(float);
-    float *values = calloc(numbers + 1, sizeof *values), *base = calloc(numbers + 1, sizeof *base);
-    if (!values || !base)
-        abort();
-    memcpy(base, model->bytes.data + model->data_at, numbers * sizeof *base);
-    model_flatten(model, trained, values);
+    buf_reserve(out, model->bytes.len + 1);
+    memcpy(out->data, model->bytes.data, model->data_at);
+    model_flatten(model, trained, out->data + model->data_at);
+    out->len = model->bytes.len;
     if (bound > 0)
-        model_draw_back(values, base, numbers, bound);
-    buf_reserve(out, model->bytes.len);
-    buf_add(out, model->bytes.data, model->data_at);
-    buf_add(out, values, numbers * sizeof *values);
-    free(values);
-    free(base);
+        model_draw_back(out->data + model->data_at, model->bytes.data + model->data_at, numbers, bound);
     return OK;
 }
