@@ -14,7 +14,7 @@ static const char help[] =
     "cairn federate - train a model where the data are\n"
     "\n"
     "  cairn federate open REPO --mode plain|two-houses|one-house --rounds N --min-participants K [--house URL]\n"
-    "                 [--rule R] [--server-rate ETA] [--mu MU] [--bound C]\n"
+    "                 [--rule R] [--server-rate ETA] [--mu MU] [--bound C] [--most-examples N]\n"
     "                 [--noise SIGMA [--delta D] [--budget EPSILON]] [--grace SECONDS]\n"
     "  cairn federate status REPO\n"
     "  cairn federate stop REPO\n"
@@ -26,7 +26,8 @@ static const char help[] =
     "  --mode plain            the hub sees each update\n"
     "  --mode two-houses       nobody sees one: updates are split between the hub and another operator's house\n"
     "  --house URL             where that one is (cairn house)\n"
-    "  --mode one-house        it sees sums of three participants and more alone, who draw back to the bound (10 when not\n"
+    "  --mode one-house        it sees sums of three participants and more alone, who draw back to the bound (10 when "
+    "not\n"
     "                          given) themselves\n"
     "  --rounds N              how many models are made, one after the other\n"
     "  --min-participants K    a round waits for the updates of so many\n"
@@ -55,6 +56,10 @@ static const char help[] =
     "is more\n"
     "                          than H against, 8 for example, to who administers the repo. None when not given\n"
     "  --control-bound C       of how far the control variate of scaffold may change (L2); the bound when not given\n"
+    "  --most-examples N       more than N examples weigh like N in the mean: who says of itself that it has ever so "
+    "many "
+    "does not\n"
+    "                          rule. Mode plain; no limit when not given\n"
     "  --bound C               updates that are farther than C from the model (L2) are rejected; 10 in mode two-houses "
     "when\n"
     "                          not given\n"
@@ -72,7 +77,7 @@ struct command {
     struct arena *arena;
     const char *url, *token, *repo;
     const char *mode, *rounds, *min_participants, *rule, *bound, *noise, *server_rate, *mu, *control_bound, *judge,
-        *judge_wait, *suspicion, *delta, *budget, *grace, *house;
+        *judge_wait, *suspicion, *most_examples, *delta, *budget, *grace, *house;
 };
 
 static enum status ask(const struct command *command, const char *method, struct str body, struct str *out,
@@ -146,6 +151,7 @@ static enum status run_open(const struct command *command, struct error *err)
     TRY(real(&w, "budget", "budget", command->budget, err));
     TRY(number(&w, "grace", "graceSeconds", command->grace, err));
     TRY(real(&w, "suspicion", "suspicion", command->suspicion, err));
+    TRY(number(&w, "most-examples", "mostExamples", command->most_examples, err));
     if (command->house)
         jw_key_str(&w, "house", str_of(command->house));
     if (command->judge)
@@ -189,6 +195,7 @@ static enum status run(struct command *command, int argc, char **argv, struct er
         {"mu", &command->mu},
         {"judge", &command->judge},
         {"suspicion", &command->suspicion},
+        {"most-examples", &command->most_examples},
         {"judge-wait", &command->judge_wait},
         {"control-bound", &command->control_bound},
         {"noise", &command->noise},

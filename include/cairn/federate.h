@@ -42,7 +42,8 @@ void cairn_federate_free(struct cairn_federate *part); /* NULL is fine */
  *   "url"       the hub's address
  *   "token"     a key of yours that may write
  *   "repo"      "ns/name", a model
- *   "state"     a folder for what is to outlive the program: of scaffold, one of this participant alone; in the mode one-house, for keys and
+ *   "state"     a folder for what is to outlive the program: the key of the hub's log and its newest checkpoint, which are remembered as long
+ *               as the program runs when this is not given; of scaffold, one of this participant alone; in the mode one-house, for keys and
  *               what was agreed to with them, $XDG_STATE_HOME/cairn or ~/.local/state/cairn when not given
  *   "peers"     in the mode one-house, a file with the identities (cairn_federate_identity()) of all participants, oneself among them, each at
  *               the beginning of a line: the hub can then put nobody else into one's cohort. They must come another way than by the hub
@@ -95,7 +96,10 @@ enum cairn_training {
     CAIRN_TRAIN_GIVEN_UP = 4, /* the function said so */
 };
 
-/* Joins, and trains until the run is over. */
+/*
+ * Joins, and trains until the run is over. Before each round the model is compared with what the hub's log says of the commit that it is from:
+ * the log's key is trusted the first time, and from then on the log may only grow. Otherwise nothing is trained, and it is CAIRN_TRAIN_REFUSED.
+ */
 int cairn_federate_run(struct cairn_federate *part, cairn_train train, void *context);
 
 struct cairn_score {

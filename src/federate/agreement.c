@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Before a round: what it is bound to, signed by both houses. */
+#include "base/log.h"
 #include "federate/houses.h"
 #include "fetch/fetch.h"
 #include "gate/gate.h"
@@ -149,13 +150,23 @@ static enum status find_terms(struct hub *hub, struct arena *arena, const struct
     return OK;
 }
 
+/* Shares of the round that begins are sealed to these; rounds under way keep theirs. */
+static const struct identity *keys_for_round(struct hub *hub)
+{
+    struct federate *federate = hub->federate;
+    struct error why;
+    if (identity_renew(federate->keys_path, now_us(), &federate->identity, &why) != OK)
+        log_line("error", "federate", "The hub's keys are not renewed yet: %s", why.message);
+    return federate->identity;
+}
+
 static enum status make_agreement(struct hub *hub, struct arena *arena, const struct run *run, struct agreement *out,
                                   struct error *err)
 {
     auto_model struct model model = {0};
     auto_buf struct buf text = {0};
     struct pact *pact = &out->pact;
-    const struct identity *identity = hub->federate->identity;
+    const struct identity *identity = keys_for_round(hub);
     *out = (struct agreement){.pact = {.run = run->public_id, .round = run->round}};
     TRY(model_open(hub, arena, run, false, &model, err));
     pact->base = oid_hex(arena, &run->base);

@@ -18,6 +18,15 @@ struct attempt {
     uint8_t nonce[32];
     bool drawn;
 };
+/* What a participant answers: {"attempt": n, "step": "...", "message": hex}. */
+struct cohort_message {
+    int64_t attempt;
+    enum cohort_stage stage; /* 0: keys */
+    struct str bytes;        /* not empty */
+};
+/* From anywhere; bytes live in arena. INVALID. */
+enum status cohort_message_read(struct arena *arena, const json_t *body, struct cohort_message *out, struct error *err);
+
 /* *found: there is one of the run's current round. */
 enum status attempt_find(struct db_conn *conn, struct arena *arena, const struct run *run, struct attempt *out,
                          bool *found, struct error *err);

@@ -221,8 +221,7 @@ enum status cohort_get(struct request *rq, struct error *err)
 struct answering {
     const struct seat *place;
     int64_t account_id;
-    enum cohort_stage stage; /* 0: keys */
-    struct str message;
+    struct cohort_message is;
 };
 
 /* In the write: nothing has gone on meanwhile. */
@@ -233,10 +232,10 @@ static enum status still_there(struct db_conn *tx, const struct answering *a, st
     size_t count = 0;
     bool found;
     TRY(attempt_find(tx, arena, &a->place->run, &now, &found, err));
-    bool same = found && now.number == a->place->attempt.number && now.drawn == (a->stage != 0);
-    if (same && a->stage) {
+    bool same = found && now.number == a->place->attempt.number && now.drawn == (a->is.stage != 0);
+    if (same && a->is.stage) {
         TRY(cohort_rows(tx, arena, a->place->run.id, &cohorts, &count, err));
-        same = a->place->own.cohort < count && cohorts[a->place->own.cohort].stage == a->stage;
+        same = a->place->own.cohort < count && cohorts[a->place->own.cohort].stage == a->is.stage;
     }
     return same ? OK : fail(err, CONFLICT, "StepOver", "This step is over; ask what comes now.");
 }
@@ -246,10 +245,10 @@ static enum status store_answer(struct db_conn *tx, void *context, struct error 
     auto_arena struct arena arena = {0};
     const struct answering *a = context;
     TRY(still_there(tx, a, &arena, err));
-    if (a->stage)
-        TRY(member_put(tx, a->place->run.id, a->account_id, a->stage, a->message, err));
+    if (a->is.stage)
+        TRY(member_put(tx, a->place->run.id, a->account_id, a->is.stage, a->is.bytes, err));
     else
-        TRY(member_put_keys(tx, &a->place->run, a->account_id, (const struct cohort_member *)a->message.data, err));
+        TRY(member_put_keys(tx, &a->place->run, a->account_id, (const struct cohort_member *)a->is.bytes.data, err));
     return attempt_advance(tx, a->place->run.id, err);
 }
 
@@ -317,17 +316,17 @@ static enum status check_signature(struct request *rq, const struct seat *place,
 static enum status check_message(struct request *rq, const struct seat *place, const struct answering *a,
                                  struct error *err)
 {
-    switch (a->stage) {
+    switch (a->is.stage) {
     case STAGE_DEAL:
-        if (a->message.len == SHA256_SIZE + place->graph.degree * COHORT_SEALED_SIZE)
+        if (a->is.bytes.len == SHA256_SIZE + place->graph.degree * COHORT_SEALED_SIZE)
             return OK;
         return fail(err, INVALID, NULL, "Sealed shares for %zu neighbours have another size.", place->graph.degree);
     case STAGE_MASK:
-        return take_vector(rq, place, a->message, err);
+        return take_vector(rq, place, a->is.bytes, err);
     case STAGE_SIGN:
-        return check_signature(rq, place, a->message, err);
+        return check_signature(rq, place, a->is.bytes, err);
     default:
-        return cohort_answer_check(&place->graph, a->message, err);
+        return cohort_answer_check(&place->graph, a->is.bytes, err);
     }
 }
 
@@ -345,13 +344,15 @@ static enum status read_step(const json_t *body, enum cohort_stage *out, struct 
     return fail(err, INVALID, NULL, "\"step\" must be one of [keys, deal, mask, sign, unmask].");
 }
 
-static enum status read_message(struct request *rq, const json_t *body, struct str *out, struct error *err)
+enum status cohort_message_read(struct arena *arena, const json_t *body, struct cohort_message *out, struct error *err)
 {
     struct str text = json_get_str(body, "message");
-    uint8_t *bytes = arena_alloc(rq->arena, text.len / 2 + 1);
-    if (!str_given(text) || text.len % 2 || !hex_decode(text, bytes, text.len / 2))
+    uint8_t *bytes = arena_alloc(arena, text.len / 2 + 1);
+    TRY(read_step(body, &out->stage, err));
+    if (!text.len || text.len % 2 || !hex_decode(text, bytes, text.len / 2))
         return fail(err, INVALID, NULL, "\"message\" must be hex digits.");
-    *out = (struct str){(char *)bytes, text.len / 2};
+    out->bytes = (struct str){(char *)bytes, text.len / 2};
+    out->attempt = json_get_int(body, "attempt", -1);
     return OK;
 }
 
@@ -362,8 +363,8 @@ static enum status was_done(const struct seat *place, const struct answering *a,
                                  [STAGE_MASK] = place->own.masked,
                                  [STAGE_SIGN] = place->own.signature,
                                  [STAGE_UNMASK] = place->own.answer};
-    *done = a->stage && str_given(before[a->stage]);
-    if (*done && !str_eq(before[a->stage], a->message))
+    *done = a->is.stage && str_given(before[a->is.stage]);
+    if (*done && !str_eq(before[a->is.stage], a->is.bytes))
         return fail(err, CONFLICT, "StepOver", "You have answered this step with something else before.");
     return OK;
 }
@@ -376,19 +377,18 @@ enum status cohort_post(struct request *rq, struct error *err)
     json_t *body;
     bool found = false, done;
     TRY(request_json(rq, BODY_LIMIT, &body, err));
-    TRY(read_step(body, &a.stage, err));
-    TRY(read_message(rq, body, &a.message, err));
+    TRY(cohort_message_read(rq->arena, body, &a.is, err));
     TRY(find_run(rq, &place, err));
     if (place.run.state == RUN_OPEN)
         TRY(find_seat(rq, &place, &found, err));
-    if (!found || json_get_int(body, "attempt", -1) != place.attempt.number || (a.stage && !place.is_member))
+    if (!found || a.is.attempt != place.attempt.number || (a.is.stage && !place.is_member))
         return fail(err, CONFLICT, "StepOver", "This attempt at the round is over; ask what comes now.");
     TRY(was_done(&place, &a, &done, err));
     request_done_reading(rq);
     if (!done) {
-        if (a.stage ? place.cohort.stage != a.stage || !is_asked(&place) : place.attempt.drawn)
+        if (a.is.stage ? place.cohort.stage != a.is.stage || !is_asked(&place) : place.attempt.drawn)
             return fail(err, CONFLICT, "StepOver", "This step is over; ask what comes now.");
-        TRY(a.stage ? check_message(rq, &place, &a, err) : check_keys(rq, &place, a.message, err));
+        TRY(a.is.stage ? check_message(rq, &place, &a, err) : check_keys(rq, &place, a.is.bytes, err));
         TRY(db_write(rq->hub->db, store_answer, &a, err));
         struct error later = {0};
         round_close(rq->hub, place.run.id, &later);

@@ -154,6 +154,7 @@ void houses_record(const struct closing *c, struct json_writer *w)
     int64_t others = c->run.round_rejected;
     jw_key_hex(w, "config", facts->ctx, SHA256_SIZE);
     jw_key_hex(w, "list", facts->list, SHA256_SIZE);
+    jw_key_hex(w, "reports", facts->reports, SHA256_SIZE);
     jw_key(w, "reasons");
     jw_object(w);
     for (int i = VERDICT_SEAL; i < VERDICTS; i++) {

@@ -35,8 +35,9 @@ enum status house_ask(struct hub *hub, struct arena *arena, const struct run *ru
 
 /* What both houses know at the end of a round, and the record says. */
 struct house_facts {
-    uint8_t ctx[SHA256_SIZE], list[SHA256_SIZE], randoms[2][32]; /* the hub's and the other house's */
-    size_t buckets, *members;                                    /* of each bucket */
+    uint8_t ctx[SHA256_SIZE], list[SHA256_SIZE], reports[SHA256_SIZE]; /* reports: reports_root() */
+    uint8_t randoms[2][32];                                            /* the hub's and the other house's */
+    size_t buckets, *members;                                          /* of each bucket */
     uint8_t (*sums)[2][SHA256_SIZE];
     double *norms; /* of the buckets' means */
     int64_t reasons[VERDICTS];

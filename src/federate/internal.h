@@ -33,6 +33,7 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP, EVENT_DECISION };
 /* api.c */ route_handler run_open, run_stop, run_status, run_join, round_get;
 /* update.c */ route_handler update_put, update_finish;
 /* cohort_api.c */ route_handler cohort_get, cohort_post;
+/* logged.c */ route_handler proof_of_round_get;
 /* keep.c */ route_handler control_get;
 /* suspects.c */ route_handler suspects_get, suspects_post;
 /* race.c */ route_handler candidates_get, candidate_get, scores_post;
@@ -40,8 +41,9 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP, EVENT_DECISION };
 #define APART_MOST 64
 struct federate {
     char folder[3072];
-    pthread_mutex_t closing;   /* one round is computed at a time: it takes both processors */
-    struct identity *identity; /* the hub's keys as a house */
+    pthread_mutex_t closing; /* one round is computed at a time: it takes both processors */
+    char keys_path[4096];    /* of the hub's keys as a house, which are renewed while it runs */
+    struct identity *_Atomic identity;
     pthread_mutex_t apart_lock;
     pthread_cond_t apart_ended;
     int64_t apart[APART_MOST]; /* runs that a thread of their own is busy with (close.c); 0: none */
@@ -74,16 +76,17 @@ struct settings {
     size_t candidate_count;                       /* 0: there is one rule */
     struct str judge;                             /* who was asked to judge them, by name, when the run is opened */
     int64_t judge_id, judge_us;                   /* the account, or 0; how long the scores are waited for */
-    double suspicion;  /* evidence against a participant from which it is proposed to be removed; 0: none is gathered */
-    bool has_suspects; /* otherwise as many as a fifth of the updates */
-    double bound;      /* L2, of an update's difference to the model; 0: none */
-    double noise;      /* its standard deviation on the sum, over the bound; 0: none */
-    double delta;      /* at which epsilon is told */
-    double budget;     /* of epsilon: no round goes beyond it; 0: none */
-    size_t cohort;     /* how many send one sum together, in a mode that has that; 0: all */
-    int64_t grace_us;  /* how long others are waited for, once enough have come */
-    struct str house;  /* the second house's address, in mode two-houses; absent in others */
-    int64_t bucket;    /* in that mode: least members of a bucket; 0: one bucket of all */
+    double suspicion; /* evidence against a participant from which it is proposed to be removed; 0: none is gathered */
+    int64_t most_examples; /* with which an update weighs at most in the mean, whatever it says; 0: no limit */
+    bool has_suspects;     /* otherwise as many as a fifth of the updates */
+    double bound;          /* L2, of an update's difference to the model; 0: none */
+    double noise;          /* its standard deviation on the sum, over the bound; 0: none */
+    double delta;          /* at which epsilon is told */
+    double budget;         /* of epsilon: no round goes beyond it; 0: none */
+    size_t cohort;         /* how many send one sum together, in a mode that has that; 0: all */
+    int64_t grace_us;      /* how long others are waited for, once enough have come */
+    struct str house;      /* the second house's address, in mode two-houses; absent in others */
+    int64_t bucket;        /* in that mode: least members of a bucket; 0: one bucket of all */
 };
 /* INVALID with what is wrong. The rule's text lives as long as body. */
 enum status settings_read(const json_t *body, struct settings *out, struct error *err);

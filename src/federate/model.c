@@ -20,12 +20,8 @@
 /* The hub's keys as a house: beside what is in backups, as runs go on with them alone. */
 static enum status keys_open(const char *dir, struct federate *federate, struct error *err)
 {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/house.json", dir);
-    federate->identity = calloc(1, sizeof *federate->identity);
-    if (!federate->identity)
-        abort();
-    return identity_open(path, now_us(), federate->identity, err);
+    snprintf(federate->keys_path, sizeof federate->keys_path, "%s/house.json", dir);
+    return identity_renew(federate->keys_path, now_us(), &federate->identity, err);
 }
 
 enum status federate_open(const char *dir, struct federate **out, struct error *err)
@@ -51,9 +47,7 @@ void federate_close(struct federate *federate)
     pthread_mutex_destroy(&federate->closing);
     pthread_mutex_destroy(&federate->apart_lock);
     pthread_cond_destroy(&federate->apart_ended);
-    if (federate->identity)
-        identity_clear(federate->identity);
-    free(federate->identity);
+    identity_end(&federate->identity);
     free(federate);
 }
 

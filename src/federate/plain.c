@@ -52,7 +52,8 @@ static enum status gather(struct closing *c, struct error *err)
         update_path(c->hub->federate, &from, c->updates[i].account_id, path);
         c->rows.fds[i] = open(path, O_RDONLY | O_CLOEXEC);
         c->rows.at[i] = c->updates[i].data_at;
-        c->rows.weights[i] = (double)c->updates[i].examples;
+        int64_t most = c->run.settings.most_examples, examples = c->updates[i].examples;
+        c->rows.weights[i] = (double)(most && examples > most ? most : examples);
         missing |= c->rows.fds[i] < 0;
     }
     if (!missing)

@@ -173,9 +173,9 @@ static enum status read_count(const json_t *body, const char *name, int64_t othe
 static enum status check_members(const json_t *body, struct error *err)
 {
     static const char *const members[] = {
-        "mode",  "rounds",       "minParticipants", "rule",       "bound", "graceSeconds",
-        "noise", "delta",        "budget",          "serverRate", "mu",    "controlBound",
-        "judge", "judgeSeconds", "house",           "suspicion",  NULL};
+        "mode",  "rounds",       "minParticipants", "rule",       "bound",        "graceSeconds",
+        "noise", "delta",        "budget",          "serverRate", "mu",           "controlBound",
+        "judge", "judgeSeconds", "house",           "suspicion",  "mostExamples", NULL};
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)body, key, value)
@@ -258,8 +258,9 @@ static enum status check_protocol(const json_t *body, struct settings *settings,
         return fail(err, INVALID, NULL, "fedbuff and scaffold need a mode in which the hub sees each update: plain.");
     if (settings->suspicion > 0 && !settings->mode->sees_updates)
         return fail(err, INVALID, NULL, "\"suspicion\" is gathered in the mode plain alone.");
-    if (settings->suspicion > 0 && !settings->mode->sees_updates)
-        return fail(err, INVALID, NULL, "\"suspicion\" is gathered in the mode plain alone.");
+    if (settings->most_examples > 0 && !settings->mode->sees_updates)
+        return fail(err, INVALID, NULL,
+                    "\"mostExamples\" goes with the mode plain alone: in the others each update weighs the same.");
     if (settings->scaffold && (settings->buffers || settings->noise > 0 || settings->candidate_count))
         return fail(err, INVALID, NULL, "scaffold goes with neither fedbuff, nor noise, nor a race.");
     if (!settings->scaffold && json_object_get(body, "controlBound"))
@@ -305,6 +306,7 @@ enum status settings_read(const json_t *body, struct settings *out, struct error
         TRY(settings_check_rule(out, i, (size_t)out->min_participants, err));
     TRY(read_judge(body, out, err));
     TRY(read_real(body, "suspicion", 0, 1, 100, &out->suspicion, err));
+    TRY(read_count(body, "mostExamples", 0, 0, EXAMPLES_MOST, &out->most_examples, err));
     TRY(check_protocol(body, out, err));
     out->house = json_get_str(body, "house");
     TRY(out->mode->check(out, err));
@@ -332,6 +334,8 @@ void settings_write(const struct settings *settings, struct json_writer *w)
         write_real(w, "mu", settings->mu);
     if (settings->suspicion > 0)
         write_real(w, "suspicion", settings->suspicion);
+    if (settings->most_examples > 0)
+        jw_key_int(w, "mostExamples", settings->most_examples);
     if (settings->judge_id)
         jw_key_int(w, "judge", settings->judge_id);
     if (settings->candidate_count)

@@ -36,7 +36,7 @@ static enum status check_text(struct asked *asked, struct str text, const struct
 static enum status check_keys(const struct asked *asked, const struct pact *pact, struct error *err)
 {
     int64_t now = now_us();
-    const struct identity_seal *seal = identity_seal(&asked->house->identity, pact->house.seal);
+    const struct identity_seal *seal = identity_seal(asked->house->identity, pact->house.seal);
     if (!str_eq(pact->run, asked->run) || pact->round != asked->request->round)
         return fail(err, INVALID, NULL, "The configuration is of another round than the request.");
     if (memcmp(pact->hub.key, asked->request->from, PACT_KEY_SIZE) != 0 ||
@@ -155,7 +155,7 @@ enum status step_config(struct asked *asked, struct str payload, struct buf *out
     TRY(check(asked, payload, &pact, err));
     if (pact.round == 1)
         house_sweep(asked->house);
-    pact_sign_text(&asked->house->identity.sign, PACT_TYPE, payload, s.signature);
+    pact_sign_text(&asked->house->identity->sign, PACT_TYPE, payload, s.signature);
     random_bytes(s.seed, sizeof s.seed);
     random_bytes(s.draw, sizeof s.draw);
     TRY(db_write(asked->house->db, insert, &s, err));

@@ -24,6 +24,13 @@ static enum status lock_folder(struct house *house, const char *dir, struct erro
                : fail(err, CONFLICT, NULL, "Another house runs on the folder %s", dir);
 }
 
+static enum status renew_keys(struct house *house, struct error *err)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/house.json", house->folder);
+    return identity_renew(path, now_us(), &house->identity, err);
+}
+
 static enum status open_into(struct house *house, const char *dir, struct error *err)
 {
     char path[4096];
@@ -33,8 +40,7 @@ static enum status open_into(struct house *house, const char *dir, struct error 
     TRY(lock_folder(house, dir, err));
     snprintf(path, sizeof path, "%s/runs", dir);
     TRY(folder_make(path, 0700, err));
-    snprintf(path, sizeof path, "%s/house.json", dir);
-    TRY(identity_open(path, now_us(), &house->identity, err));
+    TRY(renew_keys(house, err));
     snprintf(path, sizeof path, "%s/house.db", dir);
     TRY(db_open(path, &house->db, err));
     TRY(db_migrate(house->db, &house_migrations, 1, err));
@@ -69,21 +75,25 @@ void house_close(struct house *house)
     for (int i = 0; i < STRIPES; i++)
         pthread_mutex_destroy(&house->stripes[i]);
     pthread_mutex_destroy(&house->times_lock);
-    identity_clear(&house->identity);
+    identity_end(&house->identity);
     fd_close(&house->lock);
     free(house);
 }
 
 const uint8_t *house_key(const struct house *house)
 {
-    return house->identity.sign.public_key;
+    return house->identity->sign.public_key;
 }
 
-void house_tell_keys(const struct house *house, struct buf *out)
+/* A hub asks for them before each round: so here is where they are renewed. */
+void house_tell_keys(struct house *house, struct buf *out)
 {
     char id[KEY_ID_SIZE];
     struct json_writer w = jw_to(out);
-    const struct identity_seal *seal = &house->identity.seals[0];
+    struct error why;
+    if (renew_keys(house, &why) != OK)
+        log_line("error", "house", "The keys are not renewed yet: %s", why.message);
+    const struct identity_seal *seal = &house->identity->seals[0];
     key_id(house_key(house), id);
     jw_object(&w);
     jw_key_hex(&w, "key", house_key(house), PACT_KEY_SIZE);
@@ -212,5 +222,5 @@ void house_answer(struct house *house, struct str op, struct str body, struct bu
         status = take_step(house, &request, &payload, &err);
     if (status != OK)
         log_line("error", "house", "%.*s: %s", STR_ARG(str_slice(op, 0, 20)), err.message);
-    wire_answer_write(body, status == OK ? NULL : &err, buf_view(&payload), &house->identity.sign, out);
+    wire_answer_write(body, status == OK ? NULL : &err, buf_view(&payload), &house->identity->sign, out);
 }

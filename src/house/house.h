@@ -30,6 +30,6 @@ const uint8_t *house_key(const struct house *house);
 /* The answer to a request to /v1/OP, which body is; from any thread. Always gives one, a refusal too. */
 void house_answer(struct house *house, struct str op, struct str body, struct buf *out);
 /* What GET /v1/keys says: a JSON object. */
-void house_tell_keys(const struct house *house, struct buf *out);
+void house_tell_keys(struct house *house, struct buf *out);
 
 #endif

@@ -19,7 +19,7 @@ struct house {
     char folder[3072];
     int lock; /* on the folder, while it is open */
     struct db *db;
-    struct identity identity;
+    struct identity *_Atomic identity;
     struct house_limits limits;
     pthread_mutex_t stripes[STRIPES], times_lock;
     struct {
@@ -91,5 +91,8 @@ struct own_share {
 enum status settings_of(struct str config, json_t **keep, struct settings *out, struct error *err);
 /* sum.c: who is in which bucket. */
 enum status asked_buckets(const struct asked *asked, size_t *count, size_t **of, size_t *buckets, struct error *err);
+/* The report at that place of the list. */
+enum status asked_report(const struct asked *asked, struct db_conn *conn, size_t at, struct report *out,
+                         struct error *err);
 
 #endif

@@ -164,6 +164,20 @@ static enum status make_rows(struct making *m, struct error *err)
     return OK;
 }
 
+static enum status find_reports(struct making *m, struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    uint8_t(*signatures)[PACT_SIGNATURE_SIZE] = arena_array(m->asked->arena, m->c.count, sizeof *signatures);
+    struct report report;
+    TRY(db_reader(m->asked->house->db, &conn, err));
+    for (size_t i = 0; i < m->c.count; i++) {
+        TRY(asked_report(m->asked, conn, i, &report, err));
+        memcpy(signatures[i], report.signature, PACT_SIGNATURE_SIZE);
+    }
+    reports_root(signatures, m->c.count, m->facts.reports);
+    return OK;
+}
+
 static enum status find_facts(struct making *m, struct error *err)
 {
     struct asked *asked = m->asked;
@@ -186,7 +200,7 @@ static enum status find_facts(struct making *m, struct error *err)
         memcpy(facts->sums[i][0], asked->row.hub_sums.data + i * SHA256_SIZE, SHA256_SIZE);
         memcpy(facts->sums[i][1], asked->row.own_sums.data + i * SHA256_SIZE, SHA256_SIZE);
     }
-    return OK;
+    return find_reports(m, err);
 }
 
 /* What a run keeps from round to round lies here under the names that it has on a hub. */
@@ -236,7 +250,7 @@ static enum status sign_record(struct asked *asked, struct str record, uint8_t s
         status = fail(err, FORBIDDEN, "OtherRecord",
                       "The record is not what this house has computed: the model or what is said of it is another.");
     if (status == OK) {
-        pact_sign_text(&asked->house->identity.sign, RECORD_TYPE, record, signature);
+        pact_sign_text(&asked->house->identity->sign, RECORD_TYPE, record, signature);
         struct round_change change = {
             asked, ROUND_RECORD, record, {(char *)signature, PACT_SIGNATURE_SIZE}, {(char *)m.c.sha256, SHA256_SIZE}};
         status = round_set(asked->house, &change, err);

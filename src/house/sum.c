@@ -101,12 +101,13 @@ struct members {
     struct str share;
 };
 
-static enum status load_report(const struct members *m, size_t at, struct report *out, struct error *err)
+enum status asked_report(const struct asked *asked, struct db_conn *conn, size_t at, struct report *out,
+                         struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
-    TRY(db_prepare(m->conn, body_sql, &row, err));
-    stmt_bind_blob(row, 1, m->asked->request->run, WIRE_RUN_SIZE);
-    stmt_bind_blob(row, 2, m->asked->row.list.data + at * PINE_NONCE_SIZE, PINE_NONCE_SIZE);
+    TRY(db_prepare(conn, body_sql, &row, err));
+    stmt_bind_blob(row, 1, asked->request->run, WIRE_RUN_SIZE);
+    stmt_bind_blob(row, 2, asked->row.list.data + at * PINE_NONCE_SIZE, PINE_NONCE_SIZE);
     bool found = stmt_next(row) && stmt_str(row, 0).len == sizeof *out;
     if (found)
         memcpy(out, stmt_str(row, 0).data, sizeof *out);
@@ -123,7 +124,7 @@ static enum status next_member(void *context, struct pine_source *out, bool *fou
     *found = m->at < m->count;
     if (!*found)
         return OK;
-    TRY(load_report(m, m->at++, &report, err));
+    TRY(asked_report(m->asked, m->conn, m->at++, &report, err));
     TRY(own_share(m->asked, &report, m->bytes, err));
     m->share = (struct str){(const char *)m->bytes, m->asked->pine.helper_share};
     *out = pine_source_memory(&m->share);

@@ -24,7 +24,7 @@ enum status own_share(const struct asked *asked, const struct report *report, ui
     uint8_t aad[REPORT_AAD_SIZE];
     struct str sealed = {(const char *)report->helper, sizeof report->helper};
     struct unseal unseal = {0};
-    const struct identity_seal *seal = identity_seal(&asked->house->identity, asked->pact.house.seal);
+    const struct identity_seal *seal = identity_seal(asked->house->identity, asked->pact.house.seal);
     if (!seal)
         return fail(err, UNPROCESSABLE, NULL, "The house no longer has the key that shares were sealed to.");
     enum status status = unseal_begin(&unseal, seal->private_key, (struct str){(const char *)asked->ctx, SHA256_SIZE},
@@ -42,7 +42,7 @@ enum status own_share(const struct asked *asked, const struct report *report, ui
 static uint8_t *verify_key(const struct asked *asked, uint8_t out[SEED_SIZE_MAX])
 {
     uint8_t shared[32];
-    const struct identity_seal *seal = identity_seal(&asked->house->identity, asked->pact.house.seal);
+    const struct identity_seal *seal = identity_seal(asked->house->identity, asked->pact.house.seal);
     if (!seal || x25519(seal->private_key, asked->pact.hub.seal, shared, NULL) != OK)
         return NULL;
     hkdf_sha256((struct str){(char *)shared, sizeof shared},

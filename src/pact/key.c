@@ -6,6 +6,7 @@
 #include "hpke/hpke.h"
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -107,12 +108,14 @@ static enum status write_identity(const char *path, const struct identity *ident
     return status;
 }
 
-/* False when nothing had to change. */
-static bool renew(struct identity *identity, int64_t now_us)
+static bool is_due(const struct identity *identity, int64_t now_us)
+{
+    return identity->count == 0 || identity->seals[0].until_us <= now_us + SEAL_RENEW_US;
+}
+
+static void renew(struct identity *identity, int64_t now_us)
 {
     size_t kept = 0;
-    if (identity->count && identity->seals[0].until_us > now_us + SEAL_RENEW_US)
-        return false;
     while (kept < identity->count && kept < IDENTITY_SEALS_MOST - 1 &&
            identity->seals[kept].until_us > now_us - SEAL_KEEP_US)
         kept++;
@@ -120,7 +123,6 @@ static bool renew(struct identity *identity, int64_t now_us)
     hpke_key_make(identity->seals[0].private_key, identity->seals[0].public_key);
     identity->seals[0].until_us = now_us + SEAL_LIFE_US;
     identity->count = kept + 1;
-    return true;
 }
 
 enum status identity_open(const char *path, int64_t now_us, struct identity *out, struct error *err)
@@ -141,7 +143,50 @@ enum status identity_open(const char *path, int64_t now_us, struct identity *out
     } else if (status != OK) {
         return status;
     }
-    return renew(out, now_us) ? write_identity(path, out, err) : OK;
+    if (!is_due(out, now_us))
+        return OK;
+    renew(out, now_us);
+    return write_identity(path, out, err);
+}
+
+static enum status renew_into(const char *path, int64_t now_us, struct identity *before, struct identity *out,
+                              struct error *err)
+{
+    if (!before)
+        return identity_open(path, now_us, out, err);
+    *out = *before;
+    out->before = before;
+    renew(out, now_us);
+    return write_identity(path, out, err);
+}
+
+enum status identity_renew(const char *path, int64_t now_us, struct identity *_Atomic *keys, struct error *err)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    enum status status = OK;
+    pthread_mutex_lock(&lock);
+    if (!*keys || is_due(*keys, now_us)) {
+        struct identity *made = or_abort(calloc(1, sizeof *made));
+        status = renew_into(path, now_us, *keys, made, err);
+        if (status == OK) {
+            *keys = made;
+        } else {
+            identity_clear(made);
+            free(made);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return status;
+}
+
+void identity_end(struct identity *_Atomic *keys)
+{
+    while (*keys) {
+        struct identity *last = *keys;
+        *keys = last->before;
+        identity_clear(last);
+        free(last);
+    }
 }
 
 const struct identity_seal *identity_seal(const struct identity *identity, const uint8_t public_key[32])

@@ -30,9 +30,16 @@ struct identity {
     struct pact_key sign;
     struct identity_seal seals[IDENTITY_SEALS_MOST]; /* the newest first */
     size_t count;
+    struct identity *before; /* of identity_renew(): what it was, which others may be using */
 };
 /* Reads the file, or makes it. CORRUPT when it holds something else. */
 enum status identity_open(const char *path, int64_t now_us, struct identity *out, struct error *err);
+/*
+ * For a program that runs on, before a round begins: opens the file when *keys is NULL, and puts other keys in its place when the newest comes to
+ * its end. What *keys was stays until identity_end(), so that other threads may go on with it.
+ */
+enum status identity_renew(const char *path, int64_t now_us, struct identity *_Atomic *keys, struct error *err);
+void identity_end(struct identity *_Atomic *keys);
 /* NULL when it has no such key, or no longer. */
 const struct identity_seal *identity_seal(const struct identity *identity, const uint8_t public_key[32]);
 void identity_clear(struct identity *identity);

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "hpke/hpke.h"
 #include "privacy/gauss.h"
+#include "tlog/tree.h"
 #include <math.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -10,6 +11,17 @@
 
 #define BLOCK                                                                                                          \
     ((size_t)16384) /* coordinates at a time; the noise's streams are called by it, so it is part of the protocol */
+
+void reports_root(const uint8_t (*signatures)[PACT_SIGNATURE_SIZE], size_t count, uint8_t out[SHA256_SIZE])
+{
+    struct tlog_frontier tree = {0};
+    for (size_t i = 0; i < count; i++) {
+        struct tlog_hash leaf = tlog_leaf_hash((struct str){(const char *)signatures[i], PACT_SIGNATURE_SIZE});
+        tlog_append(&tree, &leaf, NULL);
+    }
+    struct tlog_hash root = tlog_root(&tree);
+    memcpy(out, root.bytes, SHA256_SIZE);
+}
 
 void round_secret(const uint8_t seed[32], const char *name, uint8_t out[32])
 {

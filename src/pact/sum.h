@@ -16,6 +16,9 @@ void draw_buckets(const uint8_t seed[32], size_t count, size_t bucket, size_t *o
 void draw_seed(const uint8_t hub[32], const uint8_t house[32], const uint8_t ctx[SHA256_SIZE],
                const uint8_t list[SHA256_SIZE], uint8_t out[32]);
 
+/* The root of the Merkle tree (RFC 6962) over the signatures of the accepted reports, in the same order: what the record says of them. */
+void reports_root(const uint8_t (*signatures)[PACT_SIGNATURE_SIZE], size_t count, uint8_t out[SHA256_SIZE]);
+
 /* A house's secrets of a round, from the 32 bytes that it keeps: name is "draw" or "noise". */
 void round_secret(const uint8_t seed[32], const char *name, uint8_t out[32]);
 

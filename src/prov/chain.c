@@ -11,7 +11,8 @@
  * - repo_log: the id under which the log knows a repo. repo_id is NULL where the repo's creation was not made after
  * all, because its number may then be given to another.
  * - leaf: all leaves of the ledger, by index; event_id is NULL for those that no event of this database stands behind.
- * - revision_leaf: the newest leaf of each kind about a commit, from 1: a ref moved to it, 2: its manifest.
+ * - revision_leaf: the newest leaf of each kind about a commit, from 1: a ref moved to it, 2: its manifest,
+ *   3: the round of a federated training that made it.
  * - orphan: leaves whose change was not made, and the leaf that says so.
  * - leaf_cursor: the newest event that has been looked at.
  */
@@ -161,10 +162,12 @@ static enum status note_heads(struct run *run, const struct composition *item, s
 /* Which commit the leaf is about, as hex; absent for none. */
 static struct str revision_of(const struct leaf *leaf, enum revision_leaf *kind)
 {
-    *kind = str_eq(leaf->type, STR("manifest")) ? REVISION_MANIFEST : REVISION_MOVED;
+    *kind = str_eq(leaf->type, STR("manifest"))          ? REVISION_MANIFEST
+            : str_eq(leaf->type, STR("federated-round")) ? REVISION_ROUND
+                                                         : REVISION_MOVED;
     if (str_eq(leaf->type, STR("commit")))
         return leaf_get(leaf, "new").text;
-    bool names_one = *kind == REVISION_MANIFEST || str_eq(leaf->type, STR("repo"));
+    bool names_one = *kind != REVISION_MOVED || str_eq(leaf->type, STR("repo"));
     return names_one && leaf->subject_count ? leaf->subjects[0].digest : (struct str){0};
 }
 

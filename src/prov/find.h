@@ -10,8 +10,8 @@
 /* The leaf of an event; NOT_FOUND for events without one. */
 enum status prov_event_leaf(struct db_conn *conn, int64_t event_id, uint64_t *index, struct error *err);
 
-/* The newest leaf of either kind about a commit of a repo, where there is one. */
-enum revision_leaf { REVISION_MOVED = 1, REVISION_MANIFEST = 2 };
+/* The newest leaf of a kind about a commit of a repo, where there is one. */
+enum revision_leaf { REVISION_MOVED = 1, REVISION_MANIFEST = 2, REVISION_ROUND = 3 };
 enum status prov_revision_leaf(struct db_conn *conn, int64_t repo_id, const uint8_t commit[SHA1_SIZE],
                                enum revision_leaf kind, uint64_t *index, bool *found, struct error *err);
 

@@ -78,7 +78,7 @@ static enum status find_entry(struct request *rq, uint64_t index, struct prov_en
     return prov_own_entry(rq->db, rq->arena, rq->actor.account.id, index, out, err);
 }
 
-static enum status reply_proof(struct request *rq, uint64_t index, const struct oid *manifest_of, struct error *err)
+enum status record_reply_proof(struct request *rq, uint64_t index, const struct oid *manifest_of, struct error *err)
 {
     auto_buf struct buf extra_text = {0}, file = {0};
     struct prov_entry entry;
@@ -118,7 +118,7 @@ enum status proof_get(struct request *rq, struct error *err)
                         "No ref was moved to this commit since the log began, so it has no entry.");
     } else
         TRY(status);
-    return reply_proof(rq, index, &revision.commit, err);
+    return record_reply_proof(rq, index, &revision.commit, err);
 }
 
 /* GET /api/{api}/provenance/leaf/{name}.tlog-proof: of any entry about the repo, by its index. And
@@ -128,5 +128,5 @@ enum status leaf_proof_get(struct request *rq, struct error *err)
     uint64_t index;
     if (!tlog_decimal(rq->params[0], &index))
         return fail(err, INVALID, NULL, "The index of an entry is a number.");
-    return reply_proof(rq, index, NULL, err);
+    return record_reply_proof(rq, index, NULL, err);
 }

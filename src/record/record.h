@@ -102,6 +102,10 @@ enum status record_dir_hash(struct db_conn *conn, struct arena *arena, int64_t r
 enum status record_revision_leaf(struct db_conn *conn, int64_t repo_id, const struct oid *commit, uint64_t *index,
                                  bool *found, struct error *err);
 
+/* Replies with the proof file of a leaf of the request's repo; of a manifest with the list of files of the commit that it is of, unless that
+ * is NULL or the list too long. */
+enum status record_reply_proof(struct request *rq, uint64_t index, const struct oid *manifest_of, struct error *err);
+
 /*
  * Compares the log in dir with what the database knows of it, and both with themselves: entries, tiles and checkpoint; the hash and
  * place of each leaf, the chain of each repo, the heads; and that every event that asks for a leaf has one. The hub may run.

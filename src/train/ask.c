@@ -51,7 +51,7 @@ static enum status fetch_patiently(struct cairn_federate *part, struct arena *ar
     }
 }
 
-static struct str base_of(const struct cairn_federate *part)
+struct str hub_address(const struct cairn_federate *part)
 {
     struct str base = str_of(part->url);
     while (str_ends(base, STR("/")))
@@ -89,19 +89,25 @@ static enum status refused(const struct fetch_answer *answer, struct error *err)
     return err->status;
 }
 
+static struct fetch what_to_ask(struct cairn_federate *part, struct arena *arena, const char *method, const char *path,
+                                struct str type, struct str body, size_t limit)
+{
+    return (struct fetch){.method = method,
+                          .url = arena_printf(arena, "%.*s/api/models/%.*s/federate%s", STR_ARG(hub_address(part)),
+                                              STR_ARG(percent_encode(arena, str_of(part->repo), true)), path),
+                          .token = str_of(part->token),
+                          .type = type,
+                          .body = body,
+                          .limit = limit,
+                          .timeout_ms = PIECE_TIMEOUT_MS};
+}
+
 static enum status ask_for(struct cairn_federate *part, struct arena *arena, const char *method, const char *path,
                            struct str type, struct str body, struct buf *into, struct fetch_answer *out,
                            struct error *err)
 {
-    const struct fetch what = {.method = method,
-                               .url = arena_printf(arena, "%.*s/api/models/%.*s/federate%s", STR_ARG(base_of(part)),
-                                                   STR_ARG(percent_encode(arena, str_of(part->repo), true)), path),
-                               .token = str_of(part->token),
-                               .type = type,
-                               .body = body,
-                               .limit = into ? BYTES_LIMIT : ANSWER_LIMIT,
-                               .timeout_ms = PIECE_TIMEOUT_MS,
-                               .into = into};
+    struct fetch what = what_to_ask(part, arena, method, path, type, body, into ? BYTES_LIMIT : ANSWER_LIMIT);
+    what.into = into;
     TRY(fetch_patiently(part, arena, &what, out, err));
     return out->status == 200 ? OK : refused(out, err);
 }
@@ -116,6 +122,19 @@ enum status ask(struct cairn_federate *part, const char *method, const char *pat
         return OK;
     TRY(json_read(answer.body, ANSWER_LIMIT, out, err));
     return json_is_object(*out) ? OK : fail(err, INVALID, NULL, "The hub's answer is no JSON object.");
+}
+
+enum status put_once(struct cairn_federate *part, const char *path, struct str body, struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    struct fetch_answer answer;
+    const struct fetch what =
+        what_to_ask(part, &arena, "PUT", path, STR("application/octet-stream"), body, ANSWER_LIMIT);
+    enum status status = fetch(&arena, &what, &answer, err);
+    if (is_passing(status, status == OK ? answer.status : 0))
+        return status == OK ? fail(err, UNAVAILABLE, NULL, "The hub is busy.") : UNAVAILABLE;
+    TRY(status);
+    return answer.status == 200 ? OK : refused(&answer, err);
 }
 
 enum status ask_for_run(struct cairn_federate *part, const char *method, const char *path, json_t **out,
@@ -153,7 +172,7 @@ enum status ask_bytes(struct cairn_federate *part, struct str commit, struct str
     struct fetch_answer answer;
     char range[64];
     snprintf(range, sizeof range, "%lld-%lld", (long long)at, (long long)at + (long long)most - 1);
-    const struct fetch what = {.url = arena_printf(&arena, "%.*s/%.*s/resolve/%.*s/%.*s", STR_ARG(base_of(part)),
+    const struct fetch what = {.url = arena_printf(&arena, "%.*s/%.*s/resolve/%.*s/%.*s", STR_ARG(hub_address(part)),
                                                    STR_ARG(percent_encode(&arena, str_of(part->repo), true)),
                                                    STR_ARG(commit), STR_ARG(percent_encode(&arena, file, true))),
                                .token = str_of(part->token),

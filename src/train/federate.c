@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "train/internal.h"
+#include "verify/memory.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -45,6 +46,7 @@ void cairn_federate_free(struct cairn_federate *part)
     for (size_t i = 0; i < NAMES; i++)
         free(*setting(part, i));
     buf_free(&part->control);
+    kept_free(part->log);
     free(part);
 }
 
@@ -130,6 +132,7 @@ static enum status run_round(struct round *round, cairn_train train, void *conte
     send_fn *send = NULL;
     TRY(find_mode(round, &send, err));
     TRY(download(round, err));
+    TRY(check_logged(round, err));
     TRY(model_read(&round->model, &arena, err));
     if (round->scaffold)
         TRY(control_begin(round, &arena, err));

@@ -26,6 +26,7 @@ struct cairn_federate {
     struct pact_key report_key;
     uint8_t hub_key[PACT_KEY_SIZE], house_key[PACT_KEY_SIZE];
     bool knows_houses;
+    struct kept *log; /* the hub's log as it was seen last, where no state folder was set */
 };
 
 /* ask.c: the hub. */
@@ -36,6 +37,8 @@ struct cairn_federate {
  */
 enum status ask(struct cairn_federate *part, const char *method, const char *path, struct str type, struct str body,
                 json_t **out, struct error *err);
+/* Sends a piece of an update once: UNAVAILABLE when the line broke, and then nobody knows how much of it came. */
+enum status put_once(struct cairn_federate *part, const char *path, struct str body, struct error *err);
 /* Bytes of a file of a commit, from `at` on; out is appended to. *end: there are no more. */
 enum status ask_bytes(struct cairn_federate *part, struct str commit, struct str file, int64_t at, size_t most,
                       struct buf *out, bool *end, struct error *err);
@@ -44,6 +47,8 @@ enum status ask_for_run(struct cairn_federate *part, const char *method, const c
                         struct error *err);
 /* A piece of what the hub has at path, appended to out; nothing: it was at its end. */
 enum status ask_piece(struct cairn_federate *part, const char *path, struct buf *out, struct error *err);
+/* Its address, without a slash at the end. */
+struct str hub_address(const struct cairn_federate *part);
 void tell(struct cairn_federate *part, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void doze(int64_t us);
 
@@ -84,6 +89,7 @@ struct round {
     double bound; /* 0: none */
     bool scaffold;
     bool buffered; /* the hub takes what comes late, too */
+    int uploads;   /* that were begun */
     struct model model;
     /* Of SCAFFOLD, in the order of the model's bytes: the hub's control variate, what is added to each step, and how the own one
      * changes. */
@@ -91,6 +97,9 @@ struct round {
     struct cairn_tensor *corrections;
     bool begins; /* the hub has no control variate yet */
 };
+
+/* logged.c: the model, as it came, is the one in the hub's log. FORBIDDEN "NotLogged", with why, when it is not. */
+enum status check_logged(const struct round *round, struct error *err);
 
 /* control.c: what SCAFFOLD does before training, in place of model_write(), and once the update is accepted. */
 enum status control_begin(struct round *round, struct arena *arena, struct error *err);

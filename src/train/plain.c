@@ -8,6 +8,7 @@
 
 #define PIECE ((size_t)4 << 20)
 #define RETRY_US (SECOND_US / 10)
+#define RETRY_MOST_US (5 * SECOND_US)
 #define WAIT_US (SECOND_US / 2)
 
 /* How much of the update the hub has: after a broken line it may be more than was acknowledged. */
@@ -18,7 +19,7 @@ static enum status received(struct round *round, struct str all, int64_t *out, s
     snprintf(path, sizeof path, "/round?from=%lld", (long long)round->number);
     TRY(ask(round->part, "GET", path, (struct str){0}, (struct str){0}, &told, err));
     if (json_get_int(told, "round", -1) != round->number && !round->buffered)
-        return fail(err, CONFLICT, NULL, "The round is over.");
+        return fail(err, CONFLICT, "RoundOver", "The round is over.");
     *out = json_get_int(json_object_get(told, "update"), "received", 0);
     return *out >= 0 && *out <= (int64_t)all.len ? OK : fail(err, CONFLICT, NULL, "Another client sends an update.");
 }
@@ -29,7 +30,7 @@ static enum status send_from(struct round *round, struct str all, int64_t at, st
     while (at < (int64_t)all.len) {
         struct str piece = str_slice(all, (size_t)at, PIECE);
         snprintf(path, sizeof path, "/update?round=%lld&offset=%lld", (long long)round->number, (long long)at);
-        TRY(ask(round->part, "PUT", path, STR("application/octet-stream"), piece, NULL, err));
+        TRY(put_once(round->part, path, piece, err));
         at += (int64_t)piece.len;
         tell(round->part, "Round %lld of %lld: %lld of %zu bytes sent", (long long)round->number,
              (long long)round->rounds, (long long)at, all.len);
@@ -37,15 +38,35 @@ static enum status send_from(struct round *round, struct str all, int64_t at, st
     return OK;
 }
 
+/* What an upload before this one has left goes: later nobody could tell the one from the other. */
+static enum status begin(struct round *round, struct error *err)
+{
+    char path[64];
+    bool clean = round->uploads++ == 0 && json_get_int(json_object_get(round->told, "update"), "received", 0) == 0;
+    snprintf(path, sizeof path, "/update?round=%lld&offset=0", (long long)round->number);
+    return clean ? OK : ask(round->part, "PUT", path, STR("application/octet-stream"), STR(""), NULL, err);
+}
+
+static bool goes_on(enum status status, const struct error *err)
+{
+    return status == UNAVAILABLE ||
+           (status == CONFLICT && (error_is(err, "WrongOffset") || error_is(err, "UploadInProgress")));
+}
+
+/* A line may break as often as it likes, if only it carries something in between: what has come is not sent again. */
 enum status upload(struct round *round, struct str all, struct error *err)
 {
-    int64_t at = 0;
+    int64_t at = 0, most = 0, wait = RETRY_US, until = monotonic_us() + round->part->patience_us;
+    TRY(begin(round, err));
     enum status status = send_from(round, all, 0, err);
-    for (int again = 0;
-         again < 100 && status == CONFLICT && (error_is(err, "WrongOffset") || error_is(err, "UploadInProgress"));
-         again++) {
-        doze(RETRY_US);
+    while (goes_on(status, err) && monotonic_us() < until) {
+        doze(wait);
         TRY(received(round, all, &at, err));
+        wait = at > most ? RETRY_US : wait * 2 < RETRY_MOST_US ? wait * 2 : RETRY_MOST_US;
+        until = at > most ? monotonic_us() + round->part->patience_us : until;
+        most = at > most ? at : most;
+        tell(round->part, "Round %lld of %lld: the line broke; going on behind %lld of %zu bytes",
+             (long long)round->number, (long long)round->rounds, (long long)at, all.len);
         status = send_from(round, all, at, err);
     }
     return status;

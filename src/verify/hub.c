@@ -73,10 +73,13 @@ static bool history_check(struct run *run, const struct source *source)
     struct str note;
     struct error err;
     bool known, same;
+    /* Others on this machine may remember something newer at any time: what is recalled must be older than what is asked for after it. */
+    if (!seen_open(run, run->proven.proof.checkpoint, false, &proof) ||
+        !memory_recall(run, &proof.log, &before, &known))
+        return false;
     if (source_read(source, &run->report.arena, STR("checkpoint"), NOTE_MOST, &note, &err) != OK)
         return found_error(&run->report, "checkpoint", &err);
-    if (!seen_open(run, run->proven.proof.checkpoint, false, &proof) || !seen_open(run, note, false, &now) ||
-        !memory_recall(run, &now.log, &before, &known) || !consistent(run, source, &proof, &now, &same))
+    if (!seen_open(run, note, false, &now) || !consistent(run, source, &proof, &now, &same))
         return false;
     bool proof_is_newer =
         proof.checkpoint.size > now.checkpoint.size; /* a hub may keep a checkpoint for a few seconds */
@@ -98,17 +101,20 @@ static bool history_check(struct run *run, const struct source *source)
     return memory_keep(run, source, newest);
 }
 
+bool hub_proof_check(struct run *run, const struct source *log, struct str proof)
+{
+    bool good = proof_check(run, proof);
+    if (!run->has_proven)
+        return false;
+    good = revision_check(run) && good;
+    return history_check(run, log) && good;
+}
+
 bool hub_check(struct run *run)
 {
     struct arena *arena = &run->report.arena;
     struct source hub = source_of(arena, run->settings.hub);
     struct source log = source_of(arena, arena_printf(arena, "%.*s/log", STR_ARG(hub.base)).data);
     struct str proof;
-    if (!memory_trust(run, &log) || !fetch_proof(run, &proof))
-        return false;
-    bool good = proof_check(run, proof);
-    if (!run->has_proven)
-        return false;
-    good = revision_check(run) && good;
-    return history_check(run, &log) && good;
+    return memory_trust(run, &log) && fetch_proof(run, &proof) && hub_proof_check(run, &log, proof);
 }

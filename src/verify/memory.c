@@ -16,6 +16,7 @@ static bool path_of(struct run *run, const char *folder, struct str what, struct
     struct str base = given               ? str_of(given)
                       : state && state[0] ? arena_printf(arena, "%s/cairn", state)
                       : home && home[0]   ? arena_printf(arena, "%s/.local/state/cairn", home)
+                      : run->kept         ? STR(".")
                                           : (struct str){0};
     if (!str_given(base))
         return found(&run->report, UNABLE, "memory",
@@ -48,6 +49,53 @@ static bool write_file(struct run *run, struct str path, struct str content)
     return found(&run->report, UNABLE, "memory", "What was seen cannot be remembered: %s", err.message);
 }
 
+static struct kept *find_kept(struct run *run, struct str path)
+{
+    struct kept *at = *run->kept;
+    while (at && !str_eq(buf_view(&at->path), path))
+        at = at->next;
+    return at;
+}
+
+static bool recall(struct run *run, struct str path, struct str *out, bool *there)
+{
+    if (!run->kept)
+        return read_file(run, path, out, there);
+    const struct kept *at = find_kept(run, path);
+    *there = at != NULL;
+    *out = at ? arena_copy(&run->report.arena, buf_view(&at->content)) : (struct str){0};
+    return true;
+}
+
+static bool remember(struct run *run, struct str path, struct str content)
+{
+    if (!run->kept)
+        return write_file(run, path, content);
+    struct kept *at = find_kept(run, path);
+    if (!at) {
+        at = calloc(1, sizeof *at);
+        if (!at)
+            abort();
+        buf_str(&at->path, path);
+        at->next = *run->kept;
+        *run->kept = at;
+    }
+    at->content.len = 0;
+    buf_str(&at->content, content);
+    return true;
+}
+
+void kept_free(struct kept *first)
+{
+    while (first) {
+        struct kept *next = first->next;
+        buf_free(&first->path);
+        buf_free(&first->content);
+        free(first);
+        first = next;
+    }
+}
+
 /* Keys. */
 
 static bool fetch_key(struct run *run, const struct source *source, struct str *line)
@@ -68,7 +116,7 @@ bool memory_trust(struct run *run, const struct source *source)
     bool there;
     if (run->settings.vkey || run->settings.policy)
         return true;
-    if (!path_of(run, "keys", source->base, &path) || !read_file(run, path, &remembered, &there) ||
+    if (!path_of(run, "keys", source->base, &path) || !recall(run, path, &remembered, &there) ||
         !fetch_key(run, source, &line))
         return false;
     run->trust.has_log = true;
@@ -140,7 +188,7 @@ bool memory_recall(struct run *run, const struct note_verifier *log, struct seen
     struct str path;
     struct note parsed;
     struct error err;
-    if (!checkpoint_path(run, log, &path) || !read_file(run, path, &out->note, known))
+    if (!checkpoint_path(run, log, &path) || !recall(run, path, &out->note, known))
         return false;
     out->log = *log;
     if (!*known || checkpoint_open(&run->report.arena, out->note, log, &parsed, &out->checkpoint, &err) == OK)
@@ -177,11 +225,11 @@ bool memory_keep(struct run *run, const struct source *source, const struct seen
 {
     auto_buf struct buf line = {0};
     struct str path;
-    if (!checkpoint_path(run, &now->log, &path) || !write_file(run, path, now->note))
+    if (!checkpoint_path(run, &now->log, &path) || !remember(run, path, now->note))
         return false;
     if (run->settings.vkey || run->settings.policy)
         return true;
     note_verifier_write(&line, &now->log);
     buf_byte(&line, '\n');
-    return path_of(run, "keys", source->base, &path) && write_file(run, path, buf_view(&line));
+    return path_of(run, "keys", source->base, &path) && remember(run, path, buf_view(&line));
 }

@@ -31,9 +31,12 @@ struct proven {
     bool has_files;
 };
 
+struct kept;
+
 /* One run: what is asked, what was found. Everything lives in report.arena. */
 struct run {
     struct settings settings;
+    struct kept **kept; /* NULL: what is remembered is in files (memory.h) */
     struct trust trust;
     struct proven proven;
     bool has_proven;

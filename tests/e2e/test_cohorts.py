@@ -497,7 +497,8 @@ def test_kill_9_at_any_moment_of_a_run_loses_no_round(tmp_path, preload):  # noq
 
 @pytest.mark.parametrize("flags, word", [
     (("--noise", 1, "--rule", "median"), "noise"), (("--noise", 900), "room"), (("--rule", "trimmed-mean:2"), "cohorts"), (("--rule", "bucketing:2+median"), "cohort"),
-    (("--rule", "bulyan"), "cohorts"), (("--rule", "scaffold"), "sees each update")])
+    (("--rule", "bulyan"), "cohorts"), (("--rule", "scaffold"), "sees each update"), (("--rule", "fedbuff"), "sees each update"),
+    (("--most-examples", 9), "weighs the same"), (("--suspicion", 8), "plain alone")])
 def test_what_the_mode_cannot_do_is_refused(alice, flags, word):
     refused = federate(alice, "open", new_model(alice), "--mode", "one-house", "--rounds", 1, "--min-participants", 10, *flags, check=False)
     assert refused.returncode == 1 and word in refused.stderr, refused.stderr

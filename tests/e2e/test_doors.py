@@ -176,6 +176,7 @@ FEDERATED = {
     "GET /api/{api}/federate": (None, 404, "no federated training"),
     "POST /api/{api}/federate/join": ({}, 404, "no federated training"),
     "GET /api/{api}/federate/round": (None, 404, "no federated training"),
+    "GET /api/{api}/federate/proof": (None, 400, "round"),
     "GET /api/{api}/federate/control": (None, 404, "no federated training"),
     "GET /api/{api}/federate/suspects": (None, 404, "no federated training"),
     "POST /api/{api}/federate/suspects": ({"user": "bob", "decision": "remove"}, 404, "no federated training"),
@@ -185,7 +186,7 @@ FEDERATED = {
     "PUT /api/{api}/federate/update": ({}, 400, "round"),
     "POST /api/{api}/federate/update": ({"round": 1, "examples": 1, "sha256": "0" * 64}, 404, "no federated training"),
     "GET /api/{api}/federate/cohort": (None, 404, "no federated training"),
-    "POST /api/{api}/federate/cohort": ({"attempt": 1, "step": "keys", "message": ""}, 404, "no federated training"),
+    "POST /api/{api}/federate/cohort": ({"attempt": 1, "step": "keys", "message": "00"}, 404, "no federated training"),
 }
 BODIES |= {name: body for name, (body, _, _) in FEDERATED.items() if body is not None}
 # Flower's clients name the repo in the user part of the address; test_flower.py has some, and runs.

@@ -345,6 +345,19 @@ def test_one_who_shouts_is_not_heard_by_a_robust_rule(alice, hub, crowd, rule, c
             numpy.testing.assert_allclose(found[name], start + choose([model[name] - start for model in sent]), rtol=1e-5)
 
 
+@pytest.mark.parametrize("most", [50, None])
+def test_who_says_that_it_has_ever_so_many_examples_rules_only_where_there_is_no_limit(alice, crowd, most):
+    repo = new_model(alice)
+    open_run(alice, repo, 1, 3, *(["--most-examples", most] if most else []))
+    given = [(fit(start_model(), seed)[0], examples) for seed, examples in enumerate((20, 40, 10**9))]  # noqa: F821
+    for person, (trained, examples) in zip(crowd, given):
+        assert Sender(person, repo).join().send(save(trained), examples).status_code == 200
+    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    assert same(load(alice.read(repo, "model.safetensors")), mean_of(start_model(), [(trained, min(examples, most or examples)) for trained, examples in given]))
+    record = json.loads(alice.read(repo, "fl/rounds/000001.json"))
+    assert record.get("mostExamples") == most and record["updates"][2]["examples"] == 10**9
+
+
 def test_updates_are_drawn_back_to_the_bound_by_the_client(alice, crowd, preload):  # noqa: F811
     repo = new_model(alice)
     open_run(alice, repo, 1, 1, "--bound", 0.01)

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Flower's own clients, unmodified, in the federated training of a repo. Those who only look like them are in test_fleet.py."""
 
+import contextlib
 import os
+import socket
+import socketserver
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy
 import pytest
 from safetensors.numpy import load
 
-from support import ROOT, SANITIZER, free_port, new_name, until
-from test_federate import TRAIN, federate, new_model, open_run, reference, same, start_model
+from support import ROOT, SANITIZER, Hub, free_port, new_name, until
+from test_federate import TRAIN, federate, mean_of, new_model, open_run, reference, same, start_model
 from test_libcairn import LIBRARY, preload  # noqa: F401
 
 CLIENTS = Path(sys.prefix)
@@ -201,6 +205,130 @@ def test_supernodes_run_the_app_that_the_repo_holds_and_train_as_the_reference_d
         said = [node.end() for node in nodes]
     assert same(load(alice.read(repo, "model.safetensors")), reference(range(2), 2)), said
     assert federate(alice, "status", repo)["accepted"] == 4
+
+
+# kill -9 of the hub while Flower's clients send what they have trained.
+
+WIDE_18 = """
+import sys
+import numpy
+from flwr.client import NumPyClient, start_client
+
+class Client(NumPyClient):
+    def fit(self, parameters, config):
+        return [array + numpy.float32(sys.argv[2]) for array in parameters], 10, {}
+
+start_client(server_address=sys.argv[1], client=Client().to_client(), transport="rest")
+print("left")
+"""
+
+WIDE_APP = """
+import numpy
+from flwr.client import ClientApp, NumPyClient
+
+class Client(NumPyClient):
+    def __init__(self, step):
+        self.step = numpy.float32(step)
+
+    def fit(self, parameters, config):
+        return [array + self.step for array in parameters], 10, {}
+
+app = ClientApp(lambda context: Client(context.node_config["partition-id"]).to_client())
+"""
+
+
+class Breaking(socketserver.ThreadingTCPServer):
+    """Passes bytes on to a hub, which it kills in the middle of uploads and starts again: `at` are numbers of bytes that have gone through of an
+    upload, one for each; -1: all of it has, and the answer does not come through."""
+
+    daemon_threads, allow_reuse_address = True, True
+
+    def __init__(self, hub, at):
+        super().__init__(("127.0.0.1", 0), Passing)
+        self.hub, self.at, self.lock, self.killed = hub, list(at), threading.Lock(), 0
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def breaks(self, sent):
+        """Whether the hub was killed, with so much of an upload sent."""
+        with self.lock:
+            if not self.at or (self.at[0] != sent if sent < 0 or self.at[0] < 0 else sent < self.at[0]):
+                return False
+            self.at.pop(0)
+            self.hub.kill()
+            self.hub.start()
+            self.killed += 1
+            return True
+
+
+class Passing(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.sent = None  # of an upload under way
+        try:
+            with socket.create_connection(("127.0.0.1", self.server.hub.port)) as hub:
+                back = threading.Thread(target=self.pass_back, args=(hub,), daemon=True)
+                back.start()
+                self.pass_on(hub)
+                back.join()
+        except OSError:
+            pass  # one of them is gone
+
+    def pass_on(self, hub):
+        while data := self.request.recv(65536):
+            if data.startswith(b"POST "):
+                self.sent = 0 if any(name in data[:200] for name in (b"push-task-res", b"push-object")) else None
+            hub.sendall(data)
+            if self.sent is not None:
+                self.sent += len(data)
+                if self.server.breaks(self.sent):
+                    break
+        self.end(hub)
+
+    def pass_back(self, hub):
+        try:
+            while data := hub.recv(65536):
+                if self.sent is not None and self.server.breaks(-1):
+                    break
+                self.request.sendall(data)
+        except OSError:
+            pass
+        finally:
+            self.end(hub)
+
+    def end(self, hub):
+        for side in (self.request, hub):
+            with contextlib.suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("age", ["1.8", "SuperNode"])
+def test_kill_9_during_uploads_by_flowers_clients_leads_to_the_same_model(tmp_path, age):
+    at = 1, 400_000, -1
+    hub = Hub(tmp_path).start()
+    owner, *people = (hub.person(name) for name in ("owner", "part1", "part2"))
+    base = {"w": numpy.linspace(-1, 1, 300_000, dtype=numpy.float32)}
+    repo = new_model(owner, base)
+    if age == "SuperNode":
+        owner.commit_files(repo, build(tmp_path / "built", WIDE_APP))
+    open_run(owner, repo, 2, 2)
+    breaking = Breaking(hub, at)
+    address = f"{quote(repo, safe='')}:{{}}@127.0.0.1:{breaking.server_address[1]}"
+    steps = [0.5, 0.25]
+    if age == "1.8":
+        parts = [Flower("flower18", WIDE_18, f"http://{address.format(person.token)}", step) for step, person in zip(steps, people)]
+    else:
+        parts = [SuperNode(tmp_path / str(step), address.format(person.token), step) for step, person in zip(steps, people)]
+    try:
+        until(lambda: isinstance(status := federate(owner, "status", repo, check=False), dict) and status["state"] == "finished")
+    finally:
+        said = [part.end() if age == "SuperNode" else part.join() for part in parts]
+    wanted = base
+    for _ in range(2):
+        wanted = mean_of(wanted, [({"w": wanted["w"] + numpy.float32(step)}, 10) for step in steps])
+    assert same(load(owner.read(repo, "model.safetensors")), wanted), said
+    status = federate(owner, "status", repo)
+    assert (status["accepted"], status["rejected"], breaking.killed) == (4, 0, len(at)), (status, breaking.killed, said)
+    breaking.shutdown()
+    hub.stop()
 
 
 # Levels 1 and 2: the same apps by our own client, with Flower's library and without.

@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 
 import httpx
 import numpy
@@ -19,6 +20,7 @@ from houses import Between, House, Reporter
 from support import BINARY, ROOT, SANITIZER, Hub, new_name, sha256, until
 from test_federate import Participant, Sender, federate, fit, new_model, start_model
 from test_libcairn import LIBRARY, preload  # noqa: F401
+from tlog import leaf_hash, root_of
 
 SEEDS = range(3)
 
@@ -96,9 +98,11 @@ def test_three_participants_train_a_model_as_the_reference_does(alice, crowd, ho
 def test_a_round_leaves_a_record_and_signatures_of_both_houses(alice, crowd, house, tmp_path):
     repo = wide_model(alice)
     open_run(alice, repo, house)
-    given = changes(3)
+    given, reports = changes(3), []
     for part, change in zip(join_all(crowd[:3], repo, tmp_path), given):
-        assert part.send(change).status_code == 200
+        number, leader, report = part.make(change)
+        assert part.deliver(number, leader, report).status_code == 200
+        reports.append(base64.b64decode(report))
     finished(alice, repo)
     assert numpy.abs(numbers_of(alice, repo) - given.mean(axis=0)).max() < 1e-6
     text, record = alice.read(repo, "fl/rounds/000001.json"), record_of(alice, repo)
@@ -107,6 +111,8 @@ def test_a_round_leaves_a_record_and_signatures_of_both_houses(alice, crowd, hou
     assert base64.b64decode(signed["record"]["payload"]) == text
     assert record["config"] == sha256(config) and record["model"] == sha256(alice.read(repo, "model.safetensors"))
     assert record["accepted"] == 3 and [bucket["members"] for bucket in record["buckets"]] == [3]
+    leaves = [leaf_hash(report[-64:]) for report in sorted(reports)]  # it begins with its nonce and ends with its signature
+    assert record["reports"] == root_of(leaves).hex() != root_of(leaves[:2]).hex()
     assert not any(person.name in text.decode() for person in crowd)
     keys = [json.loads(config)[side]["key"] for side in ("hub", "house")]
     assert keys[1] == house.keys["key"]
@@ -216,7 +222,9 @@ def test_a_robust_rule_over_buckets_withstands_attackers_within_the_bound(alice,
 def test_what_would_say_too_much_is_not_opened(alice, house):
     repo = wide_model(alice)
     for more, word in ((("--min-participants", 1), "at least"), (("--min-participants", 11, "--rule", "median"), "12"),
-                       (("--min-participants", 20, "--rule", "bucketing:3+median"), "Buckets of 3")):
+                       (("--min-participants", 20, "--rule", "bucketing:3+median"), "Buckets of 3"),
+                       (("--min-participants", 20, "--rule", "fedbuff"), "sees each update"), (("--min-participants", 20, "--rule", "scaffold"), "sees each update"),
+                       (("--min-participants", 20, "--most-examples", 9), "weighs the same")):
         done = federate(alice, "open", repo, "--mode", "two-houses", "--rounds", 1, "--house", house.url, *more, check=False)
         assert done.returncode == 1 and word in done.stderr
     done = federate(alice, "open", repo, "--mode", "two-houses", "--rounds", 1, "--min-participants", 3, check=False)
@@ -330,6 +338,65 @@ def test_keys_of_a_house_are_for_its_operator_alone(house):
     assert (house.data / "house.json").stat().st_mode & 0o777 == 0o600
     secret = json.loads((house.data / "house.json").read_text())
     assert secret["sign"] not in house.said + house.log.read_text() + json.dumps(house.keys)
+
+
+def test_both_houses_sign_the_terms_that_participants_accept(alice, crowd, house, tmp_path):
+    name = f"alice/{new_name('terms')}"
+    text = "Purpose: triage. Law: of both countries. Each is liable for its own house."
+    answer = alice.http.post(f"/api/terms/{name}", json={"kind": "licence", "summary": "Terms of the federation", "texts": {"en": text}})
+    assert answer.status_code == 201, answer.text
+    repo, free = wide_model(alice), wide_model(alice)
+    alice.http.put(f"/api/models/{repo}/gate", json={"mode": "click", "terms": [name]}).raise_for_status()
+    open_run(alice, repo, house, 1, 2)
+    open_run(alice, free, house, 1, 2)
+    assert Reporter(crowd[0], repo, tmp_path).http.post(f"/api/models/{repo}/federate/join", json={}).status_code == 403
+    for person in crowd[:2]:
+        asked = person.http.post(f"/api/models/{repo}/access-request", json={"terms": [{"terms": name, "sha256": sha256(text.encode())}]})
+        assert asked.json()["state"] == "approved", asked.text
+    for part, change in zip(join_all(crowd[:2], repo, tmp_path), changes(2)):
+        assert "terms" in part.round()["config"] and part.send(change).status_code == 200
+    finished(alice, repo)
+    signed = json.loads(alice.read(repo, "fl/rounds/000001.signatures.json"))["config"]
+    config = json.loads(base64.b64decode(signed["payload"]))
+    version = sha256(f"en {sha256(text.encode())}\n".encode())  # of its texts in all languages
+    assert config["terms"] == sha256(f"{name} {version}\n".encode())
+    assert holds(signed, [config[side]["key"] for side in ("hub", "house")])
+    assert "terms" not in json.loads(join_all(crowd[:1], free, tmp_path)[0].round()["config"])
+
+
+def test_keys_that_come_to_their_end_are_renewed_between_rounds_and_open_reports_stay_good(tmp_path):
+    """Both houses' keys become due for renewal while the first round is open."""
+    hub, house = Hub(tmp_path).start(), House(tmp_path / "second").start()  # noqa: F811
+    owner, people = hub.person("owner"), [hub.person(f"part{number}") for number in range(2)]
+    for wait in (10, 60, 300):  # seconds in which the first round must be open; a busy machine gets more
+        hub.stop()
+        house.stop()
+        until_us = int((time.time() + 60 * 86400 + wait) * 1e6)
+        for folder in (hub.data, house.data):
+            kept = json.loads((folder / "house.json").read_text())
+            kept["seal"][0]["until"] = until_us
+            (folder / "house.json").write_text(json.dumps(kept))
+        hub.start()
+        house.start()
+        repo = wide_model(owner)
+        open_run(owner, repo, house, 2, 2)
+        parts, given = join_all(people, repo, tmp_path), changes(2)
+        first = json.loads(parts[0].round()["config"])
+        if first["hub"]["sealUntil"] == first["house"]["sealUntil"] == until_us:
+            break
+    assert parts[0].send(given[0]).status_code == 200
+    until(lambda: house.keys["seal"] != first["house"]["seal"], 400)
+    assert parts[1].send(given[1]).status_code == 200
+    second = until(lambda: (told := parts[0].round())["round"] == 2 and "config" in told and json.loads(told["config"]))
+    for side in ("hub", "house"):
+        assert second[side]["key"] == first[side]["key"] and second[side]["seal"] != first[side]["seal"]
+        assert second[side]["sealUntil"] > first[side]["sealUntil"]
+    assert numpy.abs(numbers_of(owner, repo) - given.mean(axis=0)).max() < 1e-6
+    for part, change in zip(parts, given):
+        assert part.send(change).status_code == 200
+    assert finished(owner, repo)["accepted"] == 4
+    hub.stop()
+    house.stop()
 
 
 @pytest.mark.parametrize("what, word", [("model", "another model"), ("config", "not signed by both"), ("signature", "not signed by both"), ("nothing", None)])

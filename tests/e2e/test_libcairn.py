@@ -127,3 +127,15 @@ def test_the_library_shows_what_its_headers_declare_and_nothing_else():
     names = {line.split()[2].split("@")[0] for line in symbols.splitlines() if " A " not in line}
     headers = "".join(header.read_text() for header in (ROOT / "include/cairn").glob("*.h"))
     assert names == set(re.findall(r"\b(cairn_\w+)\(", headers))
+
+
+def test_the_library_is_found_beside_the_program(preload, tmp_path):
+    """As after `make`, without an installation."""
+    plain = {name: value for name, value in os.environ.items() if name not in ("CAIRN_LIBRARY", "LD_LIBRARY_PATH")}
+    environment = {**plain, "PYTHONPATH": str(ROOT / "clients/python"), "LD_PRELOAD": preload, "ASAN_OPTIONS": "detect_leaks=0"}
+    (tmp_path / "cairn").symlink_to(BINARY.resolve())
+    command = [sys.executable, "-c", "import cairn; print(cairn.version())"]
+    found = subprocess.run(command, capture_output=True, text=True, env={**environment, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert found.returncode == 0 and re.fullmatch(r"[0-9.]+\n", found.stdout), found.stderr
+    missed = subprocess.run(command, capture_output=True, text=True, env={**environment, "PATH": "/nowhere"})
+    assert missed.returncode == 1 and "libcairn cannot be loaded" in missed.stderr and "CAIRN_LIBRARY" in missed.stderr

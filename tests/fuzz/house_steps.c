@@ -47,8 +47,8 @@ static void make_config(struct arena *arena)
     memcpy(pact.hub.seal, keys.seals[0].public_key, 32);
     pact.hub.until_us = keys.seals[0].until_us;
     memcpy(pact.house.key, house_key(house), 32);
-    memcpy(pact.house.seal, house->identity.seals[0].public_key, 32);
-    pact.house.until_us = house->identity.seals[0].until_us;
+    memcpy(pact.house.seal, house->identity->seals[0].public_key, 32);
+    pact.house.until_us = house->identity->seals[0].until_us;
     pact_write(&pact, &config);
 }
 

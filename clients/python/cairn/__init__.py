@@ -5,13 +5,15 @@
 
     cairn.verify("./flora", proof="flora.tlog-proof", policy="policy.txt")
 
-A thin binding of libcairn (include/cairn/verify.h). The library is found by its name, or where CAIRN_LIBRARY says.
+A thin binding of libcairn (include/cairn/verify.h). The library is found by its name, beside the program
+`cairn`, or where CAIRN_LIBRARY says.
 """
 
 import ctypes
 import ctypes.util
 import json
 import os
+import shutil
 from typing import NamedTuple, Optional
 
 __all__ = ["CouldNotVerify", "Finding", "Report", "VerificationError", "verify", "version"]
@@ -51,12 +53,19 @@ _VERIFIED, _FAILED, _MISUSED, _UNABLE = range(4)
 _library = None
 
 
+def _beside_the_program():
+    """Where the library is after `make`, without an installation."""
+    program = shutil.which("cairn")
+    library = program and os.path.join(os.path.dirname(os.path.realpath(program)), "libcairn.so")
+    return library if library and os.path.exists(library) else None
+
+
 def _load():
     """Loads libcairn once, so that importing this module needs nothing."""
     global _library
     if _library is not None:
         return _library
-    name = os.environ.get("CAIRN_LIBRARY") or ctypes.util.find_library("cairn") or "libcairn.so.0"
+    name = os.environ.get("CAIRN_LIBRARY") or ctypes.util.find_library("cairn") or _beside_the_program() or "libcairn.so.0"
     try:
         library = ctypes.CDLL(name)
     except OSError as problem:

@@ -122,6 +122,9 @@ def join(url, token, repo, train, *, progress=None, patience=None, state=None, p
     train sets config["steps"] and config["rate"], in how many steps and at which rate it trained. What belongs to the
     participant is kept in the folder `state`, if there is one; otherwise as long as the program runs.
 
+    Before each round the model is compared with what the hub's log says of it. The log's key, trusted the first time, and
+    how far the log had grown are remembered in `state`, too; nothing is trained when the log contradicts that.
+
     progress is called with a line of text now and then; patience says for how many seconds a hub that does not answer is
     asked again, and a training that is not open yet is waited for (600). In the mode one-house, state is a folder for what
     must not be forgotten, and peers a file with the identity() of each participant, one a line: nobody else is then taken

@@ -132,8 +132,8 @@ static void make_config(struct hub_of *h, const char *settings)
     memcpy(pact->hub.seal, h->keys.seals[0].public_key, 32);
     pact->hub.until_us = h->keys.seals[0].until_us;
     memcpy(pact->house.key, house_key(h->house), 32);
-    memcpy(pact->house.seal, h->house->identity.seals[0].public_key, 32);
-    pact->house.until_us = h->house->identity.seals[0].until_us;
+    memcpy(pact->house.seal, h->house->identity->seals[0].public_key, 32);
+    pact->house.until_us = h->house->identity->seals[0].until_us;
     h->config.len = 0;
     pact_write(pact, &h->config);
     pact_ctx(buf_view(&h->config), h->ctx);
@@ -535,6 +535,17 @@ static void a_list_with_too_few_or_foreign_reports_is_refused(void **state)
     hub_free(h);
 }
 
+static void root_of_reports(const struct hub_of *h, uint8_t out[SHA256_SIZE])
+{
+    uint8_t signatures[MOST][PACT_SIGNATURE_SIZE];
+    size_t count = h->list.len / PINE_NONCE_SIZE;
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < h->count; j++)
+            if (memcmp(h->list.data + i * PINE_NONCE_SIZE, h->reports[j].nonce, PINE_NONCE_SIZE) == 0)
+                memcpy(signatures[i], h->reports[j].signature, PACT_SIGNATURE_SIZE);
+    reports_root((const uint8_t(*)[PACT_SIGNATURE_SIZE])signatures, count, out);
+}
+
 /* The record of an honest hub, made by the house's own code over the hub's files. */
 static struct str record_of(struct hub_of *h, double wrong)
 {
@@ -564,6 +575,7 @@ static struct str record_of(struct hub_of *h, double wrong)
     sha256(model, c.sha256);
     memcpy(facts.ctx, h->ctx, SHA256_SIZE);
     sha256(buf_view(&h->list), facts.list);
+    root_of_reports(h, facts.reports);
     memcpy(facts.randoms[0], h->random, 32);
     expect(OK, ask(h, WIRE_DRAW, (struct str){(char *)h->random, 32}, &draw_of));
     memcpy(facts.randoms[1], draw_of.data, 32);
@@ -592,6 +604,10 @@ static void only_the_model_that_the_rule_gives_is_signed(void **state)
     expect(FORBIDDEN, ask(h, WIRE_COSIGN, record_of(h, 0.5), &signature));
     assert_string_equal(h->err.code, "OtherRecord");
     record = record_of(h, 0);
+    char *reports = strstr(record.data, "\"reports\":\"");
+    reports[11] ^= 1; /* another digit */
+    expect(FORBIDDEN, ask(h, WIRE_COSIGN, record, &signature));
+    reports[11] ^= 1;
     expect(OK, ask(h, WIRE_COSIGN, record, &signature));
     assert_true(pact_text_signed(house_key(h->house), RECORD_TYPE, record, (const uint8_t *)signature.data));
     expect(OK, ask(h, WIRE_COSIGN, record, &again));

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "pact/sum.h"
+#include "tlog/tree.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,6 +149,36 @@ static void keys_stay_and_are_renewed_before_they_end(void **state)
     unlink(path);
 }
 
+static void a_program_that_runs_on_renews_its_keys_and_goes_on_with_the_old_ones(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/cairn-keys-XXXXXX";
+    struct identity *_Atomic keys = NULL;
+    struct identity again;
+    struct error err;
+    close(mkstemp(path));
+    unlink(path);
+    assert_int_equal(identity_renew(path, 0, &keys, &err), OK);
+    const struct identity *first = keys;
+    const struct identity_seal *old = &first->seals[0];
+    assert_int_equal(identity_renew(path, 300 * DAY_US, &keys, &err), OK);
+    assert_ptr_equal(keys, first);
+    assert_int_equal(identity_renew(path, 310 * DAY_US, &keys, &err), OK);
+    const struct identity *second = keys;
+    assert_ptr_not_equal(second, first);
+    assert_memory_equal(&second->sign, &first->sign, sizeof first->sign);
+    assert_memory_not_equal(second->seals[0].public_key, old->public_key, 32);
+    assert_memory_equal(identity_seal(second, old->public_key)->private_key, old->private_key, 32);
+    assert_int_equal(identity_open(path, 310 * DAY_US, &again, &err), OK);
+    assert_memory_equal(&again.seals, &second->seals, sizeof again.seals);
+    /* One that cannot be kept is not used. */
+    assert_int_not_equal(identity_renew("/nowhere/house.json", 700 * DAY_US, &keys, &err), OK);
+    assert_ptr_equal(keys, second);
+    identity_end(&keys);
+    assert_null(keys);
+    unlink(path);
+}
+
 static void a_signature_is_of_one_key_one_type_and_one_text(void **state)
 {
     (void)state;
@@ -275,15 +306,34 @@ static void a_mean_is_that_of_the_integers_and_the_noise_stays(void **state)
     free(found);
 }
 
+static void the_root_is_of_all_signatures_in_their_order(void **state)
+{
+    (void)state;
+    uint8_t signatures[3][PACT_SIGNATURE_SIZE] = {{1}, {2}, {3}}, root[SHA256_SIZE], other[SHA256_SIZE];
+    struct tlog_hash leaves[3];
+    for (int i = 0; i < 3; i++)
+        leaves[i] = tlog_leaf_hash((struct str){(char *)signatures[i], PACT_SIGNATURE_SIZE});
+    struct tlog_hash pair = tlog_node_hash(&leaves[0], &leaves[1]), wanted = tlog_node_hash(&pair, &leaves[2]);
+    reports_root((const uint8_t(*)[PACT_SIGNATURE_SIZE])signatures, 3, root);
+    assert_memory_equal(root, wanted.bytes, SHA256_SIZE);
+    reports_root((const uint8_t(*)[PACT_SIGNATURE_SIZE])signatures, 2, other);
+    assert_memory_not_equal(root, other, SHA256_SIZE);
+    signatures[1][PACT_SIGNATURE_SIZE - 1] ^= 1;
+    reports_root((const uint8_t(*)[PACT_SIGNATURE_SIZE])signatures, 3, other);
+    assert_memory_not_equal(root, other, SHA256_SIZE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buckets_have_their_size_or_one_more),
         cmocka_unit_test(who_shares_a_bucket_is_as_likely_for_all),
         cmocka_unit_test(the_seed_comes_of_all_that_was_agreed_on),
+        cmocka_unit_test(the_root_is_of_all_signatures_in_their_order),
         cmocka_unit_test(the_field_follows_from_the_number_of_parameters),
         cmocka_unit_test(sizes_that_say_too_much_are_refused),
         cmocka_unit_test(keys_stay_and_are_renewed_before_they_end),
+        cmocka_unit_test(a_program_that_runs_on_renews_its_keys_and_goes_on_with_the_old_ones),
         cmocka_unit_test(a_signature_is_of_one_key_one_type_and_one_text),
         cmocka_unit_test(signatures_are_those_of_the_rfc),
         cmocka_unit_test(a_mean_is_that_of_the_integers_and_the_noise_stays),
