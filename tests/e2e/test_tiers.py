@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import sqlite3
 import time
 
@@ -191,7 +192,7 @@ def test_every_step_is_an_entry_of_the_log_that_names_nobody(own_hub, ada, board
     found = leaves()
     assert [leaf["b"]["op"] for leaf in found] == ["publish", "apply", "activate", "suspend", "fund"]
     assert found[0]["b"]["digest"] == own_hub.anyone().http.get("/api/tiers/academic").json()["sha256"] == found[1]["b"]["digest"]
-    assert "ada" not in json.dumps(found) and "Keys were shared" not in json.dumps(found)
+    assert not re.search(r"\bada\b|Keys were shared", json.dumps(found))
     own_hub.stop()
     assert "all is well" in own_hub.cairn("fsck", "--data", own_hub.data).stdout
     own_hub.start()
@@ -431,7 +432,7 @@ def test_a_pool_gives_shares_by_rule_and_shows_totals_only(own_hub, ada, board):
         ("foundation", 50_000, 20_000, 1, 20_000)
     assert shown["draws"][0]["given"] == 20_000 and len(shown["draws"][0]["seed"]) == 64
     text = json.dumps([shown, own_hub.anyone().http.get(f"/api/pools/{pool}/ledger").json()])
-    assert "ada" not in text and "ben" not in text
+    assert not re.search(r"\b(ada|ben)\b", text)  # a seed in hex may well have such letters in it
     line, = own_hub.anyone().http.get(f"/api/pools/{pool}/ledger").json()
     assert (line["cause"], line["amount"]) == ("share", 20_000)
     assert usage(ada)["shares"] == [{"pool": pool, "name": "Small labs", "unit": "bytes.store.public", "amount": 20_000, "used": 0}]
