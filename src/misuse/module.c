@@ -30,7 +30,7 @@ static const struct job jobs[] = {
     {"uploads that are held", 1, holds_run, .soon = true},
     {"honey keys", 1, honey_run, .last = true},
     {"programs of keys", 60, look_write_clients, .last = true},
-    {"sign-ups", 10, sign_ups_run, .soon = true},
+    {"sign-ups", 10, sign_ups_run},
     {"misuse that fades", 600, fade},
     {0},
 };
