@@ -13,11 +13,7 @@
 #define MILLION_XORB "6f2ce16ca5e317f0100ff0e7e5bf40a0de9032e9ee1ad04b6b8ff4e36cdfbf6c"
 #define MILLION_CHUNKS 19
 
-#ifdef __SANITIZE_THREAD__
-#define LARGE (INT64_C(80) << 20) /* two xorbs: there threads are what counts, and bytes take long */
-#else
 #define LARGE (INT64_C(160) << 20) /* several xorbs */
-#endif
 
 static struct content splitmix_of(uint64_t seed, size_t len)
 {
