@@ -7,6 +7,8 @@
 #define LIMIT ((size_t)1024 * 1024)
 #define TIMEOUT_MS 30000
 #define CONNECT_MS 5000
+#define PIECE                                                                                                          \
+    (512L << 10) /* that a large body is received and sent in: each costs both sides an exchange on the line */
 
 static pthread_key_t handles;
 
@@ -92,6 +94,10 @@ static void set_up(CURL *curl, struct arena *arena, const struct fetch *what, st
         curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
         curl_easy_setopt(curl, CURLOPT_USERPWD, arena_cstr(arena, what->basic));
     }
+    if (what->into)
+        curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, PIECE);
+    if (what->body.len > (size_t)PIECE)
+        curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, PIECE);
     if (str_given(what->body)) {
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)what->body.len);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, what->body.data);

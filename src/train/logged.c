@@ -87,7 +87,8 @@ static enum status check_in(struct run *run, const struct round *round, struct e
 static enum status check_once(const struct round *round, struct error *err)
 {
     struct cairn_federate *part = round->part;
-    struct run run = {.settings = {.repo = part->repo, .state = part->state}, .kept = part->state ? NULL : &part->log};
+    struct run run = {
+        .settings = {.repo = part->repo, .state = part->state}, .kept = part->state ? NULL : &part->log, .brief = true};
     struct arena *arena = &run.report.arena;
     run.settings.hub = arena_cstr(arena, hub_address(part));
     run.settings.revision = arena_cstr(arena, json_get_str(round->told, "base"));

@@ -66,7 +66,7 @@ static bool consistent(struct run *run, const struct source *source, const struc
     return status == OK || found_error(&run->report, "consistency", &err);
 }
 
-/* The hub's newest checkpoint, that of the proof, and the one remembered must all be of one history. */
+/* The hub's newest checkpoint (unless this is to be brief), that of the proof, and the one remembered must all be of one history. */
 static bool history_check(struct run *run, const struct source *source)
 {
     struct seen proof, now, before;
@@ -77,15 +77,17 @@ static bool history_check(struct run *run, const struct source *source)
     if (!seen_open(run, run->proven.proof.checkpoint, false, &proof) ||
         !memory_recall(run, &proof.log, &before, &known))
         return false;
-    if (source_read(source, &run->report.arena, STR("checkpoint"), NOTE_MOST, &note, &err) != OK)
-        return found_error(&run->report, "checkpoint", &err);
-    if (!seen_open(run, note, false, &now) || !consistent(run, source, &proof, &now, &same))
-        return false;
-    bool proof_is_newer =
-        proof.checkpoint.size > now.checkpoint.size; /* a hub may keep a checkpoint for a few seconds */
-    const struct seen *newest = proof_is_newer ? &proof : &now;
-    if (!same)
-        return memory_conflict(run, proof_is_newer ? &now : &proof, newest);
+    const struct seen *newest = &proof;
+    if (!run->brief || (known && proof.checkpoint.size < before.checkpoint.size)) {
+        if (source_read(source, &run->report.arena, STR("checkpoint"), NOTE_MOST, &note, &err) != OK)
+            return found_error(&run->report, "checkpoint", &err);
+        if (!seen_open(run, note, false, &now) || !consistent(run, source, &proof, &now, &same))
+            return false;
+        /* A hub may keep a checkpoint for a few seconds. */
+        newest = proof.checkpoint.size > now.checkpoint.size ? &proof : &now;
+        if (!same)
+            return memory_conflict(run, newest == &proof ? &now : &proof, newest);
+    }
     if (known && newest->checkpoint.size < before.checkpoint.size)
         return memory_conflict(run, &before, newest);
     if (known && !consistent(run, source, &before, newest, &same))

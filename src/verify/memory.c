@@ -104,10 +104,16 @@ static bool fetch_key(struct run *run, const struct source *source, struct str *
     if (source_read(source, &run->report.arena, STR("vkey"), VKEY_MOST, line, &err) != OK)
         return found(&run->report, UNABLE, "key", "The log's key cannot be asked for: %s", err.message);
     *line = str_trim(*line);
-    if (note_verifier_parse(&run->report.arena, *line, &run->trust.log, &err) != OK ||
-        run->trust.log.kind != NOTE_ED25519)
-        return found(&run->report, FAILED, "key", "%.*s/vkey is not the key of a log.", STR_ARG(source->base));
     return true;
+}
+
+static bool take_key(struct run *run, const struct source *source, struct str line)
+{
+    struct error err;
+    run->trust.has_log = note_verifier_parse(&run->report.arena, line, &run->trust.log, &err) == OK &&
+                         run->trust.log.kind == NOTE_ED25519;
+    return run->trust.has_log ||
+           found(&run->report, FAILED, "key", "%.*s/vkey is not the key of a log.", STR_ARG(source->base));
 }
 
 bool memory_trust(struct run *run, const struct source *source)
@@ -116,10 +122,12 @@ bool memory_trust(struct run *run, const struct source *source)
     bool there;
     if (run->settings.vkey || run->settings.policy)
         return true;
-    if (!path_of(run, "keys", source->base, &path) || !recall(run, path, &remembered, &there) ||
-        !fetch_key(run, source, &line))
+    if (!path_of(run, "keys", source->base, &path) || !recall(run, path, &remembered, &there))
         return false;
-    run->trust.has_log = true;
+    if (there && run->brief)
+        return take_key(run, source, str_trim(remembered));
+    if (!fetch_key(run, source, &line) || !take_key(run, source, line))
+        return false;
     if (!there) {
         found(&run->report, NOTED, "key",
               "The key %.*s was taken on trust from %.*s: compare it with what others know, or "

@@ -37,6 +37,8 @@ struct kept;
 struct run {
     struct settings settings;
     struct kept **kept; /* NULL: what is remembered is in files (memory.h) */
+    bool
+        brief; /* the log was looked at not long ago: a remembered key is not asked for again, nor, without need, its newest checkpoint */
     struct trust trust;
     struct proven proven;
     bool has_proven;
