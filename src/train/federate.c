@@ -46,6 +46,9 @@ void cairn_federate_free(struct cairn_federate *part)
     for (size_t i = 0; i < NAMES; i++)
         free(*setting(part, i));
     buf_free(&part->control);
+    buf_free(&part->bytes);
+    buf_free(&part->values);
+    buf_free(&part->update);
     kept_free(part->log);
     free(part);
 }
@@ -145,6 +148,19 @@ static enum status run_round(struct round *round, cairn_train train, void *conte
     return OK;
 }
 
+/* A model that is not small gives its memory back while its participant waits. */
+#define KEPT_MOST ((size_t)64 << 20)
+
+static struct buf emptied(struct buf *buf)
+{
+    struct buf room = *buf;
+    room.len = 0;
+    *buf = (struct buf){0};
+    if (room.capacity > KEPT_MOST)
+        buf_free(&room);
+    return room;
+}
+
 static enum status take_part(struct cairn_federate *part, const json_t *told, cairn_train train, void *context,
                              struct error *err)
 {
@@ -155,9 +171,12 @@ static enum status take_part(struct cairn_federate *part, const json_t *told, ca
                           .rounds = json_get_int(told, "rounds", 0),
                           .scaffold = json_get_bool(told, "scaffold", false),
                           .buffered = json_get_bool(told, "buffered", false),
-                          .bound = json_is_number(bound) ? json_number_value(bound) : 0};
+                          .bound = json_is_number(bound) ? json_number_value(bound) : 0,
+                          .model = {.bytes = part->bytes, .values = part->values}};
     enum status status = run_round(&round, train, context, err);
-    model_free(&round.model);
+    part->bytes = emptied(&round.model.bytes);
+    part->values = emptied(&round.model.values);
+    part->update = emptied(&part->update);
     control_free(&round);
     /* Too late for this round: the next one comes. */
     return status == CONFLICT && error_is(err, "RoundOver") ? OK : status;

@@ -26,6 +26,8 @@ struct cairn_federate {
     struct pact_key report_key;
     uint8_t hub_key[PACT_KEY_SIZE], house_key[PACT_KEY_SIZE];
     bool knows_houses;
+    /* Of the round before, used again: memory that is new costs as much as what is done in it. */
+    struct buf bytes, values, update;
     struct kept *log; /* the hub's log as it was seen last, where no state folder was set */
 };
 

@@ -88,15 +88,15 @@ static enum status finish(struct round *round, struct str all, int64_t examples,
 
 enum status send_plain(struct round *round, const struct cairn_trained *trained, struct error *err)
 {
-    auto_buf struct buf update = {0};
-    TRY(round->scaffold ? control_write(round, trained, &update, err)
-                        : model_write(&round->model, trained, round->bound, &update, err));
-    TRY(upload(round, buf_view(&update), err));
-    enum status status = finish(round, buf_view(&update), trained->examples, err);
+    struct buf *update = &round->part->update;
+    TRY(round->scaffold ? control_write(round, trained, update, err)
+                        : model_write(&round->model, trained, round->bound, update, err));
+    TRY(upload(round, buf_view(update), err));
+    enum status status = finish(round, buf_view(update), trained->examples, err);
     /* The buffer has one of ours, or is being closed: the next one takes it. */
     while (status == CONFLICT && error_is(err, "NotYet")) {
         doze(WAIT_US);
-        status = finish(round, buf_view(&update), trained->examples, err);
+        status = finish(round, buf_view(update), trained->examples, err);
     }
     return status;
 }
