@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PIECE ((size_t)1 << 20)
@@ -424,9 +425,10 @@ enum status round_close(struct hub *hub, int64_t run_id, struct error *err)
     return status;
 }
 
-/* Folders that a crash has left behind: those of runs that are over, once nobody has touched them for an hour. */
+/* Folders that a crash has left behind: those of runs that are over, once nobody has touched them for an hour of the machine's clock, which
+ * dates files and does not travel. */
 
-#define LEFT_US (INT64_C(3600) * SECOND_US)
+#define LEFT_SECONDS 3600
 
 static const char open_sql[] = "SELECT 1 FROM federate_run WHERE public_id = ? AND state = 1";
 
@@ -455,7 +457,7 @@ enum status folders_job(struct hub *hub, struct error *err)
         return fail_errno(err, hub->federate->folder);
     for (struct dirent *entry; status == OK && (entry = readdir(entries));) {
         snprintf(path, sizeof path, "%s/%s", hub->federate->folder, entry->d_name);
-        if (entry->d_name[0] != '.' && stat(path, &about) == 0 && about.st_mtime * SECOND_US < now_us() - LEFT_US)
+        if (entry->d_name[0] != '.' && stat(path, &about) == 0 && about.st_mtime < time(NULL) - LEFT_SECONDS)
             status = sweep_one(hub, str_of(entry->d_name), err);
     }
     closedir(entries);

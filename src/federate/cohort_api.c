@@ -280,23 +280,36 @@ static enum status digest_file(int fd, size_t size, uint8_t out[SHA256_SIZE], st
     return status;
 }
 
-/* The vector came by PUT …/federate/update. It is on disk, under a name of its own, before anything says that it was taken. */
+/* The vector came by PUT …/federate/update. A take that was broken off, by a crash or a lost line, has put it in its place already. */
+static enum status open_vector(const char *from, const char *to, size_t size, const char **at, int *out,
+                               struct error *err)
+{
+    struct stat about;
+    *at = access(from, F_OK) == 0 ? from : to;
+    *out = open(*at, O_RDONLY | O_CLOEXEC);
+    if (*out >= 0 && flock(*out, LOCK_EX | LOCK_NB) != 0)
+        return fail(err, UNAVAILABLE, NULL, "Another request is busy with this vector: ask again.");
+    if (*out < 0 || fstat(*out, &about) != 0 || (size_t)about.st_size != size)
+        return fail(err, CONFLICT, "VectorIncomplete", "The vector of %zu bytes has not come as a whole.", size);
+    return OK;
+}
+
+/* It is on disk, under a name of its own, before anything says that it was taken. */
 static enum status take_vector(struct request *rq, const struct seat *place, struct str sha, struct error *err)
 {
     char from[4096], to[4096];
-    struct stat about;
+    const char *at;
     uint8_t digest[SHA256_SIZE];
     size_t size = mask_packed((size_t)place->attempt.width, cohort_bits(&place->round, place->graph.size));
+    auto_lock int fd = -1;
     update_path(rq->hub->federate, &place->run, rq->actor.account.id, from);
     masked_path(rq->hub->federate, &place->run, rq->actor.account.id, to);
-    auto_lock int fd = open(from, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &about) != 0 || (size_t)about.st_size != size)
-        return fail(err, CONFLICT, "VectorIncomplete", "The vector of %zu bytes has not come as a whole.", size);
+    TRY(open_vector(from, to, size, &at, &fd, err));
     TRY(digest_file(fd, size, digest, err));
     if (sha.len != SHA256_SIZE || memcmp(digest, sha.data, SHA256_SIZE) != 0)
         return fail(err, INVALID, "DigestMismatch",
                     "The bytes that arrived do not have that SHA-256: send them again, from the start.");
-    return fdatasync(fd) == 0 && rename(from, to) == 0 ? OK : fail_errno(err, to);
+    return fdatasync(fd) == 0 && rename(at, to) == 0 ? OK : fail_errno(err, to);
 }
 
 static enum status check_signature(struct request *rq, const struct seat *place, struct str message, struct error *err)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /*
@@ -134,7 +135,7 @@ void house_files_remove(const struct house *house, struct str run, int64_t below
     rmdir(folder); /* when it is empty */
 }
 
-#define LEFT_US (INT64_C(30) * 86400 * SECOND_US)
+#define LEFT_SECONDS (30 * 86400) /* of the machine's clock, which dates files */
 
 void house_sweep(struct house *house)
 {
@@ -146,7 +147,7 @@ void house_sweep(struct house *house)
         return;
     for (struct dirent *entry; (entry = readdir(entries));) {
         snprintf(path, sizeof path, "%s/%s", runs, entry->d_name);
-        if (entry->d_name[0] != '.' && stat(path, &about) == 0 && about.st_mtime * SECOND_US < now_us() - LEFT_US)
+        if (entry->d_name[0] != '.' && stat(path, &about) == 0 && about.st_mtime < time(NULL) - LEFT_SECONDS)
             house_files_remove(house, str_of(entry->d_name), INT64_MAX);
     }
     closedir(entries);

@@ -469,6 +469,39 @@ def test_kill_9_of_the_hub_at_each_step_leads_to_the_same_model(tmp_path, preloa
     until(lambda: not list((hub.data / "federate").iterdir()))
 
 
+class BrokenOff(Stranger):
+    """Its vector is in its place before it says so: what a crash between the file and the database leaves behind."""
+
+    def mask_vector(self, told):
+        digest = super().mask_vector(told)
+        sent = next(path for path in self.folder.iterdir() if not path.name.endswith("-0") and path.suffix == "" and path.stat().st_size
+                    and hashlib.sha256(path.read_bytes()).digest() == digest)
+        assert self.post("mask", bytes(32)).status_code == 400  # other bytes than those that it says
+        sent.rename(f"{sent}.masked")
+        assert self.post("mask", bytes(32)).status_code == 400
+        return digest
+
+
+class Unsent(Stranger):
+    """Says that it has sent its vector, which nobody has seen."""
+
+    def mask_vector(self, told):
+        refused = self.post("mask", bytes(32))
+        assert refused.status_code == 409 and refused.headers["x-error-code"] == "VectorIncomplete", refused.text
+        return super().mask_vector(told)
+
+
+def test_a_vector_that_was_put_in_place_before_a_crash_is_taken_and_one_that_is_not_there_is_not(own_hub):
+    owner, people = own_hub.person("owner"), [own_hub.person(f"part{number}") for number in range(3)]
+    repo = new_model(owner)
+    open_run(owner, repo, 1, 3, "--grace", 600)
+    BrokenOff.folder, = (own_hub.data / "federate").iterdir()
+    for running in strangers(repo, owner, people, [BrokenOff, Unsent, Stranger]):
+        running.end()
+    assert record(owner, repo)["attempt"] == 1 and federate(owner, "status", repo)["accepted"] == 3
+    assert same(load(owner.read(repo, "model.safetensors")), exact_mean(range(3)))
+
+
 def test_kill_9_at_any_moment_of_a_run_loses_no_round(tmp_path, preload):  # noqa: F811
     hub = Hub(tmp_path).start()
     owner = hub.person("owner")
