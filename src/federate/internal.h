@@ -243,7 +243,7 @@ struct place {
     char path[4096];
 };
 bool place_was_taken(const struct place *place); /* one that was made of the same model was accepted */
-/* The file of an update, locked: one request at a time writes to it. */
+/* The file of an update, locked: one request at a time writes to it, UNAVAILABLE for another. */
 enum status update_open(const char *path, int *out, struct error *err);
 /* Asks again, with the file in hand: nobody writes to an update that was accepted. CONFLICT. */
 enum status update_check_not_taken(struct request *rq, struct place *place, struct error *err);

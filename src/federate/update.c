@@ -62,7 +62,7 @@ enum status update_open(const char *path, int *out, struct error *err)
     if (fd < 0)
         return fail_errno(err, path);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-        return fail(err, CONFLICT, "UploadInProgress", "Another request is sending this update.");
+        return fail(err, UNAVAILABLE, "UploadInProgress", "Another request is busy with this update: ask again.");
     *out = fd;
     fd = -1;
     return OK;

@@ -49,8 +49,7 @@ static enum status begin(struct round *round, struct error *err)
 
 static bool goes_on(enum status status, const struct error *err)
 {
-    return status == UNAVAILABLE ||
-           (status == CONFLICT && (error_is(err, "WrongOffset") || error_is(err, "UploadInProgress")));
+    return status == UNAVAILABLE || (status == CONFLICT && error_is(err, "WrongOffset"));
 }
 
 /* A line may break as often as it likes, if only it carries something in between: what has come is not sent again. */

@@ -3,6 +3,7 @@
 mean no good."""
 
 
+import fcntl
 import json
 import os
 import struct
@@ -280,6 +281,20 @@ def test_an_upload_goes_on_where_it_was_broken_off(alice, crowd):
     assert sender.put(update[:50]).status_code == 200 and sender.put(update[50:], 50).status_code == 200
     assert sender.finish(update).status_code == 200
     assert federate(alice, "status", repo) == {"state": "finished", "round": 1, "participants": 1, "accepted": 1, "rejected": 0, "epsilon": None}
+
+
+def test_who_asks_a_second_time_while_the_hub_is_busy_with_the_first_is_told_to_ask_again(alice, crowd, hub):
+    """503, on which every client waits: a line that broke behind the last byte is no end of a training."""
+    repo = new_model(alice)
+    open_run(alice, repo)
+    sender, update = Sender(crowd[0], repo).join(), save(fit(start_model(), 1)[0])  # noqa: F821
+    assert sender.put(update).status_code == 200
+    file = next(path for path in (hub.data / "federate").glob("*/1-*") if path.read_bytes() == update and not path.name.endswith("-0"))
+    with file.open() as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        for answer in sender.finish(update), sender.put(update):
+            assert answer.status_code == 503 and answer.headers["x-error-code"] == "UploadInProgress"
+    assert file.read_bytes() == update and sender.finish(update).status_code == 200
 
 
 def test_one_participant_has_one_update_in_a_round(alice, crowd):
