@@ -6,10 +6,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-/* Hashed at once; any chunk fits. It is still in the processor's own cache then, and the kernel reads guess; handing pieces to a
- * second thread measured no faster. */
-#define PIECE ((size_t)128 << 10)
-#define ROWS 256 /* of a xorb's table, read at once */
+#define PIECE                                                                                                          \
+    ((size_t)128                                                                                                       \
+     << 10) /* unpacked at once; any chunk fits, and it is still in the processor's own cache when it is hashed */
+#define STEP ((size_t)MIB) /* hashed between two looks at whether it is still wanted */
+#define ROWS 256           /* of a xorb's table, read at once */
 
 struct file_draft {
     struct store *store;
@@ -134,18 +135,16 @@ enum status file_draft_add(struct file_draft *draft, const struct xorb *xorb, ui
     return status;
 }
 
-/* Reads the bytes of extents in order. */
+/* Hashes the bytes of extents in order. */
 struct reader {
     struct store *store;
-    const struct extent *extents;
-    size_t index, count; /* of the extent at hand; how many there are */
-    int64_t done;        /* bytes of it that have been read */
-    int fd;              /* of the container that was used last */
+    int64_t done; /* bytes of the extent at hand that have been hashed */
+    int fd;       /* of the container that was used last */
     int64_t container;
     /* In a packed extent: */
     struct chunk rows[ROWS], before; /* before the next row */
     uint32_t next, row, row_count;   /* the chunk behind rows; what of them is used and there */
-    uint8_t *payload, *scratch;
+    uint8_t *piece, *payload, *scratch;
 };
 
 static enum status reader_open(struct reader *reader, const struct extent *extent, struct error *err)
@@ -199,43 +198,34 @@ static enum status read_packed(struct reader *reader, const struct extent *exten
     return OK;
 }
 
-static enum status read_plain(struct reader *reader, const struct extent *extent, uint8_t *out, size_t room,
-                              size_t *got, struct error *err)
+/* The next bytes of the extent, STEP at most. */
+static enum status hash_some(struct reader *reader, const struct extent *extent, struct hasher *hasher, size_t *got,
+                             struct error *err)
 {
+    if (extent->packed) {
+        TRY(read_packed(reader, extent, reader->piece, PIECE, got, err));
+        hasher_add(hasher, reader->piece, *got);
+        return OK;
+    }
     int64_t left = extent->length - reader->done;
-    *got = left < (int64_t)room ? (size_t)left : room;
-    return pread_full(reader->fd, out, *got, extent->xorb.start + extent->stored_at + reader->done, err);
+    *got = left < (int64_t)STEP ? (size_t)left : STEP;
+    return disk_hash(reader->fd, extent->xorb.start + extent->stored_at + reader->done, (int64_t)*got, hasher, err);
 }
 
-/* The next bytes, PIECE at most; *len is 0 behind the last ones. */
-static enum status read_piece(struct reader *reader, uint8_t *out, size_t *len, struct error *err)
+static enum status hash_all(struct reader *reader, const struct extent *extents, size_t count, struct hasher *hasher,
+                            hash_progress_fn *progress, void *context, struct error *err)
 {
-    for (*len = 0; reader->index < reader->count; reader->index++, reader->done = 0) {
-        const struct extent *extent = &reader->extents[reader->index];
-        size_t room = PIECE - *len, got;
-        TRY(reader_open(reader, extent, err));
-        TRY(extent->packed ? read_packed(reader, extent, out + *len, room, &got, err)
-                           : read_plain(reader, extent, out + *len, room, &got, err));
-        *len += got;
-        reader->done += (int64_t)got;
-        if (reader->done < extent->length)
-            return OK;
+    int64_t total = 0;
+    for (size_t i = 0, got; i < count; i++) {
+        const struct extent *extent = &extents[i];
+        for (reader->done = 0; reader->done < extent->length; reader->done += (int64_t)got) {
+            TRY(reader_open(reader, extent, err));
+            TRY(hash_some(reader, extent, hasher, &got, err));
+            total += (int64_t)got;
+            TRY(progress ? progress(context, total, err) : OK);
+        }
     }
     return OK;
-}
-
-static enum status hash_pieces(struct reader *reader, uint8_t *piece, struct hasher *hasher, hash_progress_fn *progress,
-                               void *context, struct error *err)
-{
-    size_t len;
-    for (int64_t total = 0;;) {
-        TRY(read_piece(reader, piece, &len, err));
-        if (len == 0)
-            return OK;
-        hasher_add(hasher, piece, len);
-        total += (int64_t)len;
-        TRY(progress ? progress(context, total, err) : OK);
-    }
 }
 
 enum status extents_hash(struct store *store, const struct extent *extents, size_t count, struct hasher *hasher,
@@ -244,13 +234,9 @@ enum status extents_hash(struct store *store, const struct extent *extents, size
     uint8_t *memory = malloc(PIECE + XORB_PAYLOAD_MOST + CHUNK_MAX), *payload = memory + PIECE;
     if (!memory)
         abort();
-    struct reader reader = {.store = store,
-                            .extents = extents,
-                            .count = count,
-                            .fd = -1,
-                            .payload = payload,
-                            .scratch = payload + XORB_PAYLOAD_MOST};
-    enum status status = hash_pieces(&reader, memory, hasher, progress, context, err);
+    struct reader reader = {
+        .store = store, .fd = -1, .piece = memory, .payload = payload, .scratch = payload + XORB_PAYLOAD_MOST};
+    enum status status = hash_all(&reader, extents, count, hasher, progress, context, err);
     fd_close(&reader.fd);
     free(memory);
     return status;
