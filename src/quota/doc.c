@@ -109,6 +109,14 @@ static enum status take_amounts(const json_t *object, const struct unit_spec *un
     return OK;
 }
 
+static enum status refuse_unit(struct error *err)
+{
+    auto_buf struct buf names = {0};
+    for (enum unit unit = 1; unit < UNITS; unit++)
+        buf_printf(&names, "%s%s", unit == 1 ? "" : unit == UNITS - 1 ? " or " : ", ", unit_specs[unit].name);
+    return fail(err, INVALID, NULL, "\"unit\" of a limit is %.*s", STR_ARG(buf_view(&names)));
+}
+
 static enum status take_limit(const json_t *object, struct limits *limits, struct error *err)
 {
     static const char *const members[] = {"unit", "scope", "rate", "per", "burst", "soft", "hard", "over", NULL};
@@ -118,10 +126,7 @@ static enum status take_limit(const json_t *object, struct limits *limits, struc
     struct str over = json_get_str(object, "over");
     int over_is = str_given(over) ? find_word(over, over_names, 4) : OVER_REFUSE;
     if (unit == UNIT_NONE)
-        return fail(err, INVALID, NULL,
-                    "\"unit\" of a limit is req.api, req.resolve, req.page, req.write, "
-                    "bytes.egress, bytes.store.public, bytes.store.private, bytes.store.gated, "
-                    "repo.count or conn.parallel");
+        return refuse_unit(err);
     const struct unit_spec *spec = &unit_specs[unit];
     if (scope < 0 || over_is < 0)
         return fail(err, INVALID, NULL,

@@ -21,10 +21,13 @@ enum status quota_used(struct db_conn *conn, int64_t account_id, enum unit unit,
                        struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
-    TRY(db_prepare(conn, used_sql, &row, err));
+    const char *rows_sql = unit_specs[unit].rows_sql;
+    TRY(db_prepare(conn, rows_sql ? rows_sql : used_sql, &row, err));
     stmt_bind_int(row, 1, account_id);
-    stmt_bind_int(row, 2, unit);
-    stmt_bind_int(row, 3, span);
+    if (!rows_sql) {
+        stmt_bind_int(row, 2, unit);
+        stmt_bind_int(row, 3, span);
+    }
     bool found = stmt_next(row);
     *out = (struct quota_use){found ? stmt_int(row, 0) : 0, found ? stmt_int(row, 1) : 0};
     return stmt_end(row, err);
@@ -41,6 +44,7 @@ static enum status change(struct db_conn *tx, int64_t account_id, enum unit unit
                           int64_t reserved, int64_t hard, bool *room, struct error *err)
 {
     auto_stmt struct stmt *stmt = NULL;
+    assert(!unit_specs[unit].rows_sql);
     *room = false;
     if (used + reserved > hard)
         return OK;
@@ -94,17 +98,17 @@ static enum status refuse(struct db_conn *tx, int64_t account_id, enum unit unit
                           const struct limits *limits, int64_t hard, struct error *err)
 {
     auto_arena struct arena arena = {0};
+    const struct unit_spec *spec = &unit_specs[unit];
     struct quota_use use;
     struct account account;
     TRY(quota_used(tx, account_id, unit, 0, &use, err));
     bool known = account_get(tx, &arena, account_id, &account, NULL) == OK;
-    /* 413, because the Xet client takes any 5xx for a hub in trouble, and tries for minutes. */
     return fail(
-        err, TOO_LARGE, "QuotaExceeded",
+        err, spec->full, "QuotaExceeded",
         "There is no room for %lld more %s of %.*s: the tier %s allows %lld, of which %lld are used and %lld are "
-        "reserved for what is on its way. Delete what is not needed, or move up: GET /api/usage says how.",
-        (long long)amount, unit_specs[unit].what, STR_ARG(known ? account.name : STR("this account")), limits->slug,
-        (long long)hard, (long long)use.used, (long long)use.reserved);
+        "reserved for what is on its way. %s, or move up: GET /api/usage says how.",
+        (long long)amount, spec->what, STR_ARG(known ? account.name : STR("this account")), limits->slug,
+        (long long)hard, (long long)use.used, (long long)use.reserved, spec->relief);
 }
 
 static enum status change_limited(struct db_conn *tx, int64_t account_id, enum unit unit, int64_t used,

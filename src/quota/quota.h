@@ -25,8 +25,8 @@ enum status quota_used(struct db_conn *conn, int64_t account_id, enum unit unit,
 /* In a write: whatever the limit is; amount may be negative. */
 enum status quota_add(struct db_conn *tx, int64_t account_id, enum unit unit, int64_t span, int64_t amount,
                       struct error *err);
-/* In a write: adds to what is used when there is room; TOO_LARGE "QuotaExceeded" otherwise, with what is full, how much is
- * used, and how to move up. */
+/* In a write: adds to what is used when there is room; "QuotaExceeded" otherwise, TOO_LARGE or what the unit says (unit_specs), with
+ * what is full, how much is used, and how to move up. Not for units that are asked of rows. */
 enum status quota_take(struct db_conn *tx, int64_t account_id, enum unit unit, int64_t amount, struct error *err);
 
 /* What sponsors add to what the tier of an account allows, now. */

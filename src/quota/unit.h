@@ -20,7 +20,8 @@ enum unit {
     UNIT_STORE_GATED,
     UNIT_REPOS,
     UNIT_PARALLEL,
-    UNITS,
+    UNIT_REQUESTS,
+    UNITS, /* new ones stand at the end: the database has their numbers */
 };
 
 enum measure {
@@ -35,6 +36,11 @@ struct unit_spec {
     const char *word; /* "api": in RateLimit headers, where clients take letters only */
     const char *what; /* for people: "requests to the API" */
     enum measure measure;
+
+    /* Of what is kept or summed: */
+    enum status full;     /* the refusal at the limit */
+    const char *relief;   /* and what helps, besides moving up */
+    const char *rows_sql; /* what is used, of an account, where it is asked of rows rather than counted; else NULL */
 };
 extern const struct unit_spec unit_specs[UNITS];
 
