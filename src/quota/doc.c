@@ -97,11 +97,20 @@ static enum status take_rate(const json_t *object, const char *unit, struct limi
     return OK;
 }
 
+/* As it is counted. */
+static int64_t amount(const json_t *object, const char *key, const struct unit_spec *unit, int64_t otherwise)
+{
+    int64_t n = number(object, key, 0, -1);
+    if (!json_object_get(object, key))
+        return otherwise;
+    return n < 0 || n > (INT64_C(1) << 60) / unit->each ? -1 : n * unit->each;
+}
+
 static enum status take_amounts(const json_t *object, const struct unit_spec *unit, struct limit *out,
                                 struct error *err)
 {
-    out->hard = number(object, "hard", 0, INT64_MAX);
-    out->soft = number(object, "soft", 0, out->hard);
+    out->hard = amount(object, "hard", unit, INT64_MAX);
+    out->soft = amount(object, "soft", unit, out->hard);
     if (out->hard < 0 || out->soft < 0 || out->soft > out->hard)
         return fail(err, INVALID, NULL, "The limit of %s needs \"hard\", and \"soft\" is not above it", unit->name);
     if (unit->measure == MEASURE_SPAN && out->per_s < 1)

@@ -3,7 +3,7 @@
 #include <assert.h>
 
 /* 413 where something is sent, because the Xet client takes any 5xx for a hub in trouble, and tries for minutes. */
-#define DELETE TOO_LARGE, "Delete what is not needed"
+#define DELETE 1, TOO_LARGE, "Delete what is not needed"
 
 static const char open_requests_sql[] = "SELECT count(*), 0 FROM access_request WHERE applicant_id = ? AND state <= 6";
 
@@ -12,15 +12,19 @@ const struct unit_spec unit_specs[UNITS] = {
     [UNIT_RESOLVE] = {"req.resolve", "resolvers", "downloads of files", MEASURE_RATE},
     [UNIT_PAGE] = {"req.page", "pages", "requests of pages", MEASURE_RATE},
     [UNIT_WRITE] = {"req.write", "write", "requests that change something", MEASURE_RATE},
-    [UNIT_EGRESS] = {"bytes.egress", "egress", "bytes downloaded", MEASURE_SPAN},
+    [UNIT_EGRESS] = {"bytes.egress", "egress", "bytes downloaded", MEASURE_SPAN, 1, TOO_MANY, NULL, NULL},
     [UNIT_STORE_PUBLIC] = {"bytes.store.public", "public", "bytes kept in public repos", MEASURE_HELD, DELETE, NULL},
     [UNIT_STORE_PRIVATE] = {"bytes.store.private", "private", "bytes kept in private repos", MEASURE_HELD, DELETE,
                             NULL},
     [UNIT_STORE_GATED] = {"bytes.store.gated", "gated", "bytes kept in gated repos", MEASURE_HELD, DELETE, NULL},
     [UNIT_REPOS] = {"repo.count", "repos", "repos", MEASURE_HELD, DELETE, NULL},
-    [UNIT_PARALLEL] = {"conn.parallel", "parallel", "requests at once", MEASURE_NOW},
-    [UNIT_REQUESTS] = {"gate.request.open", "requests", "open requests for access", MEASURE_HELD, TOO_MANY,
+    [UNIT_PARALLEL] = {"conn.parallel", "parallel", "requests at once", MEASURE_NOW, 1, TOO_MANY, NULL, NULL},
+    [UNIT_REQUESTS] = {"gate.request.open", "requests", "open requests for access", MEASURE_HELD, 1, TOO_MANY,
                        "Wait until one is decided, or withdraw one", open_requests_sql},
+    [UNIT_VERIFY] = {"verify.bytes", "verify", "bytes read again to verify uploads", MEASURE_SPAN, 1, TOO_LARGE, NULL,
+                     NULL},
+    [UNIT_SCAN] = {"scan.seconds", "scan", "seconds of inspection of uploads", MEASURE_SPAN, 1000000, TOO_LARGE, NULL,
+                   NULL},
 };
 
 enum unit unit_named(struct str name)

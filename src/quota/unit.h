@@ -21,6 +21,8 @@ enum unit {
     UNIT_REPOS,
     UNIT_PARALLEL,
     UNIT_REQUESTS,
+    UNIT_VERIFY,
+    UNIT_SCAN,
     UNITS, /* new ones stand at the end: the database has their numbers */
 };
 
@@ -38,8 +40,9 @@ struct unit_spec {
     enum measure measure;
 
     /* Of what is kept or summed: */
+    int64_t each;         /* counted in parts: so many are one, as people write and read it */
     enum status full;     /* the refusal at the limit */
-    const char *relief;   /* and what helps, besides moving up */
+    const char *relief;   /* and what helps, besides moving up; of spans NULL: waiting */
     const char *rows_sql; /* what is used, of an account, where it is asked of rows rather than counted; else NULL */
 };
 extern const struct unit_spec unit_specs[UNITS];
