@@ -20,23 +20,26 @@ static const char help[] =
 
 static bool is_bytes(struct str unit)
 {
-    return str_starts(unit, STR("bytes."));
+    return str_starts(unit, STR("bytes.")) || str_eq(unit, STR("verify.bytes"));
 }
 
-static void print_number(struct str unit, int64_t value)
+static void print_number(const json_t *limit, const char *key)
 {
     char text[SIZE_TEXT];
-    size_text(value, text);
-    if (is_bytes(unit))
+    const json_t *value = json_object_get(limit, key);
+    size_text(json_integer_value(value), text);
+    if (json_is_real(value))
+        printf("%.3f", json_real_value(value));
+    else if (is_bytes(json_get_str(limit, "unit")))
         printf("%s", text);
     else
-        printf("%lld", (long long)value);
+        printf("%lld", (long long)json_integer_value(value));
 }
 
 static void print_limit(const json_t *limit)
 {
     struct str unit = json_get_str(limit, "unit"), refills = json_get_str(limit, "refills");
-    int64_t rate = json_get_int(limit, "rate", -1), hard = json_get_int(limit, "hard", -1);
+    int64_t rate = json_get_int(limit, "rate", -1);
     int64_t left = json_get_int(limit, "remaining", -1), reserved = json_get_int(limit, "reserved", 0);
     printf("  %-20.*s", STR_ARG(unit));
     if (rate >= 0) {
@@ -47,16 +50,16 @@ static void print_limit(const json_t *limit)
         return;
     }
     printf(" ");
-    print_number(unit, json_get_int(limit, "used", 0));
+    print_number(limit, "used");
     printf(" used");
     if (reserved) {
         printf(", ");
-        print_number(unit, reserved);
+        print_number(limit, "reserved");
         printf(" reserved");
     }
-    if (hard >= 0) {
+    if (json_object_get(limit, "hard")) {
         printf(" of ");
-        print_number(unit, hard);
+        print_number(limit, "hard");
     }
     if (refills.len)
         printf(", begins anew %.*s", STR_ARG(refills));

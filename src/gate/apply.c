@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "grant/grant.h"
+#include "quota/quota.h"
 #include "terms/terms.h"
 
 #define TEXT_LIMIT 20000
@@ -240,6 +241,24 @@ static enum status apply(struct applying *a, struct error *err)
     return submit(a, err);
 }
 
+/*
+ * How many requests of one person may be open at once, drafts included (C12, gate.request.open). We are in the write that opens one,
+ * so that no two take the last place; what is decided in the same write, as at a gate by click, was never open.
+ */
+static enum status apply_limited(struct applying *a, struct error *err)
+{
+    struct quota_use before, after;
+    struct error full = {0};
+    int64_t person = a->how->account_id;
+    TRY(quota_used(a->tx, person, UNIT_REQUESTS, 0, &before, err));
+    enum status room = quota_room(a->tx, person, UNIT_REQUESTS, 1, &full);
+    TRY(apply(a, err));
+    if (room == OK)
+        return OK;
+    TRY(quota_used(a->tx, person, UNIT_REQUESTS, 0, &after, err));
+    return after.used > before.used ? fail(err, room, full.code, "%s", full.message) : OK;
+}
+
 enum status application_apply(struct db_conn *tx, struct arena *arena, const struct application *how,
                               struct access_request *out, struct error *err)
 {
@@ -247,5 +266,5 @@ enum status application_apply(struct db_conn *tx, struct arena *arena, const str
     TRY(gate_of_repo(tx, arena, how->repo_id, &a.gate, err));
     TRY(gate_policy_get(tx, arena, &a.gate, 0, &a.policy, err));
     TRY(check_form(&a, err));
-    return apply(&a, err);
+    return apply_limited(&a, err);
 }

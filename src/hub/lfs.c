@@ -224,7 +224,7 @@ static enum status reserve_room(struct request *rq, const json_t *objects, struc
             store_lookup(rq->db, rq->repo.id, room->sha256, &held, NULL) != OK)
             count++;
     }
-    return request_reserve(rq, rooms, count, err);
+    return request_reserve(rq, rooms, count, 0, err);
 }
 
 /* POST /{web}.git/info/lfs/objects/batch. Uploads ask the door again: who may propose a change may send its bytes. */

@@ -97,16 +97,33 @@ static enum status take_rate(const json_t *object, const char *unit, struct limi
     return OK;
 }
 
+/* As it is counted. */
+static int64_t amount(const json_t *object, const char *key, const struct unit_spec *unit, int64_t otherwise)
+{
+    int64_t n = number(object, key, 0, -1);
+    if (!json_object_get(object, key))
+        return otherwise;
+    return n < 0 || n > (INT64_C(1) << 60) / unit->each ? -1 : n * unit->each;
+}
+
 static enum status take_amounts(const json_t *object, const struct unit_spec *unit, struct limit *out,
                                 struct error *err)
 {
-    out->hard = number(object, "hard", 0, INT64_MAX);
-    out->soft = number(object, "soft", 0, out->hard);
+    out->hard = amount(object, "hard", unit, INT64_MAX);
+    out->soft = amount(object, "soft", unit, out->hard);
     if (out->hard < 0 || out->soft < 0 || out->soft > out->hard)
         return fail(err, INVALID, NULL, "The limit of %s needs \"hard\", and \"soft\" is not above it", unit->name);
     if (unit->measure == MEASURE_SPAN && out->per_s < 1)
         return fail(err, INVALID, NULL, "The limit of %s needs \"per\", 1 to %d seconds", unit->name, SPAN_MOST);
     return OK;
+}
+
+static enum status refuse_unit(struct error *err)
+{
+    auto_buf struct buf names = {0};
+    for (enum unit unit = 1; unit < UNITS; unit++)
+        buf_printf(&names, "%s%s", unit == 1 ? "" : unit == UNITS - 1 ? " or " : ", ", unit_specs[unit].name);
+    return fail(err, INVALID, NULL, "\"unit\" of a limit is %.*s", STR_ARG(buf_view(&names)));
 }
 
 static enum status take_limit(const json_t *object, struct limits *limits, struct error *err)
@@ -118,10 +135,7 @@ static enum status take_limit(const json_t *object, struct limits *limits, struc
     struct str over = json_get_str(object, "over");
     int over_is = str_given(over) ? find_word(over, over_names, 4) : OVER_REFUSE;
     if (unit == UNIT_NONE)
-        return fail(err, INVALID, NULL,
-                    "\"unit\" of a limit is req.api, req.resolve, req.page, req.write, "
-                    "bytes.egress, bytes.store.public, bytes.store.private, bytes.store.gated, "
-                    "repo.count or conn.parallel");
+        return refuse_unit(err);
     const struct unit_spec *spec = &unit_specs[unit];
     if (scope < 0 || over_is < 0)
         return fail(err, INVALID, NULL,

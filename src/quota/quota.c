@@ -4,6 +4,7 @@
 #include "base/time.h"
 #include <assert.h>
 
+#define DAY_S 86400
 #define HOUR_US (3600 * SECOND_US)
 #define EXPIRE_MOST 1000
 
@@ -21,10 +22,13 @@ enum status quota_used(struct db_conn *conn, int64_t account_id, enum unit unit,
                        struct error *err)
 {
     auto_stmt struct stmt *row = NULL;
-    TRY(db_prepare(conn, used_sql, &row, err));
+    const char *rows_sql = unit_specs[unit].rows_sql;
+    TRY(db_prepare(conn, rows_sql ? rows_sql : used_sql, &row, err));
     stmt_bind_int(row, 1, account_id);
-    stmt_bind_int(row, 2, unit);
-    stmt_bind_int(row, 3, span);
+    if (!rows_sql) {
+        stmt_bind_int(row, 2, unit);
+        stmt_bind_int(row, 3, span);
+    }
     bool found = stmt_next(row);
     *out = (struct quota_use){found ? stmt_int(row, 0) : 0, found ? stmt_int(row, 1) : 0};
     return stmt_end(row, err);
@@ -41,6 +45,7 @@ static enum status change(struct db_conn *tx, int64_t account_id, enum unit unit
                           int64_t reserved, int64_t hard, bool *room, struct error *err)
 {
     auto_stmt struct stmt *stmt = NULL;
+    assert(!unit_specs[unit].rows_sql);
     *room = false;
     if (used + reserved > hard)
         return OK;
@@ -77,68 +82,111 @@ enum status quota_shares(struct db_conn *conn, int64_t account_id, enum unit uni
     return stmt_end(row, err);
 }
 
-static enum status hard_of(struct db_conn *tx, int64_t account_id, enum unit unit, const struct limits **limits,
-                           int64_t *hard, struct error *err)
+/* What holds for an account and a unit now. */
+struct bounds {
+    const struct limits *limits;
+    int64_t hard;
+    int64_t span, again_us; /* the span we are in, and when the next begins; 0 and 0 of what is held */
+};
+
+static enum status bounds_of(struct db_conn *tx, int64_t account_id, enum unit unit, struct bounds *out,
+                             struct error *err)
 {
-    TRY(limits_of(tx, account_id, limits, err));
-    const struct limit *limit = &(*limits)->of[SCOPE_PERSON][unit];
-    int64_t shares = 0;
-    *hard = limit->given ? limit->hard : INT64_MAX;
+    *out = (struct bounds){0};
+    TRY(limits_of(tx, account_id, &out->limits, err));
+    const struct limit *limit = &out->limits->of[SCOPE_PERSON][unit];
+    int64_t shares = 0, per_s = limit->given ? limit->per_s : DAY_S; /* days, so that people see what they use */
+    out->hard = limit->given ? limit->hard : INT64_MAX;
     if (limit->given && limit->over == OVER_SPONSOR)
         TRY(quota_shares(tx, account_id, unit, &shares, err));
-    *hard += shares < INT64_MAX - *hard ? shares : 0;
+    out->hard += shares < INT64_MAX - out->hard ? shares : 0;
+    if (unit_specs[unit].measure == MEASURE_SPAN) {
+        out->span = quota_span(per_s, now_us());
+        out->again_us = (out->span + 1) * per_s * SECOND_US;
+    }
     return OK;
 }
 
+/* As people read it: what is begun counts whole. */
+static long long shown(const struct unit_spec *spec, int64_t amount)
+{
+    return (long long)(amount / spec->each + (amount % spec->each > 0));
+}
+
 static enum status refuse(struct db_conn *tx, int64_t account_id, enum unit unit, int64_t amount,
-                          const struct limits *limits, int64_t hard, struct error *err)
+                          const struct bounds *bounds, struct error *err)
 {
     auto_arena struct arena arena = {0};
+    const struct unit_spec *spec = &unit_specs[unit];
     struct quota_use use;
     struct account account;
-    TRY(quota_used(tx, account_id, unit, 0, &use, err));
+    TRY(quota_used(tx, account_id, unit, bounds->span, &use, err));
     bool known = account_get(tx, &arena, account_id, &account, NULL) == OK;
-    /* 413, because the Xet client takes any 5xx for a hub in trouble, and tries for minutes. */
-    return fail(
-        err, TOO_LARGE, "QuotaExceeded",
-        "There is no room for %lld more %s of %.*s: the tier %s allows %lld, of which %lld are used and %lld are "
-        "reserved for what is on its way. Delete what is not needed, or move up: GET /api/usage says how.",
-        (long long)amount, unit_specs[unit].what, STR_ARG(known ? account.name : STR("this account")), limits->slug,
-        (long long)hard, (long long)use.used, (long long)use.reserved);
+    struct str relief = str_of(spec->relief);
+    if (bounds->again_us)
+        relief = arena_printf(&arena, "Wait %lld seconds, until it begins anew",
+                              (long long)((bounds->again_us - now_us()) / SECOND_US + 1));
+    fail(err, spec->full, "QuotaExceeded",
+         "There is no room for %lld more %s of %.*s: the tier %s allows %lld, of which %lld are used and %lld are "
+         "reserved for what is on its way. %.*s, or move up: GET /api/usage says how.",
+         shown(spec, amount), spec->what, STR_ARG(known ? account.name : STR("this account")), bounds->limits->slug,
+         shown(spec, bounds->hard), shown(spec, use.used), shown(spec, use.reserved), STR_ARG(relief));
+    if (err)
+        err->until_us = bounds->again_us;
+    return spec->full;
 }
 
 static enum status change_limited(struct db_conn *tx, int64_t account_id, enum unit unit, int64_t used,
                                   int64_t reserved, struct error *err)
 {
-    const struct limits *limits;
-    int64_t hard;
+    struct bounds at;
     bool room, more;
-    TRY(hard_of(tx, account_id, unit, &limits, &hard, err));
+    TRY(bounds_of(tx, account_id, unit, &at, err));
     /* What shrinks or stays is never refused, though the limit may have come down below it meanwhile. */
-    TRY(change(tx, account_id, unit, 0, used, reserved, used + reserved <= 0 ? INT64_MAX : hard, &room, err));
+    int64_t hard = used + reserved <= 0 ? INT64_MAX : at.hard;
+    TRY(change(tx, account_id, unit, at.span, used, reserved, hard, &room, err));
     if (room)
         return OK;
     /* A timer gives back what has run out; nobody shall be refused because it is late. */
     TRY(quota_expire(tx, now_us(), &more, err));
-    TRY(change(tx, account_id, unit, 0, used, reserved, hard, &room, err));
-    return room ? OK : refuse(tx, account_id, unit, used + reserved, limits, hard, err);
+    TRY(change(tx, account_id, unit, at.span, used, reserved, hard, &room, err));
+    return room ? OK : refuse(tx, account_id, unit, used + reserved, &at, err);
 }
 
 enum status quota_room(struct db_conn *conn, int64_t account_id, enum unit unit, int64_t amount, struct error *err)
 {
-    const struct limits *limits;
     struct quota_use use;
-    int64_t hard;
-    TRY(hard_of(conn, account_id, unit, &limits, &hard, err));
-    TRY(quota_used(conn, account_id, unit, 0, &use, err));
-    return amount <= hard && use.used + use.reserved <= hard - amount
+    struct bounds at;
+    TRY(bounds_of(conn, account_id, unit, &at, err));
+    TRY(quota_used(conn, account_id, unit, at.span, &use, err));
+    return amount <= at.hard && use.used + use.reserved <= at.hard - amount
                ? OK
-               : refuse(conn, account_id, unit, amount, limits, hard, err);
+               : refuse(conn, account_id, unit, amount, &at, err);
+}
+
+enum status quota_room_of_repo(struct db_conn *conn, int64_t repo_id, enum unit unit, int64_t amount, struct error *err)
+{
+    int64_t account_id;
+    enum unit kept;
+    TRY(quota_of_repo(conn, repo_id, &account_id, &kept, err));
+    return quota_room(conn, account_id, unit, amount, err);
 }
 
 enum status quota_take(struct db_conn *tx, int64_t account_id, enum unit unit, int64_t amount, struct error *err)
 {
     return change_limited(tx, account_id, unit, amount, 0, err);
+}
+
+enum status quota_spend(struct db_conn *tx, int64_t repo_id, enum unit unit, int64_t amount, struct error *err)
+{
+    struct bounds at;
+    int64_t account_id;
+    enum unit kept;
+    enum status found = quota_of_repo(tx, repo_id, &account_id, &kept, err);
+    if (found != OK)
+        return found == NOT_FOUND ? OK : found;
+    TRY(bounds_of(tx, account_id, unit, &at, err));
+    return quota_add(tx, account_id, unit, at.span, amount, err);
 }
 
 /* Reservations. */

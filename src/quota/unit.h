@@ -20,7 +20,10 @@ enum unit {
     UNIT_STORE_GATED,
     UNIT_REPOS,
     UNIT_PARALLEL,
-    UNITS,
+    UNIT_REQUESTS,
+    UNIT_VERIFY,
+    UNIT_SCAN,
+    UNITS, /* new ones stand at the end: the database has their numbers */
 };
 
 enum measure {
@@ -35,6 +38,12 @@ struct unit_spec {
     const char *word; /* "api": in RateLimit headers, where clients take letters only */
     const char *what; /* for people: "requests to the API" */
     enum measure measure;
+
+    /* Of what is kept or summed: */
+    int64_t each;         /* counted in parts: so many are one, as people write and read it */
+    enum status full;     /* the refusal at the limit */
+    const char *relief;   /* and what helps, besides moving up; of spans NULL: waiting */
+    const char *rows_sql; /* what is used, of an account, where it is asked of rows rather than counted; else NULL */
 };
 extern const struct unit_spec unit_specs[UNITS];
 

@@ -203,6 +203,8 @@ void request_reply_error(struct request *rq, const struct error *err)
     jw_key_str(&w, "error", str_of(err->message));
     if (err->reason[0])
         explain(rq, err, &w);
+    else if (err->until_us > now_us())
+        reply_header(rq->http, "Retry-After", "%lld", (long long)((err->until_us - now_us()) / SECOND_US + 1));
     jw_end(&w);
     reply_buf(rq->http, status_http(err->status), STR("application/json; charset=utf-8"), &body);
 }

@@ -7,6 +7,7 @@ struct reserving {
     int64_t repo_id;
     const struct room *rooms;
     size_t count;
+    int64_t verify;
 };
 
 static enum status reserve_in_write(struct db_conn *tx, void *context, struct error *err)
@@ -30,14 +31,15 @@ static enum status reserve_in_write(struct db_conn *tx, void *context, struct er
                                       .until_us = until};
         TRY(quota_reserve(tx, &ask, err));
     }
-    return OK;
+    return reserving->verify ? quota_take(tx, account_id, UNIT_VERIFY, reserving->verify, err) : OK;
 }
 
-enum status request_reserve(struct request *rq, const struct room *rooms, size_t count, struct error *err)
+enum status request_reserve(struct request *rq, const struct room *rooms, size_t count, int64_t verify,
+                            struct error *err)
 {
-    struct reserving reserving = {rq->repo.id, rooms, count};
+    struct reserving reserving = {rq->repo.id, rooms, count, verify};
     request_done_reading(rq);
-    return count ? db_write(rq->hub->db, reserve_in_write, &reserving, err) : OK;
+    return count || verify ? db_write(rq->hub->db, reserve_in_write, &reserving, err) : OK;
 }
 
 enum status request_has_room(struct request *rq, struct error *err)

@@ -46,10 +46,10 @@ static enum status read_pool(struct request *rq, const json_t *body, struct new_
     if (!out->name.len || out->name.len > 128)
         return fail(err, INVALID, NULL, "\"name\" of a pool must be a text of 1 to 128 bytes");
     enum measure measure = unit_specs[out->unit].measure;
-    if (measure != MEASURE_SPAN && measure != MEASURE_HELD)
+    if ((measure != MEASURE_SPAN && measure != MEASURE_HELD) || unit_specs[out->unit].each != 1)
         return fail(err, INVALID, NULL,
                     "\"unit\" of a pool is bytes.egress, bytes.store.public, bytes.store.private, "
-                    "bytes.store.gated or repo.count");
+                    "bytes.store.gated, repo.count, gate.request.open or verify.bytes");
     if (out->budget < 1 || out->budget > INT64_C(1) << 60 || out->least < 1 || out->least > out->budget ||
         out->per_s < 1 || out->per_s > PERIOD_MOST)
         return fail(err, INVALID, NULL,

@@ -29,21 +29,32 @@ static void write_rate(struct usage *usage, enum scope scope, enum unit unit, co
     jw_key_str(&usage->w, "refills", time_iso(usage->rq->arena, now_us() + answer.full_ns / 1000));
 }
 
+/* As it is limited, to a thousandth where it is counted in parts. */
+static void write_number(struct usage *usage, const char *key, enum unit unit, int64_t value)
+{
+    long long each = unit_specs[unit].each, thousandths = value % each * 1000 / each;
+    jw_key(&usage->w, key);
+    if (each == 1)
+        jw_int(&usage->w, value);
+    else
+        jw_raw(&usage->w, arena_printf(usage->rq->arena, "%lld.%03lld", value / each, thousandths));
+}
+
 static enum status write_amount(struct usage *usage, enum unit unit, const struct limit *limit, struct error *err)
 {
     bool spans = unit_specs[unit].measure == MEASURE_SPAN;
     int64_t now = now_us(), per_s = limit->given ? limit->per_s : 86400, span = spans ? quota_span(per_s, now) : 0;
     struct quota_use use;
     TRY(quota_used(usage->rq->db, usage->account.id, unit, span, &use, err));
-    jw_key_int(&usage->w, "used", use.used);
+    write_number(usage, "used", unit, use.used);
     if (!spans)
         jw_key_int(&usage->w, "reserved", use.reserved);
     if (limit->given && limit->soft < INT64_MAX)
-        jw_key_int(&usage->w, "soft", limit->soft);
+        write_number(usage, "soft", unit, limit->soft);
     if (limit->given && limit->hard < INT64_MAX) {
         int64_t left = limit->hard - use.used - use.reserved;
-        jw_key_int(&usage->w, "hard", limit->hard);
-        jw_key_int(&usage->w, "remaining", left > 0 ? left : 0);
+        write_number(usage, "hard", unit, limit->hard);
+        write_number(usage, "remaining", unit, left > 0 ? left : 0);
     }
     if (spans)
         jw_key_str(&usage->w, "refills", time_iso(usage->rq->arena, (span + 1) * per_s * SECOND_US));

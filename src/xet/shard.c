@@ -50,7 +50,8 @@ struct registration {
     /* Progress; only a v2 client hears of it. */
     bool streams;
     int64_t total, before, verified,
-        told_us; /* bytes: of all files, of those done, and with the one at hand; when last told */
+        told_us;     /* bytes: of all files, of those done, and with the one at hand; when last told */
+    int64_t unknown; /* of files that the repo does not hold yet: these are read to be verified */
 };
 
 /* Receiving. A shard may be large and many may come at once, so it goes to disk and is looked at there. */
@@ -160,6 +161,14 @@ static enum status find_xorb(struct registration *r, const struct asker *asker, 
     return found;
 }
 
+/* As file_draft_verify() finds out, which then reads nothing. */
+static bool is_held(struct registration *r, const struct shard_file *claim)
+{
+    struct object object;
+    return store_lookup_xet(r->rq->db, r->rq->repo.id, &claim->hash, &object, NULL) == OK &&
+           (!claim->has_sha256 || memcmp(object.sha256, claim->sha256, SHA256_SIZE) == 0);
+}
+
 static enum status find_file(struct registration *r, const struct asker *asker, const struct shard_file *claim,
                              struct error *err)
 {
@@ -183,6 +192,7 @@ static enum status find_file(struct registration *r, const struct asker *asker, 
         file->size += segment->length;
     }
     r->total += file->size;
+    r->unknown += is_held(r, claim) ? 0 : file->size;
     return r->total <= BYTES_MOST
                ? OK
                : fail(err, TOO_LARGE, NULL, "The files of a shard have at most 1 TiB: send several.");
@@ -291,7 +301,7 @@ static enum status reserve_room(struct registration *r, struct error *err)
             memcpy(rooms[count].sha256, r->files[i].claim.sha256, SHA256_SIZE);
             rooms[count++].size = r->files[i].size;
         }
-    return request_reserve(r->rq, rooms, count, err);
+    return request_reserve(r->rq, rooms, count, r->unknown, err);
 }
 
 /* All that costs little, before the answer begins: most mistakes are then a plain 4xx. */

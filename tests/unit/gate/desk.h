@@ -9,6 +9,7 @@
 #include "gate/review.h"
 #include "grant/grant.h"
 #include "notice/notice.h"
+#include "quota/quota.h"
 #include "terms/terms.h"
 
 const struct module *const modules[] = {&notice_module, &terms_module,  &grant_module,
@@ -90,8 +91,9 @@ static inline int desk_setup(void **state)
         return -1;
     const struct migration_set sets[] = {
         timer_migrations,         store_migrations,          repo_migrations,
-        access_migrations,        *notice_module.migrations, *terms_module.migrations,
-        *grant_module.migrations, *gate_module.migrations,   *review_module.migrations};
+        access_migrations,        quota_migrations,          *notice_module.migrations,
+        *terms_module.migrations, *grant_module.migrations,  *gate_module.migrations,
+        *review_module.migrations};
     *state = desk;
     desk->db = desk->town->db;
     GOOD(db_migrate(desk->db, sets, sizeof sets / sizeof *sets, err));
