@@ -293,6 +293,39 @@ def test_who_meets_the_rules_moves_up_by_itself_when_the_time_has_come(own_hub, 
     until(lambda: tier_of(ada) == "academic")
 
 
+def test_who_has_used_most_of_it_for_thirty_days_has_more_and_not_a_day_before(own_hub, ada):
+    def go_to(day):
+        own_hub.stop()
+        own_hub.environment["CAIRN_CLOCK_AHEAD"] = str(day * 86400 + 60)
+        own_hub.start()
+
+    def noted():
+        with sqlite3.connect(own_hub.data / "cairn.db") as db:
+            return db.execute("SELECT count(*) FROM tier_used").fetchone()[0]
+
+    publish(own_hub, "basic", held("bytes.store.public", 100_000, soft=10_000), rate("req.api", 1000, 1000))
+    publish(own_hub, "busy", held("bytes.store.public", 10**9), rate("req.api", 1000, 1000), order=30, decides="rule",
+            rules=[{"rule": "used", "unit": "bytes.store.public", "percent": 60}])
+    publish(own_hub, "marker", rate("req.api", 1000, 1000), order=20, decides="rule",
+            rules=[{"rule": "age", "days": 29}, {"rule": "address", "pattern": "*@last.com"}])
+    less = own_hub.person("less")
+    last = own_hub.person("last", flags=["--email", "last@last.com"])
+    for person, size in ((ada, 7000), (less, 3000)):
+        repo, data = person.new_repo(), os.urandom(size)
+        person.put_object(repo, data)
+        person.commit_lines(repo, ("lfsFile", {"path": "a.bin", "algo": "sha256", "oid": sha256(data), "size": size}))
+    go_to(0)
+    until(lambda: noted() == 1)
+    go_to(29)
+    until(lambda: tier_of(last) == "marker")  # accounts are gone through one after the other, and that is the last of them
+    assert tier_of(ada) == "basic"
+    rule, = next(way for way in usage(ada)["moveUp"] if way["slug"] == "busy")["rules"]
+    assert not rule["met"] and "60 % of the bytes kept in public repos that you have, for 30 days" in rule["what"]
+    go_to(31)
+    until(lambda: tier_of(ada) == "busy")
+    assert tier_of(less) == "basic"
+
+
 # Payments.
 
 SECRET = "whsec_kv8Ew0TqJq2mXf4bH1n7"

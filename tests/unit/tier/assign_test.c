@@ -190,6 +190,129 @@ static void a_tier_that_asks_for_two_factors_comes_and_goes_with_them(void **sta
     }
 }
 
+/* Usage over days. */
+
+#define ROOMY                                                                                                          \
+    "{'slug':'basic','name':'Basic','purpose':'All.','order':1,'limits':[{'unit':'bytes.store.public',"                \
+    "'scope':'person','soft':1000,'hard':2000},{'unit':'repo.count','scope':'person','soft':3,'hard':9},"              \
+    "{'unit':'bytes.egress','scope':'person','per':86400,'soft':500,'hard':900}]}"
+#define BUSY(rules)                                                                                                    \
+    "{'slug':'busy','name':'Busy','purpose':'Who needs more.','order':20,'decides':'rule','limits':["                  \
+    "{'unit':'bytes.store.public','scope':'person','soft':100000,'hard':200000}],'rules':[" rules "]}"
+
+static void use(struct town *town, enum unit unit, int64_t span, int64_t bytes)
+{
+    char sql[200];
+    snprintf(sql, sizeof sql, "INSERT OR REPLACE INTO quota_counter VALUES (%lld, %d, %lld, %lld, 0)",
+             (long long)town->ada, unit, (long long)span, (long long)bytes);
+    GOOD(script(town->db, sql, err));
+}
+
+static void who_has_used_what_there_is_for_thirty_days_moves_up_and_not_after_29(void **state)
+{
+    struct town *town = *state;
+    publish(town, ROOMY);
+    publish(town, BUSY("{'rule':'used','unit':'bytes.store.public','percent':60}"));
+    use(town, UNIT_STORE_PUBLIC, 0, 600);
+    on_day(town, 1);
+    assert_int_equal(number(town->db, "SELECT count(*) FROM tier_used"), 1);
+    on_day(town, 30);
+    assert_string_equal(has(town), "nothing");
+    on_day(town, 31);
+    assert_string_equal(has(town), "busy active");
+    on_day(town, 100); /* of what is more now it is little, and no reason to go down */
+    assert_string_equal(has(town), "busy active");
+}
+
+static void a_look_that_finds_less_begins_the_days_anew(void **state)
+{
+    struct town *town = *state;
+    publish(town, ROOMY);
+    publish(town, BUSY("{'rule':'used','unit':'bytes.store.public','percent':60}"));
+    use(town, UNIT_STORE_PUBLIC, 0, 900);
+    on_day(town, 0);
+    use(town, UNIT_STORE_PUBLIC, 0, 599);
+    on_day(town, 15);
+    assert_int_equal(number(town->db, "SELECT count(*) FROM tier_used"), 0);
+    use(town, UNIT_STORE_PUBLIC, 0, 900);
+    on_day(town, 16);
+    on_day(town, 45);
+    assert_string_equal(has(town), "nothing");
+    use(town, UNIT_STORE_PUBLIC, 0, 100); /* what was is not enough: it has to be so on the day, too */
+    on_day(town, 46);
+    assert_string_equal(has(town), "nothing");
+    use(town, UNIT_STORE_PUBLIC, 0, 900);
+    on_day(town, 47);
+    on_day(town, 77);
+    assert_string_equal(has(town), "busy active");
+}
+
+static void days_of_a_rule_that_nobody_asked_for_meanwhile_do_not_count(void **state)
+{
+    struct town *town = *state;
+    publish(town, ROOMY);
+    publish(town, BUSY("{'rule':'used','unit':'bytes.store.public','percent':60,'days':10}"));
+    use(town, UNIT_STORE_PUBLIC, 0, 900);
+    on_day(town, 1);
+    publish(town, BUSY("{'rule':'board'}"));
+    on_day(town, 2);
+    assert_int_equal(number(town->db, "SELECT count(*) FROM tier_used"), 0);
+    publish(town, BUSY("{'rule':'used','unit':'bytes.store.public','percent':60,'days':10}"));
+    on_day(town, 12);
+    assert_string_equal(has(town), "nothing");
+    on_day(town, 21);
+    assert_string_equal(has(town), "nothing");
+    on_day(town, 22);
+    assert_string_equal(has(town), "busy active");
+}
+
+static void of_downloads_every_one_of_the_days_counts(void **state)
+{
+    struct town *town = *state;
+    publish(town, ROOMY);
+    publish(town, BUSY("{'rule':'used','unit':'bytes.egress','percent':60}"));
+    on_day(town, 0);
+    int64_t today = now_us() / DAY_US;
+    for (int64_t day = 0; day < 30; day++)
+        use(town, UNIT_EGRESS, today + day, 300);
+    use(town, UNIT_EGRESS, today + 7, 299);
+    on_day(town, 29);
+    assert_string_equal(has(town), "nothing"); /* the last one is not over */
+    on_day(town, 30);
+    assert_string_equal(has(town), "nothing"); /* one of them was below */
+    use(town, UNIT_EGRESS, today + 7, 300);
+    on_day(town, 29);
+    assert_string_equal(has(town), "nothing");
+    on_day(town, 30);
+    assert_string_equal(has(town), "busy active");
+}
+
+static void little_soft_limits_are_reckoned_without_loss_and_none_is_never_used(void **state)
+{
+    struct town *town = *state;
+    publish(town, ROOMY);
+    publish(town, BUSY("{'rule':'used','unit':'repo.count','percent':60,'days':1}"));
+    use(town, UNIT_REPOS, 0, 1); /* of 3: 2 are the 60 % */
+    on_day(town, 1);
+    on_day(town, 3);
+    assert_string_equal(has(town), "nothing");
+    use(town, UNIT_REPOS, 0, 2);
+    on_day(town, 4);
+    on_day(town, 5);
+    assert_string_equal(has(town), "busy active");
+    static const char *const none[] = {"'unit':'req.api','percent':60", "'unit':'conn.parallel','percent':60",
+                                       "'unit':'repo.count','percent':60,'days':0", "'percent':60"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        char json[512];
+        int64_t seq;
+        snprintf(json, sizeof json, "{'slug':'t','name':'T','purpose':'p','order':1,'rules':[{'rule':'used',%s}]}",
+                 none[i]);
+        for (char *c = json; *c; c++)
+            *c = *c == '\'' ? '"' : *c;
+        EXPECT(INVALID, tier_publish(town->db, str_of(json), 0, &seq, err));
+    }
+}
+
 static void after_a_downgrade_the_way_up_waits_thirty_days_too(void **state)
 {
     struct town *town = *state;
@@ -335,6 +458,11 @@ int main(void)
         in_town(the_way_down_has_a_notice_grace_another_notice_and_then_an_end),
         in_town(who_meets_the_rules_again_in_grace_keeps_the_tier),
         in_town(a_tier_that_asks_for_two_factors_comes_and_goes_with_them),
+        in_town(who_has_used_what_there_is_for_thirty_days_moves_up_and_not_after_29),
+        in_town(a_look_that_finds_less_begins_the_days_anew),
+        in_town(days_of_a_rule_that_nobody_asked_for_meanwhile_do_not_count),
+        in_town(of_downloads_every_one_of_the_days_counts),
+        in_town(little_soft_limits_are_reckoned_without_loss_and_none_is_never_used),
         in_town(after_a_downgrade_the_way_up_waits_thirty_days_too),
         in_town(what_the_board_gives_stays_whatever_the_rules_say),
         in_town(nothing_is_possible_that_the_table_does_not_have),
