@@ -78,6 +78,7 @@ static void repo_settings(const struct source *from, struct composition *out)
     leaf_set_text(&out->leaf, "visibility", visibility);
     leaf_set_text(&out->leaf, "gated", str_given(gated) && gated.len == 0 ? STR("none") : gated);
     copy_flag(from, "xetEnabled", &out->leaf, "xet");
+    copy_flag(from, "archived", &out->leaf, "archived");
 }
 
 /* Refs. */

@@ -49,6 +49,7 @@ static const char *const forgets[] = {
     "UPDATE payment SET account_id = 0 WHERE account_id = ?",
     "DELETE FROM payment_ref WHERE account_id = ?",
     "DELETE FROM tier_used WHERE account_id = ?",
+    "DELETE FROM tier_over WHERE account_id = ?",
     NULL,
 };
 _Static_assert(ASSIGN_DOWNGRADED == 6, "a statement above names it");

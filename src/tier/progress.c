@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "tier/assign.h"
+#include "tier/over.h"
 #include "tier/rule.h"
 #include "tier/used.h"
 
@@ -138,7 +139,7 @@ static enum status next_account(struct db *db, int64_t *id, bool *found, struct 
     auto_conn struct db_conn *conn = NULL;
     auto_stmt struct stmt *row = NULL;
     TRY(db_reader(db, &conn, err));
-    TRY(db_prepare(conn, "SELECT id FROM account WHERE id > ? ORDER BY id LIMIT 1", &row, err));
+    TRY(db_prepare(conn, "SELECT id FROM account WHERE id > ? AND erased_us IS NULL ORDER BY id LIMIT 1", &row, err));
     stmt_bind_int(row, 1, *id);
     *found = stmt_next(row);
     *id = *found ? stmt_int(row, 0) : 0;
@@ -160,7 +161,8 @@ static enum status go_through(struct db *db, struct progress *progress, struct e
         TRY(next_account(db, &progress->account_id, &found, err));
         if (!found)
             return OK;
-        if (used_note(db, &progress->watch, progress->account_id, &why) != OK ||
+        if (over_look(db, progress->account_id, &why) != OK ||
+            used_note(db, &progress->watch, progress->account_id, &why) != OK ||
             (progress->count && progress_one(db, progress, &why) != OK))
             log_line("error", "tier", "The tier of account %lld: %s", (long long)progress->account_id, why.message);
     }
@@ -172,7 +174,7 @@ enum status assign_by_rules(struct db *db, struct error *err)
     enum status status = candidates_of(db, &progress, err);
     if (status == OK)
         status = used_watch_read(db, &progress.watch, err);
-    if (status == OK && (progress.count || progress.watch.any))
+    if (status == OK)
         status = go_through(db, &progress, err);
     for (size_t i = 0; i < progress.count; i++)
         json_release(&progress.candidates[i].rules);

@@ -94,7 +94,7 @@ static void collect(const json_t *json, struct used_watch *out)
     json_object_foreach((json_t *)json, key, member) collect(member, out);
     if (str_eq(json_get_str(json, "rule"), STR("used")) && unit_specs[unit].measure == MEASURE_HELD && percent >= 0 &&
         percent <= 100)
-        out->any = out->asked[unit][percent] = true;
+        out->asked[unit][percent] = true;
 }
 
 static enum status collect_tier(void *context, const struct tier *tier, struct error *err)
@@ -213,8 +213,6 @@ enum status used_note(struct db *db, const struct used_watch *watch, int64_t acc
 {
     auto_conn struct db_conn *conn = NULL;
     struct note note = {watch, account_id, false};
-    if (!watch->any)
-        return OK;
     TRY(db_reader(db, &conn, err));
     TRY(note_all(conn, &note, false, err));
     db_release(&conn);

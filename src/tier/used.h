@@ -12,7 +12,7 @@
 
 /* What the rules of all tiers and pools ask for, by unit and percent. */
 struct used_watch {
-    bool any, asked[UNITS][101];
+    bool asked[UNITS][101];
 };
 /* Reads it, and forgets what no rule asks for any more: should one ask again, its days begin anew. */
 enum status used_watch_read(struct db *db, struct used_watch *out, struct error *err);
