@@ -288,6 +288,7 @@ static const char help[] =
     "              [--witness-policy FILE] [--witness-logs FILE] [--certificate-anchors FILE]\n"
     "              [--country-header NAME] [--countries FILE] [--throwaway-mail FILE] [--houses URLS]\n"
     "              [--oidc-issuer URL --oidc-client-id ID [--oidc-client-secret-file FILE] [--oidc-sign-up on|off]]\n"
+    "              [--ci-issuers URLS]\n"
     "\n"
     "  --data DIR          where everything is kept; made when missing          (./data)\n"
     "  --listen HOST:PORT  only this machine can reach it unless you say else   (127.0.0.1:8080)\n"
@@ -320,6 +321,9 @@ static const char help[] =
     "  --oidc-sign-up on|off\n"
     "                      on: whoever comes from there for the first time gets an account; off: people who have\n"
     "                      one link it on the page /signin   (off)\n"
+    "  --ci-issuers URLS   issuers of CI jobs, with commas between them, that the hub may ask in a private network, or "
+    "by\n"
+    "                      http: without it, only those that answer by https at a public address\n"
     "\n"
     "Each flag can also be set in the environment: CAIRN_DATA, CAIRN_LISTEN, CAIRN_PUBLIC_URL, CAIRN_PROXIES, "
     "CAIRN_XET,\n"
@@ -327,7 +331,7 @@ static const char help[] =
     "CAIRN_COUNTRY_HEADER, CAIRN_COUNTRIES, CAIRN_THROWAWAY_MAIL, CAIRN_HOUSES, CAIRN_OIDC_ISSUER, "
     "CAIRN_OIDC_CLIENT_ID, "
     "CAIRN_OIDC_CLIENT_SECRET_FILE, "
-    "CAIRN_OIDC_SIGN_UP.\n"
+    "CAIRN_OIDC_SIGN_UP, CAIRN_CI_ISSUERS.\n"
     "Stops on SIGTERM or SIGINT, after the requests in flight. Logs one JSON object a line on standard error.\n"
     "Nobody can sign in until you make a person: see cairn admin --help.\n";
 
@@ -369,7 +373,8 @@ int serve_main(int argc, char **argv)
                                         {"oidc-issuer", &outside.issuer},
                                         {"oidc-client-id", &outside.client_id},
                                         {"oidc-client-secret-file", &outside.secret_file},
-                                        {"oidc-sign-up", &sign_up}};
+                                        {"oidc-sign-up", &sign_up},
+                                        {"ci-issuers", &outside.ci_issuers}};
     struct error err = {0};
     size_t rest;
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {

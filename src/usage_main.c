@@ -84,12 +84,17 @@ static void print_way(const json_t *way)
 static void print_usage(const json_t *usage)
 {
     const json_t *tier = json_object_get(usage, "tier"), *limits = json_object_get(usage, "limits");
-    const json_t *ways = json_object_get(usage, "moveUp");
+    const json_t *ways = json_object_get(usage, "moveUp"), *archive = json_object_get(usage, "archive");
     struct str state = json_get_str(tier, "state"), until = json_get_str(tier, "until");
     printf("%.*s has the tier %.*s", STR_ARG(json_get_str(usage, "account")), STR_ARG(json_get_str(tier, "name")));
     if (state.len)
         printf(" (%.*s%s%.*s)", STR_ARG(state), until.len ? " until " : "", STR_ARG(until));
     printf("\n");
+    if (json_get_bool(archive, "archived", false))
+        printf("You keep more than it allows, and your repos are archived: they can be read, not changed.\n");
+    else if (archive)
+        printf("You keep more than it allows: your repos are archived on %.*s if that stays so.\n",
+               STR_ARG(json_get_str(archive, "at")));
     for (size_t i = 0; i < json_array_size(limits); i++)
         print_limit(json_array_get(limits, i));
     for (size_t i = 0; i < json_array_size(ways); i++)

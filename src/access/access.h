@@ -13,7 +13,7 @@ extern const struct migration_set access_migrations;
  *
  * The first that matches answers: a hidden repo is not there; a disabled one; bytes that are held (access_hold); and for
  * the bytes of a gated repo, a block of the person, the gate's opening date, its territory, no grant, what the grant
- * stands at by now, and texts that were not accepted (access C4). Then roles and keys.
+ * stands at by now, and texts that were not accepted (access C4). Then roles and keys, and whether it is archived.
  *
  * A hub administrator acts as one only with a key of role admin: on every repo, but not to create in a name space of
  * others, and not to get the bytes of a gated one.
@@ -47,6 +47,7 @@ struct access_object {
     int64_t repo_id, owner_id;
     enum visibility visibility;
     bool disabled;
+    bool archived;        /* may be read, not changed */
     bool gated;           /* it says that it is; one that has no gate opens to members of the owner alone */
     struct str kind_name; /* "model": for the sentence that a refusal carries */
     struct str full_name; /* "ns/name" */

@@ -126,6 +126,14 @@ static enum status refuse_key(enum role has, enum role needs, struct error *err)
                 STR_ARG(role_name(needs)));
 }
 
+static enum status refuse_archived(const struct access_object *object, struct error *err)
+{
+    return fail(err, FORBIDDEN, "RepoArchived",
+                "The %.*s %.*s is archived: it can be read, but not changed, because its owner keeps more than the "
+                "tier allows. It comes back when the owner makes room or moves up: GET /api/usage says how.",
+                STR_ARG(object->kind_name), STR_ARG(object->full_name));
+}
+
 /* The door. */
 
 enum status access_explain(struct db_conn *conn, const struct actor *actor, enum action action,
@@ -148,7 +156,11 @@ enum status access_explain(struct db_conn *conn, const struct actor *actor, enum
         return refuse_stranger(err);
     if (standing < rule->standing)
         return refuse_standing(rule, object, err);
-    return actor->key_role >= rule->key ? OK : refuse_key(actor->key_role, rule->key, err);
+    if (actor->key_role < rule->key)
+        return refuse_key(actor->key_role, rule->key, err);
+    /* Its owner still administers it: deleting, or giving it away, is how room is made. */
+    return object && object->archived && (action == ACT_WRITE || action == ACT_PROPOSE) ? refuse_archived(object, err)
+                                                                                        : OK;
 }
 
 enum status access_decide(struct db_conn *conn, const struct actor *actor, enum action action,

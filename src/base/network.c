@@ -59,6 +59,23 @@ bool network_has(const struct network *range, const struct network *address)
     return address->bits >= range->bits && memcmp(around.bytes, range->bytes, sizeof around.bytes) == 0;
 }
 
+bool network_is_public(const struct network *address)
+{
+    static const char *const special[] = {
+        "0.0.0.0/8",      "10.0.0.0/8",   "100.64.0.0/10",  "127.0.0.0/8",    "169.254.0.0/16", "172.16.0.0/12",
+        "192.0.0.0/24",   "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15",  "198.51.100.0/24",
+        "203.0.113.0/24", "224.0.0.0/3",  "2001::/23",      "2001:db8::/32",  "2002::/16",      "3fff::/20",
+    };
+    struct network range;
+    network_parse(STR("2000::/3"), &range); /* of IPv6, all else is for other uses */
+    if (!is_v4(address) && !network_has(&range, address))
+        return false;
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++)
+        if (network_parse(str_of(special[i]), &range) && network_has(&range, address))
+            return false;
+    return true;
+}
+
 struct network network_around(const struct network *address)
 {
     return cut(address, is_v4(address) ? V4_BITS + 24 : 56);

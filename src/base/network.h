@@ -21,6 +21,9 @@ bool network_parse(struct str text, struct network *out);
 /* One address, without a length. */
 bool network_address(struct str text, struct network *out);
 bool network_has(const struct network *range, const struct network *address);
+/* May stand on the public Internet: not this machine, a private network, or what is kept for other uses (IANA's registries of
+ * special-purpose addresses), where what strangers name must not lead a server. */
+bool network_is_public(const struct network *address);
 /* What one party is likely to have to itself: a /24 of IPv4, a /56 of IPv6. */
 struct network network_around(const struct network *address);
 /* How many such parties a range has room for; INT64_MAX for more than can be counted. */

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "fetch/fetch.h"
+#include "base/network.h"
 #include <curl/curl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #define LIMIT ((size_t)1024 * 1024)
 #define TIMEOUT_MS 30000
@@ -73,6 +77,22 @@ static struct curl_slist *headers_of(struct arena *arena, const struct fetch *wh
     return list;
 }
 
+/* Looks at the address itself, when it is known: a name that was looked up before may lead elsewhere by now. */
+static curl_socket_t open_public(void *context, curlsocktype purpose, struct curl_sockaddr *to)
+{
+    struct network address = {.bits = 128};
+    (void)context, (void)purpose;
+    if (to->family == AF_INET6) {
+        memcpy(address.bytes, &((struct sockaddr_in6 *)&to->addr)->sin6_addr, sizeof address.bytes);
+    } else if (to->family == AF_INET) {
+        address.bytes[10] = address.bytes[11] = 0xff;
+        memcpy(address.bytes + 12, &((struct sockaddr_in *)&to->addr)->sin_addr, 4);
+    } else
+        return CURL_SOCKET_BAD;
+    return network_is_public(&address) ? socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol)
+                                       : CURL_SOCKET_BAD;
+}
+
 static void set_up(CURL *curl, struct arena *arena, const struct fetch *what, struct receiving *receiving)
 {
     curl_easy_setopt(curl, CURLOPT_URL, arena_cstr(arena, what->url));
@@ -93,6 +113,12 @@ static void set_up(CURL *curl, struct arena *arena, const struct fetch *what, st
     if (str_given(what->basic)) {
         curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
         curl_easy_setopt(curl, CURLOPT_USERPWD, arena_cstr(arena, what->basic));
+    }
+    if (what->public_only) {
+        curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_public);
+        curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L); /* none that was opened for somebody who may go anywhere */
+        curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
+        curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* it would be the proxy that goes there, unseen */
     }
     if (what->into)
         curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, PIECE);

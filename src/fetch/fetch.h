@@ -20,6 +20,7 @@ struct fetch {
     size_t limit;          /* bytes that the answer's body may have; 0: 1 MiB */
     int timeout_ms;        /* for all of it; 0: 30 s */
     bool follow;           /* redirects, five at most */
+    bool public_only;      /* to no address but a public one, whatever the name leads to: for what strangers may name */
     struct buf *into;      /* the answer's body is appended, if there is one; NULL: it lives in the arena */
 };
 

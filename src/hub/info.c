@@ -35,6 +35,7 @@ CONSTANT(write_empty_list, (jw_array(w), jw_end(w)))
 CONSTANT(write_author, jw_str(w, v->repo->ns))
 CONSTANT(write_private, jw_bool(w, v->repo->visibility == VISIBILITY_PRIVATE))
 CONSTANT(write_disabled, jw_bool(w, v->repo->disabled))
+CONSTANT(write_archived, jw_bool(w, v->repo->archived))
 CONSTANT(write_gated, v->repo->gated.len ? jw_str(w, v->repo->gated) : jw_bool(w, false))
 CONSTANT(write_created, jw_str(w, time_iso(v->rq->arena, v->repo->created_us)))
 CONSTANT(write_modified, jw_str(w, time_iso(v->rq->arena, v->repo->updated_us)))
@@ -106,6 +107,7 @@ static const struct {
     {"private", ALL, ALONE | LIST, write_private},
     {"gated", M | D, ALONE | FULL, write_gated},
     {"disabled", ALL, ALONE, write_disabled},
+    {"archived", ALL, ALONE, write_archived},
     {"downloads", M | D, ALONE | LIST, write_zero},
     {"downloadsAllTime", M | D, 0, write_zero},
     {"likes", ALL, ALONE | LIST, write_zero},

@@ -65,7 +65,8 @@ enum status fail_credentials(const char *code, struct error *err)
 
 #define ACTOR_SQL(old, condition)                                                                                      \
     "SELECT k.id, k.name, k.role, k.created_us, k.expires_us, k.scoped, k.addresses, k.bytes_per_day, " old            \
-    ", " ACCOUNT_COLUMNS ", k.hold, k.used_us FROM api_key k JOIN account a ON a.id = k.account_id " condition         \
+    ", " ACCOUNT_COLUMNS                                                                                               \
+    ", k.hold, k.used_us, k.publisher_id FROM api_key k JOIN account a ON a.id = k.account_id " condition              \
     " AND k.revoked_us IS NULL"
 #define ACCOUNT_AT 11 /* where the account's columns begin */
 #define OLD_COLUMNS "o.until_us, o.used_us, o.level"
@@ -116,6 +117,7 @@ static bool read_actor(struct stmt *row, struct arena *arena, struct actor *out,
     account_read(row, ACCOUNT_AT, arena, &out->account);
     out->hold = (enum key_hold)stmt_int(row, ACCOUNT_AT + 9);
     out->used_us = stmt_int(row, ACCOUNT_AT + 10);
+    out->is_ci = stmt_int(row, ACCOUNT_AT + 11) != 0;
     out->has_addresses = says_from_where(rest->addresses);
     out->level = AUTH_KEY;
     return true;
@@ -162,7 +164,7 @@ static void add_warning(struct arena *arena, const struct key_row *row, struct a
         actor->warning =
             arena_printf(arena, "This token was replaced by a new one and ends on %.*s, or after a day without use",
                          STR_ARG(day_of(arena, row->old_until_us)));
-    else if (actor->key_ends_us - now < WARN_BEFORE_US)
+    else if (!actor->is_ci && actor->key_ends_us - now < WARN_BEFORE_US)
         actor->warning =
             arena_printf(arena, "This token ends on %.*s: make a new one", STR_ARG(day_of(arena, actor->key_ends_us)));
 }

@@ -34,6 +34,7 @@ static const char *const signin_sql[] = {
     "DELETE FROM recovery_code WHERE account_id = ?", "DELETE FROM oidc_identity WHERE account_id = ?",
     "DELETE FROM oauth_device WHERE account_id = ?",  "DELETE FROM oauth_code WHERE account_id = ?",
     "DELETE FROM oauth_token WHERE account_id = ?",   "DELETE FROM oauth_app WHERE account_id = ?",
+    "DELETE FROM ci_publisher WHERE account_id = ?",
 };
 
 /* So that nobody may act as the person from then on, and what is kept of how the person signed in is gone. */

@@ -64,6 +64,7 @@ struct actor {
     size_t scope_count;
     int64_t bytes_per_day; /* most that the key may download; 0: what the account may */
     enum key_hold hold;
+    bool is_ci;         /* the key of a CI job: of an hour, used from wherever the machines are */
     bool has_addresses; /* its owner has said from which addresses, not too many, the key is used */
     int64_t used_us;    /* when the key was last used, to the minute, before this; 0: never */
     enum auth_level level;

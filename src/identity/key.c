@@ -100,6 +100,7 @@ struct live {
     int64_t expires_us, days;
     uint8_t digest[SHA256_SIZE];
     int64_t level;
+    bool is_ci;
 };
 
 static enum status append_key_event(struct db_conn *tx, int kind, const struct key_change *change,
@@ -113,6 +114,8 @@ static enum status append_key_event(struct db_conn *tx, int kind, const struct k
     jw_key_str(&w, "name", change->name);
     if (kind == EVENT_KEY_CREATE)
         jw_key_str(&w, "role", role_name(change->what->role));
+    if (kind == EVENT_KEY_CREATE && change->what->publisher_id)
+        jw_key_int(&w, "publisher", change->what->publisher_id);
     if (kind == EVENT_KEY_ROTATE)
         jw_key_int(&w, "old_until", change->old_until_us);
     if (kind != EVENT_KEY_REVOKE)
@@ -124,8 +127,9 @@ static enum status append_key_event(struct db_conn *tx, int kind, const struct k
     return event_append(tx, &event, err);
 }
 
-static const char live_sql[] = "SELECT id, public_id, expires_us, days, secret_sha256, level FROM api_key "
-                               "WHERE account_id = ? AND name = ? AND revoked_us IS NULL";
+static const char live_sql[] =
+    "SELECT id, public_id, expires_us, days, secret_sha256, level, publisher_id FROM api_key "
+    "WHERE account_id = ? AND name = ? AND revoked_us IS NULL";
 
 static enum status find_live(struct db_conn *tx, struct key_change *change, int64_t account_id, struct live *out,
                              struct error *err)
@@ -140,7 +144,8 @@ static enum status find_live(struct db_conn *tx, struct key_change *change, int6
                              .public_id = arena_copy(&change->arena, stmt_str(live, 1)),
                              .expires_us = stmt_int(live, 2),
                              .days = stmt_int(live, 3),
-                             .level = stmt_int(live, 5)};
+                             .level = stmt_int(live, 5),
+                             .is_ci = stmt_int(live, 6) != 0};
         struct str digest = stmt_str(live, 4);
         assert(digest.len == sizeof out->digest);
         memcpy(out->digest, digest.data, digest.len);
@@ -160,8 +165,8 @@ static enum status find_needed(struct db_conn *tx, struct key_change *change, st
 
 static const char was_sql[] = "SELECT 1 FROM api_key_old WHERE secret_sha256 = ?";
 static const char create_sql[] = "INSERT INTO api_key (account_id, name, role, secret_sha256, public_id, created_us, "
-                                 "expires_us, days, scoped, addresses, bytes_per_day, level) "
-                                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                                 "expires_us, days, scoped, addresses, bytes_per_day, level, publisher_id) "
+                                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 static const char scope_sql[] = "INSERT INTO key_scope (key_id, owner_id, repo_id, role) VALUES (?, ?, ?, ?)";
 
 static enum status refuse_used(struct error *err)
@@ -211,6 +216,7 @@ static enum status insert_key(struct db_conn *tx, struct key_change *new, int64_
     stmt_bind_str(create, 10, addresses_text(&new->arena, what));
     stmt_bind_int(create, 11, what->bytes_per_day);
     stmt_bind_int(create, 12, what->shown);
+    stmt_bind_int(create, 13, what->publisher_id);
     enum status status = stmt_run(create, err);
     return status == CONFLICT ? refuse_used(err) : status;
 }
@@ -284,19 +290,32 @@ static enum status check_new(const struct key_new *what, struct error *err)
     return OK;
 }
 
-enum status key_create(struct db *db, struct arena *arena, const struct key_new *what, struct str *token,
-                       struct error *err)
+/* In a write where tx is given, else in one of its own. */
+static enum status create(struct db *db, struct db_conn *tx, struct arena *arena, const struct key_new *what,
+                          struct str *token, struct error *err)
 {
     struct key_change new = {.user = what->user, .name = what->name, .by_id = what->by_id, .what = what};
     TRY(check_new(what, err));
     random_digits(new.public_id, ID_LEN);
     struct str made = str_given(what->value) ? arena_copy(arena, what->value) : make_token(arena, new.public_id);
     sha256(made, new.digest);
-    enum status status = db_write(db, write_key, &new, err);
+    enum status status = tx ? write_key(tx, &new, err) : db_write(db, write_key, &new, err);
     arena_free(&new.arena);
     if (status == OK)
         *token = made;
     return status;
+}
+
+enum status key_create(struct db *db, struct arena *arena, const struct key_new *what, struct str *token,
+                       struct error *err)
+{
+    return create(db, NULL, arena, what, token, err);
+}
+
+enum status key_create_in(struct db_conn *tx, struct arena *arena, const struct key_new *what, struct str *token,
+                          struct error *err)
+{
+    return create(NULL, tx, arena, what, token, err);
 }
 
 /* Rotating. */
@@ -347,6 +366,8 @@ static enum status write_rotation(struct db_conn *tx, void *context, struct erro
     if (key.expires_us <= now)
         return fail(err, CONFLICT, NULL, "The token \"%.*s\" has ended: revoke it, and make a new one",
                     STR_ARG(change->name));
+    if (key.is_ci)
+        return fail(err, CONFLICT, NULL, "The token of a CI job is not renewed: the job asks for another");
     change->token = make_token(&change->arena, key.public_id.data);
     sha256(change->token, change->digest);
     change->ends_us = change->rotation->renew ? now + key.days * DAY_US : key.expires_us;

@@ -30,11 +30,16 @@ struct key_new {
     int64_t bytes_per_day; /* 0: what the person may */
     int64_t ends_most_us;  /* a key does not make one that outlives it; 0: no such limit */
     enum auth_level shown; /* by whoever makes it (struct actor); AUTH_NONE for the command line */
+    int64_t publisher_id;  /* of a CI job: by which it was made (src/oidc); 0: of people and their programs */
     int64_t by_id;
 };
 /* *token, in arena, is the only copy there will ever be. CONFLICT when the name or the value is taken, now or ever. */
 enum status key_create(struct db *db, struct arena *arena, const struct key_new *what, struct str *token,
                        struct error *err);
+
+/* The same within a write. */
+enum status key_create_in(struct db_conn *tx, struct arena *arena, const struct key_new *what, struct str *token,
+                          struct error *err);
 
 struct key_rotation {
     struct str user, name;

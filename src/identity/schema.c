@@ -212,9 +212,44 @@ static const char mark_sql[] = "CREATE TABLE account_mark ("
                                "CREATE INDEX account_mark_new ON account_mark (id) WHERE looked = 0;"
                                "CREATE INDEX account_mark_old ON account_mark (at_us);";
 
+/*
+ * CI jobs (src/oidc). ci_publisher: whose tokens are exchanged for a key of account_id, for one repo or name space (the other id
+ * is 0) and what ci_publisher_scope adds; claims is a JSON object. ci_token: which have been, until they end.
+ * api_key.publisher_id: by which a key was made.
+ */
+static const char ci_sql[] = "CREATE TABLE ci_publisher ("
+                             "  id INTEGER PRIMARY KEY,"
+                             "  public_id TEXT NOT NULL UNIQUE,"
+                             "  account_id BIGINT NOT NULL REFERENCES account (id),"
+                             "  owner_id BIGINT NOT NULL,"
+                             "  repo_id BIGINT NOT NULL,"
+                             "  role BIGINT NOT NULL,"
+                             "  issuer TEXT NOT NULL,"
+                             "  audience TEXT NOT NULL,"
+                             "  claims TEXT NOT NULL,"
+                             "  created_us BIGINT NOT NULL,"
+                             "  used_us BIGINT NOT NULL DEFAULT 0);"
+                             "CREATE INDEX ci_publisher_account ON ci_publisher (account_id);"
+                             "CREATE INDEX ci_publisher_object ON ci_publisher (repo_id, owner_id, issuer);"
+
+                             "CREATE TABLE ci_publisher_scope ("
+                             "  publisher_id BIGINT NOT NULL REFERENCES ci_publisher (id) ON DELETE CASCADE,"
+                             "  owner_id BIGINT NOT NULL,"
+                             "  repo_id BIGINT NOT NULL,"
+                             "  role BIGINT NOT NULL,"
+                             "  PRIMARY KEY (publisher_id, owner_id, repo_id));"
+
+                             "CREATE TABLE ci_token ("
+                             "  sha256 BLOB PRIMARY KEY,"
+                             "  ends_us BIGINT NOT NULL);"
+                             "CREATE INDEX ci_token_end ON ci_token (ends_us);"
+
+                             "ALTER TABLE api_key ADD COLUMN publisher_id BIGINT NOT NULL DEFAULT 0;"
+                             "CREATE INDEX api_key_publisher ON api_key (publisher_id) WHERE publisher_id <> 0;";
+
 const struct migration_set identity_migrations = {"identity", (const char *const[]){create_sql, erased_sql, key_end_sql,
                                                                                     signin_sql, oauth_sql, level_sql,
-                                                                                    hold_sql, mark_sql, NULL}};
+                                                                                    hold_sql, mark_sql, ci_sql, NULL}};
 
 const struct event_kind identity_events[] = {
     [EVENT_ACCOUNT_CREATE] = {"account.create", 1},

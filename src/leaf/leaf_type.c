@@ -112,6 +112,7 @@ static const struct leaf_type types[] = {
     {"repo",
      SCOPE_REPO,
      {{"approvals", LEAF_COUNT, .optional = true},
+      {"archived", LEAF_FLAG, .optional = true},
       {"gated", LEAF_WORD, .optional = true, .words = "auto manual none"},
       {"kind", LEAF_WORD, .optional = true, .words = "dataset model space"},
       {"op", LEAF_WORD, .words = "create delete protect rename restore settings transfer visibility"},

@@ -121,6 +121,7 @@ void look_served(struct request *rq)
                       .at_us = now_us(),
                       .used_us = actor->used_us,
                       .client = client_of(rq->http),
+                      .is_ci = actor->is_ci,
                       .has_addresses = actor->has_addresses};
     look_what(rq, &s);
     look_where(rq, &s);

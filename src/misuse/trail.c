@@ -236,7 +236,7 @@ static unsigned where_from(struct trail *t, const struct sight *s, uint32_t now_
         signals |= 1U << TRAVEL;
     if (!s->network || s->has_addresses)
         return signals;
-    if (fans_out(t, s))
+    if (!s->is_ci && fans_out(t, s))
         signals |= 1U << FAN_OUT;
     if (is_concurrent(t, s, now_s))
         signals |= 1U << CONCURRENT;

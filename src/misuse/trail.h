@@ -22,6 +22,7 @@ struct sight {
     int64_t used_us;          /* when the key was used before, as the database knows it */
     uint32_t network, client; /* what one party has to itself (network_around()); the program, without its version */
     const struct place *place;
+    bool is_ci;         /* of a CI job: the machines of one are many, and nobody's in particular */
     bool has_addresses; /* its owner has said from which networks it is used */
     bool gated;         /* it was for bytes behind a gate */
     bool refused;       /* by the gate */

@@ -41,7 +41,9 @@ enum status configuration_get(struct request *rq, struct error *err)
     put_url(rq, &w, "device_authorization_endpoint", "/oauth/device");
     put_list(&w, "response_types_supported", "code");
     put_list(&w, "response_modes_supported", "query");
-    put_list(&w, "grant_types_supported", "authorization_code urn:ietf:params:oauth:grant-type:device_code");
+    put_list(&w, "grant_types_supported",
+             "authorization_code urn:ietf:params:oauth:grant-type:device_code "
+             "urn:ietf:params:oauth:grant-type:token-exchange");
     put_list(&w, "subject_types_supported", "public");
     put_list(&w, "id_token_signing_alg_values_supported", "ES256");
     put_list(&w, "token_endpoint_auth_methods_supported", "client_secret_basic client_secret_post none");

@@ -72,6 +72,8 @@ enum status token_post(struct request *rq, struct error *err)
         return device_token(rq, &form, err);
     if (str_eq(grant, STR("authorization_code")))
         return code_token(rq, &form, err);
-    oauth_refuse(rq, "unsupported_grant_type", "The grants are authorization_code and device_code");
+    if (str_eq(grant, STR("urn:ietf:params:oauth:grant-type:token-exchange")))
+        return ci_token(rq, &form, err);
+    oauth_refuse(rq, "unsupported_grant_type", "The grants are authorization_code, device_code and token-exchange");
     return OK;
 }

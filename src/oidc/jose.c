@@ -162,6 +162,14 @@ static enum status split(struct arena *arena, struct str token, struct parts *ou
     return read_header(arena, header, out, err);
 }
 
+static enum status read_payload(const struct parts *parts, json_t **payload, struct error *err)
+{
+    if (json_read(parts->payload, JOSE_TOKEN_MOST, payload, NULL) == OK && json_is_object(*payload))
+        return OK;
+    json_release(payload);
+    return refuse(err, "it does not hold a JSON object");
+}
+
 enum status jose_verify(struct arena *arena, struct str token, struct str keys, json_t **payload, struct error *err)
 {
     auto_json json_t *set = NULL;
@@ -187,11 +195,14 @@ enum status jose_verify(struct arena *arena, struct str token, struct str keys, 
                     "The token of the provider was refused: it is signed with a key that the provider does not have");
     if (!good)
         return refuse(err, "its signature is not right");
-    if (json_read(parts.payload, JOSE_TOKEN_MOST, payload, NULL) != OK || !json_is_object(*payload)) {
-        json_release(payload);
-        return refuse(err, "it does not hold a JSON object");
-    }
-    return OK;
+    return read_payload(&parts, payload, err);
+}
+
+enum status jose_peek(struct arena *arena, struct str token, json_t **payload, struct error *err)
+{
+    struct parts parts;
+    TRY(split(arena, token, &parts, err));
+    return read_payload(&parts, payload, err);
 }
 
 /* Our own. */

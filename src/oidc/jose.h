@@ -19,6 +19,12 @@
  */
 enum status jose_verify(struct arena *arena, struct str token, struct str keys, json_t **payload, struct error *err);
 
+/*
+ * What a token says of itself, of which nobody knows yet whether it is so: to see whose keys to ask for, and for nothing else.
+ * UNAUTHENTICATED for what jose_verify() would never take.
+ */
+enum status jose_peek(struct arena *arena, struct str token, json_t **payload, struct error *err);
+
 /* Signs with ES256; key is on P-256. */
 struct str jose_sign(struct arena *arena, EVP_PKEY *key, struct str kid, struct str payload);
 

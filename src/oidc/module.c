@@ -10,6 +10,8 @@ const struct event_kind oidc_events[] = {
     [EVENT_GRANT] = {"oauth.grant", 1},
     [EVENT_LINK] = {"oidc.link", 1},
     [EVENT_UNLINK] = {"oidc.unlink", 1},
+    [EVENT_PUBLISHER_ADD] = {"oidc.publisher_add", 1},
+    [EVENT_PUBLISHER_REMOVE] = {"oidc.publisher_remove", 1},
     {0},
 };
 
@@ -29,6 +31,10 @@ static const struct route routes[] = {
     {HTTP_POST, "/api/settings/oauth-apps", ACT_SELF_CHANGE, app_post},
     {HTTP_DELETE, "/api/settings/oauth-apps/{name}", ACT_SELF_CHANGE, app_delete},
 
+    {HTTP_GET, "/api/settings/trusted-publishers", ACT_SELF_CHANGE, publishers_get},
+    {HTTP_POST, "/api/settings/trusted-publishers", ACT_SELF_CHANGE, publisher_post},
+    {HTTP_DELETE, "/api/settings/trusted-publishers/{id}", ACT_SELF_CHANGE, publisher_delete},
+
     {HTTP_GET, "/signin/oidc", ACT_LIST, outside_get},
     {HTTP_POST, "/signin/oidc", ACT_SELF_CHANGE, outside_post},
     {HTTP_GET, "/signin/oidc/callback", ACT_LIST, outside_callback},
@@ -39,9 +45,13 @@ static const struct route routes[] = {
 /* What has ended is told apart from what never was for a while. */
 #define KEEP_US (15 * 60 * SECOND_US)
 
-static const char *const sweeps[] = {"DELETE FROM oauth_device WHERE ends_us <= ?",
-                                     "DELETE FROM oauth_code WHERE ends_us <= ?",
-                                     "DELETE FROM oauth_token WHERE ends_us <= ?"};
+static const char *const sweeps[] = {
+    "DELETE FROM oauth_device WHERE ends_us <= ?", "DELETE FROM oauth_code WHERE ends_us <= ?",
+    "DELETE FROM oauth_token WHERE ends_us <= ?", "DELETE FROM ci_token WHERE ends_us <= ?",
+    /* They end by themselves, and shall not fill the list of keys. One that is held stays: its
+                                      * case is not over. */
+    "UPDATE api_key SET revoked_us = expires_us WHERE publisher_id <> 0 AND hold = 0 "
+    "AND revoked_us IS NULL AND expires_us <= ?"};
 
 static enum status sweep_in_write(struct db_conn *tx, void *context, struct error *err)
 {

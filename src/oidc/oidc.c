@@ -76,7 +76,7 @@ static enum status set_outside(const struct oidc_outside *outside, struct oidc *
         return fail(err, INVALID, NULL, "--oidc-issuer needs --oidc-client-id: what the provider calls this hub");
     if (outside->secret_file)
         TRY(read_secret(outside->secret_file, oidc, err));
-    oidc->issuer = issuer;
+    oidc->outside.issuer = issuer;
     oidc->client_id = str_of(outside->client_id);
     oidc->sign_up = outside->sign_up;
     for (int slashes = 0; slashes < 3 && str_given(rest); slashes++)
@@ -91,9 +91,20 @@ enum status oidc_open(const char *dir, const struct oidc_outside *outside, struc
     if (!oidc)
         abort();
     hub->oidc = oidc;
-    pthread_mutex_init(&oidc->lock, NULL);
+    pthread_mutex_init(&oidc->outside.lock, NULL);
+    pthread_mutex_init(&oidc->issuers_lock, NULL);
+    for (size_t i = 0; i < ISSUERS_MOST; i++)
+        pthread_mutex_init(&oidc->issuers[i].provider.lock, NULL);
+    oidc->ci_issuers = outside->ci_issuers;
     TRY(open_key(dir, oidc, err));
     return set_outside(outside, oidc, hub, err);
+}
+
+static void provider_forget(struct provider *provider)
+{
+    buf_free(&provider->discovery);
+    buf_free(&provider->keys);
+    pthread_mutex_destroy(&provider->lock);
 }
 
 void oidc_close(struct oidc *oidc)
@@ -104,8 +115,9 @@ void oidc_close(struct oidc *oidc)
     if (oidc->client_secret.len)
         OPENSSL_cleanse((char *)oidc->client_secret.data, oidc->client_secret.len);
     arena_free(&oidc->arena);
-    buf_free(&oidc->discovery);
-    buf_free(&oidc->keys);
-    pthread_mutex_destroy(&oidc->lock);
+    provider_forget(&oidc->outside);
+    for (size_t i = 0; i < ISSUERS_MOST; i++)
+        provider_forget(&oidc->issuers[i].provider);
+    pthread_mutex_destroy(&oidc->issuers_lock);
     free(oidc);
 }

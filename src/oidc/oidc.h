@@ -5,8 +5,8 @@
 #include "module.h"
 
 /*
- * OpenID Connect: signing in elsewhere with this hub, signing in here with an outside provider, and the device flow of
- * `hf auth login` (RFC 8628).
+ * OpenID Connect: signing in elsewhere with this hub, signing in here with an outside provider, the device flow of
+ * `hf auth login` (RFC 8628), and keys of an hour for CI jobs that show who they are (RFC 8693).
  */
 extern const struct module oidc_module;
 
@@ -15,6 +15,7 @@ struct oidc_outside {
     const char *issuer, *client_id;
     const char *secret_file; /* NULL: a public client */
     bool sign_up;            /* whoever comes from there for the first time gets an account */
+    const char *ci_issuers;  /* of CI jobs, with commas between them: they may stand in a private network; NULL: none */
 };
 
 /*

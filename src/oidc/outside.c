@@ -45,7 +45,7 @@ static struct str callback_url(struct request *rq)
 
 static enum status need_outside(struct request *rq, struct error *err)
 {
-    if (str_given(rq->hub->oidc->issuer))
+    if (str_given(rq->hub->oidc->outside.issuer))
         return OK;
     return fail(err, NOT_FOUND, NULL, "This hub has no outside provider to sign in with");
 }
@@ -58,7 +58,7 @@ static enum status begin(struct request *rq, int64_t link_id, struct str next, s
     struct oidc *oidc = rq->hub->oidc;
     struct trip trip;
     request_done_reading(rq);
-    TRY(provider_authorization(oidc, rq->arena, url, err));
+    TRY(provider_authorization(&oidc->outside, rq->arena, url, err));
     trip.cookie = arena_printf(rq->arena, "%.*s.%lld.%lld.%.*s", STR_ARG(oauth_secret(rq->arena, unused)),
                                (long long)(now_us() + TRIP_SECONDS * SECOND_US), (long long)link_id,
                                STR_ARG(base64url_encode(rq->arena, str_slice(next, 0, 2000))));
@@ -173,7 +173,7 @@ static enum status find_known(struct db_conn *tx, struct arrival *arrival, struc
 {
     auto_stmt struct stmt *known = NULL;
     TRY(db_prepare(tx, known_sql, &known, err));
-    stmt_bind_str(known, 1, arrival->oidc->issuer);
+    stmt_bind_str(known, 1, arrival->oidc->outside.issuer);
     stmt_bind_str(known, 2, arrival->sub);
     arrival->account_id = stmt_next(known) ? stmt_int(known, 0) : 0;
     return stmt_end(known, err);
@@ -197,12 +197,12 @@ static enum status link(struct db_conn *tx, struct arrival *arrival, struct erro
 {
     auto_stmt struct stmt *insert = NULL;
     TRY(db_prepare(tx, link_sql, &insert, err));
-    stmt_bind_str(insert, 1, arrival->oidc->issuer);
+    stmt_bind_str(insert, 1, arrival->oidc->outside.issuer);
     stmt_bind_str(insert, 2, arrival->sub);
     stmt_bind_int(insert, 3, arrival->account_id);
     stmt_bind_int(insert, 4, now_us());
     TRY(stmt_run(insert, err));
-    return append(tx, EVENT_LINK, arrival->account_id, arrival->oidc->issuer, err);
+    return append(tx, EVENT_LINK, arrival->account_id, arrival->oidc->outside.issuer, err);
 }
 
 /* What can be a name of it, then with a number, then one that is not taken by anybody. */
@@ -320,7 +320,7 @@ static enum status check_answer(struct request *rq, const struct trip *trip, str
     struct str iss = request_query(rq, "iss", 0);
     if (trip->link_id && (!rq->actor.is_session || rq->actor.account.id != trip->link_id))
         return fail(err, FORBIDDEN, "StateRefused", "You are not signed in as who you were when you started");
-    if (str_given(iss) && !str_eq(iss, rq->hub->oidc->issuer))
+    if (str_given(iss) && !str_eq(iss, rq->hub->oidc->outside.issuer))
         return fail(err, FORBIDDEN, "StateRefused", "The answer is by another provider than you were sent to");
     if (str_given(request_query(rq, "error", 0)) || !request_query(rq, "code", 0).len)
         return fail(err, FORBIDDEN, "NotSignedIn", "The provider has not signed you in: start again at /signin");

@@ -5,12 +5,15 @@
 #include "fetch/fetch.h"
 #include "oidc/jose.h"
 #include <openssl/crypto.h>
+#include <stdatomic.h>
 
 #define DOCUMENT_MOST (256 * 1024)
 #define TIMEOUT_MS 10000
 #define KEEP_US (3600 * SECOND_US)
 #define AGAIN_US (60 * SECOND_US) /* keys that lack one are fetched anew, but no more often than that */
 #define ASKING_MOST 8
+#define FOREIGN_MOST 4 /* of those that the operator has not named there can be many: */
+#define FOREIGN_ALL 8  /* of all of them together */
 #define REST_US (5 * SECOND_US)
 #define SKEW_SECONDS 60
 #define TOKEN_AGE_SECONDS 600
@@ -59,36 +62,47 @@ bool provider_may_ask(struct str issuer, struct str url)
 
 /* Strangers can make the hub ask: few at once, and after a failure nobody for a moment, or one slow provider would take
  * all threads of the hub. */
-static bool ask_begin(struct oidc *oidc)
+static atomic_int foreign_asking;
+
+static bool ask_begin(struct provider *provider)
 {
-    pthread_mutex_lock(&oidc->lock);
-    bool go = oidc->asking < ASKING_MOST && (!oidc->failed_us || monotonic_us() - oidc->failed_us > REST_US);
-    oidc->asking += go;
-    pthread_mutex_unlock(&oidc->lock);
+    bool room = !provider->is_foreign || atomic_fetch_add(&foreign_asking, 1) < FOREIGN_ALL;
+    int most = provider->is_foreign ? FOREIGN_MOST : ASKING_MOST;
+    pthread_mutex_lock(&provider->lock);
+    bool go =
+        room && provider->asking < most && (!provider->failed_us || monotonic_us() - provider->failed_us > REST_US);
+    provider->asking += go;
+    pthread_mutex_unlock(&provider->lock);
+    if (!go && provider->is_foreign)
+        atomic_fetch_sub(&foreign_asking, 1);
     return go;
 }
 
-static void ask_end(struct oidc *oidc, bool reached)
+static void ask_end(struct provider *provider, bool reached)
 {
-    pthread_mutex_lock(&oidc->lock);
-    oidc->asking--;
-    oidc->failed_us = reached ? 0 : monotonic_us();
-    pthread_mutex_unlock(&oidc->lock);
+    pthread_mutex_lock(&provider->lock);
+    provider->asking--;
+    provider->failed_us = reached ? 0 : monotonic_us();
+    pthread_mutex_unlock(&provider->lock);
+    if (provider->is_foreign)
+        atomic_fetch_sub(&foreign_asking, 1);
 }
 
-static enum status ask(struct arena *arena, struct oidc *oidc, const struct fetch *what, struct fetch_answer *answer,
-                       struct error *err)
+static enum status ask(struct arena *arena, struct provider *provider, const struct fetch *what,
+                       struct fetch_answer *answer, struct error *err)
 {
-    if (!provider_may_ask(oidc->issuer, what->url))
+    if (!provider_may_ask(provider->issuer, what->url))
         return fail(err, INVALID, NULL,
                     "The provider's documents lead to an address without https, which is not asked");
-    if (!ask_begin(oidc))
+    struct fetch guarded = *what;
+    guarded.public_only = provider->is_foreign;
+    if (!ask_begin(provider))
         return fail(err, UNAVAILABLE, NULL, "The provider cannot be asked just now: try again in a moment");
-    enum status status = fetch(arena, what, answer, err);
-    ask_end(oidc, status == OK);
+    enum status status = fetch(arena, &guarded, answer, err);
+    ask_end(provider, status == OK);
     if (status != OK)
         return fail(err, UNAVAILABLE, NULL, "The provider %.*s does not answer: try again in a moment",
-                    STR_ARG(oidc->issuer));
+                    STR_ARG(provider->issuer));
     return OK;
 }
 
@@ -100,56 +114,56 @@ static enum status need_200(const struct fetch_answer *answer, struct str url, s
 }
 
 /* A document as it was kept, if it is younger than most_us; else as it is now. */
-static enum status document(struct oidc *oidc, struct arena *arena, struct buf *kept, int64_t *kept_us, int64_t most_us,
-                            struct str url, struct str *out, struct error *err)
+static enum status document(struct provider *provider, struct arena *arena, struct buf *kept, int64_t *kept_us,
+                            int64_t most_us, struct str url, struct str *out, struct error *err)
 {
     const struct fetch what = {.url = url, .limit = DOCUMENT_MOST, .timeout_ms = TIMEOUT_MS};
     struct fetch_answer answer;
-    pthread_mutex_lock(&oidc->lock);
+    pthread_mutex_lock(&provider->lock);
     bool fresh = *kept_us && monotonic_us() - *kept_us < most_us;
     if (fresh)
         *out = arena_copy(arena, buf_view(kept));
-    pthread_mutex_unlock(&oidc->lock);
+    pthread_mutex_unlock(&provider->lock);
     if (fresh)
         return OK;
-    TRY(ask(arena, oidc, &what, &answer, err));
+    TRY(ask(arena, provider, &what, &answer, err));
     TRY(need_200(&answer, url, err));
     *out = answer.body;
-    pthread_mutex_lock(&oidc->lock);
+    pthread_mutex_lock(&provider->lock);
     kept->len = 0;
     buf_str(kept, *out);
     *kept_us = monotonic_us();
-    pthread_mutex_unlock(&oidc->lock);
+    pthread_mutex_unlock(&provider->lock);
     return OK;
 }
 
-static enum status read_configuration(struct oidc *oidc, struct arena *arena, json_t **out, struct error *err)
+static enum status read_configuration(struct provider *provider, struct arena *arena, json_t **out, struct error *err)
 {
-    struct str text, base = oidc->issuer;
+    struct str text, base = provider->issuer;
     if (str_ends(base, STR("/")))
         base.len--;
-    TRY(document(oidc, arena, &oidc->discovery, &oidc->discovery_us, KEEP_US,
+    TRY(document(provider, arena, &provider->discovery, &provider->discovery_us, KEEP_US,
                  arena_printf(arena, "%.*s/.well-known/openid-configuration", STR_ARG(base)), &text, err));
-    if (json_read(text, DOCUMENT_MOST, out, NULL) == OK && str_eq(json_get_str(*out, "issuer"), oidc->issuer))
+    if (json_read(text, DOCUMENT_MOST, out, NULL) == OK && str_eq(json_get_str(*out, "issuer"), provider->issuer))
         return OK;
-    return fail(err, INVALID, NULL, "The provider's configuration is not that of %.*s", STR_ARG(oidc->issuer));
+    return fail(err, INVALID, NULL, "The provider's configuration is not that of %.*s", STR_ARG(provider->issuer));
 }
 
-static enum status endpoint(struct oidc *oidc, struct arena *arena, const char *name, struct str *out,
+static enum status endpoint(struct provider *provider, struct arena *arena, const char *name, struct str *out,
                             struct error *err)
 {
     auto_json json_t *configuration = NULL;
-    TRY(read_configuration(oidc, arena, &configuration, err));
+    TRY(read_configuration(provider, arena, &configuration, err));
     *out = arena_copy(arena, json_get_str(configuration, name));
     if (!out->len)
         return fail(err, INVALID, NULL, "The provider's configuration has no %s", name);
     return OK;
 }
 
-enum status provider_authorization(struct oidc *oidc, struct arena *arena, struct str *url, struct error *err)
+enum status provider_authorization(struct provider *provider, struct arena *arena, struct str *url, struct error *err)
 {
-    TRY(endpoint(oidc, arena, "authorization_endpoint", url, err));
-    if (provider_may_ask(oidc->issuer, *url))
+    TRY(endpoint(provider, arena, "authorization_endpoint", url, err));
+    if (provider_may_ask(provider->issuer, *url))
         return OK;
     return fail(err, INVALID, NULL, "The provider's configuration sends people to an address without https");
 }
@@ -194,15 +208,16 @@ enum status provider_check_claims(struct str issuer, struct str client_id, struc
     return plain ? OK : refuse(err, "it does not say for whom it is");
 }
 
-static enum status verify(struct oidc *oidc, struct arena *arena, struct str token, json_t **claims, struct error *err)
+enum status provider_verify(struct provider *provider, struct arena *arena, struct str token, json_t **claims,
+                            struct error *err)
 {
     struct str url, keys;
-    TRY(endpoint(oidc, arena, "jwks_uri", &url, err));
-    TRY(document(oidc, arena, &oidc->keys, &oidc->keys_us, KEEP_US, url, &keys, err));
+    TRY(endpoint(provider, arena, "jwks_uri", &url, err));
+    TRY(document(provider, arena, &provider->keys, &provider->keys_us, KEEP_US, url, &keys, err));
     enum status status = jose_verify(arena, token, keys, claims, err);
     if (status != NOT_FOUND)
         return status;
-    TRY(document(oidc, arena, &oidc->keys, &oidc->keys_us, AGAIN_US, url, &keys, err));
+    TRY(document(provider, arena, &provider->keys, &provider->keys_us, AGAIN_US, url, &keys, err));
     status = jose_verify(arena, token, keys, claims, err);
     return status == NOT_FOUND ? refuse(err, "it is signed with a key that the provider does not have") : status;
 }
@@ -223,7 +238,7 @@ static enum status find_ways(struct oidc *oidc, struct arena *arena, enum way ou
 {
     static const char *const names[] = {[BY_BASIC] = "client_secret_basic", [BY_POST] = "client_secret_post"};
     auto_json json_t *configuration = NULL;
-    TRY(read_configuration(oidc, arena, &configuration, err));
+    TRY(read_configuration(&oidc->outside, arena, &configuration, err));
     const json_t *taken = json_object_get(configuration, "token_endpoint_auth_methods_supported");
     *count = 0;
     for (enum way way = BY_BASIC; way <= BY_POST && str_given(oidc->client_secret); way++) {
@@ -262,7 +277,7 @@ static enum status ask_token(struct oidc *oidc, struct arena *arena, const struc
     if (way == BY_BASIC) /* both encoded as in a form (RFC 6749 section 2.3.1) */
         asked.basic = arena_printf(arena, "%.*s:%.*s", STR_ARG(percent_encode(arena, oidc->client_id, false)),
                                    STR_ARG(percent_encode(arena, oidc->client_secret, false)));
-    enum status status = ask(arena, oidc, &asked, out, err);
+    enum status status = ask(arena, &oidc->outside, &asked, out, err);
     OPENSSL_cleanse(form.data, form.len);
     return status;
 }
@@ -287,7 +302,7 @@ static enum status fetch_token(struct oidc *oidc, struct arena *arena, const str
     struct str url;
     enum way ways[WAYS];
     size_t count, i = 0;
-    TRY(endpoint(oidc, arena, "token_endpoint", &url, err));
+    TRY(endpoint(&oidc->outside, arena, "token_endpoint", &url, err));
     TRY(find_ways(oidc, arena, ways, &count, err));
     do
         TRY(ask_token(oidc, arena, what, url, ways[i], &answer, err));
@@ -304,8 +319,8 @@ enum status provider_exchange(struct oidc *oidc, struct arena *arena, const stru
 {
     struct str token;
     TRY(fetch_token(oidc, arena, what, &token, err));
-    TRY(verify(oidc, arena, token, claims, err));
-    enum status status = provider_check_claims(oidc->issuer, oidc->client_id, what->nonce, *claims, err);
+    TRY(provider_verify(&oidc->outside, arena, token, claims, err));
+    enum status status = provider_check_claims(oidc->outside.issuer, oidc->client_id, what->nonce, *claims, err);
     if (status != OK)
         json_release(claims);
     return status;

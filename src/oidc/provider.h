@@ -19,7 +19,7 @@ bool provider_may_ask(struct str issuer, struct str url);
 bool provider_is_local(struct str url);
 
 /* Where a browser is sent, from the provider's configuration. UNAVAILABLE, or INVALID for one that cannot be used. */
-enum status provider_authorization(struct oidc *oidc, struct arena *arena, struct str *url, struct error *err);
+enum status provider_authorization(struct provider *provider, struct arena *arena, struct str *url, struct error *err);
 
 struct provider_code {
     struct str code, redirect_uri, verifier, nonce;
@@ -27,6 +27,11 @@ struct provider_code {
 /* Exchanges the code and verifies the ID token. The claims are to be released. UNAUTHENTICATED when it is not right. */
 enum status provider_exchange(struct oidc *oidc, struct arena *arena, const struct provider_code *what, json_t **claims,
                               struct error *err);
+
+/* A token that its issuer has signed, by the keys that it has now. The claims are to be released, and still have to be looked
+ * at. */
+enum status provider_verify(struct provider *provider, struct arena *arena, struct str token, json_t **claims,
+                            struct error *err);
 
 /* Are these the claims of an ID token for us, now? Pure; its signature has been verified. */
 enum status provider_check_claims(struct str issuer, struct str client_id, struct str nonce, const json_t *claims,

@@ -78,6 +78,7 @@ static void repo_settings(const struct source *from, struct composition *out)
     leaf_set_text(&out->leaf, "visibility", visibility);
     leaf_set_text(&out->leaf, "gated", str_given(gated) && gated.len == 0 ? STR("none") : gated);
     copy_flag(from, "xetEnabled", &out->leaf, "xet");
+    copy_flag(from, "archived", &out->leaf, "archived");
 }
 
 /* Refs. */
@@ -140,6 +141,17 @@ static void key_revoke(const struct source *from, struct composition *out)
 static void key_rotate(const struct source *from, struct composition *out)
 {
     key_leaf(from, out, STR("rotate"));
+}
+
+/* Who may have keys made for CI jobs: as grave as a key. */
+static void publisher_add(const struct source *from, struct composition *out)
+{
+    key_leaf(from, out, STR("add"));
+}
+
+static void publisher_remove(const struct source *from, struct composition *out)
+{
+    key_leaf(from, out, STR("revoke"));
 }
 
 /* Passkeys: keys too, that only their holder's device has. */
@@ -362,6 +374,8 @@ static const struct {
     {"oauth.device", 1, NULL},
     {"oauth.grant", 1, NULL},
     {"oidc.link", 1, NULL},
+    {"oidc.publisher_add", 1, publisher_add},
+    {"oidc.publisher_remove", 1, publisher_remove},
     {"oidc.unlink", 1, NULL},
     {"org.default_private", 1, NULL},
     {"passkey.add", 1, passkey_add},

@@ -53,7 +53,8 @@ enum status no_repo(struct error *err)
 }
 
 #define COLUMNS                                                                                                        \
-    "id, owner_id, public_id, kind, ns, name, visibility, disabled, gated, sdk, created_us, updated_us, xet_enabled"
+    "id, owner_id, public_id, kind, ns, name, visibility, disabled, gated, sdk, created_us, updated_us, xet_enabled, " \
+    "archived"
 
 static const char by_name_sql[] = "SELECT " COLUMNS " FROM repo WHERE kind = ? AND ns_key = ? AND name_key = ?";
 static const char by_id_sql[] = "SELECT " COLUMNS " FROM repo WHERE id = ?";
@@ -79,6 +80,7 @@ static enum status read_repo(struct stmt *row, struct arena *arena, struct repo 
         .created_us = stmt_int(row, 10),
         .updated_us = stmt_int(row, 11),
         .xet_enabled = stmt_int(row, 12) != 0,
+        .archived = stmt_int(row, 13) != 0,
     };
     out->full_name = arena_printf(arena, "%.*s/%.*s", STR_ARG(out->ns), STR_ARG(out->name));
     return stmt_end(row, err);
@@ -124,6 +126,7 @@ struct access_object repo_access(const struct repo *repo)
         .owner_id = repo->owner_id,
         .visibility = repo->visibility,
         .disabled = repo->disabled,
+        .archived = repo->archived,
         .gated = repo->gated.len > 0,
         .kind_name = repo_kind_name(repo->kind),
         .full_name = repo->full_name,
@@ -174,7 +177,15 @@ enum status repo_event_append(struct db_conn *tx, enum repo_event kind, int64_t 
 /* Settings. */
 
 static const char set_sql[] = "UPDATE repo SET visibility = coalesce(?, visibility), gated = coalesce(?, gated), "
-                              "xet_enabled = coalesce(?, xet_enabled) WHERE id = ?";
+                              "xet_enabled = coalesce(?, xet_enabled), archived = coalesce(?, archived) WHERE id = ?";
+
+static void bind_flag(struct stmt *set, int position, const bool *flag)
+{
+    if (flag)
+        stmt_bind_int(set, position, *flag);
+    else
+        stmt_bind_null(set, position);
+}
 
 enum status repo_set_in_write(struct db_conn *tx, int64_t repo_id, const struct repo_settings *settings, int64_t by_id,
                               struct error *err)
@@ -186,11 +197,9 @@ enum status repo_set_in_write(struct db_conn *tx, int64_t repo_id, const struct 
     else
         stmt_bind_null(set, 1);
     stmt_bind_str(set, 2, settings->gated);
-    if (settings->xet_enabled)
-        stmt_bind_int(set, 3, *settings->xet_enabled);
-    else
-        stmt_bind_null(set, 3);
-    stmt_bind_int(set, 4, repo_id);
+    bind_flag(set, 3, settings->xet_enabled);
+    bind_flag(set, 4, settings->archived);
+    stmt_bind_int(set, 5, repo_id);
     TRY(stmt_run(set, err));
     if (!db_changes(tx))
         return no_repo(err);
@@ -204,6 +213,8 @@ enum status repo_set_in_write(struct db_conn *tx, int64_t repo_id, const struct 
         jw_key_str(&w, "gated", settings->gated);
     if (settings->xet_enabled)
         jw_key_bool(&w, "xetEnabled", *settings->xet_enabled);
+    if (settings->archived)
+        jw_key_bool(&w, "archived", *settings->archived);
     jw_end(&w);
     return repo_event_append(tx, EVENT_SETTINGS, repo_id, by_id, &body, err);
 }

@@ -30,6 +30,7 @@ struct repo {
     struct str ns, name, full_name; /* "ns/name" */
     enum visibility visibility;
     bool disabled;
+    bool archived;    /* its owner keeps more than the tier allows, for long: it can be read, not changed */
     struct str gated; /* "", "auto" or "manual" */
     struct str sdk;   /* of a space; "" otherwise */
     bool xet_enabled; /* its large files may be offered as Xet chunks */
@@ -79,6 +80,7 @@ struct repo_settings {
     const enum visibility *visibility; /* NULL: as it is */
     struct str gated;                  /* absent: as it is */
     const bool *xet_enabled;           /* NULL: as it is */
+    const bool *archived;              /* the same; by the hub alone */
 };
 enum status repo_set(struct db *db, const struct repo *repo, const struct repo_settings *settings, int64_t by_id,
                      struct error *err);

@@ -78,6 +78,8 @@ static const char create_sql[] = "CREATE TABLE repo_serial (last BIGINT NOT NULL
 
 static const char xet_sql[] = "ALTER TABLE repo ADD COLUMN xet_enabled BIGINT NOT NULL DEFAULT 1;";
 
+static const char archived_sql[] = "ALTER TABLE repo ADD COLUMN archived BIGINT NOT NULL DEFAULT 0;";
+
 /* The SHA-256 of plain files, before the bytes for the reason above. */
 static const char sha256_sql[] =
     "CREATE TABLE git_object_next ("
@@ -138,7 +140,7 @@ static const char protect_sql[] =
     " JOIN commit_row c ON c.repo_id = r.repo_id AND c.oid = r.commit_oid WHERE r.name LIKE 'refs/pr/%';";
 
 const struct migration_set repo_migrations = {
-    "repo", (const char *const[]){create_sql, xet_sql, sha256_sql, protect_sql, NULL}};
+    "repo", (const char *const[]){create_sql, xet_sql, sha256_sql, protect_sql, archived_sql, NULL}};
 
 const struct event_kind repo_events[] = {
     [EVENT_CREATE] = {"repo.create", 1},

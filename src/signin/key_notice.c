@@ -11,7 +11,8 @@
 
 static const char due_sql[] =
     "SELECT id, account_id, name, expires_us FROM api_key WHERE revoked_us IS NULL AND expires_us > ? AND "
-    "expires_us <= ? AND noticed < CASE WHEN expires_us <= ? THEN 2 ELSE 1 END ORDER BY expires_us LIMIT ?";
+    "publisher_id = 0 AND expires_us <= ? AND noticed < CASE WHEN expires_us <= ? THEN 2 ELSE 1 END ORDER BY "
+    "expires_us LIMIT ?";
 static const char noticed_sql[] = "UPDATE api_key SET noticed = ? WHERE id = ?";
 
 struct due {

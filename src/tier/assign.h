@@ -70,7 +70,8 @@ extern const struct timer_kind tier_timers[];
 /* When the account came last from one tier to another; 0: never. */
 enum status assign_moved(struct db_conn *conn, int64_t account_id, int64_t *us, struct error *err);
 
-/* Goes by the rules: who meets those of a tier that rules decide on gets it, who does not any more is warned. */
+/* Goes by the rules: who meets those of a tier that rules decide on gets it, who does not any more is warned; and who keeps more
+ * than the tier allows for too long has it archived (over.h). */
 enum status assign_by_rules(struct db *db, struct error *err);
 
 #endif

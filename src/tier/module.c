@@ -48,6 +48,8 @@ static const char *const forgets[] = {
     "DELETE FROM pool_share WHERE account_id = ?",
     "UPDATE payment SET account_id = 0 WHERE account_id = ?",
     "DELETE FROM payment_ref WHERE account_id = ?",
+    "DELETE FROM tier_used WHERE account_id = ?",
+    "DELETE FROM tier_over WHERE account_id = ?",
     NULL,
 };
 _Static_assert(ASSIGN_DOWNGRADED == 6, "a statement above names it");

@@ -3,7 +3,9 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "tier/assign.h"
+#include "tier/over.h"
 #include "tier/rule.h"
+#include "tier/used.h"
 
 #define CANDIDATES_MOST 16
 
@@ -16,6 +18,7 @@ struct candidate {
 struct progress {
     struct candidate candidates[CANDIDATES_MOST];
     size_t count;
+    struct used_watch watch;
     int64_t account_id;
 };
 
@@ -70,10 +73,12 @@ static enum status look_up(struct db_conn *conn, const struct progress *progress
 static enum status look_down(struct db_conn *conn, struct arena *arena, const struct rule_facts *facts,
                              struct wanted *out, struct error *err)
 {
+    struct rule_facts holder = *facts;
     struct tier tier;
     bool keeps;
     TRY(tier_load(conn, arena, tier_slug(conn, arena, out->assign.tier_id, err), &tier, err));
-    enum status status = rules_met(conn, tier.doc.rules, facts, &keeps, err);
+    holder.holds = true;
+    enum status status = rules_met(conn, tier.doc.rules, &holder, &keeps, err);
     json_release(&tier.json);
     TRY(status);
     out->any = keeps ? out->assign.state == ASSIGN_GRACE : out->assign.state == ASSIGN_ACTIVE;
@@ -134,7 +139,7 @@ static enum status next_account(struct db *db, int64_t *id, bool *found, struct 
     auto_conn struct db_conn *conn = NULL;
     auto_stmt struct stmt *row = NULL;
     TRY(db_reader(db, &conn, err));
-    TRY(db_prepare(conn, "SELECT id FROM account WHERE id > ? ORDER BY id LIMIT 1", &row, err));
+    TRY(db_prepare(conn, "SELECT id FROM account WHERE id > ? AND erased_us IS NULL ORDER BY id LIMIT 1", &row, err));
     stmt_bind_int(row, 1, *id);
     *found = stmt_next(row);
     *id = *found ? stmt_int(row, 0) : 0;
@@ -156,7 +161,9 @@ static enum status go_through(struct db *db, struct progress *progress, struct e
         TRY(next_account(db, &progress->account_id, &found, err));
         if (!found)
             return OK;
-        if (progress_one(db, progress, &why) != OK)
+        if (over_look(db, progress->account_id, &why) != OK ||
+            used_note(db, &progress->watch, progress->account_id, &why) != OK ||
+            (progress->count && progress_one(db, progress, &why) != OK))
             log_line("error", "tier", "The tier of account %lld: %s", (long long)progress->account_id, why.message);
     }
 }
@@ -165,7 +172,9 @@ enum status assign_by_rules(struct db *db, struct error *err)
 {
     struct progress progress = {0};
     enum status status = candidates_of(db, &progress, err);
-    if (status == OK && progress.count)
+    if (status == OK)
+        status = used_watch_read(db, &progress.watch, err);
+    if (status == OK)
         status = go_through(db, &progress, err);
     for (size_t i = 0; i < progress.count; i++)
         json_release(&progress.candidates[i].rules);

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "tier/internal.h"
+#include "tier/used.h"
 
 typedef enum status rule_fn(struct db_conn *conn, struct arena *arena, const json_t *rule,
                             const struct rule_facts *facts, struct rule_state *out, struct error *err);
@@ -50,21 +51,22 @@ static enum status ask_clean(struct db_conn *conn, struct arena *arena, const js
     return OK;
 }
 
+static int64_t used_days(const json_t *rule)
+{
+    return json_get_int(rule, "days", 30);
+}
+
+/* A way up only: whoever has moved up has more, and uses less of it. */
 static enum status ask_used(struct db_conn *conn, struct arena *arena, const json_t *rule,
                             const struct rule_facts *facts, struct rule_state *out, struct error *err)
 {
-    struct quota_use use;
-    const struct limits *limits;
+    int64_t percent = json_get_int(rule, "percent", 0), days = used_days(rule);
     enum unit unit = unit_named(json_get_str(rule, "unit"));
-    int64_t percent = json_get_int(rule, "percent", 0);
-    TRY(limits_of(conn, facts->account.id, &limits, err));
-    const struct limit *limit = &limits->of[SCOPE_PERSON][unit];
-    int64_t span =
-        unit_specs[unit].measure == MEASURE_SPAN ? quota_span(limit->per_s ? limit->per_s : 86400, facts->now_us) : 0;
-    TRY(quota_used(conn, facts->account.id, unit, span, &use, err));
-    out->met = limit->given && limit->soft < INT64_MAX && use.used >= limit->soft / 100 * percent;
-    out->what =
-        arena_printf(arena, "you use %lld %% of the %s that you have now", (long long)percent, unit_specs[unit].what);
+    out->met = facts->holds;
+    if (!out->met)
+        TRY(used_for(conn, facts->account.id, unit, percent, days, facts->now_us, &out->met, err));
+    out->what = arena_printf(arena, "you have used %lld %% of the %s that you have, for %lld days", (long long)percent,
+                             unit_specs[unit].what, (long long)days);
     out->how = STR("There is more for those who need it: use what you have first.");
     return OK;
 }
@@ -103,11 +105,11 @@ static enum status ask_sign_in(struct db_conn *conn, struct arena *arena, const 
 static const struct rule_kind {
     const char *name;
     rule_fn *ask;
-    const char *members[4];
+    const char *members[5];
 } rule_kinds[] = {
     {"address", ask_address, {"rule", "pattern"}}, {"age", ask_age, {"rule", "days"}},
     {"answered", ask_answered, {"rule"}},          {"board", ask_board, {"rule"}},
-    {"clean", ask_clean, {"rule", "days"}},        {"used", ask_used, {"rule", "unit", "percent"}},
+    {"clean", ask_clean, {"rule", "days"}},        {"used", ask_used, {"rule", "unit", "percent", "days"}},
     {"sign-in", ask_sign_in, {"rule", "level"}},
 };
 
@@ -136,8 +138,10 @@ static enum status check(const json_t *rule, struct error *err)
     enum auth_level level = AUTH_NONE;
     if (kind->ask == ask_sign_in && (!sign_in_parse(json_get_str(rule, "level"), &level) || level < AUTH_TOTP))
         return fail(err, INVALID, NULL, "The rule sign-in needs a \"level\": two-factor or passkey");
-    if (kind->ask == ask_used && unit_named(json_get_str(rule, "unit")) == UNIT_NONE)
-        return fail(err, INVALID, NULL, "The rule used needs a \"unit\"");
+    enum measure measure = unit_specs[unit_named(json_get_str(rule, "unit"))].measure;
+    if (kind->ask == ask_used && ((measure != MEASURE_HELD && measure != MEASURE_SPAN) || used_days(rule) < 1))
+        return fail(err, INVALID, NULL,
+                    "The rule used needs a \"unit\" of bytes or repos, and \"days\" of at least 1 where it has them");
     return OK;
 }
 

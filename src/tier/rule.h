@@ -10,8 +10,8 @@
  *   {"rule": "address", "pattern": "*@*.edu"}      the account's address matches (glob, without case)
  *   {"rule": "age", "days": 30}                    the account is that old
  *   {"rule": "clean", "days": 90}                  it was not suspended, blocked or struck in that time
- *   {"rule": "used", "unit": "bytes.store.public", "percent": 60}
- *                                                  of the soft limit that the person has now is used
+ *   {"rule": "used", "unit": "bytes.store.public", "percent": 60, "days": 30}
+ *                                                  of the soft limit that the person has now was used, all those days
  *   {"rule": "sign-in", "level": "two-factor"}     the account has one-time codes or a passkey ("passkey": a passkey)
  *   {"rule": "answered"}                           an application with all answers, and evidence
  *   {"rule": "board"}                              an administrator of the hub has looked at it
@@ -27,6 +27,7 @@ struct rule_facts {
     struct account account;
     int64_t now_us;
     bool answered, looked_at; /* of the application at hand */
+    bool holds;               /* whether it has the tier already, and may keep it, is asked */
 };
 /* The rule at hand; strings live in the arena. */
 enum status rule_ask(struct db_conn *conn, struct arena *arena, const json_t *rule, const struct rule_facts *facts,

@@ -68,8 +68,22 @@ static const char customer_sql[] = "CREATE TABLE payment_ref ("
                                    "  PRIMARY KEY (source, ref)) WITHOUT ROWID;"
                                    "CREATE INDEX payment_ref_account ON payment_ref (account_id);";
 
-const struct migration_set tier_migrations = {"tier",
-                                              (const char *const[]){create_sql, appeal_sql, customer_sql, NULL}};
+/* Since when an account has been using that percent of its soft limit, looked at hourly; no row: it does not. */
+static const char used_sql[] = "CREATE TABLE tier_used ("
+                               "  account_id BIGINT NOT NULL,"
+                               "  unit BIGINT NOT NULL,"
+                               "  percent BIGINT NOT NULL,"
+                               "  since_us BIGINT NOT NULL,"
+                               "  PRIMARY KEY (account_id, unit, percent)) WITHOUT ROWID;";
+
+/* Who keeps more than the tier allows: steps of over.c that are done, and when the next is due. */
+static const char over_sql[] = "CREATE TABLE tier_over ("
+                               "  account_id BIGINT PRIMARY KEY,"
+                               "  step BIGINT NOT NULL,"
+                               "  next_us BIGINT NOT NULL) WITHOUT ROWID;";
+
+const struct migration_set tier_migrations = {
+    "tier", (const char *const[]){create_sql, appeal_sql, customer_sql, used_sql, over_sql, NULL}};
 
 const struct event_kind tier_events[] = {[EVENT_TIER_PUBLISH] = {"tier.publish", 1},
                                          [EVENT_TIER_STEP] = {"tier.step", 1},

@@ -4,6 +4,7 @@
 #include "quota/limiter.h"
 #include "tier/api.h"
 #include "tier/assign.h"
+#include "tier/over.h"
 #include "tier/rule.h"
 
 struct usage {
@@ -110,6 +111,22 @@ static enum status write_tier_now(struct usage *usage, struct error *err)
     return OK;
 }
 
+/* Only where more is kept than the tier allows. */
+static enum status write_over(struct usage *usage, struct error *err)
+{
+    struct over_state over;
+    enum status found = over_get(usage->rq->db, usage->account.id, &over, err);
+    if (found != OK)
+        return found == NOT_FOUND ? OK : found;
+    jw_key(&usage->w, "archive");
+    jw_object(&usage->w);
+    jw_key_bool(&usage->w, "archived", over.archived);
+    if (!over.archived)
+        jw_key_str(&usage->w, "at", time_iso(usage->rq->arena, over.archive_us));
+    jw_end(&usage->w);
+    return OK;
+}
+
 static enum status write_rule(struct usage *usage, const json_t *rule, struct error *err)
 {
     struct rule_state state;
@@ -159,6 +176,7 @@ enum status usage_get(struct request *rq, struct error *err)
     jw_object(&usage.w);
     jw_key_str(&usage.w, "account", usage.account.name);
     TRY(write_tier_now(&usage, err));
+    TRY(write_over(&usage, err));
     jw_key(&usage.w, "limits");
     jw_array(&usage.w);
     for (enum unit unit = 1; unit < UNITS; unit++)

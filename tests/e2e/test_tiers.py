@@ -10,6 +10,7 @@ import sqlite3
 import time
 
 import pytest
+from huggingface_hub.errors import HfHubHTTPError
 
 from support import sha256, until
 from tiers import held, publish, rate
@@ -291,6 +292,108 @@ def test_who_meets_the_rules_moves_up_by_itself_when_the_time_has_come(own_hub, 
     own_hub.environment["CAIRN_CLOCK_AHEAD"] = str(21 * 86400)
     own_hub.start()
     until(lambda: tier_of(ada) == "academic")
+
+
+def test_what_is_too_much_for_half_a_year_is_archived_and_comes_back_when_there_is_room(own_hub, ada):
+    def go_to(day):
+        own_hub.stop()
+        own_hub.environment["CAIRN_CLOCK_AHEAD"] = str(day * 86400 + 60)
+        own_hub.start()
+
+    def notices(kind):
+        return [notice["text"] for notice in ada.http.get("/api/notices").json() if notice["kind"] == kind]
+
+    def info(repo):
+        return ada.api.model_info(repo)
+
+    publish(own_hub, "large", held("bytes.store.private", 10**9), rate("req.api", 1000, 1000), order=30)
+    repo, open_one = ada.new_repo(private=True), ada.new_repo()
+    data = os.urandom(50_000)
+    ada.put_object(repo, data)
+    ada.commit_lines(repo, ("lfsFile", {"path": "a.bin", "algo": "sha256", "oid": sha256(data), "size": len(data)}))
+    publish(own_hub, "basic", held("bytes.store.private", 10_000), rate("req.api", 1000, 1000))
+    go_to(0)
+    until(lambda: "archive" in usage(ada))
+    assert not usage(ada)["archive"]["archived"]
+    for day, count in ((121, 1), (168, 2), (180, 3)):
+        go_to(day)
+        until(lambda: len(notices("tier.over")) == count)
+        assert not info(repo).archived
+    assert "notice 3 of 3" in notices("tier.over")[0] and usage(ada)["archive"]["at"][:10] in notices("tier.over")[0]
+    own_hub.environment["HF_TOKEN"] = ada.token
+    assert "your repos are archived on" in own_hub.cairn("usage", "--hub", own_hub.url).stdout
+    go_to(184)
+    until(lambda: info(repo).archived)
+    assert not info(open_one).archived
+    assert usage(ada)["archive"] == {"archived": True}
+    assert "your repos are archived: they can be read" in own_hub.cairn("usage", "--hub", own_hub.url).stdout
+    assert ada.read(repo, "a.bin") == data
+    with pytest.raises(HfHubHTTPError, match="is archived: it can be read, but not changed"):
+        ada.api.upload_file(path_or_fileobj=b"x", path_in_repo="b.txt", repo_id=repo)
+    with pytest.raises(HfHubHTTPError, match="is archived"):
+        ada.api.create_branch(repo, branch="other")
+    ada.api.upload_file(path_or_fileobj=b"x", path_in_repo="b.txt", repo_id=open_one)
+    own_hub.stop()
+    assert "all is well" in own_hub.cairn("fsck", "--data", own_hub.data).stdout
+    own_hub.admin("tier", "give", "ada", "large")
+    own_hub.start()
+    until(lambda: not info(repo).archived)
+    ada.api.upload_file(path_or_fileobj=b"x", path_in_repo="b.txt", repo_id=repo)
+    assert "archive" not in usage(ada) and len(notices("tier.room")) == 1
+    log = Log(own_hub.anyone().http)
+    leaves = [json.loads(entry)["b"] for entry in log.entries(log.checkpoint().size) if b'"archived"' in entry]
+    assert leaves == [{"archived": True, "op": "settings"}, {"archived": False, "op": "settings"}]
+
+
+def test_whoever_is_archived_makes_room_by_deleting(own_hub, ada):
+    publish(own_hub, "basic", held("repo.count", 1), rate("req.api", 1000, 1000))
+    publish(own_hub, "large", held("repo.count", 9), rate("req.api", 1000, 1000), order=30)
+    own_hub.admin("tier", "give", "ada", "large")
+    repos = [ada.new_repo() for _ in range(2)]
+    own_hub.admin("tier", "give", "ada", "basic")
+    own_hub.stop()
+    with sqlite3.connect(own_hub.data / "cairn.db") as db:  # as if the notices had been sent, the last one three days ago
+        db.execute("INSERT INTO tier_over SELECT id, 3, 1 FROM account WHERE name = 'ada'")
+    own_hub.start()
+    until(lambda: all(ada.api.model_info(repo).archived for repo in repos))
+    ada.api.delete_repo(repos[0])
+    own_hub.stop()
+    own_hub.start()
+    until(lambda: not ada.api.model_info(repos[1]).archived)
+    ada.api.upload_file(path_or_fileobj=b"x", path_in_repo="b.txt", repo_id=repos[1])
+
+
+def test_who_has_used_most_of_it_for_thirty_days_has_more_and_not_a_day_before(own_hub, ada):
+    def go_to(day):
+        own_hub.stop()
+        own_hub.environment["CAIRN_CLOCK_AHEAD"] = str(day * 86400 + 60)
+        own_hub.start()
+
+    def noted():
+        with sqlite3.connect(own_hub.data / "cairn.db") as db:
+            return db.execute("SELECT count(*) FROM tier_used").fetchone()[0]
+
+    publish(own_hub, "basic", held("bytes.store.public", 100_000, soft=10_000), rate("req.api", 1000, 1000))
+    publish(own_hub, "busy", held("bytes.store.public", 10**9), rate("req.api", 1000, 1000), order=30, decides="rule",
+            rules=[{"rule": "used", "unit": "bytes.store.public", "percent": 60}])
+    publish(own_hub, "marker", rate("req.api", 1000, 1000), order=20, decides="rule",
+            rules=[{"rule": "age", "days": 29}, {"rule": "address", "pattern": "*@last.com"}])
+    less = own_hub.person("less")
+    last = own_hub.person("last", flags=["--email", "last@last.com"])
+    for person, size in ((ada, 7000), (less, 3000)):
+        repo, data = person.new_repo(), os.urandom(size)
+        person.put_object(repo, data)
+        person.commit_lines(repo, ("lfsFile", {"path": "a.bin", "algo": "sha256", "oid": sha256(data), "size": size}))
+    go_to(0)
+    until(lambda: noted() == 1)
+    go_to(29)
+    until(lambda: tier_of(last) == "marker")  # accounts are gone through one after the other, and that is the last of them
+    assert tier_of(ada) == "basic"
+    rule, = next(way for way in usage(ada)["moveUp"] if way["slug"] == "busy")["rules"]
+    assert not rule["met"] and "60 % of the bytes kept in public repos that you have, for 30 days" in rule["what"]
+    go_to(31)
+    until(lambda: tier_of(ada) == "busy")
+    assert tier_of(less) == "basic"
 
 
 # Payments.

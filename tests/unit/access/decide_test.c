@@ -166,6 +166,29 @@ static void the_door_answers_as_the_table_says(void **state)
                 check_row(&door, &table[i], visibility, disabled);
 }
 
+/* An archived one can be seen, read and administered as before by the same people; nobody writes to it or proposes changes. */
+static void an_archived_repo_is_only_closed_to_changes(void **state)
+{
+    struct door door;
+    int refused = 0;
+    fill(&door, *state);
+    for (size_t i = 0; i < ROWS; i++)
+        for (enum visibility visibility = VISIBILITY_PUBLIC; visibility <= VISIBILITY_PRIVATE; visibility++)
+            for (enum action action = 0; action < ACTIONS; action++) {
+                struct actor actor = actor_of(&door, table[i].who, table[i].key);
+                struct access_object object = repo_of(&door, table[i].who, visibility, false);
+                struct error plain = {0}, archived = {0};
+                enum status was = ask(&door, &actor, action, &object, &plain);
+                object.archived = true;
+                enum status is = ask(&door, &actor, action, &object, &archived);
+                bool change = action == ACT_WRITE || action == ACT_PROPOSE;
+                refused += was == OK && change;
+                assert_int_equal(is, was == OK && change ? FORBIDDEN : was);
+                assert_string_equal(archived.code, was == OK && change ? "RepoArchived" : plain.code);
+            }
+    assert_true(refused > 20);
+}
+
 /* What must hold whatever the table says. */
 
 static bool allows(const struct door *door, const struct actor *actor, enum action action,
@@ -424,6 +447,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_town(the_door_answers_as_the_table_says),
+        in_town(an_archived_repo_is_only_closed_to_changes),
         in_town(a_stronger_key_never_opens_less),
         in_town(a_higher_role_never_opens_less),
         in_town(the_office_of_hub_administrator_never_takes_anything_away),

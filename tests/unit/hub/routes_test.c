@@ -178,7 +178,7 @@ static const struct {
     {"/oauth/device", ACT_PUBLIC, "two codes that nobody has allowed yet"},
     {"/device", ACT_LIST, "a page that asks for a code"},
     {"/device", ACT_SELF_CHANGE, "a key of the caller's, for a device"},
-    {"/oauth/token", ACT_PUBLIC, "what somebody has allowed, for who has the code"},
+    {"/oauth/token", ACT_PUBLIC, "what somebody has allowed, for who has the code, or is the job"},
     {"/.well-known/openid-configuration", ACT_PUBLIC, "addresses"},
     {"/oauth/jwks", ACT_PUBLIC, "a public key"},
     {"/oauth/authorize", ACT_LIST, "a page that asks for consent"},
@@ -186,6 +186,8 @@ static const struct {
     {"/oauth/userinfo", ACT_SELF, "the caller's name, for whom the caller allowed it"},
     {"/api/settings/oauth-apps", ACT_SELF_CHANGE, "the caller's sites"},
     {"/api/settings/oauth-apps/{name}", ACT_SELF_CHANGE, "the caller's site"},
+    {"/api/settings/trusted-publishers", ACT_SELF_CHANGE, "which jobs the caller has let in; of a resource, who administers it"},
+    {"/api/settings/trusted-publishers/{id}", ACT_SELF_CHANGE, "one that the caller has let in, or to what the caller administers"},
     {"/signin/oidc", ACT_LIST, "the way to an outside provider"},
     {"/signin/oidc", ACT_SELF_CHANGE, "the caller's account there"},
     {"/signin/oidc/callback", ACT_LIST, "a session, for whom the outside provider vouches"},
@@ -282,7 +284,7 @@ static const char *const keyless_patterns[] = {
     "/api/sessions/challenge", /* keeps a challenge for five minutes, of which it keeps so many */
     "/signin",                 /* believes a password */
     "/oauth/device",           /* keeps a code, of which a network may have twenty */
-    "/oauth/token",            /* believes a code that somebody has allowed */
+    "/oauth/token",            /* believes a code that somebody has allowed, and a job that an owner has described */
 };
 
 static const char *check_change(const struct route *route)

@@ -41,6 +41,11 @@ static const struct golden {
      "{\"actor\":\"d6c77f91ef894fa5897314f41a77668a\",\"auth\":\"hub-asserted\",\"b\":{\"gated\":\"none\",\"op\":\"settings"
      "\",\"xet\":false},\"repo\":\"00112233445566778899aabbccddeeff\",\"rprev\":\"ababababababababababababababababab"
      "ababababababababababababababab\",\"rseq\":3,\"ts\":\"2023-11-14T22:13:20Z\",\"type\":\"repo\",\"v\":1}"},
+    {"archiving", "repo.settings",
+     "{\"archived\": true}",
+     "{\"actor\":\"d6c77f91ef894fa5897314f41a77668a\",\"auth\":\"hub-asserted\",\"b\":{\"archived\":true,\"op\":\"settings"
+     "\"},\"repo\":\"00112233445566778899aabbccddeeff\",\"rprev\":\"ababababababababababababababababab"
+     "ababababababababababababababab\",\"rseq\":3,\"ts\":\"2023-11-14T22:13:20Z\",\"type\":\"repo\",\"v\":1}"},
     {"a commit", "commit",
      "{\"ref\": \"refs/heads/main\", \"old\": \"cccccccccccccccccccccccccccccccccccccccc\", \"new\": \"dddddddddddddd"
      "dddddddddddddddddddddddddd\", \"added\": 2, \"changed\": 1, \"removed\": 4}",

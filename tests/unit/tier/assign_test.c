@@ -190,6 +190,264 @@ static void a_tier_that_asks_for_two_factors_comes_and_goes_with_them(void **sta
     }
 }
 
+/* Usage over days. */
+
+#define ROOMY                                                                                                          \
+    "{'slug':'basic','name':'Basic','purpose':'All.','order':1,'limits':[{'unit':'bytes.store.public',"                \
+    "'scope':'person','soft':1000,'hard':2000},{'unit':'repo.count','scope':'person','soft':3,'hard':9},"              \
+    "{'unit':'bytes.egress','scope':'person','per':86400,'soft':500,'hard':900}]}"
+#define BUSY(rules)                                                                                                    \
+    "{'slug':'busy','name':'Busy','purpose':'Who needs more.','order':20,'decides':'rule','limits':["                  \
+    "{'unit':'bytes.store.public','scope':'person','soft':100000,'hard':200000}],'rules':[" rules "]}"
+
+static void use(struct town *town, enum unit unit, int64_t span, int64_t bytes)
+{
+    char sql[200];
+    snprintf(sql, sizeof sql, "INSERT OR REPLACE INTO quota_counter VALUES (%lld, %d, %lld, %lld, 0)",
+             (long long)town->ada, unit, (long long)span, (long long)bytes);
+    GOOD(script(town->db, sql, err));
+}
+
+static void who_has_used_what_there_is_for_thirty_days_moves_up_and_not_after_29(void **state)
+{
+    struct town *town = *state;
+    publish(town, ROOMY);
+    publish(town, BUSY("{'rule':'used','unit':'bytes.store.public','percent':60}"));
+    use(town, UNIT_STORE_PUBLIC, 0, 600);
+    on_day(town, 1);
+    assert_int_equal(number(town->db, "SELECT count(*) FROM tier_used"), 1);
+    on_day(town, 30);
+    assert_string_equal(has(town), "nothing");
+    on_day(town, 31);
+    assert_string_equal(has(town), "busy active");
+    on_day(town, 100); /* of what is more now it is little, and no reason to go down */
+    assert_string_equal(has(town), "busy active");
+}
+
+static void a_look_that_finds_less_begins_the_days_anew(void **state)
+{
+    struct town *town = *state;
+    publish(town, ROOMY);
+    publish(town, BUSY("{'rule':'used','unit':'bytes.store.public','percent':60}"));
+    use(town, UNIT_STORE_PUBLIC, 0, 900);
+    on_day(town, 0);
+    use(town, UNIT_STORE_PUBLIC, 0, 599);
+    on_day(town, 15);
+    assert_int_equal(number(town->db, "SELECT count(*) FROM tier_used"), 0);
+    use(town, UNIT_STORE_PUBLIC, 0, 900);
+    on_day(town, 16);
+    on_day(town, 45);
+    assert_string_equal(has(town), "nothing");
+    use(town, UNIT_STORE_PUBLIC, 0, 100); /* what was is not enough: it has to be so on the day, too */
+    on_day(town, 46);
+    assert_string_equal(has(town), "nothing");
+    use(town, UNIT_STORE_PUBLIC, 0, 900);
+    on_day(town, 47);
+    on_day(town, 77);
+    assert_string_equal(has(town), "busy active");
+}
+
+static void days_of_a_rule_that_nobody_asked_for_meanwhile_do_not_count(void **state)
+{
+    struct town *town = *state;
+    publish(town, ROOMY);
+    publish(town, BUSY("{'rule':'used','unit':'bytes.store.public','percent':60,'days':10}"));
+    use(town, UNIT_STORE_PUBLIC, 0, 900);
+    on_day(town, 1);
+    publish(town, BUSY("{'rule':'board'}"));
+    on_day(town, 2);
+    assert_int_equal(number(town->db, "SELECT count(*) FROM tier_used"), 0);
+    publish(town, BUSY("{'rule':'used','unit':'bytes.store.public','percent':60,'days':10}"));
+    on_day(town, 12);
+    assert_string_equal(has(town), "nothing");
+    on_day(town, 21);
+    assert_string_equal(has(town), "nothing");
+    on_day(town, 22);
+    assert_string_equal(has(town), "busy active");
+}
+
+static void of_downloads_every_one_of_the_days_counts(void **state)
+{
+    struct town *town = *state;
+    publish(town, ROOMY);
+    publish(town, BUSY("{'rule':'used','unit':'bytes.egress','percent':60}"));
+    on_day(town, 0);
+    int64_t today = now_us() / DAY_US;
+    for (int64_t day = 0; day < 30; day++)
+        use(town, UNIT_EGRESS, today + day, 300);
+    use(town, UNIT_EGRESS, today + 7, 299);
+    on_day(town, 29);
+    assert_string_equal(has(town), "nothing"); /* the last one is not over */
+    on_day(town, 30);
+    assert_string_equal(has(town), "nothing"); /* one of them was below */
+    use(town, UNIT_EGRESS, today + 7, 300);
+    on_day(town, 29);
+    assert_string_equal(has(town), "nothing");
+    on_day(town, 30);
+    assert_string_equal(has(town), "busy active");
+}
+
+static void little_soft_limits_are_reckoned_without_loss_and_none_is_never_used(void **state)
+{
+    struct town *town = *state;
+    publish(town, ROOMY);
+    publish(town, BUSY("{'rule':'used','unit':'repo.count','percent':60,'days':1}"));
+    use(town, UNIT_REPOS, 0, 1); /* of 3: 2 are the 60 % */
+    on_day(town, 1);
+    on_day(town, 3);
+    assert_string_equal(has(town), "nothing");
+    use(town, UNIT_REPOS, 0, 2);
+    on_day(town, 4);
+    on_day(town, 5);
+    assert_string_equal(has(town), "busy active");
+    static const char *const none[] = {"'unit':'req.api','percent':60", "'unit':'conn.parallel','percent':60",
+                                       "'unit':'repo.count','percent':60,'days':0", "'percent':60"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        char json[512];
+        int64_t seq;
+        snprintf(json, sizeof json, "{'slug':'t','name':'T','purpose':'p','order':1,'rules':[{'rule':'used',%s}]}",
+                 none[i]);
+        for (char *c = json; *c; c++)
+            *c = *c == '\'' ? '"' : *c;
+        EXPECT(INVALID, tier_publish(town->db, str_of(json), 0, &seq, err));
+    }
+}
+
+/* A step that somebody takes. */
+
+struct act {
+    struct town *town;
+    enum assign_event event;
+    enum mover by;
+};
+
+static enum status act_in_write(struct db_conn *tx, void *context, struct error *err)
+{
+    const struct act *act = context;
+    auto_arena struct arena arena = {0};
+    struct assign assign;
+    const struct assign_step step = {.event = act->event, .by = act->by, .basis = "board", .text = STR("why")};
+    int64_t tier_id;
+    if (act->event == ASSIGN_ACTIVATE || assign_find(tx, &arena, act->town->ada, &assign, NULL) != OK) {
+        TRY(tier_make_id(tx, random() % 2 ? STR("trusted") : STR("elder"), &tier_id, err));
+        TRY(assign_new(tx, act->town->ada, tier_id, STR("board"), &assign, err));
+    }
+    return assign_do(tx, &assign, &step, err);
+}
+
+/* More than the tier allows. */
+
+#define SMALL                                                                                                          \
+    "{'slug':'basic','name':'Basic','purpose':'All.','order':1,'limits':[{'unit':'bytes.store.private',"               \
+    "'scope':'person','hard':100},{'unit':'bytes.store.public','scope':'person','hard':1000}]}"
+#define LARGE                                                                                                          \
+    "{'slug':'large','name':'Large','purpose':'More.','order':20,'limits':[{'unit':'bytes.store.private',"             \
+    "'scope':'person','hard':5000}]}"
+
+/* Two private repos of ada's, and a public one. */
+static void keep(struct town *town)
+{
+    static const char one[] =
+        "INSERT INTO repo (id, public_id, kind, owner_id, ns, name, ns_key, name_key, visibility, "
+        "created_us, updated_us) SELECT %d, 'p%d', 1, id, 'ada', 'r%d', 'ada', 'r%d', %d, 0, 0 "
+        "FROM account WHERE name = 'ada'";
+    char sql[400];
+    for (int i = 1; i <= 3; i++) {
+        snprintf(sql, sizeof sql, one, i, i, i, i, i == 3 ? VISIBILITY_PUBLIC : VISIBILITY_PRIVATE);
+        GOOD(script(town->db, sql, err));
+    }
+    use(town, UNIT_STORE_PRIVATE, 0, 900);
+    use(town, UNIT_STORE_PUBLIC, 0, 900);
+}
+
+#define ARCHIVED_NOW "SELECT coalesce(sum(archived * id), 0) FROM repo" /* 1 + 2: the private ones */
+
+/* ada had the tier large, and has not any more from day 30 on. */
+static void move_down(struct town *town)
+{
+    publish(town, SMALL);
+    publish(town, LARGE);
+    keep(town);
+    GOOD(tier_give(town->db, STR("ada"), STR("large"), 0, err));
+    struct act warn = {town, ASSIGN_WARN, BY_BOARD};
+    GOOD(db_write(town->db, act_in_write, &warn, err));
+    on_day(town, 1);
+    assert_int_equal(number(town->db, "SELECT count(*) FROM tier_over"), 0);
+    on_day(town, 31);
+    assert_string_equal(has(town), "nothing");
+    assert_int_equal(number(town->db, "SELECT count(*) FROM tier_over"), 1);
+}
+
+static void what_is_too_much_is_archived_after_180_days_and_three_notices_and_comes_back(void **state)
+{
+    struct town *town = *state;
+    static const struct {
+        int day, notices, archived;
+    } days[] = {{150, 0, 0}, {151, 1, 0}, {160, 1, 0}, {196, 1, 0}, {197, 2, 0},
+                {207, 2, 0}, {208, 3, 0}, {210, 3, 0}, {211, 4, 3}, {300, 4, 3}};
+    move_down(town);
+    for (size_t i = 0; i < sizeof days / sizeof *days; i++) {
+        on_day(town, days[i].day);
+        assert_int_equal(notices(town, "tier.over"), days[i].notices);
+        assert_int_equal(number(town->db, ARCHIVED_NOW), days[i].archived);
+    }
+    assert_int_equal(number(town->db, "SELECT count(*) FROM event WHERE kind = 'repo.settings' AND actor_id = 0 AND "
+                                      "body = '{\"archived\":true}'"),
+                     2);
+    GOOD(tier_give(town->db, STR("ada"), STR("large"), 0, err));
+    on_day(town, 301);
+    assert_int_equal(number(town->db, ARCHIVED_NOW), 0);
+    assert_int_equal(notices(town, "tier.room"), 1);
+    assert_int_equal(number(town->db, "SELECT count(*) FROM event WHERE body = '{\"archived\":false}'"), 2);
+    assert_int_equal(number(town->db, "SELECT count(*) FROM repo"), 3); /* nothing was deleted */
+}
+
+static void who_makes_room_in_time_is_not_archived_and_the_days_begin_anew(void **state)
+{
+    struct town *town = *state;
+    move_down(town);
+    on_day(town, 210 - 60);
+    on_day(town, 210 - 59);
+    assert_int_equal(notices(town, "tier.over"), 1);
+    use(town, UNIT_STORE_PRIVATE, 0, 100);
+    on_day(town, 160);
+    use(town, UNIT_STORE_PRIVATE, 0, 101);
+    on_day(town, 161);
+    on_day(town, 280);
+    assert_int_equal(notices(town, "tier.over"), 1);
+    on_day(town, 281);
+    assert_int_equal(notices(town, "tier.over"), 2);
+    assert_int_equal(number(town->db, ARCHIVED_NOW), 0);
+}
+
+static void a_hub_that_was_off_for_a_year_sends_its_notices_first(void **state)
+{
+    struct town *town = *state;
+    move_down(town);
+    for (int i = 0; i < 3; i++)
+        on_day(town, 400);
+    assert_int_equal(notices(town, "tier.over"), 1);
+    on_day(town, 400 + 59);
+    on_day(town, 400 + 60);
+    assert_int_equal(number(town->db, ARCHIVED_NOW), 0);
+    assert_int_equal(notices(town, "tier.over"), 2);
+}
+
+static void too_many_repos_close_all_of_them_and_freed_room_opens_them(void **state)
+{
+    struct town *town = *state;
+    publish(town, "{'slug':'basic','name':'Basic','purpose':'All.','order':1,'limits':[{'unit':'repo.count',"
+                  "'scope':'person','hard':2}]}");
+    keep(town);
+    use(town, UNIT_REPOS, 0, 3);
+    for (int day = 0; day <= 180; day += 1)
+        on_day(town, day);
+    assert_int_equal(number(town->db, ARCHIVED_NOW), 1 + 2 + 3);
+    use(town, UNIT_REPOS, 0, 2);
+    on_day(town, 181);
+    assert_int_equal(number(town->db, ARCHIVED_NOW), 0);
+}
+
 static void after_a_downgrade_the_way_up_waits_thirty_days_too(void **state)
 {
     struct town *town = *state;
@@ -241,26 +499,6 @@ static void nothing_is_possible_that_the_table_does_not_have(void **state)
 }
 
 /* Random walks: at any time at most one tier, no move by rule within 30 days of another, versions grow by one a step. */
-
-struct act {
-    struct town *town;
-    enum assign_event event;
-    enum mover by;
-};
-
-static enum status act_in_write(struct db_conn *tx, void *context, struct error *err)
-{
-    const struct act *act = context;
-    auto_arena struct arena arena = {0};
-    struct assign assign;
-    const struct assign_step step = {.event = act->event, .by = act->by, .basis = "board", .text = STR("why")};
-    int64_t tier_id;
-    if (act->event == ASSIGN_ACTIVATE || assign_find(tx, &arena, act->town->ada, &assign, NULL) != OK) {
-        TRY(tier_make_id(tx, random() % 2 ? STR("trusted") : STR("elder"), &tier_id, err));
-        TRY(assign_new(tx, act->town->ada, tier_id, STR("board"), &assign, err));
-    }
-    return assign_do(tx, &assign, &step, err);
-}
 
 static void random_walks_keep_what_must_hold(void **state)
 {
@@ -335,6 +573,15 @@ int main(void)
         in_town(the_way_down_has_a_notice_grace_another_notice_and_then_an_end),
         in_town(who_meets_the_rules_again_in_grace_keeps_the_tier),
         in_town(a_tier_that_asks_for_two_factors_comes_and_goes_with_them),
+        in_town(who_has_used_what_there_is_for_thirty_days_moves_up_and_not_after_29),
+        in_town(a_look_that_finds_less_begins_the_days_anew),
+        in_town(days_of_a_rule_that_nobody_asked_for_meanwhile_do_not_count),
+        in_town(of_downloads_every_one_of_the_days_counts),
+        in_town(little_soft_limits_are_reckoned_without_loss_and_none_is_never_used),
+        in_town(what_is_too_much_is_archived_after_180_days_and_three_notices_and_comes_back),
+        in_town(who_makes_room_in_time_is_not_archived_and_the_days_begin_anew),
+        in_town(a_hub_that_was_off_for_a_year_sends_its_notices_first),
+        in_town(too_many_repos_close_all_of_them_and_freed_room_opens_them),
         in_town(after_a_downgrade_the_way_up_waits_thirty_days_too),
         in_town(what_the_board_gives_stays_whatever_the_rules_say),
         in_town(nothing_is_possible_that_the_table_does_not_have),
