@@ -33,10 +33,12 @@ static enum status get_row(struct db_conn *conn, struct look *look, struct error
 
 static enum status read_look(struct db_conn *conn, struct look *look, struct error *err)
 {
+    const struct limits *limits;
+    TRY(limits_of(conn, look->account_id, &limits, err));
     look->any = false;
     for (enum unit unit = 1; unit < UNITS; unit++) {
-        enum status room =
-            unit_specs[unit].measure == MEASURE_HELD ? quota_room(conn, look->account_id, unit, 0, err) : OK;
+        bool limited = unit_specs[unit].measure == MEASURE_HELD && limits->of[SCOPE_PERSON][unit].given;
+        enum status room = limited ? quota_room(conn, look->account_id, unit, 0, err) : OK;
         if (room != OK && room != TOO_LARGE)
             return room;
         look->full[unit] = room == TOO_LARGE;
