@@ -10,6 +10,7 @@
  * C13), to nobody but who a trusted publisher describes: publishers.c registers them, ci.c exchanges.
  */
 #define CI_SECONDS 3600
+#define CI_SKEW_SECONDS 60 /* between the issuer's clock and ours */
 
 /* The operator has named it in --ci-issuers. */
 bool ci_issuer_is_named(const struct oidc *oidc, struct str issuer);

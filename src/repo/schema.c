@@ -78,7 +78,8 @@ static const char create_sql[] = "CREATE TABLE repo_serial (last BIGINT NOT NULL
 
 static const char xet_sql[] = "ALTER TABLE repo ADD COLUMN xet_enabled BIGINT NOT NULL DEFAULT 1;";
 
-static const char archived_sql[] = "ALTER TABLE repo ADD COLUMN archived BIGINT NOT NULL DEFAULT 0;";
+static const char archived_sql[] = "ALTER TABLE repo ADD COLUMN archived BIGINT NOT NULL DEFAULT 0;"
+                                   "CREATE INDEX repo_archived ON repo (owner_id) WHERE archived <> 0;";
 
 /* The SHA-256 of plain files, before the bytes for the reason above. */
 static const char sha256_sql[] =

@@ -2,6 +2,7 @@
 #include "quota/limiter.h"
 #include "tier/api.h"
 #include "tier/assign.h"
+#include "tier/over.h"
 #include "tier/pool.h"
 
 static const struct route routes[] = {
@@ -30,13 +31,20 @@ static enum status by_rules(struct hub *hub, struct error *err)
     return OK;
 }
 
+static enum status archived(struct hub *hub, struct error *err)
+{
+    return over_look_again(hub->db, err);
+}
+
 static enum status pools(struct hub *hub, struct error *err)
 {
     return pools_run(hub->db, err);
 }
 
-static const struct job jobs[] = {
-    {"tiers by rule", 3600, by_rules, .slow = true}, {"sponsor pools", 600, pools, .slow = true}, {0}};
+static const struct job jobs[] = {{"tiers by rule", 3600, by_rules, .slow = true},
+                                  {"sponsor pools", 600, pools, .slow = true},
+                                  {"archived repos", 60, archived, .slow = true},
+                                  {0}};
 static const struct machine *const machines[] = {&assign_machine, NULL};
 
 /* Answers and evidence go, and so does what hangs on them; counters keep a number that is nobody's any more. */

@@ -33,10 +33,12 @@ static enum status get_row(struct db_conn *conn, struct look *look, struct error
 
 static enum status read_look(struct db_conn *conn, struct look *look, struct error *err)
 {
+    const struct limits *limits;
+    TRY(limits_of(conn, look->account_id, &limits, err));
     look->any = false;
     for (enum unit unit = 1; unit < UNITS; unit++) {
-        enum status room =
-            unit_specs[unit].measure == MEASURE_HELD ? quota_room(conn, look->account_id, unit, 0, err) : OK;
+        bool limited = unit_specs[unit].measure == MEASURE_HELD && limits->of[SCOPE_PERSON][unit].given;
+        enum status room = limited ? quota_room(conn, look->account_id, unit, 0, err) : OK;
         if (room != OK && room != TOO_LARGE)
             return room;
         look->full[unit] = room == TOO_LARGE;
@@ -85,7 +87,7 @@ static enum status tell(struct db_conn *tx, struct arena *arena, const struct lo
         text = arena_printf(arena,
                             "You have been keeping more than your tier allows for 180 days (%.*s). The repos that this "
                             "is about are archived from now on: they can be read as before, but not changed. Nothing "
-                            "was deleted. They come back by themselves within an hour when there is room: %s.",
+                            "was deleted. They come back by themselves within minutes when there is room: %s.",
                             STR_ARG(full), way_out);
     else
         text = arena_printf(arena,
@@ -216,4 +218,26 @@ enum status over_look(struct db *db, int64_t account_id, struct error *err)
     for (size_t i = 0; i < count; i++)
         TRY(db_write(db, archive_in_write, &repos[i], err));
     return OK;
+}
+
+static enum status next_archived(struct db *db, int64_t *account_id, struct error *err)
+{
+    auto_conn struct db_conn *conn = NULL;
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_reader(db, &conn, err));
+    TRY(db_prepare(conn, "SELECT min(owner_id) FROM repo WHERE archived <> 0 AND owner_id > ?", &row, err));
+    stmt_bind_int(row, 1, *account_id);
+    *account_id = stmt_next(row) && !stmt_is_null(row, 0) ? stmt_int(row, 0) : 0;
+    return stmt_end(row, err);
+}
+
+enum status over_look_again(struct db *db, struct error *err)
+{
+    int64_t account_id = 0;
+    for (;;) {
+        TRY(next_archived(db, &account_id, err));
+        if (!account_id)
+            return OK;
+        TRY(over_look(db, account_id, err));
+    }
 }

@@ -11,6 +11,8 @@
  * step in a write of its own; with the tiers by rule, hourly.
  */
 enum status over_look(struct db *db, int64_t account_id, struct error *err);
+/* The same for all that have archived repos, each minute: whoever has made room shall not wait for long. */
+enum status over_look_again(struct db *db, struct error *err);
 
 struct over_state {
     bool archived;

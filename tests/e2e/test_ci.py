@@ -66,9 +66,9 @@ def register(person, issuer, resource, role="write", **more):
     return person.http.post(PATH, json={key: value for key, value in body.items() if value is not None})
 
 
-def exchange(hub, resource, token, **more):
+def exchange(hub, resource, token):
     return hub.anyone().http.post("/oauth/token", json={"grant_type": GRANT, "subject_token_type": ID_TOKEN, "subject_token": token,
-                                                        "resource": resource, **more})
+                                                        "resource": resource})
 
 
 def key_for(hub, issuer, resource, **claims):
@@ -90,7 +90,8 @@ def may_write(person, repo):
 
 
 def stock_environment(tmp_path, repo, **more):
-    return {"HF_OIDC_RESOURCE": repo, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": "", "GITHUB_ACTIONS": "", **more}
+    return {"HF_OIDC_RESOURCE": repo, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": None, "HF_HUB_DISABLE_IMPLICIT_TOKEN": None,
+            "GITHUB_ACTIONS": ""} | more
 
 
 def test_the_stock_client_uploads_from_a_job_without_a_stored_key(ci_hub, issuer, ada, tmp_path):
@@ -102,6 +103,10 @@ def test_the_stock_client_uploads_from_a_job_without_a_stored_key(ci_hub, issuer
     told = job.hf("upload", repo, file, "model.bin", **stock_environment(tmp_path, repo, HF_OIDC_ID_TOKEN=issuer.job()))
     assert told.returncode == 0
     assert ada.key.read(repo, "model.bin") == b"weights"
+    key = job.hf("auth", "token", **stock_environment(tmp_path, repo, HF_OIDC_ID_TOKEN=issuer.job())).stdout.split()[-1]
+    for name in ("one.bin", "two.bin"):
+        job.hf("upload", repo, file, name, **stock_environment(tmp_path, None, HF_TOKEN=key))
+    assert {"one.bin", "two.bin"} <= set(ada.key.files(repo)), "a job of several commands takes its key once"
     again = job.hf("upload", repo, file, "other.bin", check=False,
                    **stock_environment(tmp_path, repo, HF_OIDC_ID_TOKEN=issuer.job(ref="refs/heads/side")))
     assert again.returncode != 0 and "other.bin" not in ada.key.files(repo)
@@ -287,8 +292,13 @@ def test_nobody_learns_what_there_is(ci_hub, issuer, ada):
     assert {(answer.status_code, answer.text) for answer in answers} == {(400, answers[0].text)}
     assert stranger.paths == [], "an issuer that nobody has registered there is not asked"
     stranger.server.shutdown()
+
+    def ask(token, **changes):
+        return ci_hub.anyone().http.post("/oauth/token", json={"grant_type": GRANT, "subject_token_type": ID_TOKEN, "subject_token": token,
+                                                               "resource": private} | changes)
+
     for bad in ({"subject_token_type": "urn:ietf:params:oauth:token-type:access_token"}, {"resource": None}, {"subject_token": None}):
-        assert exchange(ci_hub, private, issuer.job(), **bad).json()["error"] == "invalid_request"
+        assert ask(issuer.job(), **bad).json()["error"] == "invalid_request"
     form = ci_hub.anyone().http.post("/oauth/token", data={"grant_type": GRANT, "subject_token_type": ID_TOKEN,
                                                            "subject_token": issuer.job(), "resource": private})
     assert form.status_code == 200, "a form will do, as RFC 8693 has it"
@@ -373,6 +383,27 @@ def test_what_is_registered_is_shown_and_removed_with_its_keys(ci_hub, issuer, a
     assert is_refused(exchange(ci_hub, repo, issuer.job()))
 
 
+def test_a_job_fetches_gated_files_that_its_person_may_and_no_others(ci_hub, issuer, ada):
+    bob = newcomer(ci_hub, "bob")
+    owner = ci_hub.key_of(bob.name)
+    gated, other = gated_repo(owner), gated_repo(owner)
+    for repo in (gated, other):
+        ada.key.http.post(f"/{repo}/ask-access")
+        assert owner.http.post(f"/api/models/{repo}/user-access-request/grant", json={"user": ada.name}).is_success
+        assert ada.key.read(repo, "a.bin") == b"a"
+    register(ada, issuer, ada.name, "read", repos=[f"{gated}:read"])
+    job = key_for(ci_hub, issuer, ada.name)
+    assert job.http.get(f"/{gated}/resolve/main/a.bin").content == b"a"
+    assert job.http.get(f"/{other}/resolve/main/a.bin").status_code == 403
+
+
+def gated_repo(owner):
+    repo = owner.new_repo()
+    owner.commit_files(repo, {"a.bin": b"a"})
+    owner.http.put(f"/api/models/{repo}/settings", json={"gated": "manual"}).raise_for_status()
+    return repo
+
+
 def test_who_leaves_an_organisation_leaves_no_way_in(ci_hub, issuer, ada):
     org, bob = new_name("lab"), newcomer(ci_hub, "bob")
     ci_hub.org(org, **{ada.name: "admin", bob.name: "admin"})
@@ -380,7 +411,7 @@ def test_who_leaves_an_organisation_leaves_no_way_in(ci_hub, issuer, ada):
     number = register(bob, issuer, repo).json()["id"]
     job = key_for(ci_hub, issuer, repo)
     assert may_write(job, repo)
-    ci_hub.admin("org", "remove", org, bob.name)
+    ci_hub.admin("org", "remove-member", org, bob.name)
     assert not may_write(job, repo) and job.http.get(f"/api/models/{repo}").status_code == 404
     assert not may_write(key_for(ci_hub, issuer, repo), repo)
     assert [one["by"] for one in ada.http.get(PATH, params={"resource": repo}).json()] == [bob.name]
@@ -441,6 +472,6 @@ def test_a_publisher_whose_key_looks_misused_makes_no_other(ci_hub, issuer, ada)
 
     put(3)
     assert is_refused(exchange(ci_hub, repo, issuer.job()))
-    assert exchange(ci_hub, repo, issuer.job(sub="another job")).status_code == 200, "of another job nobody has said anything"
+    assert exchange(ci_hub, repo, issuer.job(sub="another job", repository="octo/other")).status_code == 200, "of another job nobody has said anything"
     put(5)
     assert exchange(ci_hub, repo, issuer.job()).status_code == 200

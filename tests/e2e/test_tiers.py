@@ -357,8 +357,6 @@ def test_whoever_is_archived_makes_room_by_deleting(own_hub, ada):
     own_hub.start()
     until(lambda: all(ada.api.model_info(repo).archived for repo in repos))
     ada.api.delete_repo(repos[0])
-    own_hub.stop()
-    own_hub.start()
     until(lambda: not ada.api.model_info(repos[1]).archived)
     ada.api.upload_file(path_or_fileobj=b"x", path_in_repo="b.txt", repo_id=repos[1])
 

@@ -113,6 +113,33 @@ static void a_range_has_room_for_so_many_parties(void **state)
     }
 }
 
+static bool is_public(const char *text)
+{
+    struct network address;
+    assert_true(network_address(str_of(text), &address));
+    return network_is_public(&address);
+}
+
+static void what_is_not_on_the_public_internet_is_known(void **state)
+{
+    (void)state;
+    static const char *const inside[] = {
+        "127.0.0.1",     "127.255.255.255", "0.0.0.0",     "10.0.0.1",  "100.64.0.1",      "169.254.169.254",
+        "172.16.0.1",    "172.31.255.255",  "192.168.1.1", "192.0.0.1", "192.0.2.1",       "198.19.255.255",
+        "224.0.0.1",     "255.255.255.255", "::",          "::1",       "::ffff:10.0.0.1", "::ffff:127.0.0.1",
+        "::127.0.0.1",   "64:ff9b::7f00:1", "fe80::1",     "fc00::1",   "fd12::1",         "ff02::1",
+        "2002:7f00:1::", "2001:0:1::",      "2001:db8::1", "fec0::1"};
+    static const char *const outside[] = {"8.8.8.8",      "172.15.255.255", "172.32.0.0",     "100.63.255.255",
+                                          "11.0.0.0",     "223.1.1.1",      "198.17.255.255", "1.1.1.1",
+                                          "2606:4700::1", "2a00:1450::1",   "192.167.0.1",    "::ffff:8.8.8.8"};
+    for (size_t i = 0; i < COUNT(inside); i++)
+        if (is_public(inside[i]))
+            broken("%s is taken for public", inside[i]);
+    for (size_t i = 0; i < COUNT(outside); i++)
+        if (!is_public(outside[i]))
+            broken("%s is taken for private", outside[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +149,7 @@ int main(void)
         cmocka_unit_test(the_text_of_a_range_reads_back_as_the_same),
         cmocka_unit_test(neighbours_share_what_is_around_them),
         cmocka_unit_test(a_range_has_room_for_so_many_parties),
+        cmocka_unit_test(what_is_not_on_the_public_internet_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

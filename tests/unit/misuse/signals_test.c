@@ -34,7 +34,7 @@ struct person {
     uint32_t raised_s[SIGNALS];
     unsigned raised;
     double most; /* points */
-    bool has_addresses, throwaway;
+    bool has_addresses, throwaway, is_ci;
     int64_t gate_repos, granted_s;
 };
 
@@ -58,6 +58,7 @@ static struct sight at(struct person *p, int64_t second, uint32_t net)
                           .used_us = p->used_us,
                           .network = net,
                           .client = HF,
+                          .is_ci = p->is_ci,
                           .has_addresses = p->has_addresses,
                           .throwaway = p->throwaway};
 }
@@ -454,11 +455,18 @@ static void hunger_where_nobody_knows_what_is_usual(struct person *p)
     wake_hungry(p);
 }
 
+static void seven_networks_of_a_job(struct person *p)
+{
+    p->is_ci = true;
+    seven_networks(p);
+}
+
 static void each_limit_is_where_it_says(void **state)
 {
     (void)state;
     assert_int_equal(0, raised_by(six_networks) & 1U << FAN_OUT);
     assert_int_equal(1U << FAN_OUT, raised_by(seven_networks) & 1U << FAN_OUT);
+    assert_int_equal(0, raised_by(seven_networks_of_a_job) & 1U << FAN_OUT);
     assert_int_equal(0, raised_by(seven_networks_in_a_day));
     assert_int_equal(0, raised_by(five_hauls));
     assert_int_equal(1U << HAULING, raised_by(six_hauls));
