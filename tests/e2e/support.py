@@ -140,12 +140,11 @@ class Hub:
 
     def person(self, name, role="write", flags=()):
         """A new account with one key."""
-        self.admin("user", "create", name, *flags)
-        return self.key_of(name, role)
+        return self.key_of(name, role, "user", *flags)
 
-    def key_of(self, name, role="write"):
-        token = self.admin("token", "create", name, "--name", new_name("key"), "--role", role, "--days", "366").stdout.strip()
-        return Person(self, name, token)
+    def key_of(self, name, role="write", of="token", *flags):
+        made = self.admin(of, "create", name, "--name", new_name("key"), "--role", role, "--days", "366", *flags)
+        return Person(self, name, made.stdout.split("\n")[-2])
 
     def anyone(self):
         """Somebody without an account."""
