@@ -20,10 +20,11 @@ static const char help[] =
     "cairn admin - people, organisations and tokens\n"
     "\n"
     "People\n"
-    "  cairn admin user create NAME [--admin] [--email E] [--full-name N]\n"
+    "  cairn admin user create NAME [--admin] [--email E] [--full-name N] [--name N --role R [--days N]]\n"
     "      --admin        the person administers the hub, when using a token of role admin\n"
     "      --email E      shown to nobody but the person\n"
     "      --full-name N  shown beside NAME\n"
+    "      --name N       with a first token, as \"token create\" makes and prints it\n"
     "\n"
     "  cairn admin user password NAME\n"
     "      Reads a password for NAME from standard input, of 10 to 1024 bytes; NAME's sessions end.\n"
@@ -191,11 +192,6 @@ static enum status create_account(struct db *db, const struct words *given, enum
     return OK;
 }
 
-static enum status user_create(struct db *db, const struct words *given, struct error *err)
-{
-    return create_account(db, given, ACCOUNT_USER, err);
-}
-
 /* A line, without its end. Never from the command line, which other users of the machine can see. */
 static enum status user_password(struct db *db, const struct words *given, struct error *err)
 {
@@ -257,6 +253,15 @@ static enum status token_create(struct db *db, const struct words *given, struct
     TRY(key_create(db, &arena, &new, &token, err));
     printf("%.*s\n", STR_ARG(token));
     return OK;
+}
+
+static enum status user_create(struct db *db, const struct words *given, struct error *err)
+{
+    bool with_token = str_given(given->flag[NAME]);
+    if (with_token != str_given(given->flag[ROLE]) || (!with_token && str_given(given->flag[DAYS])))
+        return fail(err, INVALID, NULL, "A first token needs both --name and --role");
+    TRY(create_account(db, given, ACCOUNT_USER, err));
+    return with_token ? token_create(db, given, err) : OK;
 }
 
 static enum status token_rotate(struct db *db, const struct words *given, struct error *err)
@@ -433,7 +438,8 @@ static const struct command {
     unsigned needs, takes; /* sets of flags; takes are those beyond needs */
     enum status (*run)(struct db *db, const struct words *given, struct error *err);
 } commands[] = {
-    {"user", "create", "NAME", 1, 0, FLAG(ADMIN) | FLAG(EMAIL) | FLAG(FULL_NAME), user_create},
+    {"user", "create", "NAME", 1, 0, FLAG(ADMIN) | FLAG(EMAIL) | FLAG(FULL_NAME) | FLAG(NAME) | FLAG(ROLE) | FLAG(DAYS),
+     user_create},
     {"user", "password", "NAME", 1, 0, 0, user_password},
     {"user", "forget-factors", "NAME", 1, 0, 0, user_forget_factors},
     {"user", "erase", "NAME", 1, FLAG(REASON), 0, user_erase},
@@ -533,7 +539,7 @@ static enum status check_flags(const struct command *command, struct words *give
         if (!there && command->needs & FLAG(flag))
             return fail(err, INVALID, NULL, "%s %s needs %s", command->noun, command->verb, flags[flag].name);
     }
-    if (command->needs & FLAG(ROLE) && !role_parse(given->flag[ROLE], &given->role))
+    if (str_given(given->flag[ROLE]) && !role_parse(given->flag[ROLE], &given->role))
         return fail(err, INVALID, NULL, "--role is read, write or admin");
     if (str_given(given->flag[DATA]) && given->flag[DATA].len == 0)
         return fail(err, INVALID, NULL, "--data names no folder");

@@ -62,7 +62,7 @@ def pytest_unconfigure():
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory):
     """The hub that most tests share; each test makes repos of its own."""
-    hub = Hub(tmp_path_factory.mktemp("hub"), port=PORT).start()
+    hub = Hub(tmp_path_factory.mktemp("hub"), port=PORT).start(anew=True)
     yield hub
     hub.stop()
 

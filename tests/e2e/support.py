@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plumbing of the end-to-end tests: a hub that can be started, stopped and killed, and the people who use it."""
 
+import functools
 import hashlib
 import itertools
 import json
@@ -11,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -55,12 +57,23 @@ def add(path, content):
 def until(what, seconds=120):
     """Waits for something that comes in the background."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while (asked := time.monotonic()) < end:
         found = what()
         if found:
             return found
-        time.sleep(0.05)
+        time.sleep(max(0.05, 2 * (time.monotonic() - asked)))  # who asks by starting a program leaves room for what he waits for
     raise AssertionError("it did not come")
+
+
+@functools.cache
+def empty_data():
+    """A data folder as the first command of an administrator leaves it: the tables, which take longer to make than all else of a first start,
+    with nothing in them. No keys, no log: each hub makes its own."""
+    folder = tempfile.TemporaryDirectory()
+    data = Path(folder.name) / "data"
+    refused = subprocess.run([BINARY, "admin", "--data", data, "org", "remove-member", "nothing", "nobody"], capture_output=True, text=True)
+    assert refused.returncode == 1 and [file.name for file in data.iterdir()] == ["cairn.db"], refused.stderr
+    return folder, data
 
 
 class Hub:
@@ -82,7 +95,10 @@ class Hub:
         }
         self.process = None
 
-    def start(self, timeout=60):
+    def start(self, timeout=60, anew=False):
+        """With anew, a hub that was never there makes its tables itself."""
+        if not anew and not self.data.exists():
+            shutil.copytree(empty_data()[1], self.data)
         command = [BINARY, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", *self.flags]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
@@ -94,6 +110,9 @@ class Hub:
         return self
 
     def answers(self):
+        with socket.socket() as probe:  # most often asked while it does not listen yet, where a client would cost more than the answer
+            if probe.connect_ex(("127.0.0.1", self.port)) != 0:
+                return False
         try:
             return httpx.get(f"{self.url}/healthz", timeout=5).status_code == 200
         except httpx.TransportError:
@@ -140,12 +159,11 @@ class Hub:
 
     def person(self, name, role="write", flags=()):
         """A new account with one key."""
-        self.admin("user", "create", name, *flags)
-        return self.key_of(name, role)
+        return self.key_of(name, role, "user", *flags)
 
-    def key_of(self, name, role="write"):
-        token = self.admin("token", "create", name, "--name", new_name("key"), "--role", role, "--days", "366").stdout.strip()
-        return Person(self, name, token)
+    def key_of(self, name, role="write", of="token", *flags):
+        made = self.admin(of, "create", name, "--name", new_name("key"), "--role", role, "--days", "366", *flags)
+        return Person(self, name, made.stdout.split("\n")[-2])
 
     def anyone(self):
         """Somebody without an account."""

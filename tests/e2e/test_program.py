@@ -38,6 +38,15 @@ def test_admin_commands_work_with_and_without_a_server(tmp_path):
     hub.stop()
 
 
+def test_an_account_is_made_with_its_first_token_or_not_at_all(own_hub):
+    for half in (["--name", "k"], ["--role", "read"], ["--days", "3"], ["--name", "k", "--role", "owner"]):
+        assert own_hub.admin("user", "create", "both", *half, check=False).returncode != 0
+    printed = own_hub.admin("user", "create", "both", "--name", "k", "--role", "read", "--days", "3").stdout.split("\n")
+    assert printed[0] == "both is created" and len(printed) == 3
+    token = Person(own_hub, "both", printed[1]).api.whoami()["auth"]["accessToken"]
+    assert (token["displayName"], token["role"]) == ("k", "read")
+
+
 def test_a_token_of_any_length_can_be_imported(own_hub):
     own_hub.admin("user", "create", "mover")
     for number, value in enumerate(["x", "hf_" + "a" * 34, "t" * 2000]):
