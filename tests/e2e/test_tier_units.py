@@ -2,11 +2,13 @@
 """What a tier counts besides requests, bytes and repos: open requests for access, verified bytes, inspection, groups of repos."""
 
 import os
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from support import add
+from support import add, until
+from tensors import crafted, matrix, save
 from tiers import held, publish
 from xet import File, Session, Xorb, cut, shard
 
@@ -111,3 +113,41 @@ def test_of_many_shards_at_once_no_byte_more_is_verified_than_the_tier_allows(ow
         answers = list(pool.map(lambda xorb: session.post_shard(shard([whole(xorb)], [xorb])).status_code, xorbs))
     assert sorted(answers) == [200] * 4 + [413] * 6
     assert usage(ada, "verify.bytes")["used"] == 400_000
+
+
+# Seconds of inspection.
+
+
+def tensors(seed):
+    return save({"w": matrix(seed, 16, 16)})
+
+
+def test_inspection_counts_and_who_has_used_it_up_sends_no_more_tensors_but_other_files(own_hub, ada):
+    repo, eve = ada.new_repo(), own_hub.person("eve")
+    before = usage(ada, "scan.seconds")["used"]
+    ada.commit(repo, add("card.md", b"# Nothing to be inspected"))
+    assert usage(ada, "scan.seconds")["used"] == before == 0
+    ada.commit(repo, add("more.safetensors", tensors(1)))
+    until(lambda: usage(ada, "scan.seconds")["used"] > 0)
+    publish(own_hub, "basic", held("scan.seconds", 0, **DAY))
+    asked = ada.http.post(f"/api/models/{repo}/preupload/main", json={"files": [{"path": "b.safetensors", "size": 9, "sample": ""}]})
+    sent = ada.commit_lines(repo, ("file", {"path": "b.safetensors", "encoding": "base64", "content": b64encode(tensors(2)).decode()}))
+    for refused in asked, sent:
+        assert (refused.status_code, refused.headers["x-error-code"]) == (413, "QuotaExceeded")
+        assert "seconds of inspection of uploads of ada" in refused.json()["error"]
+        assert 0 < int(refused.headers["retry-after"]) <= 86400
+    assert "b.safetensors" not in ada.files(repo)
+    ada.commit(repo, add("other.md", b"# Goes on"))
+    assert "other.md" in ada.files(repo)
+    theirs = eve.new_repo()
+    publish(own_hub, "basic", held("scan.seconds", 3600, **DAY))
+    eve.commit(theirs, add("b.safetensors", tensors(3)))
+    ada.commit(repo, add("b.safetensors", tensors(2)))
+    assert "b.safetensors" in ada.files(repo)
+    until(lambda: usage(eve, "scan.seconds")["used"] > 0)
+
+
+def test_a_look_that_finds_nothing_but_rubbish_counts_too(own_hub, ada):
+    repo = ada.new_repo()
+    ada.commit(repo, add("bad.safetensors", crafted({"w": {"dtype": "no such", "shape": [1], "data_offsets": [0, 4]}}, b"1234")))
+    until(lambda: usage(ada, "scan.seconds")["used"] > 0)
