@@ -127,6 +127,20 @@ def same(found, wanted):
     return found.keys() == wanted.keys() and all(found[name].tobytes() == wanted[name].tobytes() for name in wanted)
 
 
+def begin(program, person, repo, preload, url, word=""):  # noqa: F811
+    """A participant as a process of its own, which ends() waits for: program prints one JSON value."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
+                   "ASAN_OPTIONS": "detect_leaks=0", "XDG_STATE_HOME": str(person.hub.folder / "participants"), "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", program, url, person.token, repo, str(word)], env=environment, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def ends(part):
+    out, complaint = part.communicate(timeout=300)
+    assert part.returncode == 0 and not SANITIZER.search(complaint), complaint
+    return json.loads(out)
+
+
 class Sender:
     """A participant by plain HTTP, who can send what no client would."""
 

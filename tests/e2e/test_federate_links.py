@@ -2,23 +2,20 @@
 """Participants whose line breaks again and again, and who fall asleep in the middle of an upload: nothing of what was sent is lost."""
 
 import contextlib
-import json
 import os
 import signal
 import socket
 import socketserver
-import subprocess
-import sys
 import threading
 
 import numpy
 import pytest
 from safetensors.numpy import load, save
 
-from support import ROOT, SANITIZER, new_name, until
-from test_federate import federate, new_model
+from support import new_name, until
+from test_federate import begin, ends, federate, new_model
 from test_houses import house  # noqa: F401
-from test_libcairn import LIBRARY, preload  # noqa: F401
+from test_libcairn import preload  # noqa: F401
 
 WIDTH = 1_500_000  # numbers: 6 MB as float32, so that an upload takes two pieces
 CUT = 1_800_000  # bytes of uploads that a bad line carries before it breaks: less than a piece
@@ -84,19 +81,6 @@ class Passing(socketserver.BaseRequestHandler):
                 side.shutdown(socket.SHUT_RDWR)
 
 
-def begin(url, person, repo, step, preload):  # noqa: F811
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
-                   "ASAN_OPTIONS": "detect_leaks=0", "XDG_STATE_HOME": str(person.hub.folder / "participants"), "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, url, person.token, repo, str(step)], env=environment, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def ends(part):
-    out, complaint = part.communicate(timeout=300)
-    assert part.returncode == 0 and not SANITIZER.search(complaint), complaint
-    return json.loads(out)
-
-
 @pytest.mark.parametrize("mode, people", [("plain", 2), ("two-houses", 2), ("one-house", 3)])
 def test_who_has_a_bad_line_and_falls_asleep_in_the_middle_of_an_upload_loses_nothing(alice, hub, house, preload, mode, people):  # noqa: F811
     repo = new_model(alice, {"w": numpy.zeros(WIDTH, numpy.float32)})
@@ -111,7 +95,7 @@ def test_who_has_a_bad_line_and_falls_asleep_in_the_middle_of_an_upload_loses_no
             asleep.set()
 
     line = BadLine(hub, sleep)
-    parts = [begin(line.url if place == 0 else hub.url, person, repo, 0.25 + 0.5 * place, preload) for place, person in enumerate(crowd)]
+    parts = [begin(PROGRAM, person, repo, preload, line.url if place == 0 else hub.url, 0.25 + 0.5 * place) for place, person in enumerate(crowd)]
     assert asleep.wait(200)
     if mode != "one-house":  # there nobody's is accepted before the sum is
         until(lambda: federate(alice, "status", repo)["accepted"] == people - 1)

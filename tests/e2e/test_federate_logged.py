@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Before a participant trains: the model that it got is the one in the hub's log, and the log goes on from where it was."""
 
-import json
-import os
-import subprocess
-import sys
 
 import httpx
 import pytest
 from safetensors.numpy import load
 
 from houses import Between
-from support import ROOT, SANITIZER, Hub
-from test_federate import crowd, federate, new_model, open_run  # noqa: F401
+from support import Hub
+from test_federate import begin, crowd, ends, federate, new_model, open_run  # noqa: F401
 from test_houses import house  # noqa: F401
-from test_libcairn import LIBRARY, preload  # noqa: F401
+from test_libcairn import preload  # noqa: F401
 
 PROGRAM = """
 import json, sys
@@ -31,19 +27,6 @@ try:
 except cairn.federate.NotAccepted as problem:
     print(json.dumps([str(problem), trained]))
 """
-
-
-def begin(person, repo, preload, url, state=""):  # noqa: F811
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
-                   "ASAN_OPTIONS": "detect_leaks=0", "XDG_STATE_HOME": str(person.hub.folder / "participants")}
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, url, person.token, repo, str(state)], env=environment, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def ends(part):
-    out, complaint = part.communicate(timeout=120)
-    assert part.returncode == 0 and not SANITIZER.search(complaint), complaint
-    return json.loads(out)
 
 
 @pytest.fixture
@@ -68,7 +51,7 @@ def test_a_model_that_is_not_the_logged_one_is_not_trained(alice, crowd, house, 
     repo, people = new_model(alice), crowd[:1 if mode == "plain" else 3]
     federate(alice, "open", repo, "--mode", mode, "--rounds", 1, "--min-participants", len(people), *(["--house", house.url] if mode == "two-houses" else []))
     between.answer = changed if word else between.answer
-    for part in [begin(person, repo, preload, between.url) for person in people]:
+    for part in [begin(PROGRAM, person, repo, preload, between.url) for person in people]:
         why, trained = ends(part)
         assert (word in why and "its log" in why and trained == []) if word else (why, trained) == ("", [1])
     assert federate(alice, "status", repo)["accepted"] == (0 if word else 3)
@@ -86,7 +69,7 @@ def test_the_model_of_a_later_round_is_proved_by_the_leaf_of_the_round_that_made
         return got
 
     between.answer = answer
-    assert ends(begin(crowd[0], repo, preload, between.url)) == ["", [1, 2]]
+    assert ends(begin(PROGRAM, crowd[0], repo, preload, between.url)) == ["", [1, 2]]
     assert len(proofs) == 2 and load(alice.read(repo, "model.safetensors"))["w"].tolist() == [2.125] * 5
     manifest, by_round = ({entry["type"]: entry for entry in alice.http.get(f"/api/models/{repo}/provenance").json()["entries"]
                            if f"index {entry['index']}\n" in proof} for proof in proofs)
@@ -109,7 +92,7 @@ def test_a_proof_of_something_else_is_refused(alice, crowd, between, preload, wh
         return proofs[0] if what == "old" else got
 
     between.answer = answer
-    why, trained = ends(begin(crowd[0], repo, preload, between.url))
+    why, trained = ends(begin(PROGRAM, crowd[0], repo, preload, between.url))
     assert ("Nothing is trained" in why and word in why and trained == [1]) if word else (why, trained) == ("", [1, 2]), why
 
 
@@ -127,7 +110,7 @@ def test_a_log_that_is_signed_with_another_key_than_the_one_shown_is_refused(ali
         return ask()
 
     between.answer = answer
-    why, trained = ends(begin(crowd[0], repo, preload, between.url))
+    why, trained = ends(begin(PROGRAM, crowd[0], repo, preload, between.url))
     assert len(asked) == 1  # it is remembered from then on
     assert (trained == [] and "Nothing is trained" in why) if swap else (why, trained) == ("", [1, 2])
 
@@ -140,16 +123,17 @@ def test_a_log_that_goes_back_behind_what_was_remembered_is_refused(own_hub, tmp
     open_run(owner, second)
     (tmp_path / "again").mkdir()
     own_hub.copy_to(tmp_path / "again" / "data")
+    owner.commit_files(first, {"after.md": b"so the proof of the model to begin with is of a newer log"})
     open_run(owner, first)
     between = Between(own_hub)
-    assert ends(begin(owner, first, preload, between.url, tmp_path / "state")) == ["", [1]]
+    assert ends(begin(PROGRAM, owner, first, preload, between.url, tmp_path / "state")) == ["", [1]]
     again = Hub(tmp_path / "again").start()
     if back:
         between.target = again
-    why, trained = ends(begin(owner, second, preload, between.url, tmp_path / "state"))
-    assert (("went back" in why or "is forked" in why) and trained == []) if back else (why, trained) == ("", [1])
+    why, trained = ends(begin(PROGRAM, owner, second, preload, between.url, tmp_path / "state"))
+    assert (("went back" in why or "is forked" in why) and trained == []) if back else (why, trained) == ("", [1]), (why, trained)
     between.target = again
-    without = ends(begin(owner, second, preload, between.url)) if back else ["", [1]]  # who remembers nothing cannot know
+    without = ends(begin(PROGRAM, owner, second, preload, between.url)) if back else ["", [1]]  # who remembers nothing cannot know
     assert without == ["", [1]]
     between.shutdown()
     again.stop()
