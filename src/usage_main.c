@@ -49,6 +49,8 @@ static void print_limit(const json_t *limit)
         printf(" (a %.*s)\n", STR_ARG(json_get_str(limit, "scope")));
         return;
     }
+    if (str_given(json_get_str(limit, "repos")))
+        printf(" in repos %.*s,", STR_ARG(json_get_str(limit, "repos")));
     printf(" ");
     print_number(limit, "used");
     printf(" used");

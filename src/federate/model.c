@@ -144,7 +144,7 @@ static enum status read_tensors(const struct buf *head, int64_t size, struct are
                                 struct error *err)
 {
     unsigned f32 = 0;
-    TRY(scan_tensors(str_from(buf_view(head), 8), arena, out, err));
+    TRY(scan_tensors(str_from(buf_view(head), 8), arena, out, NULL, err));
     tensor_dtype_find(STR("F32"), &f32);
     for (size_t i = 0; i < out->count; i++)
         if (out->items[i].dtype != f32)
@@ -197,7 +197,7 @@ static enum status find_form(int fd, struct arena *arena, struct buf *head, stru
     TRY(file_size(fd, &size, err));
     enum status status = read_head(fd, size, head, &why);
     if (status == OK)
-        status = scan_tensors(str_from(buf_view(head), 8), arena, list, &why);
+        status = scan_tensors(str_from(buf_view(head), 8), arena, list, NULL, &why);
     if (status == INVALID || status == TOO_LARGE || status == UNPROCESSABLE)
         return OK;
     if (status != OK)

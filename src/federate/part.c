@@ -68,7 +68,7 @@ enum status part_model(struct request *rq, const struct part *part, struct part_
 
 enum status part_tensors(struct request *rq, const struct part_model *model, struct tensor_list *out, struct error *err)
 {
-    return scan_tensors(str_from(model->head, 8), rq->arena, out, err);
+    return scan_tensors(str_from(model->head, 8), rq->arena, out, NULL, err);
 }
 
 enum status part_file(struct request *rq, const struct part *part, int *out, struct error *err)

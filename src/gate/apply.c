@@ -251,7 +251,7 @@ static enum status apply_limited(struct applying *a, struct error *err)
     struct error full = {0};
     int64_t person = a->how->account_id;
     TRY(quota_used(a->tx, person, UNIT_REQUESTS, 0, &before, err));
-    enum status room = quota_room(a->tx, person, UNIT_REQUESTS, 1, &full);
+    enum status room = quota_room(a->tx, person, 0, UNIT_REQUESTS, 1, &full);
     TRY(apply(a, err));
     if (room == OK)
         return OK;

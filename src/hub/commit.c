@@ -4,6 +4,7 @@
 #include "hub/handlers.h"
 #include "hub/summary.h"
 #include "leaf/tensor.h"
+#include "quota/quota.h"
 #include "repo/pull.h"
 #include "scan/attributes.h"
 #include "use/use.h"
@@ -251,6 +252,9 @@ static enum status build_and_apply(struct commit_job *job, struct str ref, struc
 {
     struct request *rq = job->rq;
     struct revision now = job->base;
+    TRY(request_read(rq, err));
+    if (job->has_tensors) /* nothing goes uninspected: who has used up what there is of that waits (C12, scan.seconds) */
+        TRY(quota_room_of_repo(rq->db, rq->repo.id, UNIT_SCAN, 1, err));
     for (int attempt = 0;; attempt++) {
         TRY(parent_check(job, &now.commit, err));
         enum status status = build_once(job, ref, &now.commit, commit, err);

@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "hub/commit_line.h"
 #include "hub/handlers.h"
+#include "leaf/tensor.h"
+#include "quota/quota.h"
 #include "scan/attributes.h"
 
 #define BODY_LIMIT (8 << 20)
@@ -99,6 +101,14 @@ static enum status write_file(struct request *rq, struct json_writer *w, const s
     return OK;
 }
 
+static bool has_tensors(const json_t *files)
+{
+    bool found = false;
+    for (size_t i = 0; i < json_array_size(files); i++)
+        found = found || tensor_file_name(json_get_str(json_array_get(files, i), "path"));
+    return found;
+}
+
 enum status preupload(struct request *rq, struct error *err)
 {
     json_t *body;
@@ -110,6 +120,9 @@ enum status preupload(struct request *rq, struct error *err)
     if (!json_is_array(files) || json_array_size(files) > FILES_LIMIT)
         return fail(err, INVALID, NULL, "\"files\" must be a list of at most %d files", FILES_LIMIT);
     TRY(load_rules(rq, body, &revision.commit, &rules, err));
+
+    if (has_tensors(files)) /* the commit would be refused, after all the bytes have been sent */
+        TRY(quota_room_of_repo(rq->db, rq->repo.id, UNIT_SCAN, 1, err));
 
     auto_buf struct buf out = {0};
     struct json_writer w = jw_to(&out);

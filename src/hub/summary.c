@@ -2,6 +2,7 @@
 #include "hub/summary.h"
 #include "base/file.h"
 #include "gate/gate.h"
+#include "quota/quota.h"
 #include "scan/card.h"
 #include "scan/worker.h"
 
@@ -86,13 +87,17 @@ enum status summary_store(struct db_conn *tx, void *context, struct error *err)
 
 struct keep_tensors {
     const uint8_t *sha256;
-    struct str body;
+    struct str body; /* absent when the look failed */
+    int64_t repo_id, inspected_us;
 };
 
 static enum status keep_tensors(struct db_conn *tx, void *context, struct error *err)
 {
     const struct keep_tensors *keep = context;
     auto_stmt struct stmt *put = NULL;
+    TRY(quota_spend(tx, keep->repo_id, UNIT_SCAN, keep->inspected_us, err));
+    if (!str_given(keep->body))
+        return OK;
     TRY(db_prepare(tx, "INSERT INTO tensor_summary (sha256, body) VALUES (?, ?) ON CONFLICT DO NOTHING", &put, err));
     stmt_bind_blob(put, 1, keep->sha256, SHA256_SIZE);
     stmt_bind_str(put, 2, keep->body);
@@ -168,10 +173,12 @@ static enum status tensors_of(struct request *rq, const uint8_t sha256[SHA256_SI
         return OK;
     TRY(store_lookup(rq->db, rq->repo.id, sha256, &object, err));
     TRY(read_tensor_header(rq, &object, &header, err));
-    TRY(scan_safetensors(buf_view(&header), rq->arena, &found, err));
-    *body = arena_copy(rq->arena, buf_view(&found));
-    struct keep_tensors keep = {sha256, *body};
-    return db_write(rq->hub->db, keep_tensors, &keep, err);
+    struct keep_tensors keep = {.sha256 = sha256, .repo_id = rq->repo.id};
+    enum status looked = scan_safetensors(buf_view(&header), &found, &keep.inspected_us, err);
+    if (looked == OK)
+        *body = keep.body = arena_copy(rq->arena, buf_view(&found));
+    TRY(db_write(rq->hub->db, keep_tensors, &keep, err));
+    return looked;
 }
 
 static void add_counts(json_t *sum, const json_t *one)

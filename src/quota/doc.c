@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "quota/doc.h"
+#include "base/text.h"
 
-const char *const scope_names[SCOPES] = {"key", "person", "network"};
+const char *const scope_names[SCOPES + 1] = {"key", "person", "network", "repos"};
 const char *const over_names[4] = {"refuse", "slow", "charge", "sponsor"};
 
 /*
@@ -126,12 +127,60 @@ static enum status refuse_unit(struct error *err)
     return fail(err, INVALID, NULL, "\"unit\" of a limit is %.*s", STR_ARG(buf_view(&names)));
 }
 
+/* A place for one more group. */
+static enum status take_group(const json_t *object, struct limits *limits, enum unit unit, struct limit **out,
+                              struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    struct group_limit *group = &limits->groups[limits->group_count];
+    struct str repos = str_lower(&arena, json_get_str(object, "repos"));
+    const struct unit_spec *spec = &unit_specs[unit];
+    if (!spec->of_repo)
+        return fail(err, INVALID, NULL,
+                    "%s does not count against the owner of a repo: no \"repos\" have a limit of it", spec->name);
+    if (!repos.len || repos.len >= sizeof group->repos || memchr(repos.data, '/', repos.len))
+        return fail(err, INVALID, NULL,
+                    "The limit of %s needs \"repos\", a pattern such as nightly-* for names without "
+                    "their owner, of 1 to %zu bytes",
+                    spec->name, sizeof group->repos - 1);
+    if (json_object_get(object, "over"))
+        return fail(err, INVALID, NULL, "The limit of %s for \"repos\" takes no \"over\": it refuses", spec->name);
+    if (limits->group_count == GROUPS_MOST)
+        return fail(err, INVALID, NULL, "A tier limits at most %d groups of repos", GROUPS_MOST);
+    for (size_t i = 0; i < limits->group_count; i++)
+        if (limits->groups[i].unit == unit && str_eq(repos, str_of(limits->groups[i].repos)))
+            return fail(err, INVALID, NULL, "%s is limited twice for %.*s", spec->name, STR_ARG(repos));
+    group->unit = unit;
+    memcpy(group->repos, repos.data, repos.len);
+    group->repos[repos.len] = '\0';
+    limits->group_count++;
+    *out = &group->limit;
+    return OK;
+}
+
+static enum status take_place(const json_t *object, struct limits *limits, enum unit unit, int scope,
+                              struct limit **out, struct error *err)
+{
+    const struct unit_spec *spec = &unit_specs[unit];
+    if (scope == SCOPE_REPOS)
+        return take_group(object, limits, unit, out, err);
+    if (json_object_get(object, "repos"))
+        return fail(err, INVALID, NULL, "\"repos\" of %s goes with the scope repos", spec->name);
+    if (scope != SCOPE_PERSON && (spec->measure == MEASURE_HELD || spec->measure == MEASURE_SPAN))
+        return fail(err, INVALID, NULL, "%s can be limited for a person%s only", spec->name,
+                    spec->of_repo ? " and for repos" : "");
+    *out = &limits->of[scope][unit];
+    return (*out)->given ? fail(err, INVALID, NULL, "%s is limited twice for one scope", spec->name) : OK;
+}
+
 static enum status take_limit(const json_t *object, struct limits *limits, struct error *err)
 {
-    static const char *const members[] = {"unit", "scope", "rate", "per", "burst", "soft", "hard", "over", NULL};
+    static const char *const members[] = {"unit",  "scope", "repos", "rate", "per",
+                                          "burst", "soft",  "hard",  "over", NULL};
+    struct limit *out;
     TRY(doc_only(object, "A limit", members, err));
     enum unit unit = unit_named(json_get_str(object, "unit"));
-    int scope = find_word(json_get_str(object, "scope"), scope_names, SCOPES);
+    int scope = find_word(json_get_str(object, "scope"), scope_names, SCOPES + 1);
     struct str over = json_get_str(object, "over");
     int over_is = str_given(over) ? find_word(over, over_names, 4) : OVER_REFUSE;
     if (unit == UNIT_NONE)
@@ -139,14 +188,10 @@ static enum status take_limit(const json_t *object, struct limits *limits, struc
     const struct unit_spec *spec = &unit_specs[unit];
     if (scope < 0 || over_is < 0)
         return fail(err, INVALID, NULL,
-                    "The limit of %s needs \"scope\" key, person or network, and \"over\" is "
+                    "The limit of %s needs \"scope\" key, person, network or repos, and \"over\" is "
                     "refuse, slow, charge or sponsor",
                     spec->name);
-    if (scope != SCOPE_PERSON && (spec->measure == MEASURE_HELD || spec->measure == MEASURE_SPAN))
-        return fail(err, INVALID, NULL, "%s can be limited for a person only", spec->name);
-    struct limit *out = &limits->of[scope][unit];
-    if (out->given)
-        return fail(err, INVALID, NULL, "%s is limited twice for one scope", spec->name);
+    TRY(take_place(object, limits, unit, scope, &out, err));
     *out = (struct limit){.given = true, .over = (enum over)over_is, .per_s = number(object, "per", 1, 0)};
     if (out->per_s < 0 || out->per_s > SPAN_MOST)
         return fail(err, INVALID, NULL, "\"per\" of %s is 1 to %d seconds", spec->name, SPAN_MOST);
@@ -171,7 +216,7 @@ static enum status take_doc(const json_t *json, struct tier_doc *out, struct err
     TRY(take_slug(json, out, err));
     TRY(take_text(json, "name", 128, &out->name, err));
     TRY(take_text(json, "purpose", 1000, &out->purpose, err));
-    TRY(take_array(json, "limits", SCOPES * UNITS, &limits, err));
+    TRY(take_array(json, "limits", SCOPES * UNITS + GROUPS_MOST, &limits, err));
     TRY(take_array(json, "rules", TIER_RULES_MOST, &out->rules, err));
     TRY(take_array(json, "questions", TIER_QUESTIONS_MOST, &out->questions, err));
     struct str decides = json_get_str(json, "decides");

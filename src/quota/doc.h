@@ -13,18 +13,20 @@
  *    "local": true,                    the limits of requests do not hold on the hub's own machine (default false)
  *    "limits": [{"unit": "req.api", "scope": "person", "rate": 1000, "per": 300, "burst": 1000},
  *               {"unit": "bytes.store.private", "scope": "person", "soft": 80000000000, "hard": 100000000000},
- *               {"unit": "bytes.egress", "scope": "person", "per": 86400, "hard": 1000000000000, "over": "slow"}],
+ *               {"unit": "bytes.egress", "scope": "person", "per": 86400, "hard": 1000000000000, "over": "slow"},
+ *               {"unit": "bytes.store.public", "scope": "repos", "repos": "nightly-*", "hard": 20000000000}],
  *    "rules": [{"rule": "age", "days": 30}, …],   what has to be met (rule.h of the part tier)
  *    "questions": ["What do you work on?", …],    what who applies is asked
  *    "decides": "rule" | "board"}                 who decides on applications (default board)
  *
- * scope is key, person (an account: of an organisation, too) or network (those who are not signed in). All that hold are
+ * scope is key, person (an account: of an organisation, too), network (those who are not signed in) or repos (those of the account
+ * whose names match, in any case of letters; for what counts against the owner of a repo). All that hold are
  * asked, and the strictest counts. over: what happens then. Of requests: always 429 with the time to wait. Of bytes.egress:
  * refuse (429), slow (each download counts as ten), charge (402), sponsor (drawn from a pool first, then refused).
  */
-enum scope { SCOPE_KEY, SCOPE_PERSON, SCOPE_NETWORK, SCOPES };
+enum scope { SCOPE_KEY, SCOPE_PERSON, SCOPE_NETWORK, SCOPES, SCOPE_REPOS = SCOPES }; /* of repos: struct group_limit */
 enum over { OVER_REFUSE, OVER_SLOW, OVER_CHARGE, OVER_SPONSOR };
-extern const char *const scope_names[SCOPES];
+extern const char *const scope_names[SCOPES + 1];
 extern const char *const over_names[4];
 
 struct limit {
@@ -35,10 +37,20 @@ struct limit {
     enum over over;
 };
 
+/* Of the repos of one account whose names match: organisation by repo group (access.md C12). */
+struct group_limit {
+    char repos[104]; /* a pattern for glob_match(), in small letters */
+    enum unit unit;
+    struct limit limit;
+};
+#define GROUPS_MOST 16
+
 struct limits {
     char slug[64];
     bool local_free;
     struct limit of[SCOPES][UNITS];
+    struct group_limit groups[GROUPS_MOST];
+    size_t group_count;
 };
 
 #define TIER_BODY_LIMIT (64 << 10)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "quota/quota.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "quota/internal.h"
 #include <assert.h>
 
 #define DAY_S 86400
@@ -107,8 +107,7 @@ static enum status bounds_of(struct db_conn *tx, int64_t account_id, enum unit u
     return OK;
 }
 
-/* As people read it: what is begun counts whole. */
-static long long shown(const struct unit_spec *spec, int64_t amount)
+long long quota_shown(const struct unit_spec *spec, int64_t amount)
 {
     return (long long)(amount / spec->each + (amount % spec->each > 0));
 }
@@ -129,39 +128,53 @@ static enum status refuse(struct db_conn *tx, int64_t account_id, enum unit unit
     fail(err, spec->full, "QuotaExceeded",
          "There is no room for %lld more %s of %.*s: the tier %s allows %lld, of which %lld are used and %lld are "
          "reserved for what is on its way. %.*s, or move up: GET /api/usage says how.",
-         shown(spec, amount), spec->what, STR_ARG(known ? account.name : STR("this account")), bounds->limits->slug,
-         shown(spec, bounds->hard), shown(spec, use.used), shown(spec, use.reserved), STR_ARG(relief));
+         quota_shown(spec, amount), spec->what, STR_ARG(known ? account.name : STR("this account")),
+         bounds->limits->slug, quota_shown(spec, bounds->hard), quota_shown(spec, use.used),
+         quota_shown(spec, use.reserved), STR_ARG(relief));
     if (err)
         err->until_us = bounds->again_us;
     return spec->full;
 }
 
-static enum status change_limited(struct db_conn *tx, int64_t account_id, enum unit unit, int64_t used,
+/* All scopes are asked: the groups that the repo is in, and the account. */
+static enum status try_change(struct db_conn *tx, const struct quota_ask *ask, int64_t used, int64_t reserved,
+                              const struct bounds *at, struct error *err)
+{
+    bool grows = ask->amount > 0, room;
+    if (grows)
+        TRY(groups_room(tx, at->limits, ask, (struct str){0}, err));
+    /* What shrinks or stays is never refused, though the limit may have come down below it meanwhile. */
+    TRY(change(tx, ask->account_id, ask->unit, at->span, used, reserved, grows ? at->hard : INT64_MAX, &room, err));
+    return room ? groups_add(tx, at->limits, ask, err) : refuse(tx, ask->account_id, ask->unit, ask->amount, at, err);
+}
+
+/* repo_id 0: of none. */
+static enum status change_limited(struct db_conn *tx, int64_t account_id, int64_t repo_id, enum unit unit, int64_t used,
                                   int64_t reserved, struct error *err)
 {
+    const struct quota_ask ask = {
+        .account_id = account_id, .repo_id = repo_id, .unit = unit, .amount = used + reserved};
     struct bounds at;
-    bool room, more;
+    bool more;
     TRY(bounds_of(tx, account_id, unit, &at, err));
-    /* What shrinks or stays is never refused, though the limit may have come down below it meanwhile. */
-    int64_t hard = used + reserved <= 0 ? INT64_MAX : at.hard;
-    TRY(change(tx, account_id, unit, at.span, used, reserved, hard, &room, err));
-    if (room)
+    if (try_change(tx, &ask, used, reserved, &at, err) == OK)
         return OK;
     /* A timer gives back what has run out; nobody shall be refused because it is late. */
     TRY(quota_expire(tx, now_us(), &more, err));
-    TRY(change(tx, account_id, unit, at.span, used, reserved, hard, &room, err));
-    return room ? OK : refuse(tx, account_id, unit, used + reserved, &at, err);
+    return try_change(tx, &ask, used, reserved, &at, err);
 }
 
-enum status quota_room(struct db_conn *conn, int64_t account_id, enum unit unit, int64_t amount, struct error *err)
+enum status quota_room(struct db_conn *conn, int64_t account_id, int64_t repo_id, enum unit unit, int64_t amount,
+                       struct error *err)
 {
+    const struct quota_ask ask = {.account_id = account_id, .repo_id = repo_id, .unit = unit, .amount = amount};
     struct quota_use use;
     struct bounds at;
     TRY(bounds_of(conn, account_id, unit, &at, err));
     TRY(quota_used(conn, account_id, unit, at.span, &use, err));
-    return amount <= at.hard && use.used + use.reserved <= at.hard - amount
-               ? OK
-               : refuse(conn, account_id, unit, amount, &at, err);
+    if (amount > at.hard || use.used + use.reserved > at.hard - amount)
+        return refuse(conn, account_id, unit, amount, &at, err);
+    return groups_room(conn, at.limits, &ask, (struct str){0}, err);
 }
 
 enum status quota_room_of_repo(struct db_conn *conn, int64_t repo_id, enum unit unit, int64_t amount, struct error *err)
@@ -169,12 +182,13 @@ enum status quota_room_of_repo(struct db_conn *conn, int64_t repo_id, enum unit 
     int64_t account_id;
     enum unit kept;
     TRY(quota_of_repo(conn, repo_id, &account_id, &kept, err));
-    return quota_room(conn, account_id, unit, amount, err);
+    return quota_room(conn, account_id, repo_id, unit, amount, err);
 }
 
-enum status quota_take(struct db_conn *tx, int64_t account_id, enum unit unit, int64_t amount, struct error *err)
+enum status quota_take(struct db_conn *tx, int64_t account_id, int64_t repo_id, enum unit unit, int64_t amount,
+                       struct error *err)
 {
-    return change_limited(tx, account_id, unit, amount, 0, err);
+    return change_limited(tx, account_id, repo_id, unit, amount, 0, err);
 }
 
 enum status quota_spend(struct db_conn *tx, int64_t repo_id, enum unit unit, int64_t amount, struct error *err)
@@ -185,7 +199,9 @@ enum status quota_spend(struct db_conn *tx, int64_t repo_id, enum unit unit, int
     enum status found = quota_of_repo(tx, repo_id, &account_id, &kept, err);
     if (found != OK)
         return found == NOT_FOUND ? OK : found;
+    const struct quota_ask ask = {.account_id = account_id, .repo_id = repo_id, .unit = unit, .amount = amount};
     TRY(bounds_of(tx, account_id, unit, &at, err));
+    TRY(groups_add(tx, at.limits, &ask, err));
     return quota_add(tx, account_id, unit, at.span, amount, err);
 }
 
@@ -247,7 +263,7 @@ enum status quota_reserve(struct db_conn *tx, const struct quota_ask *ask, struc
         now.amount = 0;
     }
     if (ask->amount != now.amount)
-        TRY(change_limited(tx, ask->account_id, ask->unit, 0, ask->amount - now.amount, err));
+        TRY(change_limited(tx, ask->account_id, ask->repo_id, ask->unit, 0, ask->amount - now.amount, err));
     TRY(put(tx, ask, err));
     return set_timer(tx, ask->until_us, err);
 }
@@ -266,13 +282,14 @@ enum status quota_commit(struct db_conn *tx, const struct quota_ask *ask, struct
     bool found;
     TRY(find(tx, ask->key, &promised, &found, err));
     if (!found)
-        return quota_take(tx, ask->account_id, ask->unit, ask->amount, err);
-    TRY(forget(tx, ask->key, err));
-    if (promised.account_id == ask->account_id && promised.unit == ask->unit)
-        return change_limited(tx, ask->account_id, ask->unit, ask->amount, -promised.amount, err);
+        return quota_take(tx, ask->account_id, ask->repo_id, ask->unit, ask->amount, err);
+    if (promised.account_id == ask->account_id && promised.unit == ask->unit) {
+        TRY(change_limited(tx, ask->account_id, ask->repo_id, ask->unit, ask->amount, -promised.amount, err));
+        return forget(tx, ask->key, err);
+    }
     /* The repo has another owner by now, or is private: room must be there, too. */
-    TRY(change_limited(tx, promised.account_id, promised.unit, 0, -promised.amount, err));
-    return quota_take(tx, ask->account_id, ask->unit, ask->amount, err);
+    TRY(quota_release(tx, ask->key, err));
+    return quota_take(tx, ask->account_id, ask->repo_id, ask->unit, ask->amount, err);
 }
 
 enum status quota_release(struct db_conn *tx, struct str key, struct error *err)
@@ -283,7 +300,7 @@ enum status quota_release(struct db_conn *tx, struct str key, struct error *err)
     if (!found)
         return OK;
     TRY(forget(tx, key, err));
-    return change_limited(tx, promised.account_id, promised.unit, 0, -promised.amount, err);
+    return change_limited(tx, promised.account_id, 0, promised.unit, 0, -promised.amount, err);
 }
 
 static const char renew_sql[] = "UPDATE quota_reservation SET expires_us = ? WHERE repo_id = ? AND expires_us < ?";

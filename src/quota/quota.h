@@ -25,16 +25,22 @@ enum status quota_used(struct db_conn *conn, int64_t account_id, enum unit unit,
 /* In a write: whatever the limit is; amount may be negative. */
 enum status quota_add(struct db_conn *tx, int64_t account_id, enum unit unit, int64_t span, int64_t amount,
                       struct error *err);
-/* In a write: adds to what is used when there is room; "QuotaExceeded" otherwise, TOO_LARGE or what the unit says (unit_specs), with
+/* In a write: adds to what is used when there is room, for the account and for the groups that the repo is in (0: it is of none); "QuotaExceeded" otherwise, TOO_LARGE or what the unit says (unit_specs), with
  * what is full, how much is used, and how to move up; until_us of the error is when a span begins anew. Not for units that are asked of rows. */
-enum status quota_take(struct db_conn *tx, int64_t account_id, enum unit unit, int64_t amount, struct error *err);
+enum status quota_take(struct db_conn *tx, int64_t account_id, int64_t repo_id, enum unit unit, int64_t amount,
+                       struct error *err);
+
+/* What the repos of an account have that a limit is for. */
+enum status quota_group_used(struct db_conn *conn, int64_t account_id, const struct group_limit *group,
+                             struct quota_use *out, struct error *err);
 
 /* What sponsors add to what the tier of an account allows, now. */
 enum status quota_shares(struct db_conn *conn, int64_t account_id, enum unit unit, int64_t *amount, struct error *err);
 /* In a write: so much has been done for a repo, which counts against its owner whatever the limit is. Nothing when the repo is gone. */
 enum status quota_spend(struct db_conn *tx, int64_t repo_id, enum unit unit, int64_t amount, struct error *err);
 /* Is there room for amount more? The refusal of quota_take(), without taking. */
-enum status quota_room(struct db_conn *conn, int64_t account_id, enum unit unit, int64_t amount, struct error *err);
+enum status quota_room(struct db_conn *conn, int64_t account_id, int64_t repo_id, enum unit unit, int64_t amount,
+                       struct error *err);
 
 /* The same for the owner of a repo. */
 enum status quota_room_of_repo(struct db_conn *conn, int64_t repo_id, enum unit unit, int64_t amount,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What repos take, counted as they change. */
 #include "repo/repo.h"
+#include "base/json.h"
 #include "base/text.h"
-#include "quota/quota.h"
+#include "quota/internal.h"
 #include <stdio.h>
 
 static const char repo_sql[] =
@@ -92,24 +93,42 @@ static enum status on_gain(struct db_conn *tx, int64_t repo_id, const uint8_t *s
                                   .repo_id = repo_id,
                                   .unit = row->unit,
                                   .amount = bytes};
-    TRY(sha256 ? quota_commit(tx, &ask, err) : quota_take(tx, ask.account_id, ask.unit, bytes, err));
+    TRY(sha256 ? quota_commit(tx, &ask, err) : quota_take(tx, ask.account_id, repo_id, ask.unit, bytes, err));
     return counted_set(tx, repo_id, row, err);
 }
 
+/* It may be in other groups under its new name, and has to fit there. */
+static enum status renamed(struct db_conn *tx, int64_t repo_id, const struct counted *was, struct str body,
+                           struct error *err)
+{
+    auto_arena struct arena arena = {0};
+    auto_json json_t *move = NULL;
+    const struct limits *limits;
+    struct str ns, name;
+    TRY(json_read(body, SIZE_MAX, &move, err));
+    name = str_lower(&arena, json_get_str(move, "from"));
+    str_cut(&name, '/', &ns);
+    TRY(limits_of(tx, was->account_id, &limits, err));
+    struct quota_ask ask = {.account_id = was->account_id, .repo_id = repo_id, .unit = was->unit};
+    TRY(groups_room(tx, limits, &ask, name, err));
+    ask.unit = UNIT_REPOS;
+    return groups_room(tx, limits, &ask, name, err);
+}
+
 /* The repo has another owner, or can be seen by others: what it takes counts elsewhere, if there is room. */
-static enum status moved(struct db_conn *tx, int64_t repo_id, struct error *err)
+static enum status moved(struct db_conn *tx, int64_t repo_id, const struct event *event, struct error *err)
 {
     struct counted was, is;
     bool found;
     TRY(counted_get(tx, repo_id, &was, &found, err));
     TRY(quota_of_repo(tx, repo_id, &is.account_id, &is.unit, err));
     if (!found || (was.account_id == is.account_id && was.unit == is.unit))
-        return OK;
+        return strcmp(event->kind->name, "repo.move") == 0 ? renamed(tx, repo_id, &is, event->body, err) : OK;
     is.bytes = was.bytes;
-    TRY(quota_take(tx, is.account_id, is.unit, is.bytes, err));
+    TRY(quota_take(tx, is.account_id, repo_id, is.unit, is.bytes, err));
     TRY(quota_add(tx, was.account_id, was.unit, 0, -was.bytes, err));
     if (was.account_id != is.account_id) {
-        TRY(quota_take(tx, is.account_id, UNIT_REPOS, 1, err));
+        TRY(quota_take(tx, is.account_id, repo_id, UNIT_REPOS, 1, err));
         TRY(quota_add(tx, was.account_id, UNIT_REPOS, 0, -1, err));
     }
     return counted_set(tx, repo_id, &is, err);
@@ -131,8 +150,9 @@ static enum status give_reserved(struct db_conn *tx, int64_t repo_id, struct err
     return run_for_repo(tx, "DELETE FROM quota_reservation WHERE repo_id = ?", repo_id, err);
 }
 
-static enum status deleted(struct db_conn *tx, int64_t repo_id, struct error *err)
+static enum status deleted(struct db_conn *tx, int64_t repo_id, const struct event *event, struct error *err)
 {
+    (void)event;
     struct counted was;
     bool found;
     TRY(give_reserved(tx, repo_id, err));
@@ -145,19 +165,20 @@ static enum status deleted(struct db_conn *tx, int64_t repo_id, struct error *er
 }
 
 /* The first files have been counted already, as gains. */
-static enum status created(struct db_conn *tx, int64_t repo_id, struct error *err)
+static enum status created(struct db_conn *tx, int64_t repo_id, const struct event *event, struct error *err)
 {
+    (void)event;
     int64_t account_id;
     enum unit unit;
     TRY(quota_of_repo(tx, repo_id, &account_id, &unit, err));
-    return quota_take(tx, account_id, UNIT_REPOS, 1, err);
+    return quota_take(tx, account_id, repo_id, UNIT_REPOS, 1, err);
 }
 
 static enum status on_event(struct db_conn *tx, const struct event *event, struct error *err)
 {
     static const struct {
         const char *kind;
-        enum status (*then)(struct db_conn *tx, int64_t repo_id, struct error *err);
+        enum status (*then)(struct db_conn *tx, int64_t repo_id, const struct event *event, struct error *err);
     } kinds[] = {{"repo.create", created},
                  {"repo.delete", deleted},
                  {"repo.move", moved},
@@ -165,7 +186,7 @@ static enum status on_event(struct db_conn *tx, const struct event *event, struc
                  {"access.policy", moved}};
     for (size_t i = 0; event->repo_id && i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(event->kind->name, kinds[i].kind) == 0)
-            return kinds[i].then(tx, event->repo_id, err);
+            return kinds[i].then(tx, event->repo_id, event, err);
     return OK;
 }
 

@@ -6,7 +6,8 @@
  * - tier_version: body is the tier as published (doc.h), which never changes; in force from effective_us, until the next is.
  * - tier_assign: state is that of the tier machine (tier/assign.h). 3 and 4 are those in which its tier holds, 5 is
  *   suspended, 1 and 2 wait for a decision.
- * - quota_counter: span is 0 for what is held; else the number of the span of time, as per_s divides it.
+ * - quota_counter: span is 0 for what is held; else the number of the span of time, as per_s divides it. An account_id below 0 is a group
+ *   of repos (group.c).
  * - quota_reservation: what has been promised and has not come yet. key is unique, so that a client that asks again does not
  *   reserve twice.
  * - quota_repo: what a repo counts for, and against whom: what has been added is taken off the same again.

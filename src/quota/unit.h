@@ -44,6 +44,7 @@ struct unit_spec {
     enum status full;     /* the refusal at the limit */
     const char *relief;   /* and what helps, besides moving up; of spans NULL: waiting */
     const char *rows_sql; /* what is used, of an account, where it is asked of rows rather than counted; else NULL */
+    bool of_repo;         /* counts against the owner of a repo, so that groups of repos can be limited, too */
 };
 extern const struct unit_spec unit_specs[UNITS];
 

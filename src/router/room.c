@@ -31,7 +31,7 @@ static enum status reserve_in_write(struct db_conn *tx, void *context, struct er
                                       .until_us = until};
         TRY(quota_reserve(tx, &ask, err));
     }
-    return reserving->verify ? quota_take(tx, account_id, UNIT_VERIFY, reserving->verify, err) : OK;
+    return reserving->verify ? quota_take(tx, account_id, reserving->repo_id, UNIT_VERIFY, reserving->verify, err) : OK;
 }
 
 enum status request_reserve(struct request *rq, const struct room *rooms, size_t count, int64_t verify,
@@ -48,7 +48,7 @@ enum status request_has_room(struct request *rq, struct error *err)
     enum unit unit;
     TRY(request_read(rq, err));
     TRY(quota_of_repo(rq->db, rq->repo.id, &account_id, &unit, err));
-    return quota_room(rq->db, account_id, unit, 1, err);
+    return quota_room(rq->db, account_id, rq->repo.id, unit, 1, err);
 }
 
 /* Most of what comes needs no write for this: a lease is 24 hours, and an hour of it may pass. */

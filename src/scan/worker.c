@@ -14,6 +14,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -121,12 +122,19 @@ static enum status collect(int fd, const struct worker *worker, int64_t deadline
     }
 }
 
-/* Killed also after a good answer: it has nothing left to do, and this way the wait below is short. */
-static void stop(pid_t pid)
+static int64_t microseconds(struct timeval time)
 {
+    return time.tv_sec * SECOND_US + time.tv_usec;
+}
+
+/* Killed also after a good answer: it has nothing left to do, and this way the wait below is short. Returns its processor time. */
+static int64_t stop(pid_t pid)
+{
+    struct rusage used = {0};
     kill(pid, SIGKILL);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+    while (wait4(pid, NULL, 0, &used) < 0 && errno == EINTR)
         ;
+    return microseconds(used.ru_utime) + microseconds(used.ru_stime);
 }
 
 enum status worker_run(const struct worker *worker, struct str input, struct buf *out, struct error *err)
@@ -137,7 +145,9 @@ enum status worker_run(const struct worker *worker, struct str input, struct buf
     int64_t deadline = monotonic_us() + worker->deadline_us;
     TRY(start(worker, input, &output, &pid, err));
     enum status status = collect(output, worker, deadline, out, err);
-    stop(pid);
+    int64_t spent = stop(pid);
+    if (worker->spent_us)
+        *worker->spent_us += spent;
     if (status != OK)
         out->len = before;
     return status;
@@ -173,10 +183,10 @@ static enum status check_summary(struct str answer, struct buf *out, struct erro
 
 /* Has the header looked at by a child that does task, and appends its answer. */
 static enum status ask_child(const char *task, int64_t deadline_us, size_t output_limit, struct str header,
-                             struct buf *answer, struct error *err)
+                             struct buf *answer, int64_t *spent_us, struct error *err)
 {
     const char *const argv[] = {"cairn", "worker", task, NULL};
-    const struct worker worker = {"/proc/self/exe", argv, deadline_us, output_limit};
+    const struct worker worker = {"/proc/self/exe", argv, deadline_us, output_limit, spent_us};
     /* A program that does not hand "worker" to worker_main(), a test say, would start itself again and again. */
     if (getenv(WORKER_MARK))
         return fail(err, UNAVAILABLE, NULL, "A worker starts no workers");
@@ -186,17 +196,17 @@ static enum status ask_child(const char *task, int64_t deadline_us, size_t outpu
     return worker_run(&worker, header, answer, err);
 }
 
-enum status scan_safetensors(struct str header, struct arena *arena, struct buf *out_json, struct error *err)
+enum status scan_safetensors(struct str header, struct buf *out_json, int64_t *spent_us, struct error *err)
 {
     auto_buf struct buf answer = {0};
-    (void)arena;
-    TRY(ask_child("safetensors", DEADLINE, OUTPUT_LIMIT, header, &answer, err));
+    TRY(ask_child("safetensors", DEADLINE, OUTPUT_LIMIT, header, &answer, spent_us, err));
     return check_summary(buf_view(&answer), out_json, err);
 }
 
-enum status scan_tensors(struct str header, struct arena *arena, struct tensor_list *out, struct error *err)
+enum status scan_tensors(struct str header, struct arena *arena, struct tensor_list *out, int64_t *spent_us,
+                         struct error *err)
 {
     auto_buf struct buf answer = {0};
-    TRY(ask_child("tensors", DEADLINE_OF_JOBS, TENSOR_TABLE_MOST + 1, header, &answer, err));
+    TRY(ask_child("tensors", DEADLINE_OF_JOBS, TENSOR_TABLE_MOST + 1, header, &answer, spent_us, err));
     return tensor_table_read(arena, buf_view(&answer), out, err);
 }

@@ -17,6 +17,7 @@ struct worker {
     const char *const *argv; /* with the program's name, ends with NULL */
     int64_t deadline_us;     /* from the start to the end of its output; then it is killed */
     size_t output_limit;     /* bytes; a child that prints more is killed */
+    int64_t *spent_us;       /* processor time that it took is added here, whatever comes of it; NULL: nobody asks */
 };
 
 /*
@@ -31,17 +32,18 @@ enum status worker_run(const struct worker *worker, struct str input, struct buf
 /*
  * What the header of a safetensors file holds (the bytes after the 8 bytes of length), found by the child:
  * {"parameters":{"F32":n,…},"total":n,"tensors":n}, or {"error":"…"} when the header is not valid. Both are OK, as both
- * are lasting facts about those bytes; an error says that this look failed, and callers go on without a summary. arena
- * may be NULL; nothing of the result is in it.
+ * are lasting facts about those bytes; an error says that this look failed, and callers go on without a summary. spent_us
+ * as in struct worker.
  */
-enum status scan_safetensors(struct str header, struct arena *arena, struct buf *out_json, struct error *err);
+enum status scan_safetensors(struct str header, struct buf *out_json, int64_t *spent_us, struct error *err);
 
 /*
  * The tensors of a safetensors file, found by the child from the same bytes; *out lives in the arena. INVALID and
  * TOO_LARGE with the reason are lasting facts about those bytes, of which the words are the child's; other errors say
  * that this look failed. Whoever knows how long the file is compares that with out->bytes.
  */
-enum status scan_tensors(struct str header, struct arena *arena, struct tensor_list *out, struct error *err);
+enum status scan_tensors(struct str header, struct arena *arena, struct tensor_list *out, int64_t *spent_us,
+                         struct error *err);
 
 /*
  * The child: `cairn worker safetensors` or `cairn worker tensors`, argv from "worker" on. Returns the exit status. The

@@ -9,6 +9,7 @@
  */
 #include "base/log.h"
 #include "base/time.h"
+#include "quota/quota.h"
 #include "scan/worker.h"
 #include "tensor/internal.h"
 #include <limits.h>
@@ -24,7 +25,8 @@ struct seen {
     int64_t file_id, repo_id, tries;
     uint8_t sha256[SHA256_SIZE];
     struct oid blob;
-    bool is_lfs, known; /* known: the rows are all there, from a pass for another repo */
+    int64_t inspected_us; /* by the child: counts against the owner of the repo (access.md C12, scan.seconds) */
+    bool is_lfs, known;   /* known: the rows are all there, from a pass for another repo */
 };
 
 struct pass {
@@ -144,7 +146,7 @@ static enum status read_exactly(struct source *source, size_t len, struct buf *o
 
 /* *data_at is where the tensors begin. */
 static enum status read_header(struct source *source, struct arena *arena, struct tensor_list *list, int64_t *data_at,
-                               struct error *err)
+                               int64_t *inspected_us, struct error *err)
 {
     auto_buf struct buf header = {0};
     int64_t size = source_size(source), len;
@@ -157,7 +159,7 @@ static enum status read_header(struct source *source, struct arena *arena, struc
         return fail(err, INVALID, NULL, "The header is longer than the file");
     header.len = 0;
     TRY(read_exactly(source, (size_t)len, &header, err));
-    TRY(scan_tensors(buf_view(&header), arena, list, err));
+    TRY(scan_tensors(buf_view(&header), arena, list, inspected_us, err));
     *data_at = 8 + len;
     if (list->bytes != size - *data_at)
         return fail(err, INVALID, NULL, "The file has %lld bytes behind its header, its tensors take %lld",
@@ -167,7 +169,7 @@ static enum status read_header(struct source *source, struct arena *arena, struc
 
 /* One file. */
 
-static enum status run_pass(struct hub *hub, const struct seen *seen, struct error *err)
+static enum status run_pass(struct hub *hub, struct seen *seen, struct error *err)
 {
     auto_arena struct arena arena = {0};
     auto_source struct source *source = NULL;
@@ -175,7 +177,7 @@ static enum status run_pass(struct hub *hub, const struct seen *seen, struct err
     TRY(source_open(hub, seen->repo_id, seen->is_lfs, seen->sha256, &seen->blob, &source, err));
     struct pass *pass = arena_alloc(&arena, sizeof *pass);
     *pass = (struct pass){.hub = hub, .seen = seen, .source = source};
-    TRY(read_header(source, &arena, &pass->list, &data_at, err));
+    TRY(read_header(source, &arena, &pass->list, &data_at, &seen->inspected_us, err));
     pass->hasher = hasher_sha256();
     enum status status = hash_tensors(pass, data_at, err);
     hasher_free(pass->hasher);
@@ -205,7 +207,8 @@ static enum status write_settled(struct db_conn *tx, void *context, struct error
     TRY(db_prepare(tx, settle_seen_sql, &seen, err));
     stmt_bind_int(seen, 1, outcome->seen->file_id);
     stmt_bind_int(seen, 2, outcome->seen->repo_id);
-    return stmt_run(seen, err);
+    TRY(stmt_run(seen, err));
+    return quota_spend(tx, outcome->seen->repo_id, UNIT_SCAN, outcome->seen->inspected_us, err);
 }
 
 static const char later_sql[] =
@@ -219,7 +222,8 @@ static enum status write_later(struct db_conn *tx, void *context, struct error *
     stmt_bind_int(later, 1, now_us() + (outcome->seen->tries + 1) * RETRY_US);
     stmt_bind_int(later, 2, outcome->seen->file_id);
     stmt_bind_int(later, 3, outcome->seen->repo_id);
-    return stmt_run(later, err);
+    TRY(stmt_run(later, err));
+    return quota_spend(tx, outcome->seen->repo_id, UNIT_SCAN, outcome->seen->inspected_us, err);
 }
 
 /*

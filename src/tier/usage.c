@@ -41,12 +41,15 @@ static void write_number(struct usage *usage, const char *key, enum unit unit, i
         jw_raw(&usage->w, arena_printf(usage->rq->arena, "%lld.%03lld", value / each, thousandths));
 }
 
-static enum status write_amount(struct usage *usage, enum unit unit, const struct limit *limit, struct error *err)
+/* Of a group of repos, or of the account when it is NULL. */
+static enum status write_amount(struct usage *usage, enum unit unit, const struct limit *limit,
+                                const struct group_limit *group, struct error *err)
 {
     bool spans = unit_specs[unit].measure == MEASURE_SPAN;
     int64_t now = now_us(), per_s = limit->given ? limit->per_s : 86400, span = spans ? quota_span(per_s, now) : 0;
     struct quota_use use;
-    TRY(quota_used(usage->rq->db, usage->account.id, unit, span, &use, err));
+    TRY(group ? quota_group_used(usage->rq->db, usage->account.id, group, &use, err)
+              : quota_used(usage->rq->db, usage->account.id, unit, span, &use, err));
     write_number(usage, "used", unit, use.used);
     if (!spans)
         jw_key_int(&usage->w, "reserved", use.reserved);
@@ -64,6 +67,26 @@ static enum status write_amount(struct usage *usage, enum unit unit, const struc
     return OK;
 }
 
+static void write_head(struct usage *usage, enum scope scope, enum unit unit)
+{
+    jw_object(&usage->w);
+    jw_key_str(&usage->w, "unit", str_of(unit_specs[unit].name));
+    jw_key_str(&usage->w, "what", str_of(unit_specs[unit].what));
+    jw_key_str(&usage->w, "scope", str_of(scope_names[scope]));
+}
+
+static enum status write_groups(struct usage *usage, struct error *err)
+{
+    for (size_t i = 0; i < usage->limits->group_count; i++) {
+        const struct group_limit *group = &usage->limits->groups[i];
+        write_head(usage, SCOPE_REPOS, group->unit);
+        jw_key_str(&usage->w, "repos", str_of(group->repos));
+        TRY(write_amount(usage, group->unit, &group->limit, group, err));
+        jw_end(&usage->w);
+    }
+    return OK;
+}
+
 /* Limits, and what is used where nothing is limited. */
 static enum status write_unit(struct usage *usage, enum scope scope, enum unit unit, struct error *err)
 {
@@ -72,16 +95,13 @@ static enum status write_unit(struct usage *usage, enum scope scope, enum unit u
     bool counted = measure == MEASURE_HELD || measure == MEASURE_SPAN;
     if (!limit->given && !(counted && scope == SCOPE_PERSON))
         return OK;
-    jw_object(&usage->w);
-    jw_key_str(&usage->w, "unit", str_of(unit_specs[unit].name));
-    jw_key_str(&usage->w, "what", str_of(unit_specs[unit].what));
-    jw_key_str(&usage->w, "scope", str_of(scope_names[scope]));
+    write_head(usage, scope, unit);
     if (measure == MEASURE_RATE)
         write_rate(usage, scope, unit, limit);
     else if (measure == MEASURE_NOW)
         jw_key_int(&usage->w, "hard", limit->hard);
     else
-        TRY(write_amount(usage, unit, limit, err));
+        TRY(write_amount(usage, unit, limit, NULL, err));
     jw_end(&usage->w);
     return OK;
 }
@@ -182,6 +202,7 @@ enum status usage_get(struct request *rq, struct error *err)
     for (enum unit unit = 1; unit < UNITS; unit++)
         for (enum scope scope = SCOPE_KEY; scope <= SCOPE_PERSON; scope++)
             TRY(write_unit(&usage, scope, unit, err));
+    TRY(write_groups(&usage, err));
     jw_end(&usage.w);
     jw_key(&usage.w, "moveUp");
     jw_array(&usage.w);

@@ -188,6 +188,43 @@ static void a_repo_that_does_not_fit_is_not_made_private(void **state)
     assert_int_equal(number(town->db, "SELECT visibility FROM repo"), VISIBILITY_PUBLIC);
 }
 
+#define NIGHTLY(hard) "{'unit':'bytes.store.public','scope':'repos','repos':'nightly-*','hard':" #hard "}"
+
+static enum status ask_for(struct town *town, const struct repo *repo, const char *key, int64_t amount,
+                           enum status (*what)(struct db_conn *tx, const struct quota_ask *ask, struct error *err),
+                           struct error *err)
+{
+    struct asking asking = {{str_of(key), town->ada, repo->id, UNIT_STORE_PUBLIC, amount, now_us() + QUOTA_LEASE_US},
+                            what};
+    return db_write(town->db, asking_in_write, &asking, err);
+}
+
+static void repos_of_a_group_share_its_room_and_others_do_not(void **state)
+{
+    struct town *town = *state;
+    struct repo first, second, other;
+    new_repo(town, "nightly-1", VISIBILITY_PUBLIC, &first);
+    new_repo(town, "nightly-2", VISIBILITY_PUBLIC, &second);
+    new_repo(town, "weekly", VISIBILITY_PUBLIC, &other);
+    GOOD(script(town->db, "UPDATE quota_repo SET bytes = 10", err));
+    limit(town, NIGHTLY(100)); /* of which 20 are used */
+    GOOD(ask_for(town, &first, "a", 50, quota_reserve, err));
+    EXPECT(TOO_LARGE, ask_for(town, &second, "b", 31, quota_reserve, err));
+    GOOD(ask_for(town, &second, "b", 30, quota_reserve, err));
+    GOOD(ask_for(town, &other, "c", 1000, quota_reserve, err));
+    GOOD(ask_for(town, &first, "a", 50, quota_commit, err)); /* what was promised has room */
+    GOOD(script(town->db,
+                "UPDATE quota_repo SET bytes = 60 WHERE repo_id = (SELECT id FROM repo WHERE name = "
+                "'nightly-1')",
+                err)); /* as on_gain() does in the same write */
+    EXPECT(TOO_LARGE, ask_for(town, &second, "b", 31, quota_commit, err));
+    GOOD(ask_for(town, &second, "b", 0, release_of, err));
+    GOOD(ask_for(town, &first, "d", 30, quota_reserve, err));
+    EXPECT(TOO_LARGE, ask_for(town, &first, "e", 1, quota_reserve, err));
+    clock_travel(QUOTA_LEASE_US + SECOND_US); /* its timer is late */
+    GOOD(ask_for(town, &second, "e", 30, quota_reserve, err));
+}
+
 static void count_report(void *context, const char *what)
 {
     (void)what;
@@ -368,6 +405,7 @@ int main(void)
         in_town(a_line_of_the_ledger_counts_once),
         in_town(repos_count_where_they_are_and_move_with_what_they_are),
         in_town(a_repo_that_does_not_fit_is_not_made_private),
+        in_town(repos_of_a_group_share_its_room_and_others_do_not),
         in_town(counting_anew_finds_and_corrects_what_is_wrong),
         in_town(sixty_four_writers_never_get_a_byte_too_much_and_none_is_lost_by_kill_9),
         in_town(sixty_four_writers_fill_a_quota_to_the_byte),

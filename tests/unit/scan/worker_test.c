@@ -30,7 +30,7 @@ static void answers(const char *header, const char *expected)
 {
     auto_buf struct buf out = {0};
     struct error err = {0};
-    if (scan_safetensors(str_of(header), NULL, &out, &err) != OK)
+    if (scan_safetensors(str_of(header), &out, NULL, &err) != OK)
         fail_msg("%s", err.message);
     buf_byte(&out, 0);
     assert_string_equal(expected, out.data);
@@ -40,7 +40,7 @@ static void finds_an_error(struct str header)
 {
     auto_buf struct buf out = {0};
     struct error err = {0};
-    if (scan_safetensors(header, NULL, &out, &err) != OK)
+    if (scan_safetensors(header, &out, NULL, &err) != OK)
         fail_msg("%s", err.message);
     if (!str_starts(buf_view(&out), STR("{\"error\":\"")))
         fail_msg("%.*s", STR_ARG(buf_view(&out)));
@@ -81,7 +81,7 @@ static void fifty_thousand_tensors_fit_in_the_sandbox(void **state)
     auto_buf struct buf text = {0}, out = {0};
     struct error err = {0};
     (void)state;
-    if (scan_safetensors(large_header(&text, 50000), NULL, &out, &err) != OK)
+    if (scan_safetensors(large_header(&text, 50000), &out, NULL, &err) != OK)
         fail_msg("%s", err.message);
     assert_true(str_has(buf_view(&out), STR("\"total\":400000,\"tensors\":50000")));
 }
@@ -93,12 +93,12 @@ static void the_child_tells_the_tensors_of_a_header(void **state)
     struct tensor_list list;
     struct error err = {0};
     (void)state;
-    if (scan_tensors(large_header(&text, 100000), &arena, &list, &err) != OK)
+    if (scan_tensors(large_header(&text, 100000), &arena, &list, NULL, &err) != OK)
         fail_msg("%s", err.message);
     assert_int_equal(100000, list.count);
     assert_int_equal(1600000, list.bytes);
     assert_string_equal("model.layers.99999.mlp.weight", list.items[99999].name.data);
-    assert_int_equal(INVALID, scan_tensors(STR("{\"a\":1}"), &arena, &list, &err));
+    assert_int_equal(INVALID, scan_tensors(STR("{\"a\":1}"), &arena, &list, NULL, &err));
     assert_true(str_has(str_of(err.message), STR("no known dtype")));
 }
 
@@ -112,8 +112,8 @@ static void a_header_beyond_the_limit_starts_no_child(void **state)
     buf_reserve(&text, SAFETENSORS_HEADER_LIMIT + 1);
     memset(text.data, ' ', SAFETENSORS_HEADER_LIMIT + 1);
     text.len = SAFETENSORS_HEADER_LIMIT + 1;
-    assert_int_equal(TOO_LARGE, scan_safetensors(buf_view(&text), NULL, &out, &err));
-    assert_int_equal(TOO_LARGE, scan_tensors(buf_view(&text), &arena, &list, &err));
+    assert_int_equal(TOO_LARGE, scan_safetensors(buf_view(&text), &out, NULL, &err));
+    assert_int_equal(TOO_LARGE, scan_tensors(buf_view(&text), &arena, &list, NULL, &err));
 }
 
 /* Children that misbehave. */
@@ -126,6 +126,24 @@ static void a_child_that_hangs_is_stopped(void **state)
     (void)state;
     assert_int_equal(TIMED_OUT, run_for(SECOND_US / 10, argv, STR(""), &out, &err));
     assert_int_equal(-1, waitpid(-1, NULL, WNOHANG)); /* and reaped */
+}
+
+static void the_processor_time_of_a_child_is_told_though_it_was_stopped(void **state)
+{
+    static const char *const busy[] = {"/bin/sh", "-c", "while :; do :; done", NULL}, *const idle[] = {"/bin/true",
+                                                                                                       NULL};
+    int64_t spent = 0;
+    struct worker worker = {busy[0], busy, SECOND_US / 2, 100, &spent};
+    auto_buf struct buf out = {0};
+    struct error err;
+    (void)state;
+    assert_int_equal(TIMED_OUT, worker_run(&worker, STR(""), &out, &err));
+    int64_t first = spent;
+    assert_true(first > 0);
+    worker.program = idle[0];
+    worker.argv = idle;
+    assert_int_equal(UNAVAILABLE, worker_run(&worker, STR(""), &out, &err));
+    assert_true(spent >= first); /* it is added */
 }
 
 static void a_child_that_dies_without_a_word_is_an_error(void **state)
@@ -208,10 +226,10 @@ static void a_worker_starts_no_workers(void **state)
     struct error err;
     (void)state;
     setenv("CAIRN_WORKER", "1", 1);
-    enum status status = scan_safetensors(STR("{}"), NULL, &out, &err);
+    enum status status = scan_safetensors(STR("{}"), &out, NULL, &err);
     unsetenv("CAIRN_WORKER");
     assert_int_equal(UNAVAILABLE, status);
-    assert_int_equal(OK, scan_safetensors(STR("{}"), NULL, &out, &err));
+    assert_int_equal(OK, scan_safetensors(STR("{}"), &out, NULL, &err));
 }
 
 /* The sandbox. */
@@ -257,6 +275,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_child_tells_the_tensors_of_a_header),
         cmocka_unit_test(a_header_beyond_the_limit_starts_no_child),
         cmocka_unit_test(a_child_that_hangs_is_stopped),
+        cmocka_unit_test(the_processor_time_of_a_child_is_told_though_it_was_stopped),
         cmocka_unit_test(a_child_that_dies_without_a_word_is_an_error),
         cmocka_unit_test(a_program_that_is_missing_is_an_error),
         cmocka_unit_test(a_child_that_never_stops_talking_is_stopped),
