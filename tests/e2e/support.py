@@ -54,8 +54,8 @@ def add(path, content):
     return CommitOperationAdd(path, content if isinstance(content, (bytes, str)) else bytes(content))
 
 
-def until(what, seconds=120):
-    """Waits for something that comes in the background."""
+def until(what, seconds=600):
+    """Waits for something that comes in the background; for so long that a slow machine is no reason to give up."""
     end = time.monotonic() + seconds
     while (asked := time.monotonic()) < end:
         found = what()
