@@ -37,8 +37,9 @@ static enum status read_look(struct db_conn *conn, struct look *look, struct err
     TRY(limits_of(conn, look->account_id, &limits, err));
     look->any = false;
     for (enum unit unit = 1; unit < UNITS; unit++) {
-        bool limited = unit_specs[unit].measure == MEASURE_HELD && limits->of[SCOPE_PERSON][unit].given;
-        enum status room = limited ? quota_room(conn, look->account_id, unit, 0, err) : OK;
+        bool kept = unit_specs[unit].of_repo && unit_specs[unit].measure == MEASURE_HELD &&
+                    limits->of[SCOPE_PERSON][unit].given;
+        enum status room = kept ? quota_room(conn, look->account_id, 0, unit, 0, err) : OK;
         if (room != OK && room != TOO_LARGE)
             return room;
         look->full[unit] = room == TOO_LARGE;
