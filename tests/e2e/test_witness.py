@@ -546,11 +546,12 @@ def test_what_speaks_of_another_history_is_an_alarm(street, liar, status, kind, 
     alice.commit_files(repo, {"a.txt": b"a"})
     until(lambda: all_cosigned(hub))
     one.answer = lambda body: (status, kind, text)
-    alice.commit_files(repo, {"a.txt": b"b"})
+    more = alice.commit_lines(repo, ("file", {"path": "a.txt", "content": "Yg==", "encoding": "base64"}))
+    assert more.status_code == 200 or words in more.json()["error"]  # something of the hub's own may have been logged before it
     until(lambda: metric(hub, "cairn_witness_alarm") == 1)
     refused = alice.commit_lines(repo, ("file", {"path": "a.txt", "content": "Yw==", "encoding": "base64"}))
     assert refused.status_code == 503 and words in refused.json()["error"]
-    assert alice.read(repo, "a.txt") == b"b"
+    assert alice.read(repo, "a.txt") == (b"b" if more.status_code == 200 else b"a")
     hub.stop()
     assert words in refuses_to_start(hub)
 
