@@ -106,6 +106,23 @@ static void chunks_that_compression_helps_stay_packed(void **state)
     assert_int_equal(findings(house), 0);
 }
 
+static void chunks_of_all_sizes_packed_and_not_come_back_in_their_order(void **state)
+{
+    struct house *house = *state;
+    auto_content struct content noise = content_of(3, 40 * CHUNK_MAX), soft = packable(3, CHUNK_MAX);
+    auto_wire struct wire wire = {0};
+    for (size_t i = 0; i < 40; i++) {
+        for (size_t small = 0; small < 3 * i; small++)
+            wire_add(&wire, SCHEME_NONE, noise.data + i * CHUNK_MAX + 11 * small, 1 + small % 11);
+        wire_add(&wire, SCHEME_NONE, noise.data + i * CHUNK_MAX, CHUNK_MAX - 1000 * i);
+        if (i % 3 == 0)
+            wire_add(&wire, SCHEME_LZ4, soft.data + i, CHUNK_MAX - i);
+    }
+    send_xorb(house, ALICE, &wire);
+    assert_comes_back(house, &wire);
+    assert_int_equal(findings(house), 0);
+}
+
 static void chunks_that_compression_hardly_helps_are_stored_unpacked(void **state)
 {
     struct house *house = *state;
@@ -356,6 +373,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_a_house(a_xorb_that_was_sent_is_stored_with_its_chunks),
         in_a_house(a_xorb_larger_than_what_is_written_at_once_comes_back),
+        in_a_house(chunks_of_all_sizes_packed_and_not_come_back_in_their_order),
         in_a_house(a_xorb_takes_no_more_room_than_its_bytes_need),
         in_a_house(a_xorb_is_still_there_after_a_restart),
         in_a_house(chunks_that_compression_helps_stay_packed),
