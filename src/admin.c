@@ -257,11 +257,8 @@ static enum status token_create(struct db *db, const struct words *given, struct
 
 static enum status user_create(struct db *db, const struct words *given, struct error *err)
 {
-    bool with_token = str_given(given->flag[NAME]);
-    if (with_token != str_given(given->flag[ROLE]) || (!with_token && str_given(given->flag[DAYS])))
-        return fail(err, INVALID, NULL, "A first token needs both --name and --role");
     TRY(create_account(db, given, ACCOUNT_USER, err));
-    return with_token ? token_create(db, given, err) : OK;
+    return str_given(given->flag[NAME]) ? token_create(db, given, err) : OK;
 }
 
 static enum status token_rotate(struct db *db, const struct words *given, struct error *err)
@@ -539,6 +536,9 @@ static enum status check_flags(const struct command *command, struct words *give
         if (!there && command->needs & FLAG(flag))
             return fail(err, INVALID, NULL, "%s %s needs %s", command->noun, command->verb, flags[flag].name);
     }
+    bool named = str_given(given->flag[NAME]), days = str_given(given->flag[DAYS]);
+    if (command->takes & FLAG(ROLE) && (named != str_given(given->flag[ROLE]) || (days && !named)))
+        return fail(err, INVALID, NULL, "a first token needs both --name and --role");
     if (str_given(given->flag[ROLE]) && !role_parse(given->flag[ROLE], &given->role))
         return fail(err, INVALID, NULL, "--role is read, write or admin");
     if (str_given(given->flag[DATA]) && given->flag[DATA].len == 0)

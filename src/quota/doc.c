@@ -177,7 +177,7 @@ static enum status take_limit(const json_t *object, struct limits *limits, struc
 {
     static const char *const members[] = {"unit",  "scope", "repos", "rate", "per",
                                           "burst", "soft",  "hard",  "over", NULL};
-    struct limit *out;
+    struct limit *out = NULL;
     TRY(doc_only(object, "A limit", members, err));
     enum unit unit = unit_named(json_get_str(object, "unit"));
     int scope = find_word(json_get_str(object, "scope"), scope_names, SCOPES + 1);
