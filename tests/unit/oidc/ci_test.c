@@ -12,20 +12,20 @@ const struct module *const modules[] = {NULL};
 /* In the text, ' stands for ", and N for the time of now, as far as it is followed by a difference: N-60. */
 static json_t *claims(const char *text)
 {
-    char json[1024], *out = json;
+    auto_buf struct buf json = {0};
+    json_t *read = NULL;
     for (const char *c = text; *c; c++) {
         char *end = NULL;
         if (*c == 'N' && (c[1] == '+' || c[1] == '-')) {
             long long at = now_us() / SECOND_US + strtoll(c + 1, &end, 10);
-            out += sprintf(out, "%lld", at);
+            buf_printf(&json, "%lld", at);
             c = end - 1;
-        } else
-            *out++ = *c == '\'' ? '"' : *c;
+        } else {
+            buf_byte(&json, *c == '\'' ? '"' : *c);
+        }
     }
-    *out = 0;
-    json_t *read = NULL;
-    if (json_read(str_of(json), sizeof json, &read, NULL) != OK)
-        broken("%s is no JSON", json);
+    if (json_read(buf_view(&json), json.len, &read, NULL) != OK)
+        broken("%s is no JSON", text);
     return read;
 }
 
