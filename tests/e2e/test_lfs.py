@@ -4,6 +4,7 @@
 import math
 import os
 import re
+import sqlite3
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -253,3 +254,24 @@ class TestPartsThatAreWrong:
     def test_a_wrong_etag_is_noticed(self, plan):
         claims = [{"partNumber": n + 1, "etag": '"nonsense"'} for n in range(len(plan[1]))]
         assert 400 <= self.finish(plan, plan[2], claims).status_code < 500
+
+
+def holds(hub, data):
+    with sqlite3.connect(f"file:{hub.data}/cairn.db?mode=ro", uri=True) as db:
+        return db.execute("SELECT count(*) FROM object_hold JOIN object ON object.id = object_id WHERE sha256 = ?",
+                          (bytes.fromhex(sha256(data)),)).fetchone()[0]
+
+
+@pytest.mark.parametrize("deletes", [True, False])
+def test_an_upload_whose_repo_is_deleted_on_the_way_leaves_nothing_held(hub, alice, deletes):
+    repo, data = alice.new_repo(), os.urandom(300_000)
+
+    def body():
+        yield data[:200_000]
+        if deletes:
+            alice.api.delete_repo(repo)
+        yield data[200_000:]
+
+    href = upload_action(alice, repo, data)["href"]
+    answer = httpx.put(href, content=body(), headers={"Content-Length": str(len(data))})
+    assert (answer.status_code, holds(hub, data)) == ((404, 0) if deletes else (200, 1))
