@@ -13,6 +13,7 @@ import numpy
 import pytest
 from safetensors.numpy import load
 
+from nursery import Child
 from one_house import SECRET, Stranger
 from support import ROOT, SANITIZER, Hub, new_name, until
 from test_federate import KILLS, TRAIN, Participant, Sender, federate, fit, new_model, start_model
@@ -58,7 +59,6 @@ class Member(Participant):
 
     def run(self):
         self.lines = []
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment)
         for line in self.process.stdout:
             self.lines.append(line)
         errors = self.process.stderr.read()
@@ -343,7 +343,7 @@ def test_who_names_its_peers_is_in_no_cohort_with_others(alice, crowd, preload, 
     keys = []
     for who in range(3):
         show = f"import cairn.federate; print(cairn.federate.identity({str(tmp_path / f'state-{who}')!r}))"
-        keys += [subprocess.run([sys.executable, "-c", show], env=alone(preload), capture_output=True, text=True, check=True).stdout.strip() for _ in "12"]
+        keys += [Child(preload, LIBRARY, show).communicate()[0].strip() for _ in "12"]
     assert keys[0] == keys[1] != keys[2] and all(len(key) == 64 for key in keys)  # the same when it is asked again
     keys = keys[::2]
     for known, wanted in (keys, ["done"] * 3), (keys[:2] + ["0" * 64], ["NotAccepted"] * 3):

@@ -8,7 +8,6 @@ import json
 import os
 import struct
 import subprocess
-import sys
 import tempfile
 import threading
 
@@ -16,6 +15,7 @@ import numpy
 import pytest
 from safetensors.numpy import load, save
 
+from nursery import Child
 from support import ROOT, SANITIZER, BINARY, Hub, Person, new_name, sha256, until
 from test_libcairn import LIBRARY, preload  # noqa: F401
 
@@ -74,16 +74,14 @@ class Participant(threading.Thread):
 
     def __init__(self, person, repo, seed, preload, how="honest"):  # noqa: F811
         super().__init__(daemon=True)
-        self.command = [sys.executable, "-c", self.program, person.hub.url, person.token, repo, str(seed), how]
-        self.environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY),
-                            "LD_PRELOAD": preload, "ASAN_OPTIONS": "detect_leaks=0", "XDG_STATE_HOME": STATE.name, "OPENBLAS_NUM_THREADS": "1"}
+        self.process = Child(preload, LIBRARY, self.program, person.hub.url, person.token, repo, seed, how, XDG_STATE_HOME=STATE.name)
         self.said = None
         self.start()
 
     def run(self):
-        done = subprocess.run(self.command, capture_output=True, text=True, timeout=500, env=self.environment)
-        good = done.returncode == 0 and not SANITIZER.search(done.stderr)
-        self.said = json.loads(done.stdout) if good else ["crashed", done.stderr]
+        out, errors = self.process.communicate()
+        good = self.process.wait() == 0 and not SANITIZER.search(errors)
+        self.said = json.loads(out) if good else ["crashed", errors]
 
 
 def federate(person, *arguments, check=True):
@@ -129,15 +127,12 @@ def same(found, wanted):
 
 def begin(program, person, repo, preload, url, word=""):  # noqa: F811
     """A participant as a process of its own, which ends() waits for: program prints one JSON value."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
-                   "ASAN_OPTIONS": "detect_leaks=0", "XDG_STATE_HOME": str(person.hub.folder / "participants"), "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", program, url, person.token, repo, str(word)], env=environment, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return Child(preload, LIBRARY, program, url, person.token, repo, word, XDG_STATE_HOME=str(person.hub.folder / "participants"))
 
 
 def ends(part):
-    out, complaint = part.communicate(timeout=300)
-    assert part.returncode == 0 and not SANITIZER.search(complaint), complaint
+    out, complaint = part.communicate()
+    assert part.wait() == 0 and not SANITIZER.search(complaint), complaint
     return json.loads(out)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import numpy
 import pytest
 from safetensors.numpy import load, save
 
+from nursery import Child
 from support import ROOT, SANITIZER, Hub, new_name, sha256, until
-from test_federate import KILLS, Participant, Sender, crowd, federate, fit, new_model, open_run, same, start_model  # noqa: F401
+from test_federate import KILLS, Participant, Sender, crowd, ends, federate, fit, new_model, open_run, same, start_model  # noqa: F401
 from test_libcairn import LIBRARY, preload  # noqa: F401
 
 # Buffers (FedBuff).
@@ -249,12 +251,11 @@ HELD = JOINING.replace("    pass\n", """    if config["round"] == 4:
 
 
 def all_descend(repo, people, preload, state=""):  # noqa: F811
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
-                   "ASAN_OPTIONS": "detect_leaks=0", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", JOINING, people[0].hub.url, repo, str(len(people)), str(state), *[person.token for person in people]],
-                          capture_output=True, text=True, timeout=500, env=environment)
-    assert done.returncode == 0 and not SANITIZER.search(done.stderr), done.stderr
-    return json.loads(done.stdout)
+    return ends(descending(JOINING, repo, people, preload, state))
+
+
+def descending(program, repo, people, preload, state):  # noqa: F811
+    return Child(preload, LIBRARY, program, people[0].hub.url, repo, len(people), state, *[person.token for person in people])
 
 
 def scaffold_of_numpy(rounds, people=3):
@@ -293,14 +294,11 @@ def test_the_own_control_variate_outlives_the_program(own_hub, preload, tmp_path
     for number in range(3):
         (tmp_path / "state" / str(number)).mkdir(parents=True)
     # The first program is ended in the middle of the run, right behind a round.
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
-                   "ASAN_OPTIONS": "detect_leaks=0"}
-    first = subprocess.Popen([sys.executable, "-c", HELD, own_hub.url, repo, "3", str(tmp_path / "state"), *[person.token for person in people]],
-                             env=environment)
+    first = descending(HELD, repo, people, preload, tmp_path / "state")
     until(lambda: federate(owner, "status", repo)["round"] == 4)
     until(lambda: len(list((tmp_path / "state").glob("held-*"))) == 3)
-    first.kill()
-    first.wait()
+    os.kill(first.pid, signal.SIGKILL)
+    assert first.wait() != 0
     assert all_descend(repo, people, preload, tmp_path / "state") == ["done"] * 3
     numpy.testing.assert_allclose(model_of(owner, repo)["x"], scaffold_of_numpy(6)[0], rtol=1e-4, atol=1e-5)
     until(lambda: not list((own_hub.data / "federate").iterdir()))
@@ -425,7 +423,7 @@ JUDGE = """
 import json, sys
 import numpy
 import cairn.federate
-url, token, repo, how = sys.argv[1:5]
+url, token, repo, _, how = sys.argv[1:6]
 seen = []
 
 def evaluate(model, config):
@@ -448,12 +446,10 @@ except Exception as problem:
 class Judge(Participant):
     """Who is asked for a model near one; what is seen of the candidates is in `said`."""
 
+    program = JUDGE
+
     def __init__(self, person, repo, preload, how="honest"):  # noqa: F811
         super().__init__(person, repo, 0, preload, how)
-
-    def start(self):
-        self.command = [sys.executable, "-c", JUDGE, *self.command[3:6], self.command[-1]]
-        super().start()
 
 
 # One of five shouts, so that the mean is the worst.

@@ -4,9 +4,7 @@
 import base64
 import json
 import math
-import os
 import subprocess
-import sys
 import time
 
 import httpx
@@ -17,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from safetensors.numpy import load, save
 
 from houses import Between, House, Reporter
-from support import BINARY, ROOT, SANITIZER, Hub, new_name, sha256, until
+from nursery import Child
+from support import BINARY, SANITIZER, Hub, new_name, sha256, until
 from test_federate import Participant, Sender, federate, fit, new_model, start_model
 from test_libcairn import LIBRARY, preload  # noqa: F401
 from tlog import leaf_hash, root_of
@@ -272,16 +271,14 @@ except cairn.federate.NotAccepted as problem:
 """
     repo = wide_model(alice)
     open_run(alice, repo, house, 1, 2)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
-                   "ASAN_OPTIONS": "detect_leaks=0"}
 
     def run(person, wanted):
-        return subprocess.Popen([sys.executable, "-c", program, alice.hub.url, person.token, repo, wanted], env=environment, stdout=subprocess.PIPE, text=True)
+        return Child(preload, LIBRARY, program, alice.hub.url, person.token, repo, wanted)
 
-    assert "not the one that you have set" in run(crowd[0], "0000-0000-0000-0000").communicate(timeout=100)[0]
+    assert "not the one that you have set" in run(crowd[0], "0000-0000-0000-0000").communicate()[0]
     assert federate(alice, "status", repo)["accepted"] == 0
     both = [run(crowd[0], house.key_id), run(crowd[1], house.keys["key"])]
-    assert [one.communicate(timeout=100)[0] for one in both] == ["", ""]
+    assert [one.communicate()[0] for one in both] == ["", ""]
     assert finished(alice, repo)["accepted"] == 2
 
 
@@ -306,11 +303,8 @@ def train(model, config):
     return model, 1
 cairn.federate.join(*sys.argv[1:4], train, progress=print)
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
-                   "ASAN_OPTIONS": "detect_leaks=0"}
-    parts = [subprocess.Popen([sys.executable, "-c", program, alice.hub.url, person.token, repo, str(seed)], env=environment, stdout=subprocess.PIPE, text=True)
-             for seed, person in enumerate(crowd[:2])]
-    said = [part.communicate(timeout=200)[0] for part in parts]
+    parts = [Child(preload, LIBRARY, program, alice.hub.url, person.token, repo, seed) for seed, person in enumerate(crowd[:2])]
+    said = [part.communicate()[0] for part in parts]
     finished(alice, repo)
     sent = int(said[0].split(" bytes sent")[-2].split()[-1])
     assert 4 * width < sent < 4 * width * 1.07
@@ -426,11 +420,8 @@ try:
 except cairn.federate.NotAccepted as problem:
     print(problem)
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
-                   "ASAN_OPTIONS": "detect_leaks=0"}
-    parts = [subprocess.Popen([sys.executable, "-c", program, between.url, person.token, repo], env=environment, stdout=subprocess.PIPE, text=True)
-             for person in crowd[:2]]
-    said = [part.communicate(timeout=100)[0] for part in parts]
+    parts = [Child(preload, LIBRARY, program, between.url, person.token, repo) for person in crowd[:2]]
+    said = [part.communicate()[0] for part in parts]
     assert all(word in one for one in said) if word else said == ["", ""]
     assert federate(alice, "status", repo)["accepted"] == (0 if word else 2)
     between.shutdown()
