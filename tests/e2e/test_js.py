@@ -4,6 +4,7 @@
 import base64
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -18,18 +19,24 @@ class Refused(Exception):
         self.status = error["status"]
 
 
-@pytest.fixture
-def js(alice):
-    """Calls a function of the client as a person."""
+@pytest.fixture(scope="module")
+def js(alice, tmp_path_factory):
+    """Calls a function of the client as a person. One program makes all calls: it takes 0.4 s to load."""
+    environment = {**os.environ, "HF_HOME": str(tmp_path_factory.mktemp("js"))}
+    program = subprocess.Popen(["node", ROOT / "tests/js/roundtrip.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
     def call(function, /, person=alice, **params):
-        done = person.run("node", ROOT / "tests/js/roundtrip.mjs", function, json.dumps(params))
-        answer = json.loads(done.stdout.splitlines()[-1])
+        params = {"hubUrl": person.hub.url, "accessToken": person.token, **params}
+        program.stdin.write(json.dumps([function, params]) + "\n")
+        program.stdin.flush()
+        answer = json.loads(next(line for line in program.stdout if line.startswith(('{"result"', '{"error"'))))  # it says more than that
         if "error" in answer:
             raise Refused(answer["error"])
         return answer["result"]
 
-    return call
+    yield call
+    program.stdin.close()
+    assert program.wait(60) == 0
 
 
 def content(data):

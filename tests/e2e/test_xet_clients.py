@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 
@@ -40,11 +41,13 @@ class Clients:
     # Downloads, which return the bytes.
 
     def down_hf(self, person, repo, name):
-        person.hf("download", repo, name, "--local-dir", self.scratch / "hf", HF_HUB_DISABLE_XET=None, HF_DEBUG="1")
+        if not (self.scratch / "hf" / name).exists():  # all that is there at once
+            person.hf("download", repo, "--local-dir", self.scratch / "hf", HF_HUB_DISABLE_XET=None, HF_DEBUG="1")
         return (self.scratch / "hf" / name).read_bytes()
 
     def down_hf_without_xet(self, person, repo, name):
-        person.hf("download", repo, name, "--local-dir", self.scratch / "plain")
+        if not (self.scratch / "plain" / name).exists():
+            person.hf("download", repo, "--local-dir", self.scratch / "plain")
         return (self.scratch / "plain" / name).read_bytes()
 
     def down_javascript(self, person, repo, name, xet=True):
@@ -73,6 +76,7 @@ class Clients:
             subprocess.run(["git", "-C", clone, *words], check=True, capture_output=True,
                            env={**os.environ, "HOME": str(self.scratch), "GIT_TERMINAL_PROMPT": "0"})
 
+        shutil.rmtree(clone, ignore_errors=True)
         clone.mkdir()
         git("init", "-q")
         git("config", "user.name", "x")
@@ -109,13 +113,23 @@ def weights(size, seed):
     return pick.randbytes(size - len(smooth)) + smooth
 
 
-@pytest.mark.parametrize("upload", UPLOADS)
-def test_what_one_client_uploads_every_other_downloads(alice, clients, tmp_path, upload):
-    repo, data = alice.new_repo(), weights(3 * MIB + 12345, upload)
-    (tmp_path / "model.bin").write_bytes(data)
-    getattr(clients, upload)(alice, repo, "model.bin", tmp_path / "model.bin")
-    for download in DOWNLOADS:
-        assert sha256(getattr(clients, download)(alice, repo, "model.bin")) == sha256(data), download
+@pytest.fixture(scope="module")
+def uploaded(alice, tmp_path_factory):
+    """A repo with a file by each client, and what is in it."""
+    repo, folder, files = alice.new_repo(), tmp_path_factory.mktemp("uploaded"), {}
+    for upload in UPLOADS:
+        name = f"{upload}.bin"
+        files[name] = weights(3 * MIB + 12345, upload)
+        (folder / name).write_bytes(files[name])
+        getattr(Clients(folder), upload)(alice, repo, name, folder / name)
+    return repo, files
+
+
+@pytest.mark.parametrize("download", DOWNLOADS)
+def test_what_one_client_uploads_every_other_downloads(alice, clients, uploaded, download):
+    repo, files = uploaded
+    for name, data in files.items():
+        assert sha256(getattr(clients, download)(alice, repo, name)) == sha256(data), name
 
 
 def requests(hub, pattern):
