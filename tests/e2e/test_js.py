@@ -2,41 +2,23 @@
 """The stock JavaScript client, with the fetch that Node.js brings."""
 
 import base64
-import json
 import os
-import subprocess
 
 import pytest
 
-from support import ROOT, new_name, sha256
+import javascript
+from javascript import Refused
+from support import new_name, sha256
 
 MIB = 1 << 20
 
 
-class Refused(Exception):
-    def __init__(self, error):
-        super().__init__(error["message"])
-        self.status = error["status"]
-
-
-@pytest.fixture(scope="module")
-def js(alice, tmp_path_factory):
-    """Calls a function of the client as a person. One program makes all calls: it takes 0.4 s to load."""
-    environment = {**os.environ, "HF_HOME": str(tmp_path_factory.mktemp("js"))}
-    program = subprocess.Popen(["node", ROOT / "tests/js/roundtrip.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-
+@pytest.fixture
+def js(alice):
     def call(function, /, person=alice, **params):
-        params = {"hubUrl": person.hub.url, "accessToken": person.token, **params}
-        program.stdin.write(json.dumps([function, params]) + "\n")
-        program.stdin.flush()
-        answer = json.loads(next(line for line in program.stdout if line.startswith(('{"result"', '{"error"'))))  # it says more than that
-        if "error" in answer:
-            raise Refused(answer["error"])
-        return answer["result"]
+        return javascript.call(person, function, **params)
 
-    yield call
-    program.stdin.close()
-    assert program.wait(60) == 0
+    return call
 
 
 def content(data):
