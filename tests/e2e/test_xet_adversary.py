@@ -288,7 +288,7 @@ def test_addresses_begin_with_the_public_one_and_are_signed_without_it(tmp_path)
 def test_a_key_that_is_revoked_while_its_shard_is_verified_registers_nothing(hub, alice, repo, bomb):
     name = new_name("key")
     token = hub.admin("token", "create", "alice", "--name", name, "--role", "write").stdout.strip()
-    session, body = Session(Person(hub, "alice", token), repo), bomb.shard(5)
+    session, body = Session(Person(hub, "alice", token), repo), bomb.shard(3)
     assert session.post_xorb(bomb).status_code == 200
     with verifying(session, body) as lines:
         hub.admin("token", "revoke", "alice", "--name", name)
@@ -299,7 +299,7 @@ def test_a_key_that_is_revoked_while_its_shard_is_verified_registers_nothing(hub
 
 def test_a_repo_that_is_deleted_while_a_shard_is_verified_holds_nothing(hub, alice, bomb):
     repo = alice.new_repo()
-    session, body = Session(alice, repo), bomb.shard(6)
+    session, body = Session(alice, repo), bomb.shard(3)
     assert session.post_xorb(bomb).status_code == 200
     with verifying(session, body) as lines:
         alice.api.delete_repo(repo)
