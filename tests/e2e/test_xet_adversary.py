@@ -199,10 +199,10 @@ def gated(alice):
 def test_a_copy_of_a_gated_file_of_many_pieces_is_recognised(hub, alice, gated):
     bob = hub.person(new_name("copier"))
     xorb, other = (Xorb([noise(8) for _ in range(4)]) for _ in range(2))
-    Session(alice, gated).upload(xorb, Pieces([xorb], 50_000))
+    Session(alice, gated).upload(xorb, Pieces([xorb], 25_000))
     copy, own = bob.new_repo(), bob.new_repo()
-    Session(bob, copy).upload(xorb, Pieces([xorb], 100_000))
-    Session(bob, own).upload(other, Pieces([other], 100_000))
+    Session(bob, copy).upload(xorb, Pieces([xorb], 50_000))
+    Session(bob, own).upload(other, Pieces([other], 50_000))
     held = rows(alice.hub, "SELECT r.name FROM access_hold h JOIN repo r ON r.id = h.repo_id WHERE h.kind = 'chunks'")
     assert (copy.split("/")[1],) in held and (own.split("/")[1],) not in held
 
