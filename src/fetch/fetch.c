@@ -15,8 +15,10 @@
     (512L << 10) /* that a large body is received and sent in: each costs both sides an exchange on the line */
 
 static pthread_key_t handles;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static __attribute__((constructor)) void start(void)
+/* When it is first wanted: it reads the settings of OpenSSL, and most programs that are started ask no other server. */
+static void start(void)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     if (pthread_key_create(&handles, curl_easy_cleanup) != 0)
@@ -26,6 +28,7 @@ static __attribute__((constructor)) void start(void)
 /* A thread's own, which keeps its connections open for what the thread asks next. */
 static CURL *handle(void)
 {
+    pthread_once(&once, start);
     CURL *curl = pthread_getspecific(handles);
     if (curl) {
         curl_easy_reset(curl);

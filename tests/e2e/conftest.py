@@ -41,9 +41,9 @@ def pytest_configure(config):
 
 
 LONG = """
-federate_rules xet_adversary cohorts witness houses_crash tensors signin federate doors xet_care
-appeals oms log_drills program examples flower review device houses tiers js browser crash use
-xet_older record grants lfs
+federate_rules flower xet_adversary witness houses_crash tensors cohorts signin federate doors xet_care
+appeals log_drills program examples review device houses tiers browser crash use
+xet_older record grants lfs oms js
 """.split()
 
 

@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""People who sign models: their keys and certificates in files, and the field's reference tool."""
+"""People who sign models: their keys and certificates in files, and the field's reference tool.
 
+As a program of its own, since its packages are not those of the other tests, it reads the words of a command of the tool as JSON a line,
+and prints for each the exit status and what was said.
+"""
+
+import atexit
+import contextlib
+import functools
+import io
 import json
 import os
 import subprocess
@@ -59,13 +67,24 @@ class Authority:
         return made
 
 
-def reference(*words, check=True):
-    """Runs model_signing 1.1.1."""
+@functools.cache
+def tool():
+    """Its packages take a second to load, so there is one program for all commands."""
     assert (TOOL / "model_signing-1.1.1.dist-info").is_dir(), "the reference tool is missing: run make test-deps"
-    done = subprocess.run([sys.executable, "-m", "model_signing", *map(str, words)], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(TOOL)}, timeout=300)
-    assert not check or done.returncode == 0, done.stdout + done.stderr
-    return done
+    program = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                               env={**os.environ, "PYTHONPATH": str(TOOL)})
+    atexit.register(program.kill)
+    return program
+
+
+def reference(*words, check=True):
+    """Runs a command of model_signing 1.1.1; what it returned and said."""
+    program = tool()
+    program.stdin.write(json.dumps([str(word) for word in words]) + "\n")
+    program.stdin.flush()
+    status, said = json.loads(program.stdout.readline())
+    assert not check or status == 0, said
+    return status, said
 
 
 def reference_signs(folder, key, out, *more):
@@ -75,7 +94,27 @@ def reference_signs(folder, key, out, *more):
 
 def reference_accepts(folder, signature, key):
     """Whether the tool says that the folder is what the key has signed. What the hub's client keeps in it is left out."""
-    done = reference("verify", "key", folder, "--signature", signature, "--public_key", key.public, "--ignore-paths", folder / ".cache",
-                     check=False)
-    assert (done.returncode == 0) == ("Verification succeeded" in done.stdout), done.stdout + done.stderr
-    return done.returncode == 0
+    status, said = reference("verify", "key", folder, "--signature", signature, "--public_key", key.public,
+                             "--ignore-paths", folder / ".cache", check=False)
+    assert (status == 0) == ("Verification succeeded" in said), said
+    return status == 0
+
+
+def answer(words):
+    """What `python -m model_signing WORDS…` does."""
+    from model_signing._cli import main
+
+    status, said = 0, io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            main(words, prog_name="model_signing")
+        except SystemExit as end:
+            status = end.code or 0
+        except Exception as error:  # of which Python would make a status as well
+            status = repr(error)
+    return status, said.getvalue()
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line))), flush=True)

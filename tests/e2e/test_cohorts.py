@@ -13,9 +13,10 @@ import numpy
 import pytest
 from safetensors.numpy import load
 
+from nursery import Child
 from one_house import SECRET, Stranger
 from support import ROOT, SANITIZER, Hub, new_name, until
-from test_federate import KILLS, TRAIN, Participant, Sender, federate, fit, new_model, start_model
+from test_federate import KILLS, TRAIN, Participant, Sender, federate, fit, new_model, run_of, start_model
 from test_libcairn import LIBRARY, preload  # noqa: F401
 
 # What is trained here is a whole number of 1/1024 away from the model, so that nothing is rounded and sums are exact.
@@ -58,7 +59,6 @@ class Member(Participant):
 
     def run(self):
         self.lines = []
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment)
         for line in self.process.stdout:
             self.lines.append(line)
         errors = self.process.stderr.read()
@@ -123,7 +123,7 @@ def test_three_participants_train_a_model_of_which_the_hub_sees_sums_alone(alice
     open_run(alice, repo, 3, 3)
     members = [Member(person, repo, seed, preload) for seed, person in enumerate(crowd[:3])]
     assert end(members) == [["done", [1, 2, 3]]] * 3
-    assert federate(alice, "status", repo) == {"state": "finished", "round": 3, "participants": 3, "accepted": 9, "rejected": 0, "epsilon": None}
+    assert run_of(alice, repo) == {"state": "finished", "round": 3, "participants": 3, "accepted": 9, "rejected": 0, "epsilon": None}
     assert alice.titles(repo)[:3] == ["Federated round 3", "Federated round 2", "Federated round 1"]
     cohort, = record(alice, repo)["cohorts"]
     assert (cohort["members"], cohort["survivors"], cohort["neighbours"], cohort["threshold"]) == (3, 3, 2, 2)
@@ -188,7 +188,7 @@ def test_a_cohort_that_lost_too_many_begins_anew_and_who_comes_back_takes_part(o
     members[0] = Member(people[0], repo, 0, preload)  # trains again, and is there with keys of its own for the next attempt
     assert [said[0] for said in end(members)] == ["done"] * 3
     assert record(owner, repo)["attempt"] == 2 and same(load(owner.read(repo, "model.safetensors")), exact_mean(range(3)))
-    assert federate(owner, "status", repo)["accepted"] == 3
+    assert run_of(owner, repo)["accepted"] == 3
 
 
 def test_a_round_whose_last_step_fails_is_left_without_a_model(own_hub, preload):  # noqa: F811
@@ -203,7 +203,7 @@ def test_a_round_whose_last_step_fails_is_left_without_a_model(own_hub, preload)
     members[0] = Member(people[0], repo, 0, preload)
     said = end(members)
     assert said[0] in (["done", [2]], ["done", [1, 2]]) and said[1:] == [["done", [1, 2]]] * 2
-    assert record(owner, repo, 2)["attempt"] == 2 and federate(owner, "status", repo)["accepted"] == 3
+    assert record(owner, repo, 2)["attempt"] == 2 and run_of(owner, repo)["accepted"] == 3
     assert same(load(owner.read(repo, "model.safetensors")), exact_mean(range(3)))
     assert owner.titles(repo)[0] == "Federated round 2" and "Federated round 1" not in owner.titles(repo)
 
@@ -255,7 +255,7 @@ def test_who_does_not_keep_to_the_bound_moves_its_cohort_by_the_bound_at_most(al
     open_run(alice, repo, 1, 3)
     for thread in strangers(repo, alice, crowd[:3], [Stranger] * 3, {0: 40}):
         thread.end()
-    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    until(lambda: run_of(alice, repo)["state"] == "finished")
     moved = load(alice.read(repo, "model.safetensors"))
     assert record(alice, repo)["cohorts"][0]["norm"] > BOUND
     assert norm({name: moved[name] - start for name, start in start_model().items()}) == pytest.approx(BOUND, rel=1e-5)
@@ -282,7 +282,7 @@ def test_wrong_shares_of_one_change_nothing(alice, crowd):
     open_run(alice, repo, 1, 7)
     for thread in strangers(repo, alice, crowd[:7], [WrongShares] + [Stranger] * 6):
         thread.end()
-    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    until(lambda: run_of(alice, repo)["state"] == "finished")
     assert same(load(alice.read(repo, "model.safetensors")), exact_mean(range(7)))
 
 
@@ -291,7 +291,7 @@ def test_one_who_deals_nonsense_loses_its_cohort_and_the_others_go_on(alice, cro
     open_run(alice, repo, 1, 10, "--rule", "bucketing:3+mean")
     for thread in strangers(repo, alice, crowd, [BadSeals] + [Stranger] * 9):
         thread.end()
-    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    until(lambda: run_of(alice, repo)["state"] == "finished")
     told = record(alice, repo)
     assert len(told["cohorts"]) == 2 and told["accepted"] == sum(cohort["survivors"] for cohort in told["cohorts"]) in (6, 7)
 
@@ -318,7 +318,7 @@ def test_malformed_answers_are_refused_at_every_step_and_the_right_one_is_still_
     open_run(alice, repo, 1, 3)
     for thread in strangers(repo, alice, crowd[:3], [Forger] * 3):
         thread.end()
-    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    until(lambda: run_of(alice, repo)["state"] == "finished")
     assert same(load(alice.read(repo, "model.safetensors")), exact_mean(range(3)))
 
 
@@ -343,7 +343,7 @@ def test_who_names_its_peers_is_in_no_cohort_with_others(alice, crowd, preload, 
     keys = []
     for who in range(3):
         show = f"import cairn.federate; print(cairn.federate.identity({str(tmp_path / f'state-{who}')!r}))"
-        keys += [subprocess.run([sys.executable, "-c", show], env=alone(preload), capture_output=True, text=True, check=True).stdout.strip() for _ in "12"]
+        keys += [Child(preload, LIBRARY, show).communicate()[0].strip() for _ in "12"]
     assert keys[0] == keys[1] != keys[2] and all(len(key) == 64 for key in keys)  # the same when it is asked again
     keys = keys[::2]
     for known, wanted in (keys, ["done"] * 3), (keys[:2] + ["0" * 64], ["NotAccepted"] * 3):
@@ -359,7 +359,7 @@ def test_candidates_race_over_cohorts(alice, crowd, preload):  # noqa: F811
     repo = new_model(alice)
     open_run(alice, repo, 1, 9, "--rule", "race:mean,median", "--judge-wait", 1)
     assert [said[0] for said in end([Member(person, repo, seed, preload) for seed, person in enumerate(crowd[:9])])] == ["done"] * 9
-    assert len(record(alice, repo)["cohorts"]) == 3 and federate(alice, "status", repo)["accepted"] == 9
+    assert len(record(alice, repo)["cohorts"]) == 3 and run_of(alice, repo)["accepted"] == 9
 
 
 def test_who_is_erased_is_in_no_cohort(own_hub, preload):  # noqa: F811
@@ -384,7 +384,7 @@ def test_noise_is_in_the_sum_as_large_as_was_asked_for(alice, crowd, preload):  
     noise = load(alice.read(repo, "model.safetensors"))["w"].astype(float) * 3
     assert noise.std() == pytest.approx(BOUND, rel=0.01) and abs(noise.mean()) < 5 * BOUND / 300000 ** 0.5
     assert noise[:262144].std() == pytest.approx(noise[262144:].std(), rel=0.02)
-    assert federate(alice, "status", repo)["epsilon"] > 0 and record(alice, repo)["epsilon"] > 0
+    assert run_of(alice, repo)["epsilon"] > 0 and record(alice, repo)["epsilon"] > 0
 
 
 def test_ten_participants_in_small_cohorts_and_one_who_wants_something_else(alice, crowd, preload):  # noqa: F811
@@ -444,7 +444,7 @@ def test_fewer_than_three_wait(alice, crowd, preload):  # noqa: F811
     open_run(alice, repo, 1, 1, "--grace", 60)
     members = [Member(person, repo, seed, preload) for seed, person in enumerate(crowd[:2])]
     until(lambda: all(member.has("keys") for member in members))
-    assert federate(alice, "status", repo)["accepted"] == 0 and not any(member.has("deal") for member in members)
+    assert run_of(alice, repo)["accepted"] == 0 and not any(member.has("deal") for member in members)
     members.append(Member(crowd[2], repo, 2, preload))
     assert [said[0] for said in end(members)] == ["done"] * 3
     assert same(load(alice.read(repo, "model.safetensors")), exact_mean(range(3)))
@@ -463,7 +463,7 @@ def test_kill_9_of_the_hub_at_each_step_leads_to_the_same_model(tmp_path, preloa
         hub.start()
     assert [said[0] for said in end(members)] == ["done"] * 4
     assert same(load(owner.read(repo, "model.safetensors")), exact_mean(range(4)))
-    assert record(owner, repo)["attempt"] == 1 and federate(owner, "status", repo)["accepted"] == 4
+    assert record(owner, repo)["attempt"] == 1 and run_of(owner, repo)["accepted"] == 4
     hub.stop()
     assert hub.cairn("fsck", "--data", hub.data).stdout == "all is well\n"
     until(lambda: not list((hub.data / "federate").iterdir()))
@@ -498,7 +498,7 @@ def test_a_vector_that_was_put_in_place_before_a_crash_is_taken_and_one_that_is_
     BrokenOff.folder, = (own_hub.data / "federate").iterdir()
     for running in strangers(repo, owner, people, [BrokenOff, Unsent, Stranger]):
         running.end()
-    assert record(owner, repo)["attempt"] == 1 and federate(owner, "status", repo)["accepted"] == 3
+    assert record(owner, repo)["attempt"] == 1 and run_of(owner, repo)["accepted"] == 3
     assert same(load(owner.read(repo, "model.safetensors")), exact_mean(range(3)))
 
 
@@ -517,7 +517,7 @@ def test_kill_9_at_any_moment_of_a_run_loses_no_round(tmp_path, preload):  # noq
         hub.kill()
         hub.start()
     assert end(members) == [["done", [1, 2, 3]]] * 3
-    assert federate(owner, "status", repo)["accepted"] == 9
+    assert run_of(owner, repo)["accepted"] == 9
     model = start_model()
     for _ in range(3):
         changes = [{name: fit_exactly(model, seed)[0][name] - model[name] for name in model} for seed in range(3)]

@@ -8,7 +8,6 @@ import json
 import os
 import struct
 import subprocess
-import sys
 import tempfile
 import threading
 
@@ -16,6 +15,7 @@ import numpy
 import pytest
 from safetensors.numpy import load, save
 
+from nursery import Child
 from support import ROOT, SANITIZER, BINARY, Hub, Person, new_name, sha256, until
 from test_libcairn import LIBRARY, preload  # noqa: F401
 
@@ -74,16 +74,14 @@ class Participant(threading.Thread):
 
     def __init__(self, person, repo, seed, preload, how="honest"):  # noqa: F811
         super().__init__(daemon=True)
-        self.command = [sys.executable, "-c", self.program, person.hub.url, person.token, repo, str(seed), how]
-        self.environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY),
-                            "LD_PRELOAD": preload, "ASAN_OPTIONS": "detect_leaks=0", "XDG_STATE_HOME": STATE.name, "OPENBLAS_NUM_THREADS": "1"}
+        self.process = Child(preload, LIBRARY, self.program, person.hub.url, person.token, repo, seed, how, XDG_STATE_HOME=STATE.name)
         self.said = None
         self.start()
 
     def run(self):
-        done = subprocess.run(self.command, capture_output=True, text=True, timeout=500, env=self.environment)
-        good = done.returncode == 0 and not SANITIZER.search(done.stderr)
-        self.said = json.loads(done.stdout) if good else ["crashed", done.stderr]
+        out, errors = self.process.communicate()
+        good = self.process.wait() == 0 and not SANITIZER.search(errors)
+        self.said = json.loads(out) if good else ["crashed", errors]
 
 
 def federate(person, *arguments, check=True):
@@ -92,6 +90,13 @@ def federate(person, *arguments, check=True):
     assert not SANITIZER.search(done.stderr), done.stderr
     assert not check or done.returncode == 0, done.stderr
     return json.loads(done.stdout) if done.returncode == 0 and done.stdout else done
+
+
+def run_of(person, repo):
+    """How its run stands: what `cairn federate status` prints."""
+    answer = person.http.get(f"/api/models/{repo}/federate")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
 
 
 def start_model():
@@ -129,15 +134,12 @@ def same(found, wanted):
 
 def begin(program, person, repo, preload, url, word=""):  # noqa: F811
     """A participant as a process of its own, which ends() waits for: program prints one JSON value."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
-                   "ASAN_OPTIONS": "detect_leaks=0", "XDG_STATE_HOME": str(person.hub.folder / "participants"), "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", program, url, person.token, repo, str(word)], env=environment, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return Child(preload, LIBRARY, program, url, person.token, repo, word, XDG_STATE_HOME=str(person.hub.folder / "participants"))
 
 
 def ends(part):
-    out, complaint = part.communicate(timeout=300)
-    assert part.returncode == 0 and not SANITIZER.search(complaint), complaint
+    out, complaint = part.communicate()
+    assert part.wait() == 0 and not SANITIZER.search(complaint), complaint
     return json.loads(out)
 
 
@@ -195,7 +197,7 @@ def test_a_round_leaves_its_record_and_a_leaf_that_names_it(alice, crowd):
     updates = [save(fit(start_model(), seed)[0]) for seed in (1, 2)]  # noqa: F821
     for person, update, examples in zip(crowd, updates, (7, 9)):
         assert Sender(person, repo).join().send(update, examples).status_code == 200
-    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    until(lambda: run_of(alice, repo)["state"] == "finished")
     text = alice.read(repo, "fl/rounds/000001.json")
     record = json.loads(text)
     assert [(update["sha256"], update["examples"]) for update in record["updates"]] == [(sha256(updates[0]), 7), (sha256(updates[1]), 9)]
@@ -215,13 +217,13 @@ def test_a_hostile_participant_is_rejected_and_changes_nothing(alice, hub, crowd
     bad = Participant(hub.person(new_name("bad")), repo, 7, preload, how)
     bad.join()
     assert bad.said[0] == "NotAccepted" and word in bad.said[1]
-    assert federate(alice, "status", repo)["rejected"] == 1
+    assert run_of(alice, repo)["rejected"] == 1
     parts = [Participant(person, repo, seed, preload) for seed, person in enumerate(crowd[:2])]
     for part in parts:
         part.join()
     assert [part.said[0] for part in parts] == ["done", "done"]
     assert same(load(alice.read(repo, "model.safetensors")), reference(range(2), 1))
-    status = federate(alice, "status", repo)
+    status = run_of(alice, repo)
     assert (status["accepted"], status["rejected"]) == (2, 1)
 
 
@@ -253,9 +255,9 @@ def test_hostile_bytes_are_refused_and_the_sum_is_the_same_to_the_bit(alice, cro
     for seed, person in enumerate(crowd[:2]):
         trained, examples = fit(start_model(), seed)  # noqa: F821
         assert Sender(person, repo).join().send(save(trained), examples).status_code == 200
-    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    until(lambda: run_of(alice, repo)["state"] == "finished")
     assert same(load(alice.read(repo, "model.safetensors")), reference(range(2), 1))
-    assert federate(alice, "status", repo)["rejected"] == 1
+    assert run_of(alice, repo)["rejected"] == 1
 
 
 def test_an_update_in_another_order_of_tensors_is_the_same_update(alice, crowd):
@@ -266,7 +268,7 @@ def test_an_update_in_another_order_of_tensors_is_the_same_update(alice, crowd):
                        "b": {"dtype": "F32", "shape": [1], "data_offsets": [20, 24]}}).encode()
     update = struct.pack("<Q", len(text)) + text + trained["w"].tobytes() + trained["b"].tobytes()
     assert Sender(crowd[0], repo).join().send(update, examples).status_code == 200
-    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    until(lambda: run_of(alice, repo)["state"] == "finished")
     assert same(load(alice.read(repo, "model.safetensors")), reference([1], 1))
 
 
@@ -278,7 +280,7 @@ def test_the_order_of_arrival_does_not_matter(alice, crowd):
         for place in order:
             trained, examples = fit(start_model(), place)  # noqa: F821
             assert Sender(crowd[place], repo).join().send(save(trained), examples).status_code == 200
-        until(lambda: federate(alice, "status", repo)["state"] == "finished")
+        until(lambda: run_of(alice, repo)["state"] == "finished")
         models.append(alice.read(repo, "model.safetensors"))
     assert models[0] == models[1] and same(load(models[0]), reference(range(3), 1))
 
@@ -294,7 +296,7 @@ def test_an_upload_goes_on_where_it_was_broken_off(alice, crowd):
     assert sender.round()["update"] == {"state": "awaited", "received": 0}
     assert sender.put(update[:50]).status_code == 200 and sender.put(update[50:], 50).status_code == 200
     assert sender.finish(update).status_code == 200
-    assert federate(alice, "status", repo) == {"state": "finished", "round": 1, "participants": 1, "accepted": 1, "rejected": 0, "epsilon": None}
+    assert run_of(alice, repo) == {"state": "finished", "round": 1, "participants": 1, "accepted": 1, "rejected": 0, "epsilon": None}
 
 
 def test_who_asks_a_second_time_while_the_hub_is_busy_with_the_first_is_told_to_ask_again(alice, crowd, hub):
@@ -318,7 +320,7 @@ def test_one_participant_has_one_update_in_a_round(alice, crowd):
     assert sender.send(first).status_code == 200
     assert sender.finish(first).status_code == 200  # a lost answer, asked for again
     assert sender.send(second).status_code == 409
-    assert federate(alice, "status", repo)["accepted"] == 1
+    assert run_of(alice, repo)["accepted"] == 1
     assert sender.send(second, number=2).status_code == 409  # a round that has not begun
 
 
@@ -329,7 +331,7 @@ def test_three_rejected_updates_are_enough_for_one_round(alice, crowd):
     for _ in range(3):
         assert sender.send(good[:-4]).status_code == 422
     assert sender.send(good).status_code == 403
-    assert federate(alice, "status", repo)["rejected"] == 3
+    assert run_of(alice, repo)["rejected"] == 3
 
 
 def test_who_is_late_is_waited_for_and_then_left_behind(alice, crowd):
@@ -362,7 +364,7 @@ def test_one_who_shouts_is_not_heard_by_a_robust_rule(alice, hub, crowd, rule, c
             trained = {name: value * numpy.float32(-1e6) for name, value in trained.items()}
         sent.append(trained)
         assert Sender(person, repo).join().send(save(trained), examples).status_code == 200
-    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    until(lambda: run_of(alice, repo)["state"] == "finished")
     found = load(alice.read(repo, "model.safetensors"))
     if rule.startswith("bucketing"):
         assert all(numpy.isfinite(value).all() for value in found.values())
@@ -381,7 +383,7 @@ def test_who_says_that_it_has_ever_so_many_examples_rules_only_where_there_is_no
     given = [(fit(start_model(), seed)[0], examples) for seed, examples in enumerate((20, 40, 10**9))]  # noqa: F821
     for person, (trained, examples) in zip(crowd, given):
         assert Sender(person, repo).join().send(save(trained), examples).status_code == 200
-    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    until(lambda: run_of(alice, repo)["state"] == "finished")
     assert same(load(alice.read(repo, "model.safetensors")), mean_of(start_model(), [(trained, min(examples, most or examples)) for trained, examples in given]))
     record = json.loads(alice.read(repo, "fl/rounds/000001.json"))
     assert record.get("mostExamples") == most and record["updates"][2]["examples"] == 10**9
@@ -402,18 +404,18 @@ def test_noise_has_its_size_and_its_price(alice, crowd):
     start = {"w": numpy.zeros(20_000, numpy.float32)}
     repo = new_model(alice, start)
     open_run(alice, repo, 2, 3, "--bound", 0.5, "--noise", 2)
-    assert federate(alice, "status", repo)["epsilon"] == 0
+    assert run_of(alice, repo)["epsilon"] == 0
     change = numpy.random.default_rng(1).normal(size=(3, 20_000)).astype(numpy.float32) * numpy.float32(0.001)
     for person, one, examples in zip(crowd, change, (1, 50, 1000)):
         assert Sender(person, repo).join().send(save({"w": one}), examples).status_code == 200
-    assert federate(alice, "status", repo)["round"] == 2
-    assert abs(federate(alice, "status", repo)["epsilon"] - 2.165716) < 1e-6  # dp_accounting: sigma 2, one round, delta 1e-5
+    assert run_of(alice, repo)["round"] == 2
+    assert abs(run_of(alice, repo)["epsilon"] - 2.165716) < 1e-6  # dp_accounting: sigma 2, one round, delta 1e-5
     noise = load(alice.read(repo, "model.safetensors"))["w"] * 3.0 - change.sum(axis=0, dtype=float)
     assert abs(noise.mean()) < 6 / 20_000 ** 0.5 and abs(noise.std() - 1) < 6 / 40_000 ** 0.5
     leaves = alice.http.get(f"/api/models/{repo}/provenance").json()["entries"]
     assert json.loads(next(entry["leaf"] for entry in leaves if entry["type"] == "federated-round"))["b"]["noise"] == 2_000_000
     record = json.loads(alice.read(repo, "fl/rounds/000001.json"))
-    assert record["noise"] == 2 and record["epsilon"] == federate(alice, "status", repo)["epsilon"]
+    assert record["noise"] == 2 and record["epsilon"] == run_of(alice, repo)["epsilon"]
 
 
 def test_no_round_goes_beyond_the_budget_of_privacy(alice, crowd):
@@ -426,7 +428,7 @@ def test_no_round_goes_beyond_the_budget_of_privacy(alice, crowd):
     for number in (1, 2):
         base = load(alice.read(repo, "model.safetensors"))
         assert sender.send(save(base), number=number).status_code == 200
-    status = federate(alice, "status", repo)
+    status = run_of(alice, repo)
     assert status["state"] == "finished" and status["round"] == 2 and abs(status["epsilon"] - 3.188992) < 1e-6
     assert "budget" in sender.round()["why"]
 
@@ -503,7 +505,7 @@ def test_only_who_administers_a_repo_opens_and_stops_a_run(alice, bob):
     again = federate(alice, "open", repo, "--mode", "plain", "--rounds", 1, "--min-participants", 1, check=False)
     assert again.returncode == 1 and "under way" in again.stderr
     federate(alice, "stop", repo)
-    assert federate(alice, "status", repo)["state"] == "stopped"
+    assert run_of(alice, repo)["state"] == "stopped"
     assert Sender(bob, repo).http.post(f"/api/models/{repo}/federate/join", json={}).status_code == 409
 
 
@@ -598,7 +600,7 @@ def test_the_moments_of_an_optimiser_go_on_over_rounds_and_restarts(own_hub, opt
         model = found
         own_hub.kill()
         own_hub.start()
-    assert federate(owner, "status", repo)["state"] == "finished"
+    assert run_of(owner, repo)["state"] == "finished"
     until(lambda: not list((own_hub.data / "federate").iterdir()))
 
 
@@ -623,9 +625,9 @@ def test_a_hub_put_together_from_a_backup_asks_for_updates_again(own_hub, tmp_pa
     assert senders[0].round()["update"]["state"] == "accepted"
     assert senders[1].send(save(updates[1][0]), updates[1][1]).status_code == 200
     until(lambda: senders[0].round()["update"]["state"] == "awaited")
-    assert federate(owner, "status", repo)["accepted"] == 1
+    assert run_of(owner, repo)["accepted"] == 1
     assert senders[0].send(save(updates[0][0]), updates[0][1]).status_code == 200
-    assert federate(owner, "status", repo)["state"] == "finished"
+    assert run_of(owner, repo)["state"] == "finished"
     assert same(load(owner.read(repo, "model.safetensors")), reference(range(2), 1))
     again.stop()
 
@@ -637,10 +639,10 @@ def test_who_is_erased_takes_part_no_more_and_the_round_goes_on(own_hub):
     update, examples = fit(start_model(), 0)  # noqa: F821
     assert Sender(gone, repo).join().send(save(update), examples).status_code == 200
     own_hub.admin("user", "erase", "gone", "--reason", "request")
-    assert federate(owner, "status", repo)["participants"] == 0
+    assert run_of(owner, repo)["participants"] == 0
     second, more = fit(start_model(), 1)  # noqa: F821
     assert Sender(other, repo).join().send(save(second), more).status_code == 200
-    assert federate(owner, "status", repo)["state"] == "finished"
+    assert run_of(owner, repo)["state"] == "finished"
     assert same(load(owner.read(repo, "model.safetensors")), reference(range(2), 1))
 
 
@@ -653,7 +655,7 @@ def test_the_folder_of_a_run_stays_as_long_as_the_run(own_hub):
     [folder] = folders.iterdir()  # between two rounds it is empty, and somebody may be about to put the next model there
     assert not list(folder.glob("1-*"))
     assert sender.send(save(start_model()), number=2).status_code == 200
-    assert federate(owner, "status", repo)["state"] == "finished" and list(folders.iterdir()) == []
+    assert run_of(owner, repo)["state"] == "finished" and list(folders.iterdir()) == []
 
 
 def test_kill_9_at_any_moment_of_a_run_leads_to_the_same_model(tmp_path, preload):  # noqa: F811
@@ -674,7 +676,7 @@ def test_kill_9_at_any_moment_of_a_run_leads_to_the_same_model(tmp_path, preload
         part.join()
     assert [part.said[0] for part in parts] == ["done"] * 3, [part.said for part in parts]
     assert same(load(owner.read(repo, "model.safetensors")), reference(range(3), 3))
-    assert federate(owner, "status", repo)["accepted"] == 9
+    assert run_of(owner, repo)["accepted"] == 9
     hub.stop()
     assert hub.cairn("fsck", "--data", hub.data).stdout == "all is well\n"
 

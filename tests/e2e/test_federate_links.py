@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load, save
 
 from support import new_name, until
-from test_federate import begin, ends, federate, new_model
+from test_federate import begin, ends, federate, new_model, run_of
 from test_houses import house  # noqa: F401
 from test_libcairn import preload  # noqa: F401
 
@@ -98,10 +98,10 @@ def test_who_has_a_bad_line_and_falls_asleep_in_the_middle_of_an_upload_loses_no
     parts = [begin(PROGRAM, person, repo, preload, line.url if place == 0 else hub.url, 0.25 + 0.5 * place) for place, person in enumerate(crowd)]
     assert asleep.wait(200)
     if mode != "one-house":  # there nobody's is accepted before the sum is
-        until(lambda: federate(alice, "status", repo)["accepted"] == people - 1)
+        until(lambda: run_of(alice, repo)["accepted"] == people - 1)
     os.kill(parts[0].pid, signal.SIGCONT)
     told = [ends(part) for part in parts]
-    status = federate(alice, "status", repo)
+    status = run_of(alice, repo)
     assert (status["state"], status["accepted"], status["rejected"]) == ("finished", people, 0)
     found, mean = load(alice.read(repo, "model.safetensors"))["w"], 0.25 + 0.25 * (people - 1)
     assert abs(float(found.mean()) - mean) < 1e-3 and float(numpy.abs(found - mean).max()) < (0.2 if mode == "two-houses" else 0.02)

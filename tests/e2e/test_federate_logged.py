@@ -8,7 +8,7 @@ from safetensors.numpy import load
 
 from houses import Between
 from support import Hub
-from test_federate import begin, crowd, ends, federate, new_model, open_run  # noqa: F401
+from test_federate import begin, crowd, ends, federate, new_model, open_run, run_of  # noqa: F401
 from test_houses import house  # noqa: F401
 from test_libcairn import preload  # noqa: F401
 
@@ -54,7 +54,7 @@ def test_a_model_that_is_not_the_logged_one_is_not_trained(alice, crowd, house, 
     for part in [begin(PROGRAM, person, repo, preload, between.url) for person in people]:
         why, trained = ends(part)
         assert (word in why and "its log" in why and trained == []) if word else (why, trained) == ("", [1])
-    assert federate(alice, "status", repo)["accepted"] == (0 if word else 3)
+    assert run_of(alice, repo)["accepted"] == (0 if word else 3)
 
 
 def test_the_model_of_a_later_round_is_proved_by_the_leaf_of_the_round_that_made_it(alice, crowd, between, preload):  # noqa: F811

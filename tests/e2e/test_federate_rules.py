@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import numpy
 import pytest
 from safetensors.numpy import load, save
 
+from nursery import Child
 from support import ROOT, SANITIZER, Hub, new_name, sha256, until
-from test_federate import KILLS, Participant, Sender, crowd, federate, fit, new_model, open_run, same, start_model  # noqa: F401
+from test_federate import KILLS, Participant, Sender, crowd, ends, federate, fit, new_model, open_run, run_of, same, start_model  # noqa: F401
 from test_libcairn import LIBRARY, preload  # noqa: F401
 
 # Buffers (FedBuff).
@@ -64,7 +66,7 @@ def test_a_buffer_takes_what_comes_late_and_weighs_it_by_its_age(alice, crowd, o
     picked = [sent[place] for place in order][:2]
     for sender, model, number in picked:
         assert sender.send(save(model), number=number).status_code == 200
-    assert federate(alice, "status", repo)["state"] == "finished"
+    assert run_of(alice, repo)["state"] == "finished"
     picked.sort(key=lambda one: senders.index(one[0]))
     assert same(model_of(alice, repo), buffered(second, [(model, first if number == 1 else second, 2 - number) for _, model, number in picked]))
     assert [update["from"] for update in record_of(alice, repo, 2)["updates"]] == [number for _, _, number in picked]
@@ -114,15 +116,15 @@ def test_a_buffer_has_one_update_of_a_participant_and_the_next_one_waits(alice, 
     assert other.send(save(fit(models[1], 1)[0]), number=2).status_code == 200
     models.append(model_of(alice, repo))
     assert one.finish(made, number=2).status_code == 200  # the answer was lost, and the buffer is gone
-    assert federate(alice, "status", repo)["accepted"] == 4
+    assert run_of(alice, repo)["accepted"] == 4
     third = save(fit(models[2], 0)[0])
     late = save(fit(models[1], 3)[0])
     assert Sender(crowd[2], repo).join().put(late, number=2).status_code == 200
     assert one.send(third, number=3).status_code == 200
     waits = one.send(third, number=3)
-    assert waits.status_code == 409 and federate(alice, "status", repo)["accepted"] == 5
+    assert waits.status_code == 409 and run_of(alice, repo)["accepted"] == 5
     assert Sender(crowd[2], repo).finish(late, number=2).status_code == 200
-    assert federate(alice, "status", repo)["state"] == "finished"
+    assert run_of(alice, repo)["state"] == "finished"
 
 
 def test_an_update_is_measured_from_the_model_that_it_was_made_of(alice, crowd):  # noqa: F811
@@ -151,7 +153,7 @@ def test_noise_of_a_buffer_has_its_size_and_its_price(alice, crowd):  # noqa: F8
     assert one.send(save(second), number=2).status_code == 200
     noise = (model_of(alice, repo)["w"] - second["w"].astype(float)) * 2 - change / 2 ** 0.5
     assert abs(noise.mean()) < 6 / 20_000 ** 0.5 and abs(noise.std() - 1) < 6 / 40_000 ** 0.5
-    assert abs(federate(alice, "status", repo)["epsilon"] - 3.188992) < 1e-6  # two rounds with everybody in them
+    assert abs(run_of(alice, repo)["epsilon"] - 3.188992) < 1e-6  # two rounds with everybody in them
 
 
 def test_participants_of_a_buffer_go_on_at_once_and_no_work_of_theirs_is_lost(tmp_path, preload):  # noqa: F811
@@ -249,12 +251,11 @@ HELD = JOINING.replace("    pass\n", """    if config["round"] == 4:
 
 
 def all_descend(repo, people, preload, state=""):  # noqa: F811
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
-                   "ASAN_OPTIONS": "detect_leaks=0", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", JOINING, people[0].hub.url, repo, str(len(people)), str(state), *[person.token for person in people]],
-                          capture_output=True, text=True, timeout=500, env=environment)
-    assert done.returncode == 0 and not SANITIZER.search(done.stderr), done.stderr
-    return json.loads(done.stdout)
+    return ends(descending(JOINING, repo, people, preload, state))
+
+
+def descending(program, repo, people, preload, state):  # noqa: F811
+    return Child(preload, LIBRARY, program, people[0].hub.url, repo, len(people), state, *[person.token for person in people])
 
 
 def scaffold_of_numpy(rounds, people=3):
@@ -293,14 +294,11 @@ def test_the_own_control_variate_outlives_the_program(own_hub, preload, tmp_path
     for number in range(3):
         (tmp_path / "state" / str(number)).mkdir(parents=True)
     # The first program is ended in the middle of the run, right behind a round.
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
-                   "ASAN_OPTIONS": "detect_leaks=0"}
-    first = subprocess.Popen([sys.executable, "-c", HELD, own_hub.url, repo, "3", str(tmp_path / "state"), *[person.token for person in people]],
-                             env=environment)
-    until(lambda: federate(owner, "status", repo)["round"] == 4)
+    first = descending(HELD, repo, people, preload, tmp_path / "state")
+    until(lambda: run_of(owner, repo)["round"] == 4)
     until(lambda: len(list((tmp_path / "state").glob("held-*"))) == 3)
-    first.kill()
-    first.wait()
+    os.kill(first.pid, signal.SIGKILL)
+    assert first.wait() != 0
     assert all_descend(repo, people, preload, tmp_path / "state") == ["done"] * 3
     numpy.testing.assert_allclose(model_of(owner, repo)["x"], scaffold_of_numpy(6)[0], rtol=1e-4, atol=1e-5)
     until(lambda: not list((own_hub.data / "federate").iterdir()))
@@ -384,7 +382,7 @@ def test_training_that_does_not_say_its_steps_is_not_sent(alice, crowd, preload)
     repo = new_model(alice, {"x": numpy.zeros(6, numpy.float32)})
     open_run(alice, repo, 1, 1, "--rule", "mean+scaffold")
     assert "in how many steps" in all_descend(repo, crowd[:1], preload, "silent")[0]
-    assert federate(alice, "status", repo)["accepted"] == 0
+    assert run_of(alice, repo)["accepted"] == 0
 
 
 @pytest.mark.parametrize("flags", [("--rule", "mean+scaffold+fedbuff"), ("--rule", "mean+scaffold", "--bound", 1, "--noise", 1),
@@ -425,7 +423,7 @@ JUDGE = """
 import json, sys
 import numpy
 import cairn.federate
-url, token, repo, how = sys.argv[1:5]
+url, token, repo, _, how = sys.argv[1:6]
 seen = []
 
 def evaluate(model, config):
@@ -448,12 +446,10 @@ except Exception as problem:
 class Judge(Participant):
     """Who is asked for a model near one; what is seen of the candidates is in `said`."""
 
+    program = JUDGE
+
     def __init__(self, person, repo, preload, how="honest"):  # noqa: F811
         super().__init__(person, repo, 0, preload, how)
-
-    def start(self):
-        self.command = [sys.executable, "-c", JUDGE, *self.command[3:6], self.command[-1]]
-        super().start()
 
 
 # One of five shouts, so that the mean is the worst.
@@ -481,7 +477,7 @@ def test_the_judge_picks_the_best_of_the_candidates_and_the_record_has_all_score
     judge = Judge(alice, repo, preload)
     for number in (1, 2):
         send_all(senders, model_of(alice, repo)["x"] if number > 1 else (0, 0), number)
-        until(lambda: federate(alice, "status", repo)["round"] > number or federate(alice, "status", repo)["state"] == "finished")
+        until(lambda: run_of(alice, repo)["round"] > number or run_of(alice, repo)["state"] == "finished")
     judge.join()
     assert judge.said[0] == "done", judge.said
     for number in (1, 2):
@@ -516,10 +512,10 @@ def test_what_is_committed_is_the_chosen_candidate_and_what_the_rule_alone_makes
         sender = Sender(judge, repo)
         told = until(lambda: (lambda told: told if told["judging"] else None)(sender.http.get(f"{sender.address}/candidates").json()))
         assert told["candidates"][:3] == CANDIDATES[:3] and told["round"] == 1
-        assert federate(alice, "status", repo)["state"] == "open"
+        assert run_of(alice, repo)["state"] == "open"
         made = candidates_of(sender)
         assert judged(sender, [{"loss": float(place != best)} for place in range(4)]).status_code == 200
-        assert federate(alice, "status", repo)["state"] == "finished"
+        assert run_of(alice, repo)["state"] == "finished"
         assert alice.read(repo, "model.safetensors") == made[best]
         alone, senders = race(alice, five, "--server-rate", 0.5, rule=rule + "+fedavgm")
         send_all(senders)
@@ -541,7 +537,7 @@ def test_moments_go_on_from_what_was_chosen(alice, five):
             send_all(senders, model_of(alice, repo)["x"], number)
             if rule.startswith("race"):
                 judge_by(alice, repo, number, 1, 2)
-        assert federate(alice, "status", repo)["state"] == "finished"
+        assert run_of(alice, repo)["state"] == "finished"
         found.append(alice.read(repo, "model.safetensors"))
     assert found[0] == found[1]
 
@@ -577,7 +573,7 @@ def test_who_leaves_no_file_is_asked_again_and_the_candidates_are_made_anew(own_
     assert missing.status_code == 404
     assert judged(judge, [{"loss": 1}, {"loss": 0}]).status_code == 200  # nothing is committed of what is not there
     until(lambda: senders[0].round()["update"]["state"] == "awaited")
-    assert federate(owner, "status", repo)["accepted"] == 0
+    assert run_of(owner, repo)["accepted"] == 0
     send_all(senders)
     judge_by(owner, repo, 1, 0, 2)
     assert record_of(owner, repo, 1)["chosen"] == "median"
@@ -591,7 +587,7 @@ def test_scores_that_make_no_sense_decide_nothing(alice, five, scores):
     judge = Sender(alice, repo)
     assert judged(judge, scores).status_code == 400
     assert judged(judge, [{"loss": 1}] * 4, 2).status_code == 409
-    assert federate(alice, "status", repo)["state"] == "open"
+    assert run_of(alice, repo)["state"] == "open"
     assert judged(judge, [{"loss": None}, {"loss": 3}, {"loss": 2}, {"loss": 2}]).status_code == 200
     assert record_of(alice, repo, 1)["chosen"] == CANDIDATES[2]
     assert judged(judge, [{"loss": 1}] * 4).status_code == 409
@@ -604,13 +600,13 @@ def test_nobody_but_the_judge_sees_candidates_or_scores_them(alice, bob, five):
         assert sender.http.get(f"{sender.address}/candidates").status_code == 403
         assert sender.http.get(f"{sender.address}/candidate", params={"round": 1, "number": 0, "offset": 0}).status_code == 403
         assert judged(sender, [{"loss": 1}] * 4).status_code == 403
-    assert federate(alice, "status", repo)["state"] == "open"
+    assert run_of(alice, repo)["state"] == "open"
 
 
 def test_where_no_judge_answers_the_first_candidate_is_committed(alice, five):
     repo, senders = race(alice, five, "--judge-wait", 1, rule="race:median,mean")
     send_all(senders)
-    until(lambda: federate(alice, "status", repo)["state"] == "finished")
+    until(lambda: run_of(alice, repo)["state"] == "finished")
     record = record_of(alice, repo, 1)
     assert record["judged"] is False and record["chosen"] == "median" and record["candidates"] == [{"rule": "median"}, {"rule": "mean"}]
     numpy.testing.assert_allclose(model_of(alice, repo)["x"], numpy.median(SENT, axis=0), rtol=1e-6)
@@ -643,7 +639,7 @@ def test_kill_9_at_any_moment_of_a_race_leads_to_the_same_model(tmp_path, preloa
             judge.join(dice.uniform(0.1, 0.8))
             hub.kill()
             hub.start()
-        until(lambda: federate(owner, "status", repo)["round"] > number or federate(owner, "status", repo)["state"] == "finished")
+        until(lambda: run_of(owner, repo)["round"] > number or run_of(owner, repo)["state"] == "finished")
         made = numpy.sort((model + numpy.array(SENT)).astype(numpy.float32) - model, axis=0)[1:-1].astype(float).mean(axis=0)
         assert record_of(owner, repo, number)["judged"]
         found = model_of(owner, repo)["x"]
@@ -775,18 +771,18 @@ def test_who_spoils_sums_is_proposed_and_removed_by_people_alone(alice, bob, eig
         assert decide(person, repo, bad.name, "dismiss").status_code == 403
     assert decide(alice, repo, bad.name, "shame").status_code == 400
     assert decide(alice, repo, eight[0].name, "remove").status_code == 404
-    before = federate(alice, "status", repo)
+    before = run_of(alice, repo)
     base = model_of(alice, repo)["x"]
     assert Sender(bad, repo).send(save({"x": base}), number=8).status_code == 200
     assert decide(alice, repo, bad.name, "remove").status_code == 200
     assert decide(alice, repo, bad.name, "remove").status_code == 404
-    after = federate(alice, "status", repo)
+    after = run_of(alice, repo)
     assert after["participants"] == before["participants"] - 1 and after["accepted"] == before["accepted"]
     refused = Sender(bad, repo).http.post(f"/api/models/{repo}/federate/join", json={})
     assert refused.status_code == 403 and "removed" in refused.json()["error"]
     assert Sender(bad, repo).send(save({"x": base}), number=8).status_code == 403
     go_on(alice, repo, eight[:5] + eight[6:], [8, 9])  # nobody waits for it
-    assert federate(alice, "status", repo)["round"] == 10
+    assert run_of(alice, repo)["round"] == 10
     assert [one["state"] for one in suspects(alice, repo)] == ["removed"]
     kinds = [json.loads(entry["leaf"])["b"] for entry in alice.http.get(f"/api/models/{repo}/provenance").json()["entries"]]
     decisions = [body for body in kinds if body.get("decision") == "withdraw"]
@@ -985,4 +981,4 @@ def test_an_update_is_in_the_form_in_which_the_model_is_trained(alice, crowd):  
     update = {"half": parts["half"][1].astype(numpy.float32), "brain": brain, "wide": parts["wide"][1].astype(numpy.float32), "single": parts["single"][1]}
     assert sender.send(save({**update, "mask": numpy.zeros(1, numpy.float32)})).status_code == 422
     assert sender.send(save(update)).status_code == 200
-    assert federate(alice, "status", repo)["state"] == "finished"
+    assert run_of(alice, repo)["state"] == "finished"

@@ -4,9 +4,7 @@
 import base64
 import json
 import math
-import os
 import subprocess
-import sys
 import time
 
 import httpx
@@ -17,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from safetensors.numpy import load, save
 
 from houses import Between, House, Reporter
-from support import BINARY, ROOT, SANITIZER, Hub, new_name, sha256, until
-from test_federate import Participant, Sender, federate, fit, new_model, start_model
+from nursery import Child
+from support import BINARY, SANITIZER, Hub, new_name, sha256, until
+from test_federate import Participant, Sender, federate, fit, new_model, run_of, start_model
 from test_libcairn import LIBRARY, preload  # noqa: F401
 from tlog import leaf_hash, root_of
 
@@ -53,7 +52,7 @@ def numbers_of(person, repo):
 
 
 def finished(person, repo):
-    return until(lambda: federate(person, "status", repo)["state"] != "open" and federate(person, "status", repo))
+    return until(lambda: run_of(person, repo)["state"] != "open" and run_of(person, repo))
 
 
 def record_of(person, repo, number=1):
@@ -91,7 +90,7 @@ def test_three_participants_train_a_model_as_the_reference_does(alice, crowd, ho
         part.join()
     assert [part.said for part in parts] == [["done", [1, 2]]] * 3
     assert near(load(alice.read(repo, "model.safetensors")), reference(SEEDS, 2))
-    assert federate(alice, "status", repo) == {"state": "finished", "round": 2, "participants": 3, "accepted": 6, "rejected": 0, "epsilon": None}
+    assert run_of(alice, repo) == {"state": "finished", "round": 2, "participants": 3, "accepted": 6, "rejected": 0, "epsilon": None}
     assert alice.titles(repo)[:2] == ["Federated round 2", "Federated round 1"]
 
 
@@ -168,7 +167,7 @@ def test_what_is_no_report_for_this_round_is_refused_at_once(alice, crowd, house
         refused = bad.deliver(*part)
         assert refused.status_code == 422 and refused.json()["error"].startswith("The update is rejected")
     assert bad.deliver(number, leader, "AAAA").status_code in (400, 403)
-    assert federate(alice, "status", repo)["rejected"] == 3 and federate(alice, "status", repo)["state"] == "open"
+    assert run_of(alice, repo)["rejected"] == 3 and run_of(alice, repo)["state"] == "open"
 
 
 def test_a_round_with_too_few_good_updates_goes_on_waiting(alice, crowd, house, tmp_path):
@@ -181,9 +180,9 @@ def test_a_round_with_too_few_good_updates_goes_on_waiting(alice, crowd, house, 
     assert third.send(far, "over").status_code == 200
     assert first.send(given[0]).status_code == 200
     assert second.send(far, "over").status_code == 200
-    until(lambda: federate(alice, "status", repo)["rejected"] == 2)
+    until(lambda: run_of(alice, repo)["rejected"] == 2)
     assert until(lambda: second.state() == "rejected") and first.state() == "accepted"
-    assert federate(alice, "status", repo)["accepted"] == 1
+    assert run_of(alice, repo)["accepted"] == 1
     assert second.send(given[1]).status_code == 200
     status = finished(alice, repo)
     assert (status["accepted"], status["rejected"]) == (2, 2)
@@ -254,7 +253,7 @@ def test_a_house_that_is_away_holds_up_its_own_run_alone(alice, crowd, tmp_path)
     federate(alice, "open", plain, "--mode", "plain", "--rounds", 1, "--min-participants", 1)
     assert Sender(crowd[0], plain).join().send(save(fit(start_model(), 1)[0])).status_code == 200
     assert finished(alice, plain)["state"] == "finished"
-    assert federate(alice, "status", away)["state"] == "open"
+    assert run_of(alice, away)["state"] == "open"
     house.start()
     assert finished(alice, away)["state"] == "finished"
     assert numpy.abs(numbers_of(alice, away) - given.mean(axis=0)).max() < 1e-6
@@ -272,16 +271,14 @@ except cairn.federate.NotAccepted as problem:
 """
     repo = wide_model(alice)
     open_run(alice, repo, house, 1, 2)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
-                   "ASAN_OPTIONS": "detect_leaks=0"}
 
     def run(person, wanted):
-        return subprocess.Popen([sys.executable, "-c", program, alice.hub.url, person.token, repo, wanted], env=environment, stdout=subprocess.PIPE, text=True)
+        return Child(preload, LIBRARY, program, alice.hub.url, person.token, repo, wanted)
 
-    assert "not the one that you have set" in run(crowd[0], "0000-0000-0000-0000").communicate(timeout=100)[0]
-    assert federate(alice, "status", repo)["accepted"] == 0
+    assert "not the one that you have set" in run(crowd[0], "0000-0000-0000-0000").communicate()[0]
+    assert run_of(alice, repo)["accepted"] == 0
     both = [run(crowd[0], house.key_id), run(crowd[1], house.keys["key"])]
-    assert [one.communicate(timeout=100)[0] for one in both] == ["", ""]
+    assert [one.communicate()[0] for one in both] == ["", ""]
     assert finished(alice, repo)["accepted"] == 2
 
 
@@ -306,11 +303,8 @@ def train(model, config):
     return model, 1
 cairn.federate.join(*sys.argv[1:4], train, progress=print)
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
-                   "ASAN_OPTIONS": "detect_leaks=0"}
-    parts = [subprocess.Popen([sys.executable, "-c", program, alice.hub.url, person.token, repo, str(seed)], env=environment, stdout=subprocess.PIPE, text=True)
-             for seed, person in enumerate(crowd[:2])]
-    said = [part.communicate(timeout=200)[0] for part in parts]
+    parts = [Child(preload, LIBRARY, program, alice.hub.url, person.token, repo, seed) for seed, person in enumerate(crowd[:2])]
+    said = [part.communicate()[0] for part in parts]
     finished(alice, repo)
     sent = int(said[0].split(" bytes sent")[-2].split()[-1])
     assert 4 * width < sent < 4 * width * 1.07
@@ -426,11 +420,8 @@ try:
 except cairn.federate.NotAccepted as problem:
     print(problem)
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python"), "CAIRN_LIBRARY": str(LIBRARY), "LD_PRELOAD": preload,
-                   "ASAN_OPTIONS": "detect_leaks=0"}
-    parts = [subprocess.Popen([sys.executable, "-c", program, between.url, person.token, repo], env=environment, stdout=subprocess.PIPE, text=True)
-             for person in crowd[:2]]
-    said = [part.communicate(timeout=100)[0] for part in parts]
+    parts = [Child(preload, LIBRARY, program, between.url, person.token, repo) for person in crowd[:2]]
+    said = [part.communicate()[0] for part in parts]
     assert all(word in one for one in said) if word else said == ["", ""]
-    assert federate(alice, "status", repo)["accepted"] == (0 if word else 2)
+    assert run_of(alice, repo)["accepted"] == (0 if word else 2)
     between.shutdown()

@@ -11,7 +11,7 @@ import pytest
 
 from houses import Between, House, Reporter
 from support import Hub, new_name, until
-from test_federate import federate
+from test_federate import run_of
 from test_houses import changes, open_run, wide_model
 
 STEPS = ("model", "verify", "freeze", "draw", "commit", "exchange", "cosign", "config")
@@ -140,7 +140,7 @@ class Frozen:
         assert struck.is_set() == (step is not None)
         commit = self.owner.head(self.repo)
         record = None if ends else self.owner.read(self.repo, "fl/rounds/000001.json")
-        status = federate(self.owner, "status", self.repo)
+        status = run_of(self.owner, self.repo)
         self.stop()
         return commit, record, status
 

@@ -2,32 +2,21 @@
 """The stock JavaScript client, with the fetch that Node.js brings."""
 
 import base64
-import json
 import os
 
 import pytest
 
-from support import ROOT, new_name, sha256
+import javascript
+from javascript import Refused
+from support import new_name, sha256
 
 MIB = 1 << 20
 
 
-class Refused(Exception):
-    def __init__(self, error):
-        super().__init__(error["message"])
-        self.status = error["status"]
-
-
 @pytest.fixture
 def js(alice):
-    """Calls a function of the client as a person."""
-
     def call(function, /, person=alice, **params):
-        done = person.run("node", ROOT / "tests/js/roundtrip.mjs", function, json.dumps(params))
-        answer = json.loads(done.stdout.splitlines()[-1])
-        if "error" in answer:
-            raise Refused(answer["error"])
-        return answer["result"]
+        return javascript.call(person, function, **params)
 
     return call
 

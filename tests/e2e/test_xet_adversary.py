@@ -199,10 +199,10 @@ def gated(alice):
 def test_a_copy_of_a_gated_file_of_many_pieces_is_recognised(hub, alice, gated):
     bob = hub.person(new_name("copier"))
     xorb, other = (Xorb([noise(8) for _ in range(4)]) for _ in range(2))
-    Session(alice, gated).upload(xorb, Pieces([xorb], 50_000))
+    Session(alice, gated).upload(xorb, Pieces([xorb], 25_000))
     copy, own = bob.new_repo(), bob.new_repo()
-    Session(bob, copy).upload(xorb, Pieces([xorb], 100_000))
-    Session(bob, own).upload(other, Pieces([other], 100_000))
+    Session(bob, copy).upload(xorb, Pieces([xorb], 50_000))
+    Session(bob, own).upload(other, Pieces([other], 50_000))
     held = rows(alice.hub, "SELECT r.name FROM access_hold h JOIN repo r ON r.id = h.repo_id WHERE h.kind = 'chunks'")
     assert (copy.split("/")[1],) in held and (own.split("/")[1],) not in held
 
@@ -288,7 +288,7 @@ def test_addresses_begin_with_the_public_one_and_are_signed_without_it(tmp_path)
 def test_a_key_that_is_revoked_while_its_shard_is_verified_registers_nothing(hub, alice, repo, bomb):
     name = new_name("key")
     token = hub.admin("token", "create", "alice", "--name", name, "--role", "write").stdout.strip()
-    session, body = Session(Person(hub, "alice", token), repo), bomb.shard(5)
+    session, body = Session(Person(hub, "alice", token), repo), bomb.shard(3)
     assert session.post_xorb(bomb).status_code == 200
     with verifying(session, body) as lines:
         hub.admin("token", "revoke", "alice", "--name", name)
@@ -299,7 +299,7 @@ def test_a_key_that_is_revoked_while_its_shard_is_verified_registers_nothing(hub
 
 def test_a_repo_that_is_deleted_while_a_shard_is_verified_holds_nothing(hub, alice, bomb):
     repo = alice.new_repo()
-    session, body = Session(alice, repo), bomb.shard(6)
+    session, body = Session(alice, repo), bomb.shard(3)
     assert session.post_xorb(bomb).status_code == 200
     with verifying(session, body) as lines:
         alice.api.delete_repo(repo)

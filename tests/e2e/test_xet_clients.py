@@ -2,17 +2,18 @@
 """Stock clients with nothing disabled: whatever one uploads, by Xet or not, every other one downloads byte for byte."""
 
 import base64
-import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 
 import httpx
 import pytest
 
-from support import ROOT, new_name, pointer_of, sha256
+import javascript
+from support import sha256
 
 MIB = 1 << 20
 
@@ -40,11 +41,13 @@ class Clients:
     # Downloads, which return the bytes.
 
     def down_hf(self, person, repo, name):
-        person.hf("download", repo, name, "--local-dir", self.scratch / "hf", HF_HUB_DISABLE_XET=None, HF_DEBUG="1")
+        if not (self.scratch / "hf" / name).exists():  # all that is there at once
+            person.hf("download", repo, "--local-dir", self.scratch / "hf", HF_HUB_DISABLE_XET=None, HF_DEBUG="1")
         return (self.scratch / "hf" / name).read_bytes()
 
     def down_hf_without_xet(self, person, repo, name):
-        person.hf("download", repo, name, "--local-dir", self.scratch / "plain")
+        if not (self.scratch / "plain" / name).exists():
+            person.hf("download", repo, "--local-dir", self.scratch / "plain")
         return (self.scratch / "plain" / name).read_bytes()
 
     def down_javascript(self, person, repo, name, xet=True):
@@ -73,6 +76,7 @@ class Clients:
             subprocess.run(["git", "-C", clone, *words], check=True, capture_output=True,
                            env={**os.environ, "HOME": str(self.scratch), "GIT_TERMINAL_PROMPT": "0"})
 
+        shutil.rmtree(clone, ignore_errors=True)
         clone.mkdir()
         git("init", "-q")
         git("config", "user.name", "x")
@@ -87,10 +91,7 @@ class Clients:
         return (clone / name).read_bytes()
 
     def javascript(self, person, function, **params):
-        done = person.run("node", ROOT / "tests/js/roundtrip.mjs", function, json.dumps(params))
-        answer = json.loads(done.stdout.splitlines()[-1])
-        assert "error" not in answer, answer
-        return answer["result"]
+        return javascript.call(person, function, **params)
 
 
 UPLOADS = [name for name in dir(Clients) if name.startswith("up_")]
@@ -109,13 +110,23 @@ def weights(size, seed):
     return pick.randbytes(size - len(smooth)) + smooth
 
 
-@pytest.mark.parametrize("upload", UPLOADS)
-def test_what_one_client_uploads_every_other_downloads(alice, clients, tmp_path, upload):
-    repo, data = alice.new_repo(), weights(3 * MIB + 12345, upload)
-    (tmp_path / "model.bin").write_bytes(data)
-    getattr(clients, upload)(alice, repo, "model.bin", tmp_path / "model.bin")
-    for download in DOWNLOADS:
-        assert sha256(getattr(clients, download)(alice, repo, "model.bin")) == sha256(data), download
+@pytest.fixture(scope="module")
+def uploaded(alice, tmp_path_factory):
+    """A repo with a file by each client, and what is in it."""
+    repo, folder, files = alice.new_repo(), tmp_path_factory.mktemp("uploaded"), {}
+    for upload in UPLOADS:
+        name = f"{upload}.bin"
+        files[name] = weights(3 * MIB + 12345, upload)
+        (folder / name).write_bytes(files[name])
+        getattr(Clients(folder), upload)(alice, repo, name, folder / name)
+    return repo, files
+
+
+@pytest.mark.parametrize("download", DOWNLOADS)
+def test_what_one_client_uploads_every_other_downloads(alice, clients, uploaded, download):
+    repo, files = uploaded
+    for name, data in files.items():
+        assert sha256(getattr(clients, download)(alice, repo, name)) == sha256(data), name
 
 
 def requests(hub, pattern):
@@ -185,20 +196,20 @@ def edits(data):
     }
 
 
-@pytest.mark.parametrize("edit", edits(bytes(16 * MIB)))
 @pytest.mark.parametrize("fresh_cache", [False, True], ids=["same machine", "another machine"])
-def test_a_changed_copy_sends_only_what_changed(own_hub, tmp_path, edit, fresh_cache):
+def test_a_changed_copy_sends_only_what_changed(own_hub, tmp_path, fresh_cache):
     alice = own_hub.person("alice")
     data = random.Random(4).randbytes(16 * MIB)
     (tmp_path / "w.bin").write_bytes(data)
     repo = alice.new_repo()
     alice.hf("upload", repo, tmp_path / "w.bin", "w.bin", HF_HUB_DISABLE_XET=None)
-    (tmp_path / "w.bin").write_bytes(edits(data)[edit])
-    before = received(own_hub)
-    more = {"HF_HOME": str(tmp_path / "another")} if fresh_cache else {}
-    alice.hf("upload", repo, tmp_path / "w.bin", "w.bin", HF_HUB_DISABLE_XET=None, **more)
-    assert received(own_hub) - before < 2 * MIB
-    assert sha256(alice.read(repo, "w.bin")) == sha256(edits(data)[edit])
+    for edit, changed in edits(data).items():
+        (tmp_path / "w.bin").write_bytes(changed)
+        before = received(own_hub)
+        more = {"HF_HOME": str(tmp_path / edit)} if fresh_cache else {}
+        alice.hf("upload", repo, tmp_path / "w.bin", "w.bin", HF_HUB_DISABLE_XET=None, **more)
+        assert received(own_hub) - before < 2 * MIB, edit
+        assert sha256(alice.read(repo, "w.bin")) == sha256(changed), edit
 
 
 def test_a_changed_copy_sends_little_by_javascript_too(own_hub, clients, tmp_path):
