@@ -138,9 +138,7 @@ static enum status read_pieces(struct hashing *hashing, struct folder_file *file
 static void *hash_files(struct hashing *hashing, bool is_main)
 {
     struct folder *folder = hashing->folder;
-    char *piece = malloc(READ_PIECE);
-    if (!piece)
-        abort();
+    char *piece = piece_memory(READ_PIECE);
     for (size_t i; (i = atomic_fetch_add(&hashing->next, 1)) < folder->count;) {
         struct folder_file *file = &folder->files[i];
         if (!is_chosen(hashing, file))
