@@ -3,11 +3,10 @@
 
 import html
 import re
-import subprocess
 
 import httpx
 
-from support import BINARY, new_name
+from support import new_name
 
 PASSWORD = "correct horse battery"
 
@@ -39,7 +38,6 @@ def hidden(page):
 def newcomer(hub, prefix="person", host="127.0.0.1"):
     """A fresh account with a password, signed in at a browser."""
     browser = Browser(hub, new_name(prefix), host)
-    hub.admin("user", "create", browser.name)
-    subprocess.run([BINARY, "admin", "--data", hub.data, "user", "password", browser.name], input=PASSWORD + "\n",
-                   text=True, check=True, capture_output=True)
+    hub.set_up("user", "create", browser.name)
+    hub.set_up("user", "password", browser.name, said=PASSWORD + "\n")
     return browser.sign_in()

@@ -142,20 +142,20 @@ class Hub:
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def cairn(self, *arguments, check=True, **environment):
-        done = subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=120,
+    def cairn(self, *arguments, check=True, said=None, **environment):
+        done = subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=120, input=said,
                               env={**self.environment, **environment})
         assert not SANITIZER.search(done.stderr), done.stderr
         assert not check or done.returncode == 0, f"cairn {' '.join(map(str, arguments))}: {done.stderr}{done.stdout}"
         return done
 
-    def admin(self, *arguments, check=True, **environment):
-        return self.cairn("admin", "--data", self.data, *arguments, check=check, **environment)
+    def admin(self, *arguments, **how):
+        return self.cairn("admin", "--data", self.data, *arguments, **how)
 
-    def set_up(self, *arguments):
+    def set_up(self, *arguments, **how):
         """A command of an administrator that thousands of tests begin with: a quarter of its processor time would be a search for leaks, for
         which there are the tests that give the same commands by admin()."""
-        return self.admin(*arguments, ASAN_OPTIONS="exitcode=99:detect_leaks=0:malloc_context_size=1")
+        return self.admin(*arguments, ASAN_OPTIONS="exitcode=99:detect_leaks=0:malloc_context_size=1", **how)
 
     def copy_to(self, data):
         """A backup and its keys put together: a folder that a hub can run on."""
