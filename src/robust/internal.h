@@ -46,10 +46,11 @@ void mix_nearest(const double *gram, size_t n, size_t suspects, double *matrix);
 /* pass.c */
 
 /*
- * The width is cut into stripes, a fixed number of them, and threads take stripes. visit is called for the blocks of a stripe in
- * order; state is the thread's own memory of that many bytes, zeroed before its first block.
+ * The width is cut into stripes, a fixed number of them, and threads take stripes: so many that none waits long for another's last.
+ * visit is called for the blocks of a stripe in order; state is the thread's own memory of that many bytes, zeroed before its first
+ * block.
  */
-#define ROBUST_STRIPES 16
+#define ROBUST_STRIPES 64
 struct pass {
     int64_t width;
     size_t block;   /* coordinates that are visited at once */

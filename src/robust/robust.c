@@ -80,7 +80,7 @@ static enum status gram_visit(void *context, void *state, size_t stripe, int64_t
 /* Many rows have large matrices: then there are fewer of them. It depends on nothing but the number of rows. */
 static size_t gram_stripes(size_t n)
 {
-    return n <= 256 ? ROBUST_STRIPES : 4;
+    return n <= 64 ? ROBUST_STRIPES : n <= 256 ? 16 : 4;
 }
 
 static void sum_stripes(const double *partial, size_t stripes, size_t n, double *out)
