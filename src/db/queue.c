@@ -107,6 +107,9 @@ static void group_run(struct writer *writer, struct job *group)
 {
     const struct db_conn *tx = writer->conn;
     bool committed = group_commit(writer, group);
+    pthread_mutex_lock(&writer->lock);
+    writer->expected += writer->waiting;
+    pthread_mutex_unlock(&writer->lock);
     for (struct job *job = group, *next; job != NULL; job = next) {
         if (!committed) {
             job->status = tx->failure.status;
@@ -119,9 +122,9 @@ static void group_run(struct writer *writer, struct job *group)
 }
 
 /*
- * Under the lock. Waits for a write, and then, though not for long, for as many as the last group had: those whom it woke
- * come back within moments, and who comes a moment too late waits for the whole of this group and then for the next.
- * Whoever writes alone has a group of one behind it and waits for nobody.
+ * Under the lock. Waits for a write, and then, though not for long, for as many as the last group had and left waiting:
+ * those whom it woke come back within moments, and who comes a moment too late waits for the whole of this group and
+ * then for the next. Whoever writes alone has a group of one behind it and waits for nobody.
  */
 static void group_gather(struct writer *writer)
 {
@@ -136,7 +139,7 @@ static void group_gather(struct writer *writer)
         until.tv_sec++;
         until.tv_nsec -= SECOND_NS;
     }
-    writer->wanted = writer->last_count;
+    writer->wanted = writer->expected < GROUP_LIMIT ? writer->expected : GROUP_LIMIT;
     while (writer->waiting < writer->wanted && !writer->stop && late == 0)
         late = pthread_cond_clockwait(&writer->more, &writer->lock, CLOCK_MONOTONIC, &until);
 }
@@ -158,7 +161,7 @@ static struct job *group_take(struct writer *writer)
     writer->writes += count;
     writer->groups += group != NULL;
     writer->waiting -= count;
-    writer->last_count = count;
+    writer->expected = count;
     pthread_mutex_unlock(&writer->lock);
     return group;
 }

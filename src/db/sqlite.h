@@ -51,8 +51,8 @@ struct writer {
     struct job *first, **last;
     bool stop;
     int64_t writes, groups, waiting;
-    int64_t last_count,
-        wanted; /* how many writes the last group had; how many have to wait for the thread to be woken */
+    int64_t expected; /* writes of the last group, and those that were waiting when it ended */
+    int64_t wanted;   /* how many have to wait for the thread to be woken */
     db_write_fn *before_commit;
     void *before_commit_context;
     struct db_conn *conn; /* touched by the writer thread alone */

@@ -171,12 +171,15 @@ static struct str revision_of(const struct leaf *leaf, enum revision_leaf *kind)
     return names_one && leaf->subject_count ? leaf->subjects[0].digest : (struct str){0};
 }
 
+/* Two statements: one that may do either keeps copies of the pages that it changes, in case it has to undo itself. */
 static const char revision_sql[] = "INSERT INTO revision_leaf (repo_id, commit_oid, kind, idx) VALUES (?, ?, ?, ?) "
-                                   "ON CONFLICT (repo_id, commit_oid, kind) DO UPDATE SET idx = excluded.idx";
+                                   "ON CONFLICT (repo_id, commit_oid, kind) DO NOTHING";
+static const char moved_again_sql[] =
+    "UPDATE revision_leaf SET idx = ? WHERE repo_id = ? AND commit_oid = ? AND kind = ?";
 
 static enum status note_revision(struct run *run, const struct composition *item, struct error *err)
 {
-    auto_stmt struct stmt *note = NULL;
+    auto_stmt struct stmt *note = NULL, *again = NULL;
     enum revision_leaf kind;
     uint8_t commit[SHA1_SIZE];
     struct str revision = revision_of(&item->leaf, &kind);
@@ -187,7 +190,15 @@ static enum status note_revision(struct run *run, const struct composition *item
     stmt_bind_blob(note, 2, commit, sizeof commit);
     stmt_bind_int(note, 3, kind);
     stmt_bind_int(note, 4, (int64_t)run->known - 1);
-    return stmt_run(note, err);
+    TRY(stmt_run(note, err));
+    if (db_changes(run->tx))
+        return OK;
+    TRY(db_prepare(run->tx, moved_again_sql, &again, err));
+    stmt_bind_int(again, 1, (int64_t)run->known - 1);
+    stmt_bind_int(again, 2, item->repo_id);
+    stmt_bind_blob(again, 3, commit, sizeof commit);
+    stmt_bind_int(again, 4, kind);
+    return stmt_run(again, err);
 }
 
 static enum status push_event(struct run *run, struct batch *batch, struct composition *item,

@@ -6,7 +6,8 @@
 
 /* Leaves on their way into the ledger, within one write. What chain.c, orphan.c and run.c share. */
 
-#define RUN_LIMIT 256 /* leaves that go to the ledger at once: one bundle */
+#define RUN_LIMIT                                                                                                      \
+    2048 /* leaves that go to the ledger at once; each time costs it a sync of its files and a signature */
 
 struct run {
     struct db_conn *tx;
