@@ -2,12 +2,14 @@
 /*
  * Hashing ahead. The SHA-256 of a file can only be made in its order, and what that is only the shard says, behind the last
  * xorb. But clients cut a large file from its start into full xorbs and begin to send them in that order, so that the order in which
- * an account's xorbs for a repo begin is a good guess. One thread with a low priority hashes them in that order, each once it is
- * kept, and remembers the state of the SHA-256 behind each of the last ones. When the shard comes, the file's own beginning is
- * looked for among these: whole xorbs, the same ones, in the same order, from the first on. From there the file is hashed as ever.
+ * an account's xorbs for a repo begin is a good guess. The first one that is not hashed yet is the front. While it comes its
+ * receiver hashes it, and others wait where processors are few, so that one after the other is the front. What came whole before it
+ * was, a thread with a low priority hashes from the store. The state of the SHA-256 behind each of the last ones is remembered.
+ * When the shard comes, the file's own beginning is looked for among these: whole xorbs, the same ones, in the same order, from the
+ * first on. From there the file is hashed as ever.
  *
- * It makes nothing true. The bytes are those that the store has, of xorbs that were verified, read from their containers as they
- * would be with the shard; ids of xorbs are never used again, and what containers hold never changes. A xorb that is forgotten or
+ * It makes nothing true. The bytes are those that the store has, of xorbs that were verified, as they came or read from their
+ * containers; ids of xorbs are never used again, and what containers hold never changes. A xorb that is forgotten or
  * swept in between makes the write of the object fail, as ever. A wrong guess costs time of the processor: files that are sent at
  * once, beside each other, make one. So who has had a guess of which less than half was of use is not guessed for a while.
  */
@@ -19,13 +21,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define SESSIONS 8       /* who uploads, and to where; beyond these the one that was used longest ago is forgotten */
-#define XORBS 4096       /* of a session: 256 GiB */
-#define STATES 32        /* of a session, behind its last xorbs; what comes behind a file's own are few */
-#define SHARDS_WITHOUT 8 /* after a wrong guess */
-#define PATIENCE_US 500000
-#define MORE_US 20000
-#define NICENESS 5 /* of the thread: requests go first */
+#define SESSIONS 8         /* who uploads, and to where; beyond these the one that was used longest ago is forgotten */
+#define XORBS 4096         /* of a session: 256 GiB */
+#define STATES 32          /* of a session, behind its last xorbs; what comes behind a file's own are few */
+#define SHARDS_WITHOUT 8   /* after a wrong guess */
+#define PATIENCE_US 500000 /* that a xorb waits for the front, at each piece: it may be that of somebody who is slow */
+#define MORE_US 20000      /* after a piece of the front, in which its next one is awaited */
+#define NICENESS 5         /* of the thread: requests go first */
 
 struct place {
     int64_t number;  /* never used again; modulo SESSIONS it says whose it is */
@@ -210,6 +212,7 @@ static void keep_state(struct work *work, enum status status)
         struct hasher **state = &session->states[++session->hashed % STATES];
         hasher_free(*state);
         *state = work->hasher;
+        pthread_cond_broadcast(&work->guess->turn);
     } else {
         session->over |= is_wanted(work);
         hasher_free(work->hasher);
@@ -283,7 +286,8 @@ bool guess_turn(struct guess *guess, int64_t number)
     int64_t now = monotonic_us(), patience = now + PATIENCE_US;
     pthread_mutex_lock(&guess->lock);
     bool first = number == 0 || is_front(guess, number);
-    while (!first && now < patience && now < guess->first_until && guess->others + 2 >= processors()) {
+    while (!first && now < patience && now < guess->first_until &&
+           guess->others + 2 >= processors() /* the front has two */) {
         int64_t until = patience < guess->first_until ? patience : guess->first_until;
         const struct timespec time = {.tv_sec = until / SECOND_US, .tv_nsec = until % SECOND_US * 1000};
         pthread_cond_timedwait(&guess->turn, &guess->lock, &time);

@@ -106,6 +106,8 @@ static bool begin_direct(struct spool *spool)
     if (aio_write(way) == 0)
         return true;
     way->aio_nbytes = 0;
+    spool->direct = false;
+    set_direct(spool, false);
     return false;
 }
 
