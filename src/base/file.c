@@ -84,25 +84,6 @@ enum status pwrite_full(int fd, const void *data, size_t len, int64_t offset, st
     return OK;
 }
 
-enum status pwritev_full(int fd, struct iovec *parts, size_t count, int64_t offset, struct error *err)
-{
-    while (count) {
-        ssize_t wrote = pwritev(fd, parts, (int)count, offset);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote < 0)
-            return fail_errno(err, "write");
-        offset += wrote;
-        for (; count && (size_t)wrote >= parts->iov_len; parts++, count--)
-            wrote -= (ssize_t)parts->iov_len;
-        if (count) {
-            parts->iov_base = (char *)parts->iov_base + wrote;
-            parts->iov_len -= (size_t)wrote;
-        }
-    }
-    return OK;
-}
-
 enum status pread_full(int fd, void *data, size_t len, int64_t offset, struct error *err)
 {
     for (char *at = data; len;) {

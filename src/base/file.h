@@ -4,7 +4,6 @@
 
 #include "base/buf.h"
 #include "base/error.h"
-#include <sys/uio.h>
 
 #define auto_fd __attribute__((cleanup(fd_close)))
 void fd_close(int *fd); /* closes and sets to -1; nothing when negative */
@@ -18,8 +17,6 @@ enum status file_read_all(const char *path, size_t limit, struct buf *out, struc
 enum status file_write_durable(const char *path, struct str content, unsigned mode, struct error *err);
 enum status write_full(int fd, const void *data, size_t len, struct error *err);
 enum status pwrite_full(int fd, const void *data, size_t len, int64_t offset, struct error *err);
-/* The same of several places, one after the other; the parts are used up. */
-enum status pwritev_full(int fd, struct iovec *parts, size_t count, int64_t offset, struct error *err);
 /* Reads exactly len bytes at offset; CORRUPT when the file is shorter. */
 enum status pread_full(int fd, void *data, size_t len, int64_t offset, struct error *err);
 enum status folder_make(const char *path, unsigned mode, struct error *err); /* with parents; fine when it exists */

@@ -3,7 +3,9 @@
 #define CAIRN_STORE_INTERNAL_H
 
 #include "base/file.h"
+#include "base/task.h"
 #include "store/store.h"
+#include <aio.h>
 #include <pthread.h>
 
 /* What the files of this part share; nobody else includes it. */
@@ -133,6 +135,37 @@ enum status disk_fail(struct error *err, const char *what);
 void disk_flush_early(int fd, int64_t written, int64_t *flushed);
 void disk_flush(int fd); /* starts write-back of all that is left, and does not wait for it */
 
+/* spool.c: a new file, written in blocks */
+
+#define SPOOL_BLOCK ((size_t)2 << 20) /* a huge page */
+#define SPOOL_BLOCKS 3
+
+struct spool {
+    int fd;
+    bool direct;
+    char *memory;
+    size_t at, filled;               /* the block that fills; how far */
+    int64_t written, flushed;        /* bytes of the file, but for that block; those on their way to the disk */
+    int64_t room;                    /* where what is set aside on the disk ends */
+    struct aiocb ways[SPOOL_BLOCKS]; /* of blocks that go straight to the disk; aio_nbytes 0: of none */
+    struct hasher *hasher;           /* of all bytes; NULL: nobody wants it */
+    size_t hashed;                   /* of the block that fills */
+    struct task hashing;
+    const char *unhashed;
+    size_t unhashed_len;
+};
+
+void spool_open(struct spool *spool, int fd); /* which stays the caller's */
+enum status spool_add(struct spool *spool, const void *data, size_t len, struct error *err);
+/* Adds all bytes so far to the hasher, and those to come until spool_hash_end(). As nobody needs to read them soon, they go straight
+ * to the disk from now on. */
+enum status spool_hash(struct spool *spool, struct hasher *hasher, struct error *err);
+void spool_hash_end(
+    struct spool *spool); /* all so far is in the hasher, which is the caller's again; nothing when it was */
+/* All is in the file, as after write(): not durable yet. */
+enum status spool_end(struct spool *spool, int64_t *size, struct error *err);
+void spool_close(struct spool *spool);
+
 /* Feeds length bytes of the file at offset to the hasher. CORRUPT when the file is shorter. */
 enum status disk_hash(int fd, int64_t offset, int64_t length, struct hasher *hasher, struct error *err);
 
@@ -168,8 +201,17 @@ enum status extents_hash(struct store *store, const struct extent *extents, size
 struct guess *guess_new(struct store *store);
 void guess_free(struct guess *guess);
 /* A xorb begins to come; what this gives goes to guess_came() once it is kept, or lost (0). 0: it is not guessed with. */
-int64_t guess_begin(struct guess *guess, int64_t account_id, int64_t repo_id);
+int64_t guess_begin(struct guess *guess, int64_t account_id, int64_t repo_id, int64_t since);
 void guess_came(struct guess *guess, int64_t place, int64_t xorb_id);
+/* The SHA-256 behind all xorbs before this one, once it is known, and while it comes: its receiver then goes on with it, and gives it
+ * back once the xorb is verified. NULL when it is not. */
+struct hasher *guess_front(struct guess *guess, int64_t place);
+void guess_hashed(struct guess *guess, int64_t place, struct hasher *hasher);
+/* Around the work on a piece of a xorb: waits while the processors are busy with xorbs that go first; says whether this one does.
+ * more: its sender is ahead of us, so that the next piece is there already. */
+int processors(void); /* that this program may use now */
+bool guess_turn(struct guess *guess, int64_t place);
+void guess_turn_end(struct guess *guess, int64_t place, bool first, bool more);
 /* The caller's SHA-256 over the first *done of the extents: as many as were hashed ahead, or none. What has not been, nobody hashes
  * ahead any more. */
 struct hasher *guess_take(struct guess *guess, int64_t account_id, int64_t repo_id, const struct extent *extents,

@@ -175,8 +175,9 @@ enum status store_chunks(struct store *store, const struct xorb *xorb, uint32_t 
 /* Receiving a xorb in its wire form. */
 struct xorb_receipt;
 enum status xorb_receipt_open(struct store *store, struct xorb_receipt **out, struct error *err);
-/* Who sends it, and to where, while it begins: the order in which xorbs begin is a guess at a file's (guess.c). Once, or not at all. */
-void xorb_receipt_sender(struct xorb_receipt *receipt, int64_t account_id, int64_t repo_id);
+/* Who sends it, and to where, while it begins: the order in which xorbs begin is a guess at a file's (guess.c).
+ * since: when its request began, on any one clock. Once, or not at all. */
+void xorb_receipt_sender(struct xorb_receipt *receipt, int64_t account_id, int64_t repo_id, int64_t since);
 /* Verifies what has come so far (cas/xorb.h) and writes the payloads; what compression hardly helps is stored unpacked. */
 enum status xorb_receipt_write(struct xorb_receipt *receipt, const void *data, size_t len, struct error *err);
 /*

@@ -8,12 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Written at once, and from a multiple of EDGE to another: the page cache then takes it in large pieces, and no page in two, with a
- * tenth less work for all of a xorb. */
-#define GATHER ((size_t)MIB)
-#define EDGE ((size_t)64 << 10)
-#define PARTS 64
-#define ROOM (8 * MIB) /* set aside on the disk at once */
+/* So much at once comes only from a socket that had to wait for us: the processors are what there is too little of. */
+#define BACKLOG ((size_t)256 << 10)
 
 /* A client that seeks for chunks whose hash makes them a key could fill the database with them. Honest xorbs have
  * eight. */
@@ -24,88 +20,32 @@ struct xorb_receipt {
     struct xorb_reader *reader;
     int fd;
     char name[NAME_SIZE];
-    const uint8_t *piece; /* at hand; what stands in it is written from there */
-    size_t piece_len;
-    struct iovec parts[PARTS]; /* payloads that are not yet in the file: in the piece, or in copied */
-    size_t part_count, waiting;
-    struct buf copied, table;
-    int64_t written, flushed; /* bytes of the file; those on their way to the disk */
-    int64_t room;             /* where what is set aside on the disk ends; 0: nothing was */
-    struct chunk last;        /* the latest row */
+    struct spool spool;
+    struct buf table;
+    int64_t size;          /* of the file, once all is written */
+    struct hasher *sha256; /* over the file that the xorb may be a part of, up to here; NULL while that is not known */
+    bool alone;            /* there is one processor for all of it */
+    struct chunk last;     /* the latest row */
     uint32_t chunks;
     int64_t place; /* of guess.c */
     size_t key_count;
     struct chunk_hash keys[KEYS_MOST];
 };
 
-/* Into room that is there already the file system writes with a third less work, a tenth of all that a large xorb costs. It is a
- * hint: a disk that is full fails the write. What is left of it write_table() gives back. */
-static void room_ahead(struct xorb_receipt *receipt, size_t len)
+/* Once the SHA-256 of all that is before the xorb is known, it goes on here, where the bytes are at hand. */
+static enum status hash_along(struct xorb_receipt *receipt, const struct xorb_chunk *chunk, bool unpack,
+                              struct error *err)
 {
-    if (receipt->written + (int64_t)len <= receipt->room)
-        return;
-    (void)fallocate(receipt->fd, FALLOC_FL_KEEP_SIZE, receipt->room, ROOM);
-    receipt->room += ROOM;
-}
-
-/* Takes the first len bytes off the parts. Returns how many of out they fill. */
-static size_t parts_take(struct xorb_receipt *receipt, size_t len, struct iovec out[PARTS])
-{
-    size_t count = 0;
-    receipt->waiting -= len;
-    for (struct iovec *part = receipt->parts; len > 0; part++) {
-        size_t taken = part->iov_len < len ? part->iov_len : len;
-        out[count++] = (struct iovec){part->iov_base, taken};
-        part->iov_base = (uint8_t *)part->iov_base + taken;
-        part->iov_len -= taken;
-        len -= taken;
+    if (!receipt->sha256 && receipt->last.stored_end == receipt->last.end) {
+        receipt->sha256 = guess_front(receipt->store->guess, receipt->place);
+        TRY(receipt->sha256 ? spool_hash(&receipt->spool, receipt->sha256, err) : OK);
+        receipt->alone = receipt->sha256 && processors() == 1;
     }
-    return count;
-}
-
-static enum status parts_write(struct xorb_receipt *receipt, size_t len, struct error *err)
-{
-    struct iovec out[PARTS];
-    size_t count = parts_take(receipt, len, out);
-    TRY(disk_explain(pwritev_full(receipt->fd, out, count, receipt->written, err), err));
-    receipt->written += (int64_t)len;
-    disk_flush_early(receipt->fd, receipt->written, &receipt->flushed);
-    return OK;
-}
-
-/* Writes up to the last edge, and copies what is behind it. */
-static enum status parts_flush(struct xorb_receipt *receipt, struct error *err)
-{
-    uint8_t rest[EDGE];
-    size_t len = receipt->waiting - receipt->waiting % EDGE, have = 0;
-    if (len > 0) {
-        room_ahead(receipt, len);
-        TRY(parts_write(receipt, len, err));
-    }
-    for (size_t i = 0; i < receipt->part_count; have += receipt->parts[i++].iov_len)
-        memcpy(rest + have, receipt->parts[i].iov_base, receipt->parts[i].iov_len);
-    receipt->copied.len = 0;
-    buf_add(&receipt->copied, rest, have);
-    receipt->parts[0] = (struct iovec){receipt->copied.data, have};
-    receipt->part_count = 1;
-    return OK;
-}
-
-/* Only what stands in the piece stays where it is until it is written; what was gathered or unpacked by the reader does not. */
-static enum status gather(struct xorb_receipt *receipt, const uint8_t *payload, size_t len, struct error *err)
-{
-    if (receipt->part_count == PARTS || receipt->waiting >= GATHER)
-        TRY(parts_flush(receipt, err));
-    if (payload < receipt->piece || payload >= receipt->piece + receipt->piece_len) {
-        buf_add(&receipt->copied, payload, len);
-        payload = (uint8_t *)receipt->copied.data + receipt->copied.len - len;
-    }
-    struct iovec *last = receipt->parts + receipt->part_count - 1;
-    if (receipt->part_count > 0 && (uint8_t *)last->iov_base + last->iov_len == payload)
-        last->iov_len += len;
-    else
-        receipt->parts[receipt->part_count++] = (struct iovec){(uint8_t *)payload, len};
-    receipt->waiting += len;
+    /* Beside the rest of the work where there is a processor for it; but what is written may be something else, packed. */
+    if (receipt->alone || !unpack)
+        spool_hash_end(&receipt->spool);
+    if (receipt->sha256 && !receipt->spool.hasher)
+        hasher_add(receipt->sha256, chunk->data, chunk->len);
     return OK;
 }
 
@@ -116,7 +56,8 @@ static enum status take_chunk(void *context, const struct xorb_chunk *chunk, str
     bool unpack = chunk->payload_len >= chunk->len - chunk->len / 16;
     const uint8_t *payload = unpack ? chunk->data : chunk->payload;
     size_t payload_len = unpack ? chunk->len : chunk->payload_len;
-    TRY(gather(receipt, payload, payload_len, err));
+    TRY(hash_along(receipt, chunk, unpack, err));
+    TRY(spool_add(&receipt->spool, payload, payload_len, err));
     struct chunk row = {.hash = chunk->hash,
                         .stored_end = receipt->last.stored_end + (uint32_t)payload_len,
                         .end = receipt->last.end + (uint32_t)chunk->len,
@@ -145,23 +86,24 @@ enum status xorb_receipt_open(struct store *store, struct xorb_receipt **out, st
     }
     receipt->store = store;
     receipt->reader = xorb_reader_new(take_chunk, receipt);
-    buf_reserve(&receipt->copied, GATHER + XORB_PAYLOAD_MOST); /* it never moves */
+    spool_open(&receipt->spool, receipt->fd);
     *out = receipt;
     return OK;
 }
 
-void xorb_receipt_sender(struct xorb_receipt *receipt, int64_t account_id, int64_t repo_id)
+void xorb_receipt_sender(struct xorb_receipt *receipt, int64_t account_id, int64_t repo_id, int64_t since)
 {
     assert(receipt->place == 0);
-    receipt->place = guess_begin(receipt->store->guess, account_id, repo_id);
+    receipt->place = guess_begin(receipt->store->guess, account_id, repo_id, since);
 }
 
 enum status xorb_receipt_write(struct xorb_receipt *receipt, const void *data, size_t len, struct error *err)
 {
-    receipt->piece = data;
-    receipt->piece_len = len;
-    TRY(xorb_reader_add(receipt->reader, data, len, err));
-    return receipt->waiting == receipt->copied.len ? OK : parts_flush(receipt, err); /* the piece is gone soon */
+    struct guess *guess = receipt->store->guess;
+    bool first = guess_turn(guess, receipt->place);
+    enum status status = xorb_reader_add(receipt->reader, data, len, err);
+    guess_turn_end(guess, receipt->place, first, len >= BACKLOG);
+    return status;
 }
 
 void xorb_receipt_drop(struct xorb_receipt **receipt)
@@ -170,11 +112,12 @@ void xorb_receipt_drop(struct xorb_receipt **receipt)
     if (!mine)
         return;
     guess_came(mine->store->guess, mine->place, 0);
+    spool_close(&mine->spool);
+    hasher_free(mine->sha256);
     /* Once it is a container the file has another name, and this finds nothing. */
     incoming_remove(mine->store, mine->name);
     fd_close(&mine->fd);
     xorb_reader_free(&mine->reader);
-    buf_free(&mine->copied);
     buf_free(&mine->table);
     free(mine);
     *receipt = NULL;
@@ -203,7 +146,7 @@ static enum status insert_xorb(struct db_conn *tx, const struct keeping *keeping
                            .length = receipt->last.end,
                            .chunks = receipt->chunks,
                            .mentioned_us = now_us()};
-    TRY(container_insert(tx, receipt->name, receipt->written, &new.container, err));
+    TRY(container_insert(tx, receipt->name, receipt->size, &new.container, err));
     TRY(container_unsettled(tx, new.container, err));
     TRY(xorb_insert(tx, &new, id, err));
     for (size_t i = 0; i < receipt->key_count; i++)
@@ -252,13 +195,8 @@ static enum status keep_known(struct keeping *keeping, struct error *err)
 /* The table goes behind the payloads, and nothing behind the table. */
 static enum status write_table(struct xorb_receipt *receipt, struct error *err)
 {
-    TRY(parts_write(receipt, receipt->waiting, err));
-    TRY(pwrite_full(receipt->fd, receipt->table.data, receipt->table.len, receipt->written, err));
-    receipt->written += (int64_t)receipt->table.len;
-    if (receipt->room > 0 && ftruncate(receipt->fd, receipt->written) != 0)
-        return disk_fail(err, "trim an incoming file");
-    disk_flush(receipt->fd);
-    return OK;
+    TRY(spool_add(&receipt->spool, receipt->table.data, receipt->table.len, err));
+    return spool_end(&receipt->spool, &receipt->size, err);
 }
 
 static enum status keep_new(struct xorb_receipt *receipt, struct keeping *keeping, struct error *err)
@@ -297,6 +235,10 @@ enum status xorb_receipt_keep(struct xorb_receipt **receipt, int64_t account_id,
     /* After a failed write, of ours to the disk too, the reader refuses. */
     TRY(xorb_reader_end(mine->reader, &keeping.hash, err));
     TRY(announced_check(announced, &keeping.hash, err));
+    spool_hash_end(&mine->spool);
+    if (mine->sha256)
+        guess_hashed(mine->store->guess, mine->place, mine->sha256);
+    mine->sha256 = NULL;
     TRY(disk_explain(keep_known(&keeping, err), err));
     if (!keeping.known)
         TRY(disk_explain(keep_new(mine, &keeping, err), err));

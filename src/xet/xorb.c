@@ -37,7 +37,7 @@ enum status xorb_post(struct request *rq, struct error *err)
         return fail(err, TOO_LARGE, NULL, "A xorb has at most %d bytes.", XORB_WIRE_MOST);
     request_done_reading(rq);
     TRY(xorb_receipt_open(rq->hub->store, &receipt, err));
-    xorb_receipt_sender(receipt, rq->actor.account.id, rq->repo.id);
+    xorb_receipt_sender(receipt, rq->actor.account.id, rq->repo.id, rq->http->started_us);
     TRY(receive(rq, receipt, err));
     TRY(xorb_receipt_keep(&receipt, rq->actor.account.id, &announced, &was_new, err));
     auto_buf struct buf body = {0};

@@ -28,12 +28,17 @@ static void sent_free(struct sent *sent)
 }
 #define auto_sent __attribute__((cleanup(sent_free)))
 
-static struct xorb_receipt *begin(struct house *house, int64_t account, int64_t repo)
+static struct xorb_receipt *begin_since(struct house *house, int64_t account, int64_t repo, int64_t since)
 {
     struct xorb_receipt *receipt;
     assert_int_equal(xorb_receipt_open(house->store, &receipt, &house->err), OK);
-    xorb_receipt_sender(receipt, account, repo);
+    xorb_receipt_sender(receipt, account, repo, since);
     return receipt;
+}
+
+static struct xorb_receipt *begin(struct house *house, int64_t account, int64_t repo)
+{
+    return begin_since(house, account, repo, 0);
 }
 
 static void finish(struct house *house, struct xorb_receipt *receipt, int64_t account, const struct sent *sent)
@@ -139,6 +144,30 @@ static void xorbs_that_end_in_another_order_are_hashed_ahead_too(void **state)
     finish(house, second, ALICE, &b);
     finish(house, first, ALICE, &a);
     assert_int_equal(register_file(house, ALICE, REPO, RANGES(WHOLE(a), WHOLE(b))), 0);
+}
+
+static void a_request_that_was_overtaken_on_its_way_is_where_it_began(void **state)
+{
+    struct house *house = *state;
+    auto_sent struct sent a = xorb_of(1, SCHEME_NONE), b = xorb_of(2, SCHEME_NONE);
+    struct xorb_receipt *second = begin_since(house, ALICE, REPO, 20), *first = begin_since(house, ALICE, REPO, 10);
+    finish(house, second, ALICE, &b);
+    finish(house, first, ALICE, &a);
+    assert_int_equal(register_file(house, ALICE, REPO, RANGES(WHOLE(a), WHOLE(b))), 0);
+}
+
+static void a_xorb_that_was_verified_and_not_kept_ends_the_guess(void **state)
+{
+    struct house *house = *state;
+    auto_sent struct sent a = xorb_of(1, SCHEME_NONE), b = xorb_of(2, SCHEME_NONE);
+    bool was_new;
+    struct xorb_receipt *lost = begin(house, ALICE, REPO);
+    assert_int_equal(xorb_receipt_write(lost, a.wire.bytes.data, a.wire.bytes.len, &house->err), OK);
+    run_sql(house, "CREATE TRIGGER full BEFORE INSERT ON container BEGIN SELECT RAISE(ABORT, 'full'); END");
+    assert_int_not_equal(xorb_receipt_keep(&lost, ALICE, &a.wire.hash, &was_new, &house->err), OK);
+    run_sql(house, "DROP TRIGGER full");
+    send_one(house, ALICE, REPO, &b);
+    assert_int_equal(register_file(house, ALICE, REPO, RANGES(WHOLE(b))), LENGTH);
 }
 
 static void xorbs_that_begin_in_another_order_are_not_used(void **state)
@@ -322,6 +351,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_a_house(xorbs_that_begin_in_the_order_of_the_file_are_hashed_ahead),
         in_a_house(xorbs_that_end_in_another_order_are_hashed_ahead_too),
+        in_a_house(a_request_that_was_overtaken_on_its_way_is_where_it_began),
+        in_a_house(a_xorb_that_was_verified_and_not_kept_ends_the_guess),
         in_a_house(xorbs_that_begin_in_another_order_are_not_used),
         in_a_house(a_xorb_that_is_used_in_part_ends_what_is_used),
         in_a_house(a_xorb_used_from_its_second_chunk_on_is_not_used),
