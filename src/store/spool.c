@@ -40,7 +40,6 @@ void spool_open(struct spool *spool, int fd)
     char *memory = spare_swap(NULL);
     if (!memory && !(memory = aligned_alloc(SPOOL_BLOCK, SPOOL_BLOCKS * SPOOL_BLOCK)))
         abort();
-    (void)madvise(memory, SPOOL_BLOCKS * SPOOL_BLOCK, MADV_HUGEPAGE); /* so a block is one piece for the disk, too */
     *spool = (struct spool){.fd = fd, .memory = memory};
 }
 
@@ -144,6 +143,8 @@ enum status spool_hash(struct spool *spool, struct hasher *hasher, struct error 
     spool->hashed = 0;
     spool->direct = true;
     set_direct(spool, true);
+    /* A block is then one piece for the disk, too. Only here, where there are few: many slow senders would each fill whole pages. */
+    (void)madvise(spool->memory, SPOOL_BLOCKS * SPOOL_BLOCK, MADV_HUGEPAGE);
     return OK;
 }
 
