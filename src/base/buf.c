@@ -6,16 +6,6 @@
 #include <stdlib.h>
 
 #define SMALLEST 128
-#define LINE ((size_t)64)
-#define LARGE ((size_t)64 * 1024) /* what pieces of files go into */
-
-void *piece_memory(size_t size)
-{
-    void *memory = size > SIZE_MAX - LINE ? NULL : aligned_alloc(LINE, (size + LINE - 1) / LINE * LINE);
-    if (!memory)
-        abort();
-    return memory;
-}
 
 void buf_free(struct buf *buf)
 {
@@ -34,7 +24,7 @@ void buf_reserve(struct buf *buf, size_t more)
         capacity = need;
     if (capacity < SMALLEST)
         capacity = SMALLEST;
-    buf->data = buf->data || capacity < LARGE ? realloc(buf->data, capacity) : piece_memory(capacity);
+    buf->data = realloc(buf->data, capacity);
     if (!buf->data)
         abort();
     buf->capacity = capacity;

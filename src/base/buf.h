@@ -4,12 +4,6 @@
 
 #include "base/str.h"
 
-/*
- * Memory to read pieces of files into, at the start of a cache line; for free(). malloc() gives large blocks 16 bytes into a page, and
- * some processors (AMD's Zen 3) copy from a page to a place a few bytes further into another eight times as slowly as elsewhere.
- */
-void *piece_memory(size_t size);
-
 /* A growing byte buffer on the heap. {0} is an empty one. Out of memory aborts. */
 struct buf {
     char *data;

@@ -12,7 +12,9 @@ static const char xorbs_of_sql[] =
 
 static enum status copy_run(int in, int out, int64_t from, int64_t to, struct error *err)
 {
-    char *piece = piece_memory((size_t)MIB);
+    char *piece = malloc((size_t)MIB);
+    if (!piece)
+        abort();
     enum status status = OK;
     for (int64_t at = from, flushed = from; status == OK && at < to;) {
         size_t len = to - at < MIB ? (size_t)(to - at) : (size_t)MIB;

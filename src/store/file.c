@@ -231,7 +231,9 @@ static enum status hash_all(struct reader *reader, const struct extent *extents,
 enum status extents_hash(struct store *store, const struct extent *extents, size_t count, struct hasher *hasher,
                          hash_progress_fn *progress, void *context, struct error *err)
 {
-    uint8_t *memory = piece_memory(PIECE + XORB_PAYLOAD_MOST + CHUNK_MAX), *payload = memory + PIECE;
+    uint8_t *memory = malloc(PIECE + XORB_PAYLOAD_MOST + CHUNK_MAX), *payload = memory + PIECE;
+    if (!memory)
+        abort();
     struct reader reader = {
         .store = store, .fd = -1, .piece = memory, .payload = payload, .scratch = payload + XORB_PAYLOAD_MOST};
     enum status status = hash_all(&reader, extents, count, hasher, progress, context, err);

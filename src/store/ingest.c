@@ -184,7 +184,9 @@ enum status ingest_add(struct ingest *ingest, const void *data, size_t len, stru
 
 enum status ingest_file(struct ingest *ingest, int fd, int64_t offset, int64_t length, struct error *err)
 {
-    char *piece = piece_memory(PIECE);
+    char *piece = malloc(PIECE);
+    if (!piece)
+        abort();
     enum status status = OK;
     (void)posix_fadvise(fd, offset, length, POSIX_FADV_SEQUENTIAL);
     while (status == OK && length > 0) {
@@ -220,7 +222,9 @@ const struct ingested *ingest_result(struct ingest *ingest)
 enum status ingest_write_tables(const struct ingest *ingest, int fd, struct error *err)
 {
     int64_t to = ingest->result.size;
-    char *piece = piece_memory(ingest->spilled ? PIECE : 1);
+    char *piece = malloc(ingest->spilled ? PIECE : 1);
+    if (!piece)
+        abort();
     enum status status = OK;
     for (int64_t at = 0; at < ingest->spilled && status == OK;) {
         size_t len = ingest->spilled - at < (int64_t)PIECE ? (size_t)(ingest->spilled - at) : PIECE;

@@ -50,10 +50,18 @@ struct store_view {
     bool header_given; /* that of the chunk at hand */
 };
 
+static void *allocate(size_t size)
+{
+    void *memory = malloc(size);
+    if (!memory)
+        abort();
+    return memory;
+}
+
 static struct store_view *view_new(struct store *store)
 {
     store_assert(store);
-    struct store_view *view = piece_memory(sizeof(*view));
+    struct store_view *view = allocate(sizeof(*view));
     *view = (struct store_view){.store = store, .fd = -1};
     return view;
 }
@@ -108,7 +116,7 @@ static enum status view_row(struct store_view *view, const struct xorb *xorb, ui
                             const struct chunk **before, const struct chunk **row, struct error *err)
 {
     if (!view->rows) {
-        view->rows = piece_memory(sizeof(*view->rows));
+        view->rows = allocate(sizeof(*view->rows));
         view->rows->from = view->rows->to = 0;
     }
     struct rows *rows = view->rows;
@@ -252,7 +260,7 @@ static enum status unpack(struct store_view *view, const struct xorb *xorb, cons
                           const struct chunk *chunk, struct error *err)
 {
     if (!view->unpacking)
-        view->unpacking = piece_memory(sizeof(*view->unpacking));
+        view->unpacking = allocate(sizeof(*view->unpacking));
     struct unpacking *unpacking = view->unpacking;
     size_t stored = chunk->stored_end - before->stored_end, len = chunk->end - before->end;
     TRY(pread_full(view->fd, unpacking->payload, stored, xorb->start + before->stored_end, err));

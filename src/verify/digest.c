@@ -138,7 +138,9 @@ static enum status read_pieces(struct hashing *hashing, struct folder_file *file
 static void *hash_files(struct hashing *hashing, bool is_main)
 {
     struct folder *folder = hashing->folder;
-    char *piece = piece_memory(READ_PIECE);
+    char *piece = malloc(READ_PIECE);
+    if (!piece)
+        abort();
     for (size_t i; (i = atomic_fetch_add(&hashing->next, 1)) < folder->count;) {
         struct folder_file *file = &folder->files[i];
         if (!is_chosen(hashing, file))
