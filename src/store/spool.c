@@ -102,6 +102,9 @@ static bool begin_direct(struct spool *spool)
                           .aio_nbytes = SPOOL_BLOCK,
                           .aio_offset = spool->written,
                           .aio_sigevent.sigev_notify = SIGEV_NONE};
+    /* So that the blocks to come are one piece for the disk, each. Not before one is full: many slow senders would each fill a
+     * whole page with a few bytes. */
+    (void)madvise(spool->memory, SPOOL_BLOCKS * SPOOL_BLOCK, MADV_HUGEPAGE);
     if (aio_write(way) == 0)
         return true;
     way->aio_nbytes = 0;
@@ -143,8 +146,6 @@ enum status spool_hash(struct spool *spool, struct hasher *hasher, struct error 
     spool->hashed = 0;
     spool->direct = true;
     set_direct(spool, true);
-    /* A block is then one piece for the disk, too. Only here, where there are few: many slow senders would each fill whole pages. */
-    (void)madvise(spool->memory, SPOOL_BLOCKS * SPOOL_BLOCK, MADV_HUGEPAGE);
     return OK;
 }
 
