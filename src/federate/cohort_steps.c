@@ -287,6 +287,20 @@ enum status attempt_advance(struct db_conn *tx, int64_t run_id, struct error *er
     return attempt.drawn ? move_all(&moving, err) : gather_members(tx, &run, &attempt, &arena, err);
 }
 
+static const char leave_sql[] =
+    "DELETE FROM federate_member WHERE run_id = ? AND account_id = ? AND EXISTS (SELECT 1 FROM "
+    "federate_attempt a WHERE a.run_id = federate_member.run_id AND a.drawn = 0)";
+
+enum status attempt_leave(struct db_conn *tx, const struct run *run, int64_t account_id, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, leave_sql, &row, err));
+    stmt_bind_int(row, 1, run->id);
+    stmt_bind_int(row, 2, account_id);
+    TRY(stmt_run(row, err));
+    return attempt_advance(tx, run->id, err); /* it may have waited for that one alone */
+}
+
 static const char give_up_sql[] = "UPDATE federate_cohort SET stage = 6 WHERE run_id = ? AND number = ?";
 
 enum status attempt_give_up(struct db_conn *tx, const struct run *run, size_t cohort, struct error *err)

@@ -24,8 +24,9 @@ static enum status check(struct settings *settings, struct error *err)
     settings->bucket = one ? 0 : settings->how.bucket ? (int64_t)settings->how.bucket : PACT_BUCKET_DEFAULT;
     settings->how.bucket = 0;
     TRY(pact_check_sizes(settings->min_participants, settings->bucket, settings->noise > 0, err));
-    return settings_check_rule(settings, 0, draw_count((size_t)settings->min_participants, (size_t)settings->bucket),
-                               err);
+    size_t buckets = draw_count((size_t)settings->min_participants, (size_t)settings->bucket);
+    TRY(settings_check_groups(settings, buckets, err));
+    return settings_check_rule(settings, 0, buckets, err);
 }
 
 /* Told to participants. */

@@ -99,6 +99,8 @@ struct robust_how settings_how(const struct settings *settings, size_t count);
 struct robust_how settings_how_of(const struct settings *settings, size_t candidate, size_t count);
 /* INVALID when the rule, or that candidate, cannot do its work with as few rows. */
 enum status settings_check_rule(const struct settings *settings, size_t candidate, size_t count, struct error *err);
+/* INVALID when suspicion is to be gathered and so few groups, of whom nobody sees more than a sum, mark none. */
+enum status settings_check_groups(const struct settings *settings, size_t groups, struct error *err);
 
 /* run.c: rows. */
 
@@ -275,6 +277,7 @@ struct rows {
     int64_t *at;      /* where a row's numbers begin */
     double *weights;  /* of the mean */
     size_t *row_of;   /* by update: the row that it is in; NULL: each is a row of its own */
+    bool *too_long;   /* by row: it was longer than what is within the bound can be; NULL: none was */
     bool are_changes; /* to the model; otherwise they are models themselves */
     /* Where rows are models that were trained from others than the base: those, which of them is whose, and what the difference counts for. NULL
      * otherwise. */
@@ -394,6 +397,8 @@ struct mode {
     enum status (*accept)(struct request *rq, const struct run *run, int fd, const json_t *body, struct update *out,
                           struct error *err);
     enum status (*store)(struct db_conn *tx, const struct run *run, const struct update *update, struct error *err);
+    /* In the write in which who administers the repo removes somebody. */
+    enum status (*removed)(struct db_conn *tx, const struct run *run, int64_t account_id, struct error *err);
 };
 extern const struct mode plain_mode;      /* plain.c */
 extern const struct mode two_houses_mode; /* houses.c */

@@ -492,6 +492,13 @@ enum status update_reject(struct db_conn *tx, const struct run *run, int64_t acc
     return run_for(tx, count_down_sql, run->id, 0, err);
 }
 
+/* What somebody has sent who was removed while the round was frozen does not count when it is not. */
+static const char *const removed_sql[] = {
+    "UPDATE federate_run SET accepted = accepted - (SELECT count(*) FROM federate_update u JOIN federate_participant p "
+    "ON p.run_id = u.run_id AND p.account_id = u.account_id WHERE u.run_id = federate_run.id AND u.state = 1 AND "
+    "p.removed = 1) WHERE id = ?",
+    "DELETE FROM federate_update WHERE run_id = ? AND account_id IN (SELECT account_id FROM federate_participant p "
+    "WHERE p.run_id = federate_update.run_id AND p.removed = 1)"};
 static const char thaw_sql[] =
     "UPDATE federate_run SET due_us = 0, frozen_us = 0, noise_seed = NULL, judging_us = 0, chosen = 0, scores = '', "
     "accepted = accepted - ? WHERE id = ?";
@@ -510,6 +517,8 @@ enum status round_thaw(struct db_conn *tx, const struct run *run, const int64_t 
         stmt_bind_int(again, 2, missing[i]);
         TRY(stmt_run(again, err));
     }
+    for (size_t i = 0; i < sizeof removed_sql / sizeof *removed_sql; i++)
+        TRY(run_for(tx, removed_sql[i], run->id, 0, err));
     TRY(db_prepare(tx, thaw_sql, &thaw, err));
     stmt_bind_int(thaw, 1, (int64_t)count);
     stmt_bind_int(thaw, 2, run->id);
