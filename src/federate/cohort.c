@@ -316,7 +316,7 @@ static enum status load(struct closing *c, struct loaded *out, struct error *err
     return OK;
 }
 
-/* In which row the survivors of a cohort are: a name is known of each, and nothing else. */
+/* The row of a cohort is that of its survivors. */
 static void place_survivors(struct closing *c, const struct cohort_row *cohort, const struct member_row *members,
                             size_t size, size_t row)
 {

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import numpy
 
-from support import BINARY, SANITIZER, free_port, new_name, sha256
+from support import BINARY, SANITIZER, free_port, new_name, sha256, until
 
 
 class House:
@@ -120,7 +120,7 @@ class Reporter:
         return self.round()["update"]["state"]
 
     def make(self, change, kind="honest", nonce=None):
-        told = self.round()
+        told = until(lambda: [told for told in [self.round()] if "config" in told])[0]  # a round begins once both houses have signed
         place = self.folder / new_name("report")
         place.mkdir()
         (place / "config").write_text(told["config"])

@@ -963,7 +963,7 @@ def test_what_a_second_house_could_not_compute_is_refused_between_two_houses(ali
     refused = federate(alice, *houses, check=False)
     assert refused.returncode == 1 and "must be F32" in refused.stderr, refused.stderr
     alice.commit_files(repo, {"model.safetensors": save(start_model())})
-    for more in ("--suspicion", 8), ("--rule", "mean+fedbuff"), ("--rule", "mean+scaffold"):
+    for more in ("--rule", "mean+fedbuff"), ("--rule", "mean+scaffold"):
         refused = federate(alice, *houses, *more, check=False)
         assert refused.returncode == 1 and "400" in refused.stderr and "plain" in refused.stderr, refused.stderr
     assert "must be F32" not in federate(alice, *houses, check=False).stderr

@@ -18,6 +18,7 @@ from houses import Between, House, Reporter
 from nursery import Child
 from support import BINARY, SANITIZER, Hub, new_name, sha256, until
 from test_federate import Participant, Sender, federate, fit, new_model, run_of, start_model
+from test_federate_rules import decide, notices_about, suspects
 from test_libcairn import LIBRARY, preload  # noqa: F401
 from tlog import leaf_hash, root_of
 
@@ -218,12 +219,110 @@ def test_a_robust_rule_over_buckets_withstands_attackers_within_the_bound(alice,
     assert numpy.linalg.norm(numbers_of(alice, repo) - honest) < mean_is_off / 2
 
 
+# Who spoils sums that nobody looks into: seven in buckets of two or three, and a little noise.
+WATCHED = "--rule", "bucketing:2+median", "--noise", 0.1, "--grace", 600
+
+
+def ways(count, bad, seed):
+    """All go the same way, each a little beside it; the bad one goes back."""
+    out = 1.4 + 0.14 * numpy.random.default_rng(seed).normal(size=(count, WIDTH))
+    for place in bad:
+        out[place] *= -1
+    return out
+
+
+def go_on(person, repo, parts, number, bad=()):
+    for part, change in zip(parts, ways(len(parts), bad, number)):
+        sent = part.send(change)
+        assert sent.status_code == 200, sent.text
+    until(lambda: run_of(person, repo)["round"] == number + 1)
+
+
+def test_who_spoils_hidden_sums_is_proposed_and_removed_by_people_alone(alice, bob, crowd, house, tmp_path):
+    repo, people = wide_model(alice), crowd[:7]
+    open_run(alice, repo, house, 30, 6, *WATCHED, "--suspicion", 8)
+    parts, bad = join_all(people, repo, tmp_path), people[3]
+    for number in range(1, 5):
+        go_on(alice, repo, parts, number, {3})
+        assert suspects(alice, repo) == []
+    assert decide(alice, repo, bad.name, "remove").status_code == 404
+    while not suspects(alice, repo):
+        number += 1
+        go_on(alice, repo, parts, number, {3})
+    found, = suspects(alice, repo)
+    assert (found["user"], found["state"]) == (bad.name, "proposed") and found["flags"] == found["rounds"] == number <= 7
+    assert len(notices_about(alice, repo)) == 1
+    text, record = alice.read(repo, f"fl/rounds/{number:06}.json").decode(), record_of(alice, repo, number)
+    assert sum(group["flagged"] for group in record["groups"]) == 1 and record["suspicion"] == 8
+    assert [group["size"] for group in record["groups"]] == [bucket["members"] for bucket in record["buckets"]] and len(record["groups"]) == 3
+    assert not any(person.name in text for person in people)
+    signed = json.loads(alice.read(repo, f"fl/rounds/{number:06}.signatures.json"))
+    assert base64.b64decode(signed["record"]["payload"]).decode() == text  # the house has made the same marks
+    assert json.loads(base64.b64decode(signed["config"]["payload"]))["settings"]["suspicion"] == 8
+    for person in bob, bad:
+        assert person.http.get(f"/api/models/{repo}/federate/suspects").status_code == 403
+    # Its report is in the round under way: once it is removed, that does not count, and no other of it.
+    honest = parts[:3] + parts[4:]
+    for part, change in zip(parts[:6], ways(6, {3}, 99)):
+        assert part.send(change).status_code == 200
+    before = run_of(alice, repo)
+    assert decide(alice, repo, bad.name, "remove").status_code == 200
+    after = run_of(alice, repo)
+    assert (after["accepted"], after["participants"]) == (before["accepted"] - 1, 6)
+    assert parts[3].deliver(number + 1, b"share", "AAAA").status_code == 403
+    assert bad.http.post(f"/api/models/{repo}/federate/join", json={}).status_code == 403
+    assert parts[6].send(ways(1, (), 99)[0]).status_code == 200
+    until(lambda: run_of(alice, repo)["round"] == number + 2)
+    go_on(alice, repo, honest, number + 2)
+    for last in number + 1, number + 2:
+        assert [group["flagged"] for group in record_of(alice, repo, last)["groups"]] == [False] * 3 and record_of(alice, repo, last)["accepted"] == 6
+    assert [(one["user"], one["state"]) for one in suspects(alice, repo)] == [(bad.name, "removed")]
+
+
+def test_where_all_go_the_same_way_no_hidden_sum_is_marked(alice, crowd, house, tmp_path):
+    repo = wide_model(alice)
+    open_run(alice, repo, house, 4, 6, *WATCHED, "--suspicion", 1)
+    parts = join_all(crowd[:7], repo, tmp_path)
+    for number in range(1, 4):
+        go_on(alice, repo, parts, number)
+        assert not any(group["flagged"] for group in record_of(alice, repo, number)["groups"])
+    assert suspects(alice, repo) == [] and notices_about(alice, repo) == []
+
+
+def test_who_is_removed_while_a_round_is_frozen_is_not_in_it_when_it_is_not(alice, crowd, house, tmp_path):
+    repo, between = wide_model(alice), Between(house)
+    open_run(alice, repo, between, 2, 7, *WATCHED, "--suspicion", 1)
+    parts = join_all(crowd[:7], repo, tmp_path)
+    go_on(alice, repo, parts, 1, {3})
+    proposed = [one["user"] for one in suspects(alice, repo)]  # one mark is enough, against all who were in it
+    assert crowd[3].name in proposed and len(proposed) in (2, 3)
+    place = next(place for place in range(7) if crowd[place].name in proposed and place != 3)
+    made = [part.make(change) for part, change in zip(parts, ways(7, (), 2))]
+    far = numpy.zeros(WIDTH)
+    far[0] = 10.1
+    made[3] = parts[3].make(far, "over")
+    between.answer = lambda path, ask: None
+    for part, report in zip(parts, made):
+        assert part.deliver(*report).status_code == 200
+    assert decide(alice, repo, crowd[place].name, "remove").status_code == 200
+    assert run_of(alice, repo)["accepted"] == 14  # it is frozen: whoever is in it, is
+    between.answer = lambda path, ask: ask()
+    until(lambda: run_of(alice, repo)["rejected"] == 1)  # with too few it waits for others, and the removed one is gone
+    assert run_of(alice, repo)["accepted"] == 12 and parts[place].deliver(*made[place]).status_code == 403
+    for part, change in zip(join_all(crowd[7:9], repo, tmp_path), ways(2, (), 3)):
+        assert part.send(change).status_code == 200
+    status = finished(alice, repo)
+    assert (status["state"], status["accepted"]) == ("finished", 14)
+
+
 def test_what_would_say_too_much_is_not_opened(alice, house):
     repo = wide_model(alice)
     for more, word in ((("--min-participants", 1), "at least"), (("--min-participants", 11, "--rule", "median"), "12"),
                        (("--min-participants", 20, "--rule", "bucketing:3+median"), "Buckets of 3"),
                        (("--min-participants", 20, "--rule", "fedbuff"), "sees each update"), (("--min-participants", 20, "--rule", "scaffold"), "sees each update"),
-                       (("--min-participants", 20, "--most-examples", 9), "weighs the same")):
+                       (("--min-participants", 20, "--most-examples", 9), "weighs the same"),
+                       (("--min-participants", 20, "--suspicion", 8), "3 groups at least"),
+                       (("--min-participants", 23, "--rule", "bucketing:8+median", "--suspicion", 8), "has 2")):
         done = federate(alice, "open", repo, "--mode", "two-houses", "--rounds", 1, "--house", house.url, *more, check=False)
         assert done.returncode == 1 and word in done.stderr
     done = federate(alice, "open", repo, "--mode", "two-houses", "--rounds", 1, "--min-participants", 3, check=False)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two houses, of which either is killed at each step of a round: what comes of it is the same commit, bit for bit."""
 
+import json
 import os
 import shutil
 import threading
@@ -12,7 +13,8 @@ import pytest
 from houses import Between, House, Reporter
 from support import Hub, new_name, until
 from test_federate import run_of
-from test_houses import changes, open_run, wide_model
+from test_federate_rules import suspects
+from test_houses import WATCHED, changes, open_run, ways, wide_model
 
 STEPS = ("model", "verify", "freeze", "draw", "commit", "exchange", "cosign", "config")
 WHENS = ("before", "after") if os.environ.get("CAIRN_SOAK") else ("after",)
@@ -48,27 +50,33 @@ class Striking(Between):
 class Frozen:
     """A round whose updates have all come while the house could not be asked, as copies of what hub and house keep."""
 
+    flags = 4, "--noise", 1, "--rule", "fedadam"
+
+    @staticmethod
+    def given():
+        return changes(4)
+
     def __init__(self, folder):
         self.folder, self.house = folder, House(folder / "house")
         self.between = Striking(self.house.start())
         (folder / "hub").mkdir()
         self.hub = Hub(folder / "hub").start()
         self.owner = self.hub.person("owner")
-        crowd = [self.hub.person(new_name("part")) for _ in range(5)]
+        given = self.given()
+        crowd = [self.hub.person(new_name("part")) for _ in range(len(given) + 1)]
         self.repo = wide_model(self.owner)
-        given = changes(4)
         far = numpy.zeros(given.shape[1])
         far[0] = 10.1
         self.start_commit = self.owner.head(self.repo)
         self.open()
         parts = [Reporter(person, self.repo, folder).join() for person in crowd]
-        made = [part.make(change) for part, change in zip(parts, given)] + [parts[4].make(far, "over")]
+        made = [part.make(change) for part, change in zip(parts, given)] + [parts[-1].make(far, "over")]
         self.parts, self.made = parts, made
         self.stop()
         self.keep("open")
         self.start("open")
         self.between.closed = True
-        self.deliver(range(5))
+        self.deliver(range(len(parts)))
         self.stop()
         self.keep("frozen")
         self.between.closed = False
@@ -88,7 +96,10 @@ class Frozen:
 
     def open(self):
         self.house_of = type("Address", (), {"url": self.between.url})
-        open_run(self.owner, self.repo, self.house_of, 2, 4, "--noise", 1, "--rule", "fedadam", "--grace", 3600)
+        open_run(self.owner, self.repo, self.house_of, 2, *self.flags, "--grace", 3600)
+
+    def status(self):
+        return run_of(self.owner, self.repo)
 
     def deliver(self, order):
         for place in order:
@@ -140,7 +151,7 @@ class Frozen:
         assert struck.is_set() == (step is not None)
         commit = self.owner.head(self.repo)
         record = None if ends else self.owner.read(self.repo, "fl/rounds/000001.json")
-        status = run_of(self.owner, self.repo)
+        status = self.status()
         self.stop()
         return commit, record, status
 
@@ -190,3 +201,31 @@ def test_a_house_that_gives_another_sum_than_it_had_committed_to_ends_the_run(fr
 
     commit, _, status = frozen.go_on("commit", "after", change_sum, ends=True)
     assert status["state"] == "stopped" and commit == frozen.start_commit
+
+
+class Watched(Frozen):
+    """Seven, of whom one goes back, and who is in a marked bucket is proposed."""
+
+    flags = 6, *WATCHED[:4], "--suspicion", 1
+
+    @staticmethod
+    def given():
+        return ways(7, {3}, 1)
+
+    def status(self):
+        return suspects(self.owner, self.repo)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    watched = Watched(tmp_path_factory.mktemp("watched"))
+    commit, record, found = watched.go_on()
+    assert sum(group["flagged"] for group in json.loads(record)["groups"]) == 1 and len(found) in (2, 3)
+    return watched, (commit, record, found)
+
+
+@pytest.mark.parametrize("side", ["hub", "house"])
+@pytest.mark.parametrize("step", ["commit", "cosign"])
+def test_marks_and_who_is_proposed_are_the_same_after_a_crash(watched, step, side):
+    frozen, undisturbed = watched
+    assert frozen.go_on(step, "after", side) == undisturbed

@@ -491,8 +491,9 @@ static void buckets_that_say_too_much_are_refused(void **state)
     (void)state;
     struct hub_of *h = hub_new(&wide);
     static const char *const replacements[][2] = {{"\"minParticipants\":12", "\"minParticipants\":11"},
-                                                  {"\"rule\":\"median\"", "\"rule\":\"bucketing:3+median\""}};
-    for (size_t i = 0; i < 2; i++) {
+                                                  {"\"rule\":\"median\"", "\"rule\":\"bucketing:3+median\""},
+                                                  {"\"rule\":\"median\"", "\"rule\":\"mean\",\"suspicion\":8"}};
+    for (size_t i = 0; i < 3; i++) {
         make_config(h, ROBUST);
         struct str text = arena_copy(&h->arena, buf_view(&h->config));
         const char *at = strstr(text.data, replacements[i][0]);
