@@ -441,7 +441,7 @@ def test_forty_participants_have_some_neighbours_each(hub, alice, preload, tmp_p
 
 
 # Many again, who train a round once the folder has a file with its number; one who is bad goes back.
-WATCHED = """
+WATCHED = f"steps = {STEPS}" + """
 import json, os, sys, threading, time
 import numpy
 import cairn.federate
@@ -458,11 +458,12 @@ def member(place, token):
     def train(model, config):
         name[0] = f"{config['round']}-{place}"
         wait_for(name[0])
-        change = (1 + 0.2 * dice.normal(size=40)) * (-1 if place == int(bad) else 1)
+        change = (1 + 0.2 * dice.normal(size=400)) * (-1 if place == int(bad) else 1)
         return {"w": model["w"] + change.astype(numpy.float32)}, 1
     def progress(line):
-        if "ready, waiting" in line:
-            open(f"{folder}/{name[0]}-ready", "w").close()
+        for step, words in steps.items():
+            if words in line:
+                open(f"{folder}/{name[0]}-{step}", "w").close()
     try:
         cairn.federate.join(url, token, repo, train, progress=progress)
         said[place] = "done"
@@ -500,9 +501,9 @@ class Crowd:
         return json.loads(out)
 
 
-def open_watched(person, *more):
-    repo = new_model(person, {"w": numpy.zeros(40, numpy.float32)})
-    federate(person, "open", repo, "--mode", "one-house", "--min-participants", 9, "--rule", "bucketing:3+mean", "--grace", 600, *more)
+def open_watched(person, *more, grace=600):
+    repo = new_model(person, {"w": numpy.zeros(400, numpy.float32)})
+    federate(person, "open", repo, "--mode", "one-house", "--min-participants", 9, "--rule", "bucketing:3+mean", "--grace", grace, *more)
     return repo
 
 
@@ -527,7 +528,7 @@ def test_who_spoils_sums_of_cohorts_is_proposed_and_removed_by_people_alone(alic
         assert person.http.get(f"/api/models/{repo}/federate/suspects").status_code == 403
     # It is ready for the next round when it is removed: no cohort has it, and nobody waits for it.
     watched.go(number + 1, [4])
-    until(lambda: (tmp_path / f"{number + 1}-4-ready").exists())
+    until(lambda: (tmp_path / f"{number + 1}-4-keys").exists())
     assert decide(alice, repo, bad.name, "remove").status_code == 200
     for last in range(number + 1, 13):
         watched.through(alice, last, honest)
@@ -545,6 +546,57 @@ def test_where_all_go_the_same_way_no_cohort_is_marked(alice, crowd, preload, tm
         watched.through(alice, number, range(10))
         assert not any(group["flagged"] for group in record(alice, repo, number)["groups"])
     assert suspects(alice, repo) == [] and watched.end() == ["done"] * 10
+
+
+class Held(Stranger):
+    """Stays away once it has dealt, until it is told to go on, and is refused then."""
+
+    def __init__(self, *how):
+        super().__init__(*how)
+        self.holds, self.goes_on = threading.Event(), threading.Event()
+
+    def mask_vector(self, told):
+        self.holds.set()
+        self.goes_on.wait()
+        try:
+            super().mask_vector(told)
+        except AssertionError:
+            raise InterruptedError
+        raise AssertionError("it was taken")
+
+    def take_part(self):
+        with pytest.raises(InterruptedError):
+            super().take_part()
+        assert self.http.get(f"{self.address}/cohort").status_code == 403
+
+
+def test_who_does_not_clip_is_marked_and_a_cohort_under_way_goes_on_without_who_is_removed(own_hub, preload, tmp_path):  # noqa: F811
+    """Its cohort's mean looks like the others', as it is drawn back to the bound; but none within it has one that is longer."""
+    owner, people = own_hub.person("owner"), [own_hub.person(f"part{number}") for number in range(9)]
+    bad, bound = people[8], 8
+    repo = open_watched(owner, "--rounds", 2, "--suspicion", 1, "--bound", bound, grace=7000)
+    change = 1 + 0.2 * numpy.random.default_rng(99).normal(size=400)
+    values = numpy.rint(4 * (1 << 20) * change / numpy.linalg.norm(change)).astype(int)  # four times the bound, the way that the others go
+    first = Stranger(bad, repo, owner.read(repo, "model.safetensors"), values)
+    running, watched = Running(first), Crowd(people[:8], repo, tmp_path, preload)
+    watched.through(owner, 1, range(8))
+    running.end()
+    told, proposed = record(owner, repo), [one["user"] for one in suspects(owner, repo)]
+    assert [group["flagged"] for group in told["groups"]] == [cohort["norm"] > bound for cohort in told["cohorts"]]
+    assert bad.name in proposed and len(proposed) == 3
+    held = Held(bad, repo, owner.read(repo, "model.safetensors"), values)
+    held.identity = first.identity
+    running = Running(held)
+    watched.go(2, range(8))
+    until(lambda: held.holds.is_set() and len(list(tmp_path.glob("2-*-mask"))) == 8 and len(list(tmp_path.glob("2-*-unmask"))) == 6)
+    assert decide(owner, repo, bad.name, "remove").status_code == 200
+    held.goes_on.set()
+    running.end()
+    later(own_hub)
+    assert watched.end() == ["done"] * 8
+    told = record(owner, repo, 2)  # its cohort is too small without it, and given up
+    assert [cohort["survivors"] for cohort in told["cohorts"]] == [3, 3] and told["accepted"] == 6
+    assert [group["flagged"] for group in told["groups"]] == [False] * 2
 
 
 def test_fewer_than_three_wait(alice, crowd, preload):  # noqa: F811

@@ -14,7 +14,7 @@ from houses import Between, House, Reporter
 from support import Hub, new_name, until
 from test_federate import run_of
 from test_federate_rules import suspects
-from test_houses import WATCHED, changes, open_run, ways, wide_model
+from test_houses import WATCHED, changes, open_run, watched_model, ways, wide_model
 
 STEPS = ("model", "verify", "freeze", "draw", "commit", "exchange", "cosign", "config")
 WHENS = ("before", "after") if os.environ.get("CAIRN_SOAK") else ("after",)
@@ -50,7 +50,7 @@ class Striking(Between):
 class Frozen:
     """A round whose updates have all come while the house could not be asked, as copies of what hub and house keep."""
 
-    flags = 4, "--noise", 1, "--rule", "fedadam"
+    model_of, flags = staticmethod(wide_model), (4, "--noise", 1, "--rule", "fedadam")
 
     @staticmethod
     def given():
@@ -64,7 +64,7 @@ class Frozen:
         self.owner = self.hub.person("owner")
         given = self.given()
         crowd = [self.hub.person(new_name("part")) for _ in range(len(given) + 1)]
-        self.repo = wide_model(self.owner)
+        self.repo = self.model_of(self.owner)
         far = numpy.zeros(given.shape[1])
         far[0] = 10.1
         self.start_commit = self.owner.head(self.repo)
@@ -206,7 +206,7 @@ def test_a_house_that_gives_another_sum_than_it_had_committed_to_ends_the_run(fr
 class Watched(Frozen):
     """Seven, of whom one goes back, and who is in a marked bucket is proposed."""
 
-    flags = 6, *WATCHED[:4], "--suspicion", 1
+    model_of, flags = staticmethod(watched_model), (6, *WATCHED[:4], "--suspicion", 1)
 
     @staticmethod
     def given():
