@@ -214,6 +214,8 @@ static enum status also(struct db_conn *tx, void *context, struct error *err)
     const struct closing *c = context;
     TRY(append_round(tx, c, err));
     TRY(suspicion_store(tx, c, err));
+    if (c->run.settings.mode->also)
+        TRY(c->run.settings.mode->also(tx, c, err));
     TRY(hold_if_gated(tx, &c->repo, c->run.by_id, &c->commit, true, err));
     return round_next(tx, &c->run, &c->commit, err);
 }

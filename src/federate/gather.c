@@ -332,14 +332,15 @@ static enum status freeze_and_draw(struct gathering *g, size_t **bucket_of, stru
     auto_buf struct buf nonces = {0}, payload = {0};
     struct house_facts *facts = g->c->facts;
     uint8_t promise[SHA256_SIZE], theirs[SHA256_SIZE], again[SHA256_SIZE], seed[32];
-    uint8_t(*signatures)[PACT_SIGNATURE_SIZE] = arena_array(g->c->arena, g->count, sizeof *signatures);
+    facts->signatures = arena_array(g->c->arena, g->count, sizeof *facts->signatures);
+    facts->signature_count = g->count;
     struct str answer;
     for (size_t i = 0; i < g->count; i++) {
         buf_add(&nonces, g->entries[i].report.nonce, PINE_NONCE_SIZE);
-        memcpy(signatures[i], g->entries[i].report.signature, PACT_SIGNATURE_SIZE);
+        memcpy(facts->signatures[i], g->entries[i].report.signature, PACT_SIGNATURE_SIZE);
     }
     sha256(buf_view(&nonces), facts->list);
-    reports_root(signatures, g->count, facts->reports);
+    reports_root(facts->signatures, g->count, facts->reports);
     round_secret(g->of.seed, "draw", facts->randoms[0]);
     sha256((struct str){(char *)facts->randoms[0], 32}, promise);
     buf_add(&payload, promise, sizeof promise);

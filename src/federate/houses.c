@@ -198,4 +198,5 @@ const struct mode two_houses_mode = {.name = {"two-houses", 10},
                                      .is_ready = is_ready,
                                      .size = size,
                                      .accept = accept,
-                                     .store = store};
+                                     .store = store,
+                                     .also = reports_keep};

@@ -35,6 +35,7 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP, EVENT_DECISION };
 /* cohort_api.c */ route_handler cohort_get, cohort_post;
 /* logged.c */ route_handler proof_of_round_get;
 /* keep.c */ route_handler control_get;
+/* reports.c */ route_handler reports_get;
 /* suspects.c */ route_handler suspects_get, suspects_post;
 /* race.c */ route_handler candidates_get, candidate_get, scores_post;
 
@@ -397,6 +398,8 @@ struct mode {
     enum status (*accept)(struct request *rq, const struct run *run, int fd, const json_t *body, struct update *out,
                           struct error *err);
     enum status (*store)(struct db_conn *tx, const struct run *run, const struct update *update, struct error *err);
+    /* In the write that ends the round. */
+    enum status (*also)(struct db_conn *tx, const struct closing *c, struct error *err);
     /* In the write in which who administers the repo removes somebody. */
     enum status (*removed)(struct db_conn *tx, const struct run *run, int64_t account_id, struct error *err);
 };

@@ -148,5 +148,12 @@ static const char cohorts_sql[] = "ALTER TABLE federate_participant ADD COLUMN i
                                   "  answer BLOB,"
                                   "  PRIMARY KEY (run_id, account_id));";
 
+/* federate_signatures: of the reports that were in a round's sum, 64 bytes each, in the order of the list (reports.c). */
+static const char signatures_sql[] = "CREATE TABLE federate_signatures ("
+                                     "  run_id BIGINT NOT NULL REFERENCES federate_run (id) ON DELETE CASCADE,"
+                                     "  round BIGINT NOT NULL,"
+                                     "  list BLOB NOT NULL,"
+                                     "  PRIMARY KEY (run_id, round));";
+
 const struct migration_set federate_migrations = {
-    "federate", (const char *const[]){create_sql, buffer_sql, race_sql, houses_sql, suspicion_sql, cohorts_sql, NULL}};
+    "federate", (const char *const[]){create_sql, buffer_sql, race_sql, houses_sql, suspicion_sql, cohorts_sql, signatures_sql, NULL}};

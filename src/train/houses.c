@@ -239,6 +239,9 @@ enum status send_houses(struct round *round, const struct cairn_trained *trained
 {
     auto_arena struct arena arena = {0};
     struct making m = {.round = round, .arena = &arena};
+    struct cairn_federate *part = round->part;
+    part->sent.round =
+        0; /* where the hub has asked for another report, it has said itself that it does not count the one before */
     enum status status = read_config(&m, err);
     if (status == OK)
         status = make_report(&m, trained, err);
@@ -247,5 +250,9 @@ enum status send_houses(struct round *round, const struct cairn_trained *trained
     if (status == OK)
         status = finish(&m, 1, err); /* each weighs the same, and nobody needs to know with how many it was trained */
     buf_free(&m.leader);
-    return status;
+    TRY(status);
+    part->sent.round = round->number;
+    memcpy(part->sent.ctx, m.ctx, sizeof part->sent.ctx);
+    memcpy(part->sent.signature, m.report.signature, sizeof part->sent.signature);
+    return OK;
 }

@@ -26,6 +26,11 @@ struct cairn_federate {
     struct pact_key report_key;
     uint8_t hub_key[PACT_KEY_SIZE], house_key[PACT_KEY_SIZE];
     bool knows_houses;
+    /* Two houses: what was sent last, until its round is over and it is seen whether it was counted. */
+    struct {
+        int64_t round; /* 0: nothing */
+        uint8_t ctx[SHA256_SIZE], signature[PACT_SIGNATURE_SIZE];
+    } sent;
     /* Of the round before, used again: memory that is new costs as much as what is done in it. */
     struct buf bytes, values, update;
     struct kept *log; /* the hub's log as it was seen last, where no state folder was set */
@@ -102,6 +107,12 @@ struct round {
 
 /* logged.c: the model, as it came, is the one in the hub's log. FORBIDDEN "NotLogged", with why, when it is not. */
 enum status check_logged(const struct round *round, struct error *err);
+
+/*
+ * counted.c: the report that was sent is in the sum of its round, or counted as rejected, by the record that both houses have signed. told: by
+ * the hub, after that round. FORBIDDEN "NotCounted", with why, when it is neither, or when the hub does not show it.
+ */
+enum status check_counted(struct cairn_federate *part, const json_t *told, struct error *err);
 
 /* control.c: what SCAFFOLD does before training, in place of model_write(), and once the update is accepted. */
 enum status control_begin(struct round *round, struct arena *arena, struct error *err);

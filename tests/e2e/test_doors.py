@@ -180,6 +180,7 @@ FEDERATED = {
     "POST /api/{api}/federate/join": ({}, 404, "no federated training"),
     "GET /api/{api}/federate/round": (None, 404, "no federated training"),
     "GET /api/{api}/federate/proof": (None, 400, "round"),
+    "GET /api/{api}/federate/reports": (None, 400, "round"),
     "GET /api/{api}/federate/control": (None, 404, "no federated training"),
     "GET /api/{api}/federate/suspects": (None, 404, "no federated training"),
     "POST /api/{api}/federate/suspects": ({"user": "bob", "decision": "remove"}, 404, "no federated training"),
