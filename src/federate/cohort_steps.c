@@ -211,7 +211,7 @@ static enum status accept_survivors(struct moving *m, struct error *err)
                                 .state = UPDATE_ACCEPTED};
         if (!cohort_listed(m->cohort->survivors, i))
             continue;
-        memcpy(update.sha256, m->members[i].masked.data, SHA256_SIZE);
+        memcpy(update.digest, m->members[i].masked.data, BLAKE3_SIZE);
         TRY(update_store(m->tx, m->run, &update, err));
     }
     return OK;

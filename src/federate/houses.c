@@ -114,7 +114,7 @@ static enum status accept(struct request *rq, const struct run *run, int fd, con
     memcpy(&report, text.data, sizeof report);
     if ((uint64_t)about.st_size != seal_size(of.pine.leader_share))
         return reject(err, "Its share does not have the length that a share for this model has.");
-    if (memcmp(report.leader, out->sha256, SHA256_SIZE) != 0)
+    if (memcmp(report.leader, out->digest, BLAKE3_SIZE) != 0)
         return reject(err, "It is about another share than the one that was sent.");
     if (!report_signed(&report, of.ctx))
         return reject(err, "It is not signed for this round by the key that it names.");

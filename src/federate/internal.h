@@ -144,7 +144,7 @@ struct participant {
     bool joined;
     bool removed;               /* by who administers the repo: it joins no more */
     int64_t based;              /* the newest model of whose updates one was accepted; 0: none yet */
-    uint8_t taken[SHA256_SIZE]; /* that update */
+    uint8_t taken[BLAKE3_SIZE]; /* that update */
 };
 /* In a write: it takes part no more, and what it has sent for the round under way, unless that is frozen, does not count. */
 enum status participant_remove(struct db_conn *tx, int64_t run_id, int64_t account_id, int64_t now_us,
@@ -159,7 +159,7 @@ struct update {
     int64_t account_id, examples, tries;
     int64_t based; /* the round whose model it was trained from */
     enum update_state state;
-    uint8_t sha256[SHA256_SIZE];
+    uint8_t digest[BLAKE3_SIZE];
     int64_t data_at; /* where its numbers begin in its file */
     double norm;
     struct str report; /* what the mode keeps of it besides its file; absent */

@@ -136,7 +136,7 @@ static enum status run_round(struct round *round, cairn_train train, void *conte
     TRY(find_mode(round, &send, err));
     TRY(download(round, err));
     TRY(check_logged(round, err));
-    TRY(model_read(&round->model, &arena, err));
+    TRY(model_read(&round->model, &arena, send != send_plain || round->bound > 0 || round->scaffold, err));
     if (round->scaffold)
         TRY(control_begin(round, &arena, err));
     TRY(call_train(round, train, context, &trained, err));

@@ -65,11 +65,14 @@ struct model {
     struct buf bytes; /* the whole file; once it was read, in the form in which it is trained (leaf/form.h) */
     size_t data_at;
     struct tensor_list list;
-    struct cairn_tensor *tensors; /* with values of their own, which training changes */
-    struct buf values;
+    struct cairn_tensor *tensors; /* their values are changed by training */
+    struct buf values;            /* where these are not those of bytes */
 };
-/* Reads bytes; everything else lives in arena but values. INVALID when it is not a safetensors file that can be trained. */
-enum status model_read(struct model *model, struct arena *arena, struct error *err);
+/*
+ * Reads bytes; everything else lives in arena but values. keeps: what training makes is compared with bytes later, so that they must stay.
+ * INVALID when it is not a safetensors file that can be trained.
+ */
+enum status model_read(struct model *model, struct arena *arena, bool keeps, struct error *err);
 void model_free(struct model *model);
 /* The file of what training has made of it; drawn back to bound, unless that is 0 or the tensors are others. */
 enum status model_write(const struct model *model, const struct cairn_trained *trained, double bound, struct buf *out,
