@@ -341,6 +341,8 @@ struct closing {
 /* Fills in record: the same text whoever writes it, so that a second house can tell whether it is what it has computed itself. */
 void round_write_record(struct closing *c);
 
+/* By which of its rules the round is closed: what the race has decided, or the only one. */
+size_t closing_chosen(const struct closing *c);
 /* Computes a model into out, by one of the candidates. keeps: what the next round needs is put in place, too. */
 enum status closing_aggregate(struct closing *c, size_t candidate, int out, bool keeps, struct error *err);
 
@@ -360,6 +362,9 @@ bool run_awaits_judge(const struct run *run);
 /* Makes the candidates of a frozen round, and decides if nobody has judged them in time. *waits: for the judge. */
 enum status race_run(struct closing *c, bool *waits, struct error *err);
 void race_record(const struct closing *c, struct json_writer *w);
+/* From a record that another house has written: its judge's scores, and which candidate is chosen by them. INVALID for what no judge could have
+ * said, FORBIDDEN "OtherChoice" when the record names another than the best. */
+enum status race_of_record(struct closing *c, const json_t *record, struct error *err);
 
 /* Files of the round that c closes, and of the next; in place once all is computed. */
 enum status kept_open(const struct closing *c, struct aggregation *of, struct error *err);

@@ -122,7 +122,7 @@ static enum status open_base(struct making *m, struct error *err)
     return OK;
 }
 
-/* What the hub says of those that never came to this house, it alone knows. */
+/* What the hub says of those that never came to this house, and what its judge has said of candidates, it alone knows. */
 static enum status read_claims(struct making *m, struct str record, struct error *err)
 {
     auto_json json_t *said = NULL;
@@ -131,7 +131,7 @@ static enum status read_claims(struct making *m, struct str record, struct error
     const json_t *reasons = json_object_get(said, "reasons");
     for (int i = VERDICT_SEAL; i < VERDICTS; i++)
         m->facts.reasons[i] = json_get_int(reasons, report_verdict_name((enum verdict)i), 0);
-    return OK;
+    return race_of_record(&m->c, said, err);
 }
 
 static enum status check_hub_sums(const struct asked *asked, int fd, size_t buckets, struct error *err)
@@ -214,7 +214,7 @@ static enum status compute(struct making *m, struct error *err)
     m->c.out = open(from, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (m->c.out < 0)
         return fail_errno(err, from);
-    TRY(closing_aggregate(&m->c, 0, m->c.out, true, err));
+    TRY(closing_aggregate(&m->c, closing_chosen(&m->c), m->c.out, true, err));
     TRY(file_digest(m->c.out, 0, m->c.base.size, m->c.sha256, err));
     return fdatasync(m->c.out) == 0 && rename(from, to) == 0 ? OK : fail_errno(err, to);
 }
@@ -231,7 +231,7 @@ static enum status make_record(struct making *m, struct str record, struct error
     TRY(open_base(m, err));
     TRY(make_rows(m, err));
     TRY(compute(m, err));
-    TRY(suspicion_weigh(&m->c, 0, err));
+    TRY(suspicion_weigh(&m->c, closing_chosen(&m->c), err));
     m->c.facts = &m->facts;
     round_write_record(&m->c);
     return OK;
