@@ -33,7 +33,10 @@ struct hub_of { /* the other side of the tests */
     struct buf leaders[MOST];
     uint8_t verdicts[MOST];
     size_t count;
-    struct buf list, sums, theirs;
+    struct buf list, sums, theirs;   /* sums: bucket by bucket */
+    size_t buckets, bucket_of[MOST]; /* by place in the list */
+    int64_t chosen;                  /* of a race: what the record says */
+    struct str scores;
     struct error err;
 };
 
@@ -254,26 +257,41 @@ static enum status freeze(struct hub_of *h)
 static enum status draw(struct hub_of *h)
 {
     struct str answer;
-    return ask(h, WIRE_DRAW, (struct str){(char *)h->random, 32}, &answer);
+    uint8_t list[32], seed[32];
+    size_t count = h->list.len / PINE_NONCE_SIZE;
+    TRY(ask(h, WIRE_DRAW, (struct str){(char *)h->random, 32}, &answer));
+    sha256(buf_view(&h->list), list);
+    draw_seed(h->random, (const uint8_t *)answer.data, h->ctx, list, seed);
+    draw_buckets(seed, count, (size_t)h->pact.bucket, h->bucket_of);
+    h->buckets = draw_count(count, (size_t)h->pact.bucket);
+    return OK;
 }
 
-/* The hub's sum of one bucket of all. */
-struct all {
+static bool is_in(const struct hub_of *h, size_t report, size_t bucket)
+{
+    for (size_t i = 0; i < h->list.len / PINE_NONCE_SIZE; i++)
+        if (memcmp(h->list.data + i * PINE_NONCE_SIZE, h->reports[report].nonce, PINE_NONCE_SIZE) == 0)
+            return h->bucket_of[i] == bucket;
+    return false;
+}
+
+/* The hub's sum of a bucket. */
+struct members {
     struct hub_of *h;
-    size_t at;
+    size_t bucket, at;
     struct str sealed;
     struct unseal unseal;
     uint8_t aad[REPORT_AAD_SIZE];
     bool is_open;
 };
 
-static enum status next_of_all(void *context, struct pine_source *out, bool *found, struct error *err)
+static enum status next_member(void *context, struct pine_source *out, bool *found, struct error *err)
 {
-    struct all *a = context;
+    struct members *a = context;
     if (a->is_open)
         unseal_end(&a->unseal);
     a->is_open = false;
-    while (a->at < a->h->count && a->h->verdicts[a->at] != VERDICT_GOOD)
+    while (a->at < a->h->count && !is_in(a->h, a->at, a->bucket))
         a->at++;
     *found = a->at < a->h->count;
     if (!*found)
@@ -295,51 +313,64 @@ static int scratch(void)
     return fd;
 }
 
-static void sum(struct hub_of *h, uint8_t digest[32])
+static void sum(struct hub_of *h, struct buf *digests)
 {
-    struct all all = {.h = h};
-    const struct shares shares = {next_of_all, &all};
+    size_t size = h->pine.agg_share;
+    uint8_t digest[32];
     int fd = scratch();
-    expect(OK, sum_bucket(&h->pine, 0, &shares, h->random, 0, 0, fd, 0, digest, &h->err));
+    for (size_t i = 0; i < h->buckets; i++) {
+        struct members members = {.h = h, .bucket = i};
+        const struct shares shares = {next_member, &members};
+        expect(OK, sum_bucket(&h->pine, 0, &shares, h->random, 0, i, fd, (int64_t)(i * size), digest, &h->err));
+        buf_add(digests, digest, sizeof digest);
+    }
     h->sums.len = 0;
-    buf_reserve(&h->sums, h->pine.agg_share);
-    h->sums.len = h->pine.agg_share;
+    buf_reserve(&h->sums, h->buckets * size);
+    h->sums.len = h->buckets * size;
     expect(OK, pread_full(fd, h->sums.data, h->sums.len, 0, &h->err));
     close(fd);
 }
 
-static enum status exchange(struct hub_of *h, bool tampers)
+static struct str sum_of(const struct hub_of *h, const struct buf *sums, size_t bucket)
+{
+    return str_slice(buf_view(sums), bucket * h->pine.agg_share, h->pine.agg_share);
+}
+
+static enum status exchange(struct hub_of *h, size_t bucket, struct str sum, bool tampers)
 {
     auto_buf struct buf payload = {0};
     struct str answer;
+    wire_int(&payload, (int64_t)bucket);
     wire_int(&payload, 0);
-    wire_int(&payload, 0);
-    buf_str(&payload, buf_view(&h->sums));
+    buf_str(&payload, sum);
     payload.data[20] ^= tampers;
     TRY(ask(h, WIRE_EXCHANGE, buf_view(&payload), &answer));
-    h->theirs.len = 0;
     buf_str(&h->theirs, answer);
     return OK;
 }
 
 static void exchange_all(struct hub_of *h, bool tampers)
 {
-    uint8_t digest[32];
+    auto_buf struct buf digests = {0};
+    uint8_t theirs[32];
     struct str answer;
     expect(OK, draw(h));
-    sum(h, digest);
-    expect(OK, ask(h, WIRE_COMMIT, (struct str){(char *)digest, 32}, &answer));
-    expect(OK, exchange(h, tampers));
-    uint8_t theirs[32];
-    sha256(buf_view(&h->theirs), theirs);
-    assert_memory_equal(answer.data, theirs, 32);
+    sum(h, &digests);
+    expect(OK, ask(h, WIRE_COMMIT, buf_view(&digests), &answer));
+    h->theirs.len = 0;
+    for (size_t i = 0; i < h->buckets; i++) {
+        expect(OK, exchange(h, i, sum_of(h, &h->sums, i), tampers));
+        sha256(sum_of(h, &h->theirs, i), theirs);
+        assert_memory_equal(answer.data + i * 32, theirs, 32);
+    }
 }
 
-/* The mean, as it comes of both sums. */
-static void result(struct hub_of *h, double *out)
+/* What is in a bucket, as it comes of both sums. */
+static void result(struct hub_of *h, size_t bucket, double *out)
 {
     int64_t sums[D];
-    expect(OK, pine_unshard(&h->pine, (uint8_t *)h->sums.data, (uint8_t *)h->theirs.data, D, sums, &h->err));
+    expect(OK, pine_unshard(&h->pine, (const uint8_t *)sum_of(h, &h->sums, bucket).data,
+                            (const uint8_t *)sum_of(h, &h->theirs, bucket).data, D, sums, &h->err));
     for (int i = 0; i < D; i++)
         out[i] = ldexp((double)sums[i], -(int)h->pact.fraction_bits);
 }
@@ -364,7 +395,7 @@ static void the_sum_of_honest_reports_is_the_sum(void **state)
     begin_and_report(h, MEAN, 3);
     expect(OK, freeze(h));
     exchange_all(h, false);
-    result(h, found);
+    result(h, 0, found);
     for (int i = 0; i < D; i++) {
         int32_t x[D];
         double wanted = 0;
@@ -397,7 +428,7 @@ static void malicious_reports_are_refused_and_change_no_bit_of_the_sum(void **st
     }
     expect(OK, freeze(h));
     exchange_all(h, false);
-    result(h, found);
+    result(h, 0, found);
     for (int i = 0; i < D; i++) {
         alone[i] = 0;
         for (int seed = 0; seed < 3; seed++) {
@@ -485,23 +516,35 @@ static void a_configuration_that_is_not_what_the_settings_give_is_refused(void *
     hub_free(h);
 }
 
+static struct str replaced(struct hub_of *h, struct str text, const char *from, const char *to)
+{
+    auto_buf struct buf out = {0};
+    struct str whole = arena_copy(&h->arena, text);
+    const char *at = strstr(whole.data, from);
+    assert_non_null(at);
+    buf_add(&out, whole.data, (size_t)(at - whole.data));
+    buf_str(&out, str_of(to));
+    buf_str(&out, str_of(at + strlen(from)));
+    return arena_copy(&h->arena, buf_view(&out));
+}
+
 /* A house that is asked by a hub whose own checks are other ones: the sizes are in the settings' text. */
 static void buckets_that_say_too_much_are_refused(void **state)
 {
     (void)state;
     struct hub_of *h = hub_new(&wide);
-    static const char *const replacements[][2] = {{"\"minParticipants\":12", "\"minParticipants\":11"},
-                                                  {"\"rule\":\"median\"", "\"rule\":\"bucketing:3+median\""},
-                                                  {"\"rule\":\"median\"", "\"rule\":\"mean\",\"suspicion\":8"}};
-    for (size_t i = 0; i < 3; i++) {
+    static const char *const replacements[][2] = {
+        {"\"minParticipants\":12", "\"minParticipants\":11"},
+        {"\"rule\":\"median\"", "\"rule\":\"bucketing:3+median\""},
+        {"\"rule\":\"median\"", "\"rule\":\"race:mean,krum:2\""},
+        {"\"rule\":\"median\"", "\"rule\":\"race:mean,bucketing:4+median\""},
+        {"\"rule\":\"median\"", "\"rule\":\"race:bucketing:3+mean,bucketing:3+median\""},
+        {"\"rule\":\"median\"", "\"rule\":\"mean\",\"suspicion\":8"}};
+    for (size_t i = 0; i < sizeof replacements / sizeof *replacements; i++) {
         make_config(h, ROBUST);
-        struct str text = arena_copy(&h->arena, buf_view(&h->config));
-        const char *at = strstr(text.data, replacements[i][0]);
-        assert_non_null(at);
+        struct str text = replaced(h, buf_view(&h->config), replacements[i][0], replacements[i][1]);
         h->config.len = 0;
-        buf_add(&h->config, text.data, (size_t)(at - text.data));
-        buf_str(&h->config, str_of(replacements[i][1]));
-        buf_str(&h->config, str_of(at + strlen(replacements[i][0])));
+        buf_str(&h->config, text);
         expect(INVALID, send_config(h));
     }
     hub_free(h);
@@ -547,32 +590,55 @@ static void root_of_reports(const struct hub_of *h, uint8_t out[SHA256_SIZE])
     reports_root((const uint8_t(*)[PACT_SIGNATURE_SIZE])signatures, count, out);
 }
 
+/* Of the buckets' means, in float32: the only one, or the middle one of three. */
+static double middle(float means[3][D], size_t buckets, int i)
+{
+    double a = means[0][i], b = means[1][i], c = means[2][i];
+    return buckets == 1 ? a : fmax(fmin(a, b), fmin(fmax(a, b), c));
+}
+
+static void make_facts(struct hub_of *h, struct house_facts *facts, float means[3][D])
+{
+    double sums[D];
+    for (size_t i = 0; i < h->list.len / PINE_NONCE_SIZE; i++)
+        facts->members[h->bucket_of[i]]++;
+    for (size_t bucket = 0; bucket < h->buckets; bucket++) {
+        double squares = 0;
+        result(h, bucket, sums);
+        for (int i = 0; i < D; i++) {
+            means[bucket][i] = (float)(sums[i] / (double)facts->members[bucket]);
+            squares += (double)means[bucket][i] * (double)means[bucket][i];
+        }
+        facts->norms[bucket] = sqrt(squares);
+        sha256(sum_of(h, &h->sums, bucket), facts->sums[bucket][0]);
+        sha256(sum_of(h, &h->theirs, bucket), facts->sums[bucket][1]);
+    }
+}
+
 /* The record of an honest hub, made by the house's own code over the hub's files. */
 static struct str record_of(struct hub_of *h, double wrong)
 {
-    struct house_facts facts = {.buckets = 1};
+    size_t members[3] = {0};
+    double norms[3];
+    float means[3][D] = {0};
+    uint8_t digests[3][2][SHA256_SIZE];
+    struct house_facts facts = {.buckets = h->buckets, .members = members, .norms = norms, .sums = digests};
     struct closing c = {.arena = &h->arena, .facts = &facts, .count = h->list.len / PINE_NONCE_SIZE};
     auto_json json_t *keep = NULL;
-    double sums[D], squares = 0;
-    size_t members = c.count;
-    double norm;
-    uint8_t digests[1][2][SHA256_SIZE];
     struct str model = arena_copy(&h->arena, buf_view(&h->model)), draw_of;
     expect(OK, settings_of(buf_view(&h->config), &keep, &c.run.settings, &h->err));
     c.run.public_id = h->pact.run;
     c.run.round = h->round;
     hex_decode(h->pact.base, c.run.base.bytes, SHA1_SIZE);
     c.base.sha256 = hex_encode(&h->arena, h->pact.model, SHA256_SIZE);
-    result(h, sums);
+    make_facts(h, &facts, means);
     for (int i = 0; i < D; i++) {
-        float mean = (float)(sums[i] / (double)members), value;
+        float value;
         char *at = (char *)model.data + model.len - (size_t)(D - i) * sizeof value;
-        squares += (double)mean * mean;
         memcpy(&value, at, sizeof value);
-        value = (float)((double)value + (double)mean + (i == 3 ? wrong : 0));
+        value = (float)((double)value + middle(means, h->buckets, i) + (i == 3 ? wrong : 0));
         memcpy(at, &value, sizeof value);
     }
-    norm = sqrt(squares);
     sha256(model, c.sha256);
     memcpy(facts.ctx, h->ctx, SHA256_SIZE);
     sha256(buf_view(&h->list), facts.list);
@@ -580,12 +646,9 @@ static struct str record_of(struct hub_of *h, double wrong)
     memcpy(facts.randoms[0], h->random, 32);
     expect(OK, ask(h, WIRE_DRAW, (struct str){(char *)h->random, 32}, &draw_of));
     memcpy(facts.randoms[1], draw_of.data, 32);
-    sha256(buf_view(&h->sums), digests[0][0]);
-    sha256(buf_view(&h->theirs), digests[0][1]);
-    facts.members = &members;
-    facts.norms = &norm;
-    facts.sums = digests;
-    c.rows.count = 1;
+    c.rows.count = h->buckets;
+    c.run.chosen = h->chosen;
+    c.run.scores = h->scores;
     round_write_record(&c);
     if (wrong == 0) {
         h->model.len = 0;
@@ -622,6 +685,81 @@ static void only_the_model_that_the_rule_gives_is_signed(void **state)
     make_config(h, MEAN);
     expect(OK, send_config(h));
     expect(OK, send_model(h, STR("")));
+    hub_free(h);
+}
+
+#define RACE(rules)                                                                                                    \
+    "{\"mode\":\"two-houses\",\"rounds\":3,\"minParticipants\":12,\"rule\":\"race:" rules                              \
+    "\",\"house\":\"http://house\"}"
+#define LOSER "{\"rule\":\"mean\",\"scores\":{\"loss\":1e308}}"
+#define LONG_NAME "a23456789012345678901234567890123456789012345678901234567890123456"
+
+static void run_race(struct hub_of *h, const char *settings, int64_t chosen, const char *scores)
+{
+    begin_and_report(h, settings, 12);
+    expect(OK, freeze(h));
+    exchange_all(h, false);
+    assert_int_equal(h->buckets, 3);
+    h->chosen = chosen;
+    h->scores = str_of(scores);
+}
+
+/* The record and model of an honest hub, whose judge found the median better, and one lie each. */
+static void of_a_race_the_candidate_that_the_scores_make_the_best_is_signed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from, *to;
+        enum status wanted;
+        const char *code;
+    } lies[] = {{"\"chosen\":\"median\"", "\"chosen\":\"krum\"", FORBIDDEN, "OtherChoice"},
+                {"\"chosen\":\"median\"", "\"chosen\":\"mean\"", FORBIDDEN, "OtherChoice"},
+                {"\"chosen\":\"median\"", "\"chosen\":2", FORBIDDEN, "OtherChoice"},
+                {"1e308", "-1e308", FORBIDDEN, "OtherChoice"},
+                {"\"judged\":true", "\"judged\":false", FORBIDDEN, "OtherChoice"},
+                {"\"rule\":\"mean\"", "\"rule\":\"krum\"", FORBIDDEN, "OtherRecord"},
+                {"\"recall\":null", "\"recall\":01", INVALID, NULL},
+                {"1e308", "1e309", INVALID, NULL},
+                {"1e308", "NaN", INVALID, NULL},
+                {"1e308", "99999999999999999999", INVALID, NULL},
+                {"1e308", "\"1e308\"", INVALID, NULL},
+                {"1e308", "1e308,\"" LONG_NAME "\":1", INVALID, NULL},
+                {"\"loss\":1e308", "\"recall\":1", INVALID, NULL},
+                {LOSER ",", "", INVALID, NULL},
+                {LOSER, LOSER "," LOSER, INVALID, NULL},
+                {LOSER, "null", INVALID, NULL}};
+    struct hub_of *h = hub_new(&wide);
+    struct str record, signature;
+    run_race(h, RACE("mean,median"), 1, "[{\"loss\":0},{\"loss\":1}]");
+    expect(FORBIDDEN, ask(h, WIRE_COSIGN, record_of(h, 0.5), &signature)); /* not the mean's model */
+    assert_string_equal(h->err.code, "OtherRecord");
+    h->chosen = 2;
+    h->scores = STR("[{\"loss\":1e308},{\"loss\":-0.0,\"recall\":null}]");
+    expect(FORBIDDEN, ask(h, WIRE_COSIGN, record_of(h, 0.5), &signature));
+    record = record_of(h, 0);
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        expect(lies[i].wanted, ask(h, WIRE_COSIGN, replaced(h, record, lies[i].from, lies[i].to), &signature));
+        if (lies[i].code)
+            assert_string_equal(h->err.code, lies[i].code);
+    }
+    expect(OK, ask(h, WIRE_COSIGN, record, &signature));
+    assert_true(pact_text_signed(house_key(h->house), RECORD_TYPE, record, (const uint8_t *)signature.data));
+    hub_free(h);
+}
+
+static void of_a_race_without_a_judge_the_first_candidate_is_signed_and_no_other(void **state)
+{
+    (void)state;
+    struct hub_of *h = hub_new(&wide);
+    struct str signature, record;
+    run_race(h, RACE("median,mean"), 2, "");
+    expect(FORBIDDEN, ask(h, WIRE_COSIGN, record_of(h, 0.5), &signature));
+    assert_string_equal(h->err.code, "OtherChoice");
+    h->chosen = 1;
+    record = record_of(h, 0);
+    expect(FORBIDDEN, ask(h, WIRE_COSIGN, replaced(h, record, "\"judged\":false", "\"judged\":0"), &signature));
+    assert_string_equal(h->err.code, "OtherRecord");
+    expect(OK, ask(h, WIRE_COSIGN, record, &signature));
     hub_free(h);
 }
 
@@ -667,7 +805,7 @@ static void steps_out_of_their_order_are_refused(void **state)
     buf_reserve(&h->sums, 10);
     h->sums.len = 10;
     memset(h->sums.data, 0, 10);
-    expect(INVALID, exchange(h, false));
+    expect(INVALID, exchange(h, 0, buf_view(&h->sums), false));
     hub_free(h);
 }
 
@@ -751,6 +889,8 @@ int main(void)
         cmocka_unit_test(buckets_that_say_too_much_are_refused),
         cmocka_unit_test(a_list_with_too_few_or_foreign_reports_is_refused),
         cmocka_unit_test(only_the_model_that_the_rule_gives_is_signed),
+        cmocka_unit_test(of_a_race_the_candidate_that_the_scores_make_the_best_is_signed),
+        cmocka_unit_test(of_a_race_without_a_judge_the_first_candidate_is_signed_and_no_other),
         cmocka_unit_test(a_sum_that_is_not_what_was_committed_to_is_refused),
         cmocka_unit_test(another_model_than_the_round_s_is_refused),
         cmocka_unit_test(steps_out_of_their_order_are_refused),
