@@ -18,7 +18,7 @@ from houses import Between, House, Reporter
 from nursery import Child
 from support import BINARY, SANITIZER, Hub, new_name, sha256, until
 from test_federate import Participant, Sender, federate, fit, new_model, run_of, start_model
-from test_federate_rules import decide, notices_about, suspects
+from test_federate_rules import decide, judged, notices_about, suspects
 from test_libcairn import LIBRARY, preload  # noqa: F401
 from tlog import leaf_hash, root_of
 
@@ -219,6 +219,107 @@ def test_a_robust_rule_over_buckets_withstands_attackers_within_the_bound(alice,
     assert numpy.linalg.norm(numbers_of(alice, repo) - honest) < mean_is_off / 2
 
 
+# The race of candidates.
+
+RULES = ["mean", "median", "geometric-median"]
+HOLD_OUT = """
+import json, sys
+import numpy
+import cairn.federate
+seen = []
+
+def evaluate(model, config):
+    seen.append([config["round"], config["candidates"][config["number"]], float(numpy.abs(model["w"] - 1).mean())])
+    return {"loss": seen[-1][-1], "largest": numpy.abs(model["w"]).max()}
+
+cairn.federate.judge(*sys.argv[1:4], evaluate, patience=60)
+print(json.dumps(seen))
+"""
+
+
+class HoldOut(Participant):
+    """A judge who knows that the model should be one everywhere."""
+
+    program = HOLD_OUT
+
+
+def signed_record(person, repo, number=1):
+    """The record, which the other house has signed as well."""
+    signed = json.loads(person.read(repo, f"fl/rounds/{number:06}.signatures.json"))
+    config = json.loads(base64.b64decode(signed["config"]["payload"]))
+    assert all(holds(envelope, [config[side]["key"] for side in ("hub", "house")]) for envelope in signed.values())
+    record = record_of(person, repo, number)
+    assert json.loads(base64.b64decode(signed["record"]["payload"])) == record and config["settings"]["rule"] == record["rule"]
+    return record
+
+
+def spoilt(parts, model, seed):
+    """All send what leads to one, but one of them, who goes as far the other way as the bound lets it."""
+    given = 1 + changes(len(parts), seed=seed) / 10 - model
+    given[5] = -numpy.ones(WIDTH) * 10 / math.sqrt(WIDTH) * 0.999
+    for part, change in zip(parts, given):
+        assert part.send(change).status_code == 200
+    return given
+
+
+def test_in_a_race_the_hold_out_finds_the_rule_that_withstands_an_attacker(alice, crowd, house, preload, tmp_path):  # noqa: F811
+    repo = wide_model(alice)
+    open_run(alice, repo, house, 2, 12, "--rule", "race:" + ",".join(RULES), "--suspicion", 8)
+    parts, judge = join_all(crowd[:12], repo, tmp_path), HoldOut(alice, repo, 0, preload)
+    for number in (1, 2):
+        given = spoilt(parts, numbers_of(alice, repo), number)
+        until(lambda: run_of(alice, repo)["round"] > number or run_of(alice, repo)["state"] == "finished")
+        record = signed_record(alice, repo, number)
+        assert record["judged"] and record["chosen"] in RULES[1:]
+        assert [bucket["members"] for bucket in record["buckets"]] == [4, 4, 4] and [group["flagged"] for group in record["groups"]].count(True) == 1
+        if number == 1:
+            mean_is_off = numpy.abs(given.mean(axis=0) - 1).mean()
+            assert abs(record["candidates"][0]["scores"]["loss"] - mean_is_off) < 1e-5  # buckets of four each, so it is the mean of all
+            assert numpy.abs(numbers_of(alice, repo) - 1).mean() < mean_is_off / 2
+    judge.join()
+    for number in (1, 2):
+        record, seen = record_of(alice, repo, number), [(rule, loss) for one, rule, loss in judge.said if one == number]
+        assert [(one["rule"], one["scores"]["loss"]) for one in record["candidates"]] == seen and [rule for rule, _ in seen] == RULES
+        assert record["chosen"] == min(seen, key=lambda one: one[1])[0]
+    assert run_of(alice, repo)["state"] == "finished"
+
+
+def candidates(sender, number):
+    told = until(lambda: [told for told in [sender.http.get(f"{sender.address}/candidates").json()] if told["judging"] and told["round"] == number])[0]
+    pieces = [sender.http.get(f"{sender.address}/candidate", params={"round": number, "number": place, "offset": 0}) for place in range(len(told["candidates"]))]
+    assert all(piece.status_code == 200 for piece in pieces)
+    return [piece.content for piece in pieces]
+
+
+def test_what_both_houses_commit_is_the_candidate_that_the_judge_has_chosen(alice, bob, crowd, house, tmp_path):
+    repo = wide_model(alice)
+    open_run(alice, repo, house, 3, 6, "--rule", "race:bucketing:2+mean,bucketing:2+median+fedadam,bucketing:2+centred-clipping", "--bound", 9, "--noise", 0.1,
+             "--judge", bob.name)
+    parts, judge = join_all(crowd[:6], repo, tmp_path), Sender(bob, repo)
+    for number, best in ((1, 1), (2, 2), (3, 0)):  # moments and the centre go on from what was chosen, in both houses
+        for part, change in zip(parts, changes(6, seed=number)):
+            assert part.send(change).status_code == 200
+        made = candidates(judge, number)
+        assert made[1] not in (made[0], made[2]) and parts[0].round()["closing"]
+        for person in crowd[0], crowd[7]:
+            assert judged(Sender(person, repo), [{"loss": 1}] * 3, number).status_code == 403
+        assert judged(judge, [{"loss": float(place != best)} for place in range(3)], number).status_code == 200
+        until(lambda: run_of(alice, repo)["round"] > number or run_of(alice, repo)["state"] != "open")
+        assert alice.read(repo, "model.safetensors") == made[best]
+        record = signed_record(alice, repo, number)
+        assert record["chosen"] == record["candidates"][best]["rule"] and [bucket["members"] for bucket in record["buckets"]] == [2, 2, 2]
+
+
+def test_where_nobody_judges_both_houses_commit_the_first_candidate(alice, crowd, house, tmp_path):
+    repo = wide_model(alice)
+    open_run(alice, repo, house, 1, 12, "--rule", "race:" + ",".join(RULES), "--judge-wait", 1)
+    given = spoilt(join_all(crowd[:12], repo, tmp_path), 0, 1)
+    assert finished(alice, repo)["state"] == "finished"
+    record = signed_record(alice, repo)
+    assert record["judged"] is False and record["chosen"] == "mean" and record["candidates"] == [{"rule": rule} for rule in RULES]
+    assert numpy.abs(numbers_of(alice, repo) - given.mean(axis=0)).max() < 1e-6
+
+
 # Who spoils sums that nobody looks into: seven in buckets of two or three, and a little noise. With as many numbers honest sums are marked by chance once
 # in some 5,000, and those with a bad one are not once in 10,000.
 WATCHED = "--rule", "bucketing:2+median", "--noise", 0.1, "--grace", 600
@@ -327,6 +428,11 @@ def test_what_would_say_too_much_is_not_opened(alice, house):
                        (("--min-participants", 20, "--rule", "bucketing:3+median"), "Buckets of 3"),
                        (("--min-participants", 20, "--rule", "fedbuff"), "sees each update"), (("--min-participants", 20, "--rule", "scaffold"), "sees each update"),
                        (("--min-participants", 20, "--most-examples", 9), "weighs the same"),
+                       (("--min-participants", 11, "--rule", "race:mean,median"), "12"),
+                       (("--min-participants", 12, "--rule", "race:mean,krum:2"), "takes 5 updates"),
+                       (("--min-participants", 12, "--rule", "race:mean,bucketing:4+median"), "the same buckets"),
+                       (("--min-participants", 12, "--rule", "race:bucketing:3+mean,bucketing:3+median"), "Buckets of 3"),
+                       (("--min-participants", 20, "--rule", "race+fedbuff"), "sees each update"), (("--min-participants", 20, "--judge", "bob"), "race"),
                        (("--min-participants", 20, "--suspicion", 8), "3 groups at least"),
                        (("--min-participants", 23, "--rule", "bucketing:8+median", "--suspicion", 8), "has 2")):
         done = federate(alice, "open", repo, "--mode", "two-houses", "--rounds", 1, "--house", house.url, *more, check=False)

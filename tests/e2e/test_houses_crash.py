@@ -12,8 +12,8 @@ import pytest
 
 from houses import Between, House, Reporter
 from support import Hub, new_name, until
-from test_federate import run_of
-from test_federate_rules import suspects
+from test_federate import Sender, run_of
+from test_federate_rules import judged, suspects
 from test_houses import WATCHED, changes, open_run, watched_model, ways, wide_model
 
 STEPS = ("model", "verify", "freeze", "draw", "commit", "exchange", "cosign", "config")
@@ -105,6 +105,9 @@ class Frozen:
         for place in order:
             assert self.parts[place].deliver(*self.made[place]).status_code == 200
 
+    def meanwhile(self):
+        """What else somebody does until the round is over. True: it was to kill the hub."""
+
     def stop(self):
         self.hub.stop()
         self.house.stop()
@@ -142,6 +145,9 @@ class Frozen:
                 fallen.clear()
                 self.hub.start()
             try:
+                if self.meanwhile():
+                    fallen.set()
+                    return False
                 told = self.parts[0].round()
             except (httpx.TransportError, AttributeError):
                 return False
@@ -229,3 +235,47 @@ def watched(tmp_path_factory):
 def test_marks_and_who_is_proposed_are_the_same_after_a_crash(watched, step, side):
     frozen, undisturbed = watched
     assert frozen.go_on(step, "after", side) == undisturbed
+
+
+class Judged(Frozen):
+    """Twelve, and a judge, who prefers the second candidate."""
+
+    flags = (12, "--rule", "race:mean,median+fedadam", "--judge-wait", 3600)
+    waits = False  # the hub is killed while the judge is waited for
+
+    @staticmethod
+    def given():
+        return changes(12)
+
+    def meanwhile(self):
+        judge = Sender(self.owner, self.repo)
+        told = judge.http.get(f"{judge.address}/candidates").json()
+        if not told["judging"] or told["round"] != 1:
+            return False
+        if self.waits:
+            self.waits = False
+            self.hub.kill()
+            return True
+        return judged(judge, [{"loss": 2}, {"loss": 1e-300, "recall": None}]).status_code not in (200, 409)
+
+
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory):
+    raced = Judged(tmp_path_factory.mktemp("raced"))
+    undisturbed = raced.go_on()
+    record = json.loads(undisturbed[1])
+    assert record["judged"] and record["chosen"] == "median+fedadam" and undisturbed[2]["round"] == 2
+    return raced, undisturbed
+
+
+@pytest.mark.parametrize("side", ["hub", "house"])
+@pytest.mark.parametrize("step", ["exchange", "cosign"])
+def test_a_race_has_the_same_end_after_a_crash(raced, step, side):
+    frozen, undisturbed = raced
+    assert frozen.go_on(step, "after", side) == undisturbed
+
+
+def test_a_hub_that_is_killed_while_it_waits_for_the_judge_commits_the_same(raced):
+    frozen, undisturbed = raced
+    frozen.waits = True
+    assert frozen.go_on() == undisturbed and not frozen.waits
