@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "fetch/fetch.h"
+#include "base/library.h"
 #include "base/network.h"
 #include <curl/curl.h>
 #include <netinet/in.h>
@@ -14,27 +15,48 @@
 #define PIECE                                                                                                          \
     (512L << 10) /* that a large body is received and sent in: each costs both sides an exchange on the line */
 
+/* What is used of libcurl, which most programs that are started do without (base/library.h). */
+#define FUNCTIONS(X)                                                                                                   \
+    X(easy_init)                                                                                                       \
+    X(easy_cleanup)                                                                                                    \
+    X(easy_reset)                                                                                                      \
+    X(easy_setopt)                                                                                                     \
+    X(easy_perform)                                                                                                    \
+    X(easy_getinfo)                                                                                                    \
+    X(easy_header) X(easy_strerror) X(global_init) X(slist_append) X(slist_free_all)
+#define POINTER(name) __typeof__(curl_##name) *name;
+#define NAME(name) "curl_" #name,
+static struct {
+    FUNCTIONS(POINTER)
+} libcurl;
+
 static pthread_key_t handles;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct error not_loaded;
 
-/* When it is first wanted: it reads the settings of OpenSSL, and most programs that are started ask no other server. */
+/* When it is first wanted: it also reads the settings of OpenSSL. */
 static void start(void)
 {
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    if (pthread_key_create(&handles, curl_easy_cleanup) != 0)
+    static const char *const names[] = {FUNCTIONS(NAME) NULL};
+    if (library_load("libcurl.so.4", names, (void **)&libcurl, &not_loaded) != OK)
+        return;
+    libcurl.global_init(CURL_GLOBAL_DEFAULT);
+    if (pthread_key_create(&handles, libcurl.easy_cleanup) != 0)
         abort();
 }
 
-/* A thread's own, which keeps its connections open for what the thread asks next. */
+/* A thread's own, which keeps its connections open for what the thread asks next. NULL without libcurl. */
 static CURL *handle(void)
 {
     pthread_once(&once, start);
+    if (not_loaded.status)
+        return NULL;
     CURL *curl = pthread_getspecific(handles);
     if (curl) {
-        curl_easy_reset(curl);
+        libcurl.easy_reset(curl);
         return curl;
     }
-    curl = curl_easy_init();
+    curl = libcurl.easy_init();
     if (!curl || pthread_setspecific(handles, curl) != 0)
         abort();
     return curl;
@@ -55,8 +77,9 @@ static size_t receive(char *data, size_t size, size_t count, void *context)
     r->too_large = len > r->limit - (r->body->len - r->start);
     if (r->too_large)
         return 0;
-    if (r->body->len == r->start && curl_easy_getinfo(r->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &all) == CURLE_OK &&
-        all > 0 && (uint64_t)all <= r->limit)
+    if (r->body->len == r->start &&
+        libcurl.easy_getinfo(r->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &all) == CURLE_OK && all > 0 &&
+        (uint64_t)all <= r->limit)
         buf_reserve(r->body, (size_t)all);
     buf_add(r->body, data, len);
     return len;
@@ -64,7 +87,7 @@ static size_t receive(char *data, size_t size, size_t count, void *context)
 
 static struct curl_slist *add_header(struct curl_slist *list, const char *line)
 {
-    struct curl_slist *longer = curl_slist_append(list, line);
+    struct curl_slist *longer = libcurl.slist_append(list, line);
     if (!longer)
         abort();
     return longer;
@@ -98,50 +121,51 @@ static curl_socket_t open_public(void *context, curlsocktype purpose, struct cur
 
 static void set_up(CURL *curl, struct arena *arena, const struct fetch *what, struct receiving *receiving)
 {
-    curl_easy_setopt(curl, CURLOPT_URL, arena_cstr(arena, what->url));
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, (long)what->follow);
-    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 5L);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "cairn/" CAIRN_VERSION);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(what->timeout_ms ? what->timeout_ms : TIMEOUT_MS));
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, receiving);
+    libcurl.easy_setopt(curl, CURLOPT_URL, arena_cstr(arena, what->url));
+    libcurl.easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    libcurl.easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    libcurl.easy_setopt(curl, CURLOPT_FOLLOWLOCATION, (long)what->follow);
+    libcurl.easy_setopt(curl, CURLOPT_MAXREDIRS, 5L);
+    libcurl.easy_setopt(curl, CURLOPT_USERAGENT, "cairn/" CAIRN_VERSION);
+    libcurl.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    libcurl.easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    libcurl.easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(what->timeout_ms ? what->timeout_ms : TIMEOUT_MS));
+    libcurl.easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
+    libcurl.easy_setopt(curl, CURLOPT_WRITEDATA, receiving);
     if (str_given(what->token)) {
-        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
-        curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, arena_cstr(arena, what->token));
+        libcurl.easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
+        libcurl.easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, arena_cstr(arena, what->token));
     }
     if (str_given(what->basic)) {
-        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        curl_easy_setopt(curl, CURLOPT_USERPWD, arena_cstr(arena, what->basic));
+        libcurl.easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        libcurl.easy_setopt(curl, CURLOPT_USERPWD, arena_cstr(arena, what->basic));
     }
     if (what->public_only) {
-        curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_public);
-        curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L); /* none that was opened for somebody who may go anywhere */
-        curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
-        curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* it would be the proxy that goes there, unseen */
+        libcurl.easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_public);
+        libcurl.easy_setopt(curl, CURLOPT_FRESH_CONNECT,
+                            1L); /* none that was opened for somebody who may go anywhere */
+        libcurl.easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
+        libcurl.easy_setopt(curl, CURLOPT_PROXY, ""); /* it would be the proxy that goes there, unseen */
     }
     if (what->into)
-        curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, PIECE);
+        libcurl.easy_setopt(curl, CURLOPT_BUFFERSIZE, PIECE);
     if (what->body.len > (size_t)PIECE)
-        curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, PIECE);
+        libcurl.easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, PIECE);
     if (str_given(what->body)) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)what->body.len);
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, what->body.data);
+        libcurl.easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)what->body.len);
+        libcurl.easy_setopt(curl, CURLOPT_POSTFIELDS, what->body.data);
     }
     if (what->range)
-        curl_easy_setopt(curl, CURLOPT_RANGE, what->range);
+        libcurl.easy_setopt(curl, CURLOPT_RANGE, what->range);
     if (what->method)
-        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, what->method);
+        libcurl.easy_setopt(curl, CURLOPT_CUSTOMREQUEST, what->method);
 }
 
 static struct str type_of(CURL *curl, struct arena *arena)
 {
     const char *text = NULL;
     struct str type, rest;
-    curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &text);
+    libcurl.easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &text);
     rest = text ? arena_copy(arena, str_of(text)) : STR("");
     return str_cut(&rest, ';', &type) ? str_trim(type) : STR("");
 }
@@ -149,7 +173,7 @@ static struct str type_of(CURL *curl, struct arena *arena)
 static struct str error_code_of(CURL *curl, struct arena *arena)
 {
     struct curl_header *header;
-    if (curl_easy_header(curl, "X-Error-Code", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+    if (libcurl.easy_header(curl, "X-Error-Code", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
         return STR("");
     return arena_copy(arena, str_of(header->value));
 }
@@ -164,7 +188,7 @@ static enum status failed(const struct fetch *what, CURLcode code, bool too_larg
     if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT)
         return fail(err, INVALID, NULL, "%.*s is not an http:// or https:// address.", STR_ARG(what->url));
     return fail(err, UNAVAILABLE, NULL, "%.*s cannot be reached: %s.", STR_ARG(what->url),
-                why[0] ? why : curl_easy_strerror(code));
+                why[0] ? why : libcurl.easy_strerror(code));
 }
 
 enum status fetch(struct arena *arena, const struct fetch *what, struct fetch_answer *out, struct error *err)
@@ -172,22 +196,24 @@ enum status fetch(struct arena *arena, const struct fetch *what, struct fetch_an
     auto_buf struct buf own = {0};
     struct buf *body = what->into ? what->into : &own;
     CURL *curl = handle();
+    if (!curl)
+        return fail(err, not_loaded.status, NULL, "%s", not_loaded.message);
     struct receiving receiving = {curl, body, body->len, what->limit ? what->limit : LIMIT, false};
     char why[CURL_ERROR_SIZE] = "";
     long status = 0;
     struct curl_slist *headers = headers_of(arena, what);
     set_up(curl, arena, what, &receiving);
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
-    CURLcode code = curl_easy_perform(curl);
+    libcurl.easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    libcurl.easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+    CURLcode code = libcurl.easy_perform(curl);
     if (code == CURLE_OK) {
         struct str came = str_from(buf_view(body), receiving.start);
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+        libcurl.easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
         *out = (struct fetch_answer){(int)status, type_of(curl, arena), what->into ? came : arena_copy(arena, came),
                                      error_code_of(curl, arena)};
     } else
         body->len = receiving.start;
-    curl_easy_reset(curl); /* what it was told lives no longer than this call */
-    curl_slist_free_all(headers);
+    libcurl.easy_reset(curl); /* what it was told lives no longer than this call */
+    libcurl.slist_free_all(headers);
     return code == CURLE_OK ? OK : failed(what, code, receiving.too_large, why, err);
 }

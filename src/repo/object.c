@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Git objects as rows. A row says what a listing wants to know (size, large file) before the bytes, which come last. */
+#include "base/library.h"
 #include "repo/internal.h"
 #include <assert.h>
 #include <git2.h>
@@ -18,9 +19,19 @@ void oid_from(struct oid *out, struct str bytes)
 
 /* Ids. */
 
+/* What is used of libgit2, which the workers and most commands do without (base/library.h). */
+static struct {
+    __typeof__(git_libgit2_init) *init;
+    __typeof__(git_odb_hash) *hash;
+    __typeof__(git_error_last) *why;
+} libgit2;
+static struct error not_loaded;
+
 static void start_libgit2(void)
 {
-    if (git_libgit2_init() < 0)
+    static const char *const names[] = {"git_libgit2_init", "git_odb_hash", "git_error_last", NULL};
+    if (library_load("libgit2.so." LIBGIT2_SOVERSION, names, (void **)&libgit2, &not_loaded) == OK &&
+        libgit2.init() < 0)
         abort();
 }
 
@@ -29,9 +40,11 @@ enum status git_oid_of(enum git_kind kind, struct str content, struct oid *out, 
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, start_libgit2);
+    if (not_loaded.status)
+        return fail(err, not_loaded.status, NULL, "%s", not_loaded.message);
     git_oid id;
-    if (git_odb_hash(&id, content.data, content.len, (git_object_t)kind) < 0) {
-        const git_error *why = git_error_last();
+    if (libgit2.hash(&id, content.data, content.len, (git_object_t)kind) < 0) {
+        const git_error *why = libgit2.why();
         if (why && why->klass == GIT_ERROR_SHA)
             return fail(err, UNPROCESSABLE, NULL, "This content is made to collide with another one in SHA-1.");
         return fail(err, INTERNAL, NULL, "Cannot hash an object: %s", why ? why->message : "no reason given");

@@ -79,6 +79,7 @@ static enum status backup_container(struct store *store, const char *root, struc
     snprintf(text, sizeof(text), "%.*s", STR_ARG(name));
     container_path(store->root, text, from);
     container_path(root, text, to);
+    TRY(container_folder_make(root, text, err));
     if (link(from, to) != 0 && errno != EEXIST)
         TRY(copy_container(from, root, to, text, size, err));
     status = container_check(root, name, size, &finding);
@@ -112,7 +113,7 @@ static enum status check_unswept(struct store *store, struct db_conn *snapshot, 
 enum status store_backup(struct store *store, struct db_conn *snapshot, const char *root, struct error *err)
 {
     store_assert(store);
-    TRY(store_folders(root, err));
+    TRY(store_root_make(root, err));
     auto_stmt struct stmt *containers = NULL;
     TRY(db_prepare(snapshot, containers_sql, &containers, err));
     while (stmt_next(containers)) {
@@ -121,10 +122,12 @@ enum status store_backup(struct store *store, struct db_conn *snapshot, const ch
         TRY(status);
     }
     TRY(stmt_end(containers, err));
+    char folder[STORE_PATH_LIMIT];
     for (unsigned i = 0; i < 256; i++) {
-        char folder[STORE_PATH_LIMIT];
         snprintf(folder, sizeof(folder), "%s/containers/%02x", root, i);
-        TRY(folder_sync(folder, err));
+        if (access(folder, F_OK) == 0)
+            TRY(folder_sync(folder, err));
     }
-    return OK;
+    snprintf(folder, sizeof(folder), "%s/containers", root);
+    return folder_sync(folder, err);
 }

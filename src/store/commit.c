@@ -113,7 +113,7 @@ enum status container_make(struct store *store, const char *name, int fd, bool d
     incoming_path(store->root, name, incoming);
     container_path(store->root, name, path);
     snprintf(folder, sizeof(folder), "%s/containers/%.2s", store->root, name);
-    TRY(store_folders_once(store, err));
+    TRY(container_folder(store, name, err));
     if (durable && fdatasync(fd) != 0)
         return disk_fail(err, "sync an incoming file");
     if (rename(incoming, path) != 0)

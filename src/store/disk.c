@@ -54,48 +54,58 @@ void incoming_path(const char *root, const char *name, char out[STORE_PATH_LIMIT
     assert(len > 0 && len < STORE_PATH_LIMIT);
 }
 
-static enum status make_root(const char *root, struct error *err)
+static void containers_path(const char *root, char out[STORE_PATH_LIMIT])
+{
+    snprintf(out, STORE_PATH_LIMIT, "%s/containers", root);
+}
+
+enum status store_root_make(const char *root, struct error *err)
 {
     char path[STORE_PATH_LIMIT];
     if (strlen(root) >= STORE_ROOT_LIMIT)
         return fail(err, INVALID, NULL, "The path of the store folder is longer than %d bytes.", STORE_ROOT_LIMIT - 1);
     snprintf(path, sizeof(path), "%s/incoming", root);
     TRY(folder_make(path, 0700, err));
+    containers_path(root, path);
+    TRY(folder_make(path, 0700, err));
     return folder_sync(root, err);
 }
 
-enum status store_folders(const char *root, struct error *err)
+enum status container_folder_make(const char *root, const char *name, struct error *err)
 {
     char path[STORE_PATH_LIMIT];
-    TRY(make_root(root, err));
-    for (int i = 0; i < 256; i++) {
-        snprintf(path, sizeof(path), "%s/containers/%02x", root, (unsigned)i);
-        TRY(folder_make(path, 0700, err));
-    }
-    snprintf(path, sizeof(path), "%s/containers", root);
-    TRY(folder_sync(path, err));
-    return folder_sync(root, err);
+    snprintf(path, sizeof(path), "%s/containers/%.2s", root, name);
+    return folder_make(path, 0700, err);
+}
+
+static enum status make_and_sync(const char *root, const char *name, struct error *err)
+{
+    char path[STORE_PATH_LIMIT];
+    TRY(container_folder_make(root, name, err));
+    containers_path(root, path);
+    return folder_sync(path, err);
 }
 
 /*
- * All folders are made and synced at once, with the first container: one made when it is first needed could be lost in a
- * power failure after a file in it has been acknowledged, because of a second thread that found it there but not yet
- * synced.
+ * Under a lock: a second thread could find the folder there but not yet synced, and a power failure take it after a file
+ * in it has been acknowledged. One that was there before is synced once, too: who made it may have died before he did.
  */
-enum status store_folders_once(struct store *store, struct error *err)
+enum status container_folder(struct store *store, const char *name, struct error *err)
 {
+    unsigned number = 0;
     enum status status = OK;
+    sscanf(name, "%2x", &number);
     pthread_mutex_lock(&store->folders_lock);
-    if (!store->has_folders)
-        status = store_folders(store->root, err);
-    store->has_folders = status == OK;
+    if (!store->has_folder[number])
+        status = make_and_sync(store->root, name, err);
+    store->has_folder[number] = status == OK;
     pthread_mutex_unlock(&store->folders_lock);
     return status;
 }
 
 enum status store_open(struct db *db, const char *root, struct store **out, struct error *err)
 {
-    TRY(make_root(root, err));
+    TRY(store_root_make(root, err));
     struct store *store = calloc(1, sizeof(*store));
     if (!store)
         abort();

@@ -96,7 +96,7 @@ struct store {
     struct db *db;
     char root[STORE_ROOT_LIMIT];
     pthread_mutex_t folders_lock;
-    bool has_folders;
+    bool has_folder[256];
     struct running_table running;
     struct guess *guess;
 };
@@ -107,8 +107,9 @@ void random_name(char out[NAME_SIZE]);
 bool name_valid(const char *name);
 void container_path(const char *root, const char *name, char out[STORE_PATH_LIMIT]);
 void incoming_path(const char *root, const char *name, char out[STORE_PATH_LIMIT]);
-enum status store_folders(const char *root, struct error *err); /* those that containers are in */
-enum status store_folders_once(struct store *store, struct error *err);
+enum status store_root_make(const char *root, struct error *err); /* all but the folders that containers are in */
+enum status container_folder_make(const char *root, const char *name, struct error *err);
+enum status container_folder(struct store *store, const char *name, struct error *err); /* that it is there, durably */
 
 /*
  * Who works on a file in the store holds a lock on it, or on his part of it, through his own descriptor. So nobody

@@ -94,6 +94,7 @@ __attribute__((unused)) static struct box box_of(struct house *house, uint64_t s
         }
     }
     random_name(box.name);
+    house_folder_for(house, box.name);
     container_path(house->root, box.name, box.path);
     box.size = (int64_t)file.len;
     assert_int_equal(file_write_durable(box.path, buf_view(&file), 0600, &house->err), OK);

@@ -25,6 +25,7 @@ static void sweep_later(struct house *house)
 static void leave_file(struct house *house, const char *folder, const char *name)
 {
     char path[512];
+    house_folder_for(house, name);
     snprintf(path, sizeof(path), "%s/%s/%s", house->root, folder, name);
     int fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
     assert_true(fd >= 0);

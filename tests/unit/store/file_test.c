@@ -59,6 +59,7 @@ static void keep_xorb(struct house *house, struct made *made, const struct buf *
     char name[NAME_SIZE];
     auto_conn struct db_conn *conn = NULL;
     random_name(name);
+    house_folder_for(house, name);
     container_path(house->root, name, made->path);
     assert_int_equal(file_write_durable(made->path, buf_view(bytes), 0600, &house->err), OK);
     struct rows_new new = {.xorb = *xorb, .name = name, .size = (int64_t)bytes->len};

@@ -161,6 +161,7 @@ static void the_number_of_a_swept_xorb_is_never_given_to_another(void **state)
 static void leave_behind(struct house *house, const char *folder, const char *name)
 {
     char path[512];
+    house_folder_for(house, name);
     snprintf(path, sizeof(path), "%s/%s/%s", house->root, folder, name);
     int fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
     assert_true(fd >= 0);

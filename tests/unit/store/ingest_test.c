@@ -414,6 +414,7 @@ static void keep_packed(struct house *house, const struct content *content)
     buf_add(&payloads, rows.data, rows.len);
     packed.size = (int64_t)payloads.len;
     random_name(packed.name);
+    house_folder_for(house, packed.name);
     container_path(house->root, packed.name, path);
     assert_int_equal(file_write_durable(path, buf_view(&payloads), 0600, &house->err), OK);
     assert_int_equal(db_write(house->db, write_packed, &packed, &house->err), OK);

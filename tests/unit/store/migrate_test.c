@@ -22,7 +22,8 @@ static void old_put(struct house *house, int64_t repo, int64_t id, const struct 
     random_name(name);
     hex_name(content->sha256, SHA256_SIZE, hex);
     snprintf(house->root, sizeof(house->root), "%s/store", house->dir);
-    assert_int_equal(store_folders(house->root, &house->err), OK);
+    assert_int_equal(store_root_make(house->root, &house->err), OK);
+    house_folder_for(house, name);
     container_path(house->root, name, path);
     assert_int_equal(file_write_durable(path, (struct str){content->data, content->len}, 0600, &house->err), OK);
     snprintf(sql, sizeof(sql),

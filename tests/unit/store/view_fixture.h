@@ -114,6 +114,7 @@ __attribute__((unused)) static enum status shelf_write(struct db_conn *tx, void 
 __attribute__((unused)) static void shelf_path(const struct house *house, const struct shelf *shelf,
                                                char path[STORE_PATH_LIMIT])
 {
+    house_folder_for(house, shelf->name);
     container_path(house->root, shelf->name, path);
 }
 
