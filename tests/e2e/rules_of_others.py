@@ -105,6 +105,9 @@ def cases(dice):
     def results(table=exact):
         return [([table[row]], examples[row]) for row in range(rows)]
 
+    def shaken(rule):
+        return [rule(exact * (1 + 1e-12 * shaker.normal(size=exact.shape))) for _ in range(8)]
+
     def bulyan(table):
         return FLOWER.aggregate_bulyan(results(table), few, FLOWER.aggregate_krum, to_keep=0)[0]
 
@@ -115,15 +118,14 @@ def cases(dice):
     yield ("flower multi-krum", ours(values, "multi-krum", f=bad, keep=keep, weights=listed(examples)),
            FLOWER.aggregate_krum(results(), bad, keep)[0])
     # Two values on either side of the median may be equally near: who is taken is nobody's rule, so the table is shaken, and ours is one of these.
-    yield ("flower bulyan", ours(values, "bulyan", f=few),
-           [bulyan(exact * (1 + 1e-12 * shaker.normal(size=exact.shape))) for _ in range(8)])
+    yield "flower bulyan", ours(values, "bulyan", f=few), shaken(bulyan)
     yield "byzfl mean", ours(values, "mean"), BYZFL.Average()(exact)
     yield "byzfl median", ours(values, "median"), BYZFL.Median()(exact)
     yield "byzfl trimmed", ours(values, "trimmed-mean", f=bad), BYZFL.TrMean(bad)(exact)
     yield "byzfl geometric median", ours(values, "geometric-median", nu=0.1, steps=3), BYZFL.GeometricMedian()(exact)
     yield "byzfl krum", ours(values, "krum", f=bad, byzfl=1), BYZFL.Krum(bad)(exact)
     yield "byzfl multi-krum", ours(values, "multi-krum", f=bad, byzfl=1), BYZFL.MultiKrum(bad)(exact)
-    yield "byzfl meamed", ours(values, "meamed", f=bad), BYZFL.Meamed(bad)(exact)
+    yield "byzfl meamed", ours(values, "meamed", f=bad), shaken(BYZFL.Meamed(bad))
     yield ("byzfl clipping", ours(values, "centred-clipping", radius=radius, steps=steps),
            BYZFL.CenteredClipping(L=steps, tau=radius)(exact))
     mixed = PRE.NNM(bad)(exact)

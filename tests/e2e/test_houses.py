@@ -271,8 +271,10 @@ def test_in_a_race_the_hold_out_finds_the_rule_that_withstands_an_attacker(alice
         until(lambda: run_of(alice, repo)["round"] > number or run_of(alice, repo)["state"] == "finished")
         record = signed_record(alice, repo, number)
         assert record["judged"] and record["chosen"] in RULES[1:]
-        assert [bucket["members"] for bucket in record["buckets"]] == [4, 4, 4] and [group["flagged"] for group in record["groups"]].count(True) == 1
-        if number == 1:
+        marked = [group["flagged"] for group in record["groups"]]
+        assert [bucket["members"] for bucket in record["buckets"]] == [4, 4, 4] and True in marked
+        if number == 1:  # later the honest ones go no common way any more, so that another may be marked by chance
+            assert marked.count(True) == 1
             mean_is_off = numpy.abs(given.mean(axis=0) - 1).mean()
             assert abs(record["candidates"][0]["scores"]["loss"] - mean_is_off) < 1e-5  # buckets of four each, so it is the mean of all
             assert numpy.abs(numbers_of(alice, repo) - 1).mean() < mean_is_off / 2
