@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "base/hash.h"
 
+#include <blake3.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -135,6 +136,22 @@ void hmac_sha1(struct str key, struct str data, uint8_t digest[SHA1_SIZE])
     pthread_once(&once, fetch);
     must(HMAC(digest_sha1, key.data ? key.data : "", (int)key.len, (const unsigned char *)data.data, data.len, digest,
               NULL) != NULL);
+}
+
+/* BLAKE3 finds out once what the processor can do, and notes it without a lock: before there is a second thread. */
+static __attribute__((constructor)) void choose_code(void)
+{
+    static const uint8_t zeros[2 * BLAKE3_CHUNK_LEN];
+    uint8_t digest[BLAKE3_SIZE];
+    blake3((struct str){(const char *)zeros, sizeof zeros}, digest);
+}
+
+void blake3(struct str data, uint8_t digest[BLAKE3_SIZE])
+{
+    blake3_hasher hasher;
+    blake3_hasher_init(&hasher);
+    blake3_hasher_update(&hasher, data.data, data.len);
+    blake3_hasher_finalize(&hasher, digest, BLAKE3_SIZE);
 }
 
 void random_bytes(void *out, size_t len)

@@ -21,6 +21,9 @@ void hmac_sha256(struct str key, struct str data, uint8_t digest[SHA256_SIZE]);
 
 void hmac_sha1(struct str key, struct str data, uint8_t digest[SHA1_SIZE]); /* for RFC 4226; nothing new */
 
+#define BLAKE3_SIZE 32
+void blake3(struct str data, uint8_t digest[BLAKE3_SIZE]); /* what comes in pieces is hashed by <blake3.h> itself */
+
 void random_bytes(void *out, size_t len);                    /* from the kernel; aborts when it has none */
 bool equal_secret(const void *a, const void *b, size_t len); /* in constant time */
 

@@ -30,13 +30,6 @@ static struct chunk_hash keyed(const uint8_t key[BLAKE3_KEY_LEN], const void *da
     return hash;
 }
 
-/* BLAKE3 finds out once what the processor can do, and notes it without a lock: before there is a second thread. */
-static __attribute__((constructor)) void choose_code(void)
-{
-    static const uint8_t zeros[2 * BLAKE3_CHUNK_LEN];
-    (void)chunk_hash_of(zeros, sizeof zeros);
-}
-
 struct chunk_hash chunk_hash_of(const void *data, size_t len)
 {
     return keyed(data_key, data, len);

@@ -90,7 +90,7 @@ enum status closing_aggregate(struct closing *c, size_t candidate, int out, bool
     return status;
 }
 
-static size_t chosen(const struct closing *c)
+size_t closing_chosen(const struct closing *c)
 {
     return c->run.chosen ? (size_t)c->run.chosen - 1 : 0;
 }
@@ -107,7 +107,7 @@ static enum status restore_model(struct closing *c, struct error *err)
 static enum status make_model(struct closing *c, struct error *err)
 {
     TRY(store_scratch(c->hub->store, &c->out, err));
-    TRY(closing_aggregate(c, chosen(c), c->out, true, err));
+    TRY(closing_aggregate(c, closing_chosen(c), c->out, true, err));
     c->size = c->base.size;
     return str_given(c->base.original) ? restore_model(c, err) : OK;
 }
@@ -163,7 +163,7 @@ void round_write_record(struct closing *c)
     jw_key_str(&w, "baseModel", c->base.sha256);
     jw_key_hex(&w, "model", c->sha256, SHA256_SIZE);
     settings_write(&c->run.settings, &w);
-    jw_key_int(&w, "suspects", (int64_t)settings_how_of(&c->run.settings, chosen(c), c->rows.count).suspects);
+    jw_key_int(&w, "suspects", (int64_t)settings_how_of(&c->run.settings, closing_chosen(c), c->rows.count).suspects);
     if (c->run.settings.noise > 0) {
         jw_key(&w, "epsilon");
         jw_raw(&w, arena_printf(c->arena, "%.6f", settings_epsilon(&c->run.settings, c->run.round)));
@@ -172,7 +172,7 @@ void round_write_record(struct closing *c)
         jw_key_int(&w, "participants", c->participants);
     jw_key_int(&w, "accepted", (int64_t)c->count);
     jw_key_int(&w, "rejected", c->run.round_rejected);
-    if (settings_how_of(&c->run.settings, chosen(c), c->rows.count).bucket && c->order)
+    if (settings_how_of(&c->run.settings, closing_chosen(c), c->rows.count).bucket && c->order)
         jw_key_hex(&w, "orderSeed", c->run.order_seed, sizeof c->run.order_seed);
     race_record(c, &w);
     suspicion_record(c, &w);
@@ -201,7 +201,8 @@ static enum status append_round(struct db_conn *tx, const struct closing *c, str
     jw_key_int(&w, "rejected", c->run.round_rejected);
     jw_key_hex(&w, "result", c->sha256, SHA256_SIZE);
     jw_key_int(&w, "round", c->run.round);
-    jw_key_str(&w, "rule", str_of(robust_rule_name(settings_how_of(&c->run.settings, chosen(c), c->rows.count).rule)));
+    jw_key_str(&w, "rule",
+               str_of(robust_rule_name(settings_how_of(&c->run.settings, closing_chosen(c), c->rows.count).rule)));
     jw_key_str(&w, "run", c->run.public_id);
     jw_end(&w);
     const struct event event = {&federate_events[EVENT_ROUND], c->run.repo_id, c->run.by_id, buf_view(&body)};
@@ -214,6 +215,8 @@ static enum status also(struct db_conn *tx, void *context, struct error *err)
     const struct closing *c = context;
     TRY(append_round(tx, c, err));
     TRY(suspicion_store(tx, c, err));
+    if (c->run.settings.mode->also)
+        TRY(c->run.settings.mode->also(tx, c, err));
     TRY(hold_if_gated(tx, &c->repo, c->run.by_id, &c->commit, true, err));
     return round_next(tx, &c->run, &c->commit, err);
 }
@@ -279,17 +282,23 @@ static enum status load(struct closing *c, int64_t run_id, bool *due, struct err
     return update_list(conn, c->arena, &c->run, &c->updates, &c->count, err);
 }
 
-/* What takes both processors, for one run at a time; modes that do not work apart hold the lock all along (round_close). */
-static enum status compute(struct closing *c, struct error *err)
+static enum status compute(struct closing *c, bool *waits, struct error *err)
+{
+    TRY(race_run(c, waits, err));
+    if (*waits)
+        return OK;
+    TRY(make_model(c, err));
+    TRY(suspicion_weigh(c, closing_chosen(c), err));
+    return keep_model(c, err);
+}
+
+/* That takes both processors, so it is done for one run at a time; modes that do not work apart hold the lock all along (round_close). */
+static enum status compute_alone(struct closing *c, bool *waits, struct error *err)
 {
     bool apart = c->run.settings.mode->apart;
     if (apart)
         pthread_mutex_lock(&c->hub->federate->closing);
-    enum status status = make_model(c, err);
-    if (status == OK)
-        status = suspicion_weigh(c, chosen(c), err);
-    if (status == OK)
-        status = keep_model(c, err);
+    enum status status = compute(c, waits, err);
     if (apart)
         pthread_mutex_unlock(&c->hub->federate->closing);
     return status;
@@ -304,10 +313,9 @@ static enum status make(struct closing *c, bool *waits, struct error *err)
         c->order = arena_array(c->arena, c->rows.count, sizeof *c->order);
         order_draw(c->run.order_seed, c->rows.count, c->order);
     }
-    TRY(race_run(c, waits, err));
+    TRY(compute_alone(c, waits, err));
     if (*waits)
         return OK;
-    TRY(compute(c, err));
     round_write_record(c);
     if (mode->cosign)
         TRY(mode->cosign(c, err));

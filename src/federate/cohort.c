@@ -85,6 +85,7 @@ static enum status check(struct settings *settings, struct error *err)
             "for %zu.",
             STR_ARG(settings->rule), least, settings->cohort, (size_t)settings->min_participants,
             least * settings->cohort);
+    TRY(settings_check_groups(settings, rows, err));
     if (settings->noise <= 0)
         return OK;
     const struct cohort_round round = {.noise = settings->noise, .least = settings->min_participants};
@@ -315,6 +316,16 @@ static enum status load(struct closing *c, struct loaded *out, struct error *err
     return OK;
 }
 
+/* The row of a cohort is that of its survivors. */
+static void place_survivors(struct closing *c, const struct cohort_row *cohort, const struct member_row *members,
+                            size_t size, size_t row)
+{
+    for (size_t i = 0; i < size; i++)
+        for (size_t k = 0; cohort_listed(cohort->survivors, i) && k < c->count; k++)
+            if (c->updates[k].account_id == members[i].account_id)
+                c->rows.row_of[k] = row;
+}
+
 static enum status gather(struct closing *c, struct error *err)
 {
     struct loaded from;
@@ -327,6 +338,8 @@ static enum status gather(struct closing *c, struct error *err)
     *sums =
         (struct sums){.attempt = from.attempt.number, .items = arena_array(c->arena, from.count, sizeof *sums->items)};
     c->rows.are_changes = true;
+    c->rows.row_of = arena_array(c->arena, c->count, sizeof *c->rows.row_of);
+    c->rows.too_long = arena_array(c->arena, from.count, sizeof *c->rows.too_long);
     c->kept = sums;
     for (size_t i = 0; i < from.count; i++) {
         if (from.cohorts[i].stage != STAGE_DONE)
@@ -341,6 +354,8 @@ static enum status gather(struct closing *c, struct error *err)
         }
         TRY(status);
         c->rows.weights[row] = (double)sums->items[row].survivors;
+        c->rows.too_long[row] = round.noise <= 0 && sums->items[row].norm > round.bound * BOUND_SLACK;
+        place_survivors(c, &from.cohorts[i], from.members[i], sums->items[row].size, row);
         row++;
     }
     c->rows.count = sums->count = row;
@@ -378,8 +393,13 @@ static enum status accept(struct request *rq, const struct run *run, int fd, con
     return fail(err, CONFLICT, "OtherMode", "In the mode one-house no update is sent by itself.");
 }
 
-const struct mode one_house_mode = {
-    .name = {"one-house", 9}, .check = check, .tell = tell, .gather = gather, .record = record, .accept = accept};
+const struct mode one_house_mode = {.name = {"one-house", 9},
+                                    .check = check,
+                                    .tell = tell,
+                                    .gather = gather,
+                                    .record = record,
+                                    .accept = accept,
+                                    .removed = attempt_leave};
 
 /* The job. */
 

@@ -36,6 +36,8 @@ enum status attempt_start(struct db_conn *tx, const struct run *run, const struc
 enum status attempt_advance(struct db_conn *tx, int64_t run_id, struct error *err);
 /* In a write: a cohort of a frozen round that cannot be unmasked is given up; the round is thawed, and goes on without it. */
 enum status attempt_give_up(struct db_conn *tx, const struct run *run, size_t cohort, struct error *err);
+/* In the write that removes a participant: it is in no cohort that is yet to be drawn. One that is under way goes on as with anybody who is gone. */
+enum status attempt_leave(struct db_conn *tx, const struct run *run, int64_t account_id, struct error *err);
 void attempt_describe(const struct run *run, const struct attempt *attempt, struct arena *arena,
                       struct cohort_round *out);
 

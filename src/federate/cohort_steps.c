@@ -211,7 +211,7 @@ static enum status accept_survivors(struct moving *m, struct error *err)
                                 .state = UPDATE_ACCEPTED};
         if (!cohort_listed(m->cohort->survivors, i))
             continue;
-        memcpy(update.sha256, m->members[i].masked.data, SHA256_SIZE);
+        memcpy(update.digest, m->members[i].masked.data, BLAKE3_SIZE);
         TRY(update_store(m->tx, m->run, &update, err));
     }
     return OK;
@@ -285,6 +285,20 @@ enum status attempt_advance(struct db_conn *tx, int64_t run_id, struct error *er
         return OK;
     struct moving moving = {.tx = tx, .run = &run, .attempt = &attempt, .arena = &arena};
     return attempt.drawn ? move_all(&moving, err) : gather_members(tx, &run, &attempt, &arena, err);
+}
+
+static const char leave_sql[] =
+    "DELETE FROM federate_member WHERE run_id = ? AND account_id = ? AND EXISTS (SELECT 1 FROM "
+    "federate_attempt a WHERE a.run_id = federate_member.run_id AND a.drawn = 0)";
+
+enum status attempt_leave(struct db_conn *tx, const struct run *run, int64_t account_id, struct error *err)
+{
+    auto_stmt struct stmt *row = NULL;
+    TRY(db_prepare(tx, leave_sql, &row, err));
+    stmt_bind_int(row, 1, run->id);
+    stmt_bind_int(row, 2, account_id);
+    TRY(stmt_run(row, err));
+    return attempt_advance(tx, run->id, err); /* it may have waited for that one alone */
 }
 
 static const char give_up_sql[] = "UPDATE federate_cohort SET stage = 6 WHERE run_id = ? AND number = ?";

@@ -332,14 +332,15 @@ static enum status freeze_and_draw(struct gathering *g, size_t **bucket_of, stru
     auto_buf struct buf nonces = {0}, payload = {0};
     struct house_facts *facts = g->c->facts;
     uint8_t promise[SHA256_SIZE], theirs[SHA256_SIZE], again[SHA256_SIZE], seed[32];
-    uint8_t(*signatures)[PACT_SIGNATURE_SIZE] = arena_array(g->c->arena, g->count, sizeof *signatures);
+    facts->signatures = arena_array(g->c->arena, g->count, sizeof *facts->signatures);
+    facts->signature_count = g->count;
     struct str answer;
     for (size_t i = 0; i < g->count; i++) {
         buf_add(&nonces, g->entries[i].report.nonce, PINE_NONCE_SIZE);
-        memcpy(signatures[i], g->entries[i].report.signature, PACT_SIGNATURE_SIZE);
+        memcpy(facts->signatures[i], g->entries[i].report.signature, PACT_SIGNATURE_SIZE);
     }
     sha256(buf_view(&nonces), facts->list);
-    reports_root(signatures, g->count, facts->reports);
+    reports_root(facts->signatures, g->count, facts->reports);
     round_secret(g->of.seed, "draw", facts->randoms[0]);
     sha256((struct str){(char *)facts->randoms[0], 32}, promise);
     buf_add(&payload, promise, sizeof promise);
@@ -461,8 +462,8 @@ static enum status open_file(const struct closing *c, const char *name, int *out
     return *out < 0 ? fail_errno(err, path.data) : OK;
 }
 
-/* Rows of the means, which the rule goes over. */
-static enum status make_rows(struct gathering *g, int ours, int theirs, struct error *err)
+/* Rows of the means, which the rule goes over. Whose updates are in which of them, this house alone knows. */
+static enum status make_rows(struct gathering *g, const size_t *bucket_of, int ours, int theirs, struct error *err)
 {
     struct closing *c = g->c;
     auto_fd int means = -1;
@@ -470,6 +471,11 @@ static enum status make_rows(struct gathering *g, int ours, int theirs, struct e
     TRY(open_file(c, "means", &means, err));
     rows_make(&c->rows, c->arena, c->facts->buckets);
     c->rows.are_changes = true;
+    c->rows.row_of = arena_array(c->arena, c->count, sizeof *c->rows.row_of);
+    for (size_t i = 0; i < g->count; i++)
+        for (size_t k = 0; k < c->count; k++)
+            if (c->updates[k].account_id == g->entries[i].account_id)
+                c->rows.row_of[k] = bucket_of[i];
     for (size_t i = 0; i < c->facts->buckets; i++) {
         c->rows.at[i] = (int64_t)i * width;
         TRY(sum_mean(&g->of.pine, ours, theirs, (int64_t)(i * g->of.pine.agg_share), c->facts->members[i],
@@ -488,7 +494,7 @@ static enum status sum(struct gathering *g, const size_t *bucket_of, struct erro
     TRY(commit_sums(g, err));
     for (size_t i = 0; i < g->c->facts->buckets; i++)
         TRY(exchange_bucket(g, i, ours, theirs, err));
-    return make_rows(g, ours, theirs, err);
+    return make_rows(g, bucket_of, ours, theirs, err);
 }
 
 static const char reasons_sql[] = "SELECT verdict, count(*) FROM federate_report WHERE run_id = ? AND round = ? AND "

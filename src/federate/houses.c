@@ -11,21 +11,36 @@ static bool is_address(struct str url)
     return str_given(url) && url.len < 1024 && (str_starts(url, STR("http://")) || str_starts(url, STR("https://")));
 }
 
-/* A rule of its own takes buckets for rows, whose size bucketing:S says; the mean takes one of all. */
+/* A rule of its own, and a race, takes buckets for rows, whose size bucketing:S says; the mean takes one of all. */
+static enum status choose_buckets(struct settings *settings, struct error *err)
+{
+    size_t size = settings->how.bucket;
+    bool one = settings->how.rule == ROBUST_MEAN && !settings->how.mix && !size && !settings->candidate_count;
+    for (size_t i = 0; i < settings->candidate_count; i++) {
+        if (settings->candidates[i].how.bucket != size)
+            return fail(err, INVALID, NULL,
+                        "In the mode two-houses all candidates have the same buckets: put the same bucketing:SIZE "
+                        "before each of them, or before none.");
+        settings->candidates[i].how.bucket = 0;
+    }
+    settings->bucket = one ? 0 : size ? (int64_t)size : PACT_BUCKET_DEFAULT;
+    settings->how.bucket = 0;
+    return OK;
+}
+
 static enum status check(struct settings *settings, struct error *err)
 {
-    bool one = settings->how.rule == ROBUST_MEAN && !settings->how.mix && !settings->how.bucket;
     if (!is_address(settings->house))
         return fail(err, INVALID, NULL, "\"house\" must be the address of the second house, as http:// or https://.");
-    if (settings->candidate_count)
-        return fail(err, INVALID, NULL, "A race of rules needs a mode in which the hub alone makes the model: plain.");
     if (settings->bound <= 0)
         settings->bound = PACT_BOUND_DEFAULT;
-    settings->bucket = one ? 0 : settings->how.bucket ? (int64_t)settings->how.bucket : PACT_BUCKET_DEFAULT;
-    settings->how.bucket = 0;
+    TRY(choose_buckets(settings, err));
     TRY(pact_check_sizes(settings->min_participants, settings->bucket, settings->noise > 0, err));
-    return settings_check_rule(settings, 0, draw_count((size_t)settings->min_participants, (size_t)settings->bucket),
-                               err);
+    size_t buckets = draw_count((size_t)settings->min_participants, (size_t)settings->bucket);
+    TRY(settings_check_groups(settings, buckets, err));
+    for (size_t i = 0; i == 0 || i < settings->candidate_count; i++)
+        TRY(settings_check_rule(settings, i, buckets, err));
+    return OK;
 }
 
 /* Told to participants. */
@@ -113,7 +128,7 @@ static enum status accept(struct request *rq, const struct run *run, int fd, con
     memcpy(&report, text.data, sizeof report);
     if ((uint64_t)about.st_size != seal_size(of.pine.leader_share))
         return reject(err, "Its share does not have the length that a share for this model has.");
-    if (memcmp(report.leader, out->sha256, SHA256_SIZE) != 0)
+    if (memcmp(report.leader, out->digest, BLAKE3_SIZE) != 0)
         return reject(err, "It is about another share than the one that was sent.");
     if (!report_signed(&report, of.ctx))
         return reject(err, "It is not signed for this round by the key that it names.");
@@ -197,4 +212,5 @@ const struct mode two_houses_mode = {.name = {"two-houses", 10},
                                      .is_ready = is_ready,
                                      .size = size,
                                      .accept = accept,
-                                     .store = store};
+                                     .store = store,
+                                     .also = reports_keep};

@@ -41,11 +41,14 @@ struct house_facts {
     uint8_t (*sums)[2][SHA256_SIZE];
     double *norms; /* of the buckets' means */
     int64_t reasons[VERDICTS];
+    uint8_t (*signatures)[PACT_SIGNATURE_SIZE]; /* of the reports in the list, on the hub */
+    size_t signature_count;
 };
 void houses_record(const struct closing *c, struct json_writer *w);
 enum status agreement_prepare(struct hub *hub, struct arena *arena, struct run *run, struct error *err);
 enum status agreement_insert(struct db_conn *tx, const struct run *run, struct error *err);
 enum status houses_gather(struct closing *c, struct error *err);
 enum status houses_cosign(struct closing *c, struct error *err);
+enum status reports_keep(struct db_conn *tx, const struct closing *c, struct error *err); /* reports.c */
 
 #endif

@@ -35,6 +35,7 @@ enum { EVENT_OPEN, EVENT_ROUND, EVENT_STOP, EVENT_DECISION };
 /* cohort_api.c */ route_handler cohort_get, cohort_post;
 /* logged.c */ route_handler proof_of_round_get;
 /* keep.c */ route_handler control_get;
+/* reports.c */ route_handler reports_get;
 /* suspects.c */ route_handler suspects_get, suspects_post;
 /* race.c */ route_handler candidates_get, candidate_get, scores_post;
 
@@ -99,6 +100,8 @@ struct robust_how settings_how(const struct settings *settings, size_t count);
 struct robust_how settings_how_of(const struct settings *settings, size_t candidate, size_t count);
 /* INVALID when the rule, or that candidate, cannot do its work with as few rows. */
 enum status settings_check_rule(const struct settings *settings, size_t candidate, size_t count, struct error *err);
+/* INVALID when suspicion is to be gathered and so few groups, of whom nobody sees more than a sum, mark none. */
+enum status settings_check_groups(const struct settings *settings, size_t groups, struct error *err);
 
 /* run.c: rows. */
 
@@ -141,7 +144,7 @@ struct participant {
     bool joined;
     bool removed;               /* by who administers the repo: it joins no more */
     int64_t based;              /* the newest model of whose updates one was accepted; 0: none yet */
-    uint8_t taken[SHA256_SIZE]; /* that update */
+    uint8_t taken[BLAKE3_SIZE]; /* that update */
 };
 /* In a write: it takes part no more, and what it has sent for the round under way, unless that is frozen, does not count. */
 enum status participant_remove(struct db_conn *tx, int64_t run_id, int64_t account_id, int64_t now_us,
@@ -156,7 +159,7 @@ struct update {
     int64_t account_id, examples, tries;
     int64_t based; /* the round whose model it was trained from */
     enum update_state state;
-    uint8_t sha256[SHA256_SIZE];
+    uint8_t digest[BLAKE3_SIZE];
     int64_t data_at; /* where its numbers begin in its file */
     double norm;
     struct str report; /* what the mode keeps of it besides its file; absent */
@@ -275,6 +278,7 @@ struct rows {
     int64_t *at;      /* where a row's numbers begin */
     double *weights;  /* of the mean */
     size_t *row_of;   /* by update: the row that it is in; NULL: each is a row of its own */
+    bool *too_long;   /* by row: it was longer than what is within the bound can be; NULL: none was */
     bool are_changes; /* to the model; otherwise they are models themselves */
     /* Where rows are models that were trained from others than the base: those, which of them is whose, and what the difference counts for. NULL
      * otherwise. */
@@ -337,6 +341,8 @@ struct closing {
 /* Fills in record: the same text whoever writes it, so that a second house can tell whether it is what it has computed itself. */
 void round_write_record(struct closing *c);
 
+/* By which of its rules the round is closed: what the race has decided, or the only one. */
+size_t closing_chosen(const struct closing *c);
 /* Computes a model into out, by one of the candidates. keeps: what the next round needs is put in place, too. */
 enum status closing_aggregate(struct closing *c, size_t candidate, int out, bool keeps, struct error *err);
 
@@ -356,6 +362,9 @@ bool run_awaits_judge(const struct run *run);
 /* Makes the candidates of a frozen round, and decides if nobody has judged them in time. *waits: for the judge. */
 enum status race_run(struct closing *c, bool *waits, struct error *err);
 void race_record(const struct closing *c, struct json_writer *w);
+/* From a record that another house has written: its judge's scores, and which candidate is chosen by them. INVALID for what no judge could have
+ * said, FORBIDDEN "OtherChoice" when the record names another than the best. */
+enum status race_of_record(struct closing *c, const json_t *record, struct error *err);
 
 /* Files of the round that c closes, and of the next; in place once all is computed. */
 enum status kept_open(const struct closing *c, struct aggregation *of, struct error *err);
@@ -394,6 +403,10 @@ struct mode {
     enum status (*accept)(struct request *rq, const struct run *run, int fd, const json_t *body, struct update *out,
                           struct error *err);
     enum status (*store)(struct db_conn *tx, const struct run *run, const struct update *update, struct error *err);
+    /* In the write that ends the round. */
+    enum status (*also)(struct db_conn *tx, const struct closing *c, struct error *err);
+    /* In the write in which who administers the repo removes somebody. */
+    enum status (*removed)(struct db_conn *tx, const struct run *run, int64_t account_id, struct error *err);
 };
 extern const struct mode plain_mode;      /* plain.c */
 extern const struct mode two_houses_mode; /* houses.c */

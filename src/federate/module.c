@@ -14,6 +14,7 @@ static const struct route routes[] = {
     {HTTP_POST, "/api/{api}/federate/join", ACT_TAKE_PART, run_join},
     {HTTP_GET, "/api/{api}/federate/round", ACT_TAKE_PART, round_get},
     {HTTP_GET, "/api/{api}/federate/proof", ACT_TAKE_PART, proof_of_round_get},
+    {HTTP_GET, "/api/{api}/federate/reports", ACT_TAKE_PART, reports_get},
     {HTTP_GET, "/api/{api}/federate/control", ACT_TAKE_PART, control_get},
     {HTTP_GET, "/api/{api}/federate/suspects", ACT_ADMINISTER, suspects_get},
     {HTTP_POST, "/api/{api}/federate/suspects", ACT_ADMINISTER, suspects_post},

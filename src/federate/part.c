@@ -98,13 +98,13 @@ enum status part_receive(struct request *rq, const char *path, int64_t limit, in
     return OK;
 }
 
-enum status part_finish(struct request *rq, const struct part *part, int fd, int64_t examples, const uint8_t *sha256,
+enum status part_finish(struct request *rq, const struct part *part, int fd, int64_t examples, const uint8_t *blake3,
                         const struct error *refused, struct error *err)
 {
     struct update update = {.account_id = rq->actor.account.id, .examples = examples};
     update.based = ((const struct place *)part->place)->from.round;
-    if (sha256)
-        memcpy(update.sha256, sha256, SHA256_SIZE);
+    if (blake3)
+        memcpy(update.digest, blake3, BLAKE3_SIZE);
     request_done_reading(rq);
-    return update_take(rq, part->place, &update, fd, sha256 ? DIGEST_KNOWN : DIGEST_UNKNOWN, refused, err);
+    return update_take(rq, part->place, &update, fd, blake3 ? DIGEST_KNOWN : DIGEST_UNKNOWN, refused, err);
 }

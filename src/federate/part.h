@@ -49,10 +49,10 @@ enum status part_receive(struct request *rq, const char *path, int64_t limit, in
 
 /*
  * The file, which fd has locked, holds an update, with the model's head: it is checked, and accepted or refused, as update_finish()
- * does, and the round ends if this was the last. sha256 is of the file, NULL: not known yet. refused, when not NULL, says what is
+ * does, and the round ends if this was the last. blake3 is of the file, NULL: not known yet. refused, when not NULL, says what is
  * wrong with it before anybody looks: UNPROCESSABLE with its message, and counted. part is of no use afterwards.
  */
-enum status part_finish(struct request *rq, const struct part *part, int fd, int64_t examples, const uint8_t *sha256,
+enum status part_finish(struct request *rq, const struct part *part, int fd, int64_t examples, const uint8_t *blake3,
                         const struct error *refused, struct error *err);
 
 #endif

@@ -63,7 +63,7 @@ static enum status gather(struct closing *c, struct error *err)
                 (long long)c->run.round);
 }
 
-/* What was sent is there by its SHA-256, in the order in which it was summed. */
+/* What was sent is there by its BLAKE3, in the order in which it was summed. */
 static void record(const struct closing *c, struct json_writer *w)
 {
     char norm[40];
@@ -71,7 +71,7 @@ static void record(const struct closing *c, struct json_writer *w)
     jw_array(w);
     for (size_t i = 0; i < c->count; i++) {
         jw_object(w);
-        jw_key_hex(w, "sha256", c->updates[i].sha256, SHA256_SIZE);
+        jw_key_hex(w, "blake3", c->updates[i].digest, BLAKE3_SIZE);
         jw_key_int(w, "examples", c->updates[i].examples);
         if (c->run.settings.buffers)
             jw_key_int(w, "from", c->updates[i].based);

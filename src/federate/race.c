@@ -132,6 +132,69 @@ void race_record(const struct closing *c, struct json_writer *w)
     jw_key_str(w, "chosen", str_of(c->run.settings.candidates[c->run.chosen - 1].name));
 }
 
+/* Scores. */
+
+static enum status read_score(const json_t *score, double *loss, struct error *err)
+{
+    const char *name;
+    json_t *value;
+    const json_t *given = json_object_get(score, "loss");
+    if (!json_is_object(score) || json_object_size(score) > METRICS_MOST || !given)
+        return fail(err, INVALID, NULL, "Each of the \"scores\" is an object with \"loss\" and at most %d members.",
+                    METRICS_MOST);
+    json_object_foreach((json_t *)score, name, value)
+    {
+        if (strlen(name) > METRIC_NAME_MOST || !(json_is_number(value) || json_is_null(value)))
+            return fail(err, INVALID, NULL, "Scores are numbers, or null, with names of at most %d bytes.",
+                        METRIC_NAME_MOST);
+    }
+    *loss = json_is_number(given) ? json_number_value(given) : INFINITY;
+    return OK;
+}
+
+/* The lowest loss; of equals the first. */
+static enum status find_best(const json_t *scores, size_t count, int64_t *best, struct error *err)
+{
+    double lowest = INFINITY, loss = INFINITY;
+    *best = 1;
+    if (!json_is_array(scores) || json_array_size(scores) != count)
+        return fail(err, INVALID, NULL, "\"scores\" must be a list of %zu, one for each candidate.", count);
+    for (size_t i = 0; i < count; i++) {
+        TRY(read_score(json_array_get(scores, i), &loss, err));
+        if (loss < lowest) {
+            lowest = loss;
+            *best = (int64_t)i + 1;
+        }
+    }
+    return OK;
+}
+
+/* A list of the candidates' scores, as the judge has sent it. */
+static enum status scores_of_record(struct closing *c, const json_t *candidates, struct error *err)
+{
+    auto_json json_t *scores = json_array();
+    auto_buf struct buf text = {0};
+    for (size_t i = 0; i < json_array_size(candidates); i++)
+        json_array_append(scores, json_object_get(json_array_get(candidates, i), "scores"));
+    TRY(find_best(scores, c->run.settings.candidate_count, &c->run.chosen, err));
+    json_dump(scores, &text);
+    c->run.scores = arena_copy(c->arena, buf_view(&text));
+    return OK;
+}
+
+enum status race_of_record(struct closing *c, const json_t *record, struct error *err)
+{
+    if (!run_is_race(&c->run))
+        return OK;
+    c->run.chosen = 1;
+    if (json_get_bool(record, "judged", false))
+        TRY(scores_of_record(c, json_object_get(record, "candidates"), err));
+    if (str_eq(json_get_str(record, "chosen"), str_of(c->run.settings.candidates[closing_chosen(c)].name)))
+        return OK;
+    return fail(err, FORBIDDEN, "OtherChoice",
+                "The chosen rule is not the candidate of the round's configuration that the scores make the best.");
+}
+
 /* The judge. */
 
 /* Whoever administers the repo, and who was named when the run was opened; both may read its bytes. */
@@ -191,41 +254,6 @@ enum status candidate_get(struct request *rq, struct error *err)
                     run.settings.candidate_count - 1);
     TRY(check_judging(&run, round, err));
     return reply_piece(rq, candidate_path(rq->hub->federate, rq->arena, &run, (size_t)number).data, err);
-}
-
-static enum status read_score(const json_t *score, double *loss, struct error *err)
-{
-    const char *name;
-    json_t *value;
-    const json_t *given = json_object_get(score, "loss");
-    if (!json_is_object(score) || json_object_size(score) > METRICS_MOST || !given)
-        return fail(err, INVALID, NULL, "Each of the \"scores\" is an object with \"loss\" and at most %d members.",
-                    METRICS_MOST);
-    json_object_foreach((json_t *)score, name, value)
-    {
-        if (strlen(name) > METRIC_NAME_MOST || !(json_is_number(value) || json_is_null(value)))
-            return fail(err, INVALID, NULL, "Scores are numbers, or null, with names of at most %d bytes.",
-                        METRIC_NAME_MOST);
-    }
-    *loss = json_is_number(given) ? json_number_value(given) : INFINITY;
-    return OK;
-}
-
-/* The lowest loss; of equals the first. */
-static enum status find_best(const json_t *scores, size_t count, int64_t *best, struct error *err)
-{
-    double lowest = INFINITY, loss = INFINITY;
-    *best = 1;
-    if (!json_is_array(scores) || json_array_size(scores) != count)
-        return fail(err, INVALID, NULL, "\"scores\" must be a list of %zu, one for each candidate.", count);
-    for (size_t i = 0; i < count; i++) {
-        TRY(read_score(json_array_get(scores, i), &loss, err));
-        if (loss < lowest) {
-            lowest = loss;
-            *best = (int64_t)i + 1;
-        }
-    }
-    return OK;
 }
 
 /* POST /api/{api}/federate/scores: {"round": n, "scores": [{"loss": x, …}, …]}, in the order of the candidates. */

@@ -229,7 +229,7 @@ enum status participant_find(struct db_conn *conn, int64_t run_id, int64_t accou
     out->removed = out->joined && stmt_int(row, 2);
     if (out->joined && !stmt_is_null(row, 1)) {
         out->based = stmt_int(row, 0);
-        memcpy(out->taken, stmt_str(row, 1).data, SHA256_SIZE);
+        memcpy(out->taken, stmt_str(row, 1).data, BLAKE3_SIZE);
     }
     return stmt_end(row, err);
 }
@@ -266,7 +266,7 @@ enum status participant_add(struct db_conn *tx, int64_t run_id, int64_t account_
 
 /* Updates. */
 
-#define UPDATE_COLUMNS "account_id, state, examples, tries, sha256, data_at, norm, based"
+#define UPDATE_COLUMNS "account_id, state, examples, tries, digest, data_at, norm, based"
 
 static void read_update(struct stmt *row, struct update *out)
 {
@@ -280,7 +280,7 @@ static void read_update(struct stmt *row, struct update *out)
                            .data_at = stmt_int(row, 5),
                            .based = stmt_int(row, 7),
                            .norm = strtod(norm, NULL)};
-    memcpy(out->sha256, stmt_str(row, 4).data, SHA256_SIZE);
+    memcpy(out->digest, stmt_str(row, 4).data, BLAKE3_SIZE);
 }
 
 static const char find_sql[] = "SELECT " UPDATE_COLUMNS " FROM federate_update WHERE run_id = ? AND account_id = ?";
@@ -315,10 +315,10 @@ enum status update_list(struct db_conn *conn, struct arena *arena, const struct 
 }
 
 static const char put_sql[] =
-    "INSERT INTO federate_update (run_id, account_id, state, examples, tries, sha256, data_at, "
+    "INSERT INTO federate_update (run_id, account_id, state, examples, tries, digest, data_at, "
     "norm, based) SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM federate_run WHERE id = ? AND state = 1 AND round BETWEEN "
     "? AND ? AND frozen_us = 0 ON CONFLICT (run_id, account_id) DO UPDATE SET state = excluded.state, "
-    "examples = excluded.examples, tries = excluded.tries, sha256 = excluded.sha256, "
+    "examples = excluded.examples, tries = excluded.tries, digest = excluded.digest, "
     "data_at = excluded.data_at, norm = excluded.norm, based = excluded.based WHERE federate_update.state <> 1";
 static const char count_accepted_sql[] = "UPDATE federate_run SET accepted = accepted + 1 WHERE id = ?";
 static const char count_rejected_sql[] =
@@ -339,7 +339,7 @@ static enum status remember_taken(struct db_conn *tx, const struct run *run, con
     auto_stmt struct stmt *row = NULL;
     TRY(db_prepare(tx, taken_sql, &row, err));
     stmt_bind_int(row, 1, update->based);
-    stmt_bind_blob(row, 2, update->sha256, SHA256_SIZE);
+    stmt_bind_blob(row, 2, update->digest, BLAKE3_SIZE);
     stmt_bind_int(row, 3, run->id);
     stmt_bind_int(row, 4, update->account_id);
     return stmt_run(row, err);
@@ -355,7 +355,7 @@ enum status update_store(struct db_conn *tx, const struct run *run, const struct
     stmt_bind_int(put, 2, update->state);
     stmt_bind_int(put, 3, update->examples);
     stmt_bind_int(put, 4, update->tries);
-    stmt_bind_blob(put, 5, update->sha256, SHA256_SIZE);
+    stmt_bind_blob(put, 5, update->digest, BLAKE3_SIZE);
     stmt_bind_int(put, 6, update->data_at);
     stmt_bind_str(put, 7, str_of(norm));
     stmt_bind_int(put, 8, update->based);
@@ -492,6 +492,13 @@ enum status update_reject(struct db_conn *tx, const struct run *run, int64_t acc
     return run_for(tx, count_down_sql, run->id, 0, err);
 }
 
+/* What somebody has sent who was removed while the round was frozen does not count when it is not. */
+static const char *const removed_sql[] = {
+    "UPDATE federate_run SET accepted = accepted - (SELECT count(*) FROM federate_update u JOIN federate_participant p "
+    "ON p.run_id = u.run_id AND p.account_id = u.account_id WHERE u.run_id = federate_run.id AND u.state = 1 AND "
+    "p.removed = 1) WHERE id = ?",
+    "DELETE FROM federate_update WHERE run_id = ? AND account_id IN (SELECT account_id FROM federate_participant p "
+    "WHERE p.run_id = federate_update.run_id AND p.removed = 1)"};
 static const char thaw_sql[] =
     "UPDATE federate_run SET due_us = 0, frozen_us = 0, noise_seed = NULL, judging_us = 0, chosen = 0, scores = '', "
     "accepted = accepted - ? WHERE id = ?";
@@ -510,6 +517,8 @@ enum status round_thaw(struct db_conn *tx, const struct run *run, const int64_t 
         stmt_bind_int(again, 2, missing[i]);
         TRY(stmt_run(again, err));
     }
+    for (size_t i = 0; i < sizeof removed_sql / sizeof *removed_sql; i++)
+        TRY(run_for(tx, removed_sql[i], run->id, 0, err));
     TRY(db_prepare(tx, thaw_sql, &thaw, err));
     stmt_bind_int(thaw, 1, (int64_t)count);
     stmt_bind_int(thaw, 2, run->id);

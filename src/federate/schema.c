@@ -148,5 +148,26 @@ static const char cohorts_sql[] = "ALTER TABLE federate_participant ADD COLUMN i
                                   "  answer BLOB,"
                                   "  PRIMARY KEY (run_id, account_id));";
 
+/*
+ * The digest of an update is its BLAKE3 from here on, which goes into the round's record; those that are there by SHA-256, of rounds under way
+ * in the mode plain, are asked for again.
+ */
+#define OF_PLAIN_RUNS "(SELECT id FROM federate_run WHERE state = 1 AND settings LIKE '%\"mode\":\"plain\"%')"
+static const char digest_sql[] =
+    "UPDATE federate_run SET due_us = 0, frozen_us = 0, noise_seed = NULL, judging_us = 0, chosen = 0, scores = '', "
+    "accepted = accepted - (SELECT count(*) FROM federate_update u WHERE u.run_id = federate_run.id AND u.state = 1) "
+    "WHERE id IN " OF_PLAIN_RUNS ";"
+    "UPDATE federate_participant SET based = 0, taken = NULL WHERE run_id IN " OF_PLAIN_RUNS ";"
+    "DELETE FROM federate_update WHERE run_id IN " OF_PLAIN_RUNS ";"
+    "ALTER TABLE federate_update RENAME COLUMN sha256 TO digest;";
+
+/* federate_signatures: of the reports that were in a round's sum, 64 bytes each, in the order of the list (reports.c). */
+static const char signatures_sql[] = "CREATE TABLE federate_signatures ("
+                                     "  run_id BIGINT NOT NULL REFERENCES federate_run (id) ON DELETE CASCADE,"
+                                     "  round BIGINT NOT NULL,"
+                                     "  list BLOB NOT NULL,"
+                                     "  PRIMARY KEY (run_id, round));";
+
 const struct migration_set federate_migrations = {
-    "federate", (const char *const[]){create_sql, buffer_sql, race_sql, houses_sql, suspicion_sql, cohorts_sql, NULL}};
+    "federate", (const char *const[]){create_sql, buffer_sql, race_sql, houses_sql, suspicion_sql, cohorts_sql,
+                                      digest_sql, signatures_sql, NULL}};

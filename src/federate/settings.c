@@ -232,6 +232,17 @@ enum status settings_check_rule(const struct settings *settings, size_t candidat
         STR_ARG(settings->rule), how.suspects, least, how.bucket ? " after bucketing" : "", lines);
 }
 
+enum status settings_check_groups(const struct settings *settings, size_t groups, struct error *err)
+{
+    if (settings->suspicion <= 0 || groups >= GROUPS_LEAST)
+        return OK;
+    return fail(
+        err, INVALID, NULL,
+        "\"suspicion\" compares sums, of %d groups at least, and a round of %lld participants has %zu by the rule "
+        "%.*s: ask for more participants, or for smaller groups by bucketing:SIZE+ before the rule.",
+        GROUPS_LEAST, (long long)settings->min_participants, groups, STR_ARG(settings->rule));
+}
+
 /* Who judges is named by name when a run is opened, and by number from then on. */
 static enum status read_judge(const json_t *body, struct settings *out, struct error *err)
 {
@@ -256,8 +267,6 @@ static enum status check_protocol(const json_t *body, struct settings *settings,
 {
     if ((settings->buffers || settings->scaffold) && !settings->mode->sees_updates)
         return fail(err, INVALID, NULL, "fedbuff and scaffold need a mode in which the hub sees each update: plain.");
-    if (settings->suspicion > 0 && !settings->mode->sees_updates)
-        return fail(err, INVALID, NULL, "\"suspicion\" is gathered in the mode plain alone.");
     if (settings->most_examples > 0 && !settings->mode->sees_updates)
         return fail(err, INVALID, NULL,
                     "\"mostExamples\" goes with the mode plain alone: in the others each update weighs the same.");

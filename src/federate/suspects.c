@@ -81,6 +81,8 @@ enum status suspicion_weigh(struct closing *c, size_t candidate, struct error *e
     TRY(aggregate_gram(&c->rows, &c->base, gram, err));
     groups_gram(gram, n, group_of, c->groups, of_groups);
     groups_mark(of_groups, c->groups, c->marks);
+    for (size_t row = 0; c->rows.too_long && row < n; row++)
+        c->marks[group_of[row]].flagged |= c->rows.too_long[row];
     weigh_members(c, group_of);
     return OK;
 }
@@ -271,6 +273,8 @@ static enum status decide(struct db_conn *tx, void *context, struct error *err)
         return fail(err, NOT_FOUND, "NoProposal", "That account is not proposed, or was decided about already.");
     if (decision->removes)
         TRY(participant_remove(tx, decision->run->id, decision->account_id, now_us(), err));
+    if (decision->removes && decision->run->settings.mode->removed)
+        TRY(decision->run->settings.mode->removed(tx, decision->run, decision->account_id, err));
     return append_decision(tx, decision, err);
 }
 

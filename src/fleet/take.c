@@ -90,7 +90,7 @@ static size_t narrow(char *bytes, size_t len)
 static enum status put(struct sent *sent, const char *bytes, size_t len, int64_t at, struct error *err)
 {
     if (at == sent->hashed) {
-        hasher_add(sent->hasher, bytes, len);
+        blake3_hasher_update(&sent->hasher, bytes, len);
         sent->hashed += (int64_t)len;
     }
     return pwrite_full(sent->to, bytes, len, sent->plan->model.data_at + at, err);
@@ -151,12 +151,13 @@ enum status sent_begin(struct request *rq, const struct part *part, const struct
                        struct error *err)
 {
     struct str head = plan->model.head;
-    *out = (struct sent){.rq = rq, .part = part, .plan = plan, .to = -1, .hasher = hasher_sha256()};
+    *out = (struct sent){.rq = rq, .part = part, .plan = plan, .to = -1};
+    blake3_hasher_init(&out->hasher);
     out->there = arena_array(rq->arena, plan->count + 1, sizeof *out->there);
     TRY(part_file(rq, part, &out->to, err));
     if (ftruncate(out->to, 0) != 0)
         return fail_errno(err, "update");
-    hasher_add(out->hasher, head.data, head.len);
+    blake3_hasher_update(&out->hasher, head.data, head.len);
     return pwrite_full(out->to, head.data, head.len, 0, err);
 }
 
@@ -185,7 +186,7 @@ static enum status check_all(const struct sent *sent, struct error *err)
 enum status sent_end(struct sent *sent, enum status status, const struct error *why, struct error *err)
 {
     struct error refused = {0}, last = {0};
-    uint8_t digest[SHA256_SIZE];
+    uint8_t digest[BLAKE3_SIZE];
     if (status == OK)
         status = check_all(sent, &last);
     else
@@ -194,7 +195,7 @@ enum status sent_end(struct sent *sent, enum status status, const struct error *
         *err = last;
         return status;
     }
-    hasher_end(sent->hasher, digest);
+    blake3_hasher_finalize(&sent->hasher, digest, BLAKE3_SIZE);
     bool known = sent->hashed == sent->plan->model.size - sent->plan->model.data_at;
     if (status == UNPROCESSABLE)
         fail(&refused, UNPROCESSABLE, NULL, "The update is rejected. %s", last.message);
@@ -205,8 +206,6 @@ enum status sent_end(struct sent *sent, enum status status, const struct error *
 void sent_close(struct sent *sent)
 {
     lock_close(&sent->to);
-    if (sent->hasher)
-        hasher_free(sent->hasher);
 }
 
 enum status sent_failure(struct str why, struct error *err)

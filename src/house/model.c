@@ -91,6 +91,7 @@ struct making {
     struct asked *asked;
     struct closing c;
     struct house_facts facts;
+    size_t *bucket_of; /* by place in the list: that is all that this house knows of a report */
     json_t *settings;
     struct federate folder;
     struct hub hub; /* of which nothing is there but the folder */
@@ -121,7 +122,7 @@ static enum status open_base(struct making *m, struct error *err)
     return OK;
 }
 
-/* What the hub says of those that never came to this house, it alone knows. */
+/* What the hub says of those that never came to this house, and what its judge has said of candidates, it alone knows. */
 static enum status read_claims(struct making *m, struct str record, struct error *err)
 {
     auto_json json_t *said = NULL;
@@ -130,7 +131,7 @@ static enum status read_claims(struct making *m, struct str record, struct error
     const json_t *reasons = json_object_get(said, "reasons");
     for (int i = VERDICT_SEAL; i < VERDICTS; i++)
         m->facts.reasons[i] = json_get_int(reasons, report_verdict_name((enum verdict)i), 0);
-    return OK;
+    return race_of_record(&m->c, said, err);
 }
 
 static enum status check_hub_sums(const struct asked *asked, int fd, size_t buckets, struct error *err)
@@ -155,6 +156,7 @@ static enum status make_rows(struct making *m, struct error *err)
     TRY(check_hub_sums(asked, theirs, facts->buckets, err));
     rows_make(&m->c.rows, asked->arena, facts->buckets);
     m->c.rows.are_changes = true;
+    m->c.rows.row_of = m->bucket_of;
     for (size_t i = 0; i < facts->buckets; i++) {
         m->c.rows.at[i] = (int64_t)i * asked->pact.dimension * (int64_t)sizeof(float);
         TRY(sum_mean(&asked->pine, theirs, ours, (int64_t)(i * asked->pine.agg_share), facts->members[i],
@@ -182,8 +184,7 @@ static enum status find_facts(struct making *m, struct error *err)
 {
     struct asked *asked = m->asked;
     struct house_facts *facts = &m->facts;
-    size_t *of = NULL;
-    TRY(asked_buckets(asked, &m->c.count, &of, &facts->buckets, err));
+    TRY(asked_buckets(asked, &m->c.count, &m->bucket_of, &facts->buckets, err));
     if (asked->row.hub_sums.len != facts->buckets * SHA256_SIZE ||
         asked->row.own_sums.len != facts->buckets * SHA256_SIZE)
         return fail(err, CONFLICT, NULL, "No sums have been exchanged yet.");
@@ -195,7 +196,7 @@ static enum status find_facts(struct making *m, struct error *err)
     facts->sums = arena_array(asked->arena, facts->buckets, sizeof *facts->sums);
     facts->norms = arena_array(asked->arena, facts->buckets, sizeof *facts->norms);
     for (size_t i = 0; i < m->c.count; i++)
-        facts->members[of[i]]++;
+        facts->members[m->bucket_of[i]]++;
     for (size_t i = 0; i < facts->buckets; i++) {
         memcpy(facts->sums[i][0], asked->row.hub_sums.data + i * SHA256_SIZE, SHA256_SIZE);
         memcpy(facts->sums[i][1], asked->row.own_sums.data + i * SHA256_SIZE, SHA256_SIZE);
@@ -213,7 +214,7 @@ static enum status compute(struct making *m, struct error *err)
     m->c.out = open(from, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (m->c.out < 0)
         return fail_errno(err, from);
-    TRY(closing_aggregate(&m->c, 0, m->c.out, true, err));
+    TRY(closing_aggregate(&m->c, closing_chosen(&m->c), m->c.out, true, err));
     TRY(file_digest(m->c.out, 0, m->c.base.size, m->c.sha256, err));
     return fdatasync(m->c.out) == 0 && rename(from, to) == 0 ? OK : fail_errno(err, to);
 }
@@ -230,6 +231,7 @@ static enum status make_record(struct making *m, struct str record, struct error
     TRY(open_base(m, err));
     TRY(make_rows(m, err));
     TRY(compute(m, err));
+    TRY(suspicion_weigh(&m->c, closing_chosen(&m->c), err));
     m->c.facts = &m->facts;
     round_write_record(&m->c);
     return OK;

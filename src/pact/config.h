@@ -59,11 +59,11 @@ bool pact_text_signed(const uint8_t key[PACT_KEY_SIZE], const char *type, struct
                       const uint8_t signature[PACT_SIGNATURE_SIZE]);
 
 /*
- * A report as it goes to both houses; the leader's sealed share lies beside it in a file, of which this has the SHA-256. Its size
+ * A report as it goes to both houses; the leader's sealed share lies beside it in a file, of which this has the BLAKE3. Its size
  * does not depend on the model. key is one that the participant makes for a run; accounts are the hub's business.
  */
 struct report {
-    uint8_t nonce[PINE_NONCE_SIZE], key[PACT_KEY_SIZE], leader[SHA256_SIZE], public_share[4 * SEED_SIZE_MAX],
+    uint8_t nonce[PINE_NONCE_SIZE], key[PACT_KEY_SIZE], leader[BLAKE3_SIZE], public_share[4 * SEED_SIZE_MAX],
         helper[32 + 4 * SEED_SIZE_MAX + 16], signature[PACT_SIGNATURE_SIZE];
 };
 _Static_assert(sizeof(struct report) == 448, "a report is sent as it lies in memory");

@@ -46,34 +46,57 @@ static enum status read_origin(const struct robust_rows *rows, int64_t at, size_
 
 /* The Gram matrix. */
 
-#define GRAM_PIECE 192 /* coordinates: those of twenty rows, as doubles, stay in the nearest cache */
+/* Rows are a piece and a line further apart than they need be: of rows 64 KiB apart, only some would fit into a cache at once. */
+#define GRAM_GAP (GRAM_PIECE + 16)
 
 struct gram_pass {
     const struct robust_rows *rows;
     const struct kernels *kernels;
+    bool coarse;
     double *partial; /* of each stripe, count * count */
 };
+
+static void gram_fine(const struct gram_pass *pass, const float *block, size_t stride, size_t count, double *piece,
+                      double *gram)
+{
+    size_t n = pass->rows->count;
+    for (size_t from = 0; from < count; from += GRAM_PIECE) {
+        size_t width = count - from < GRAM_PIECE ? count - from : GRAM_PIECE;
+        size_t padded = (width + ROBUST_LANES - 1) / ROBUST_LANES * ROBUST_LANES;
+        for (size_t i = 0; i < n; i++) {
+            pass->kernels->widen(piece + i * GRAM_PIECE, block + i * stride + from, width);
+            memset(piece + i * GRAM_PIECE + width, 0, (padded - width) * sizeof *piece);
+        }
+        pass->kernels->gram(piece, n, GRAM_PIECE, padded, gram);
+    }
+}
+
+static void gram_coarse(const struct gram_pass *pass, float *block, size_t stride, size_t count, double *gram)
+{
+    size_t n = pass->rows->count,
+           padded = (count + ROBUST_COARSE_LANES - 1) / ROBUST_COARSE_LANES * ROBUST_COARSE_LANES;
+    for (size_t i = 0; i < n; i++)
+        memset(block + i * stride + count, 0, (padded - count) * sizeof *block);
+    for (size_t from = 0; from < padded; from += GRAM_PIECE)
+        pass->kernels->coarse_gram(block + from, n, stride, padded - from < GRAM_PIECE ? padded - from : GRAM_PIECE,
+                                   gram);
+}
 
 /* In a thread's state: the origin, the block of each row, and a piece of all of them in doubles. */
 static enum status gram_visit(void *context, void *state, size_t stripe, int64_t at, size_t count, struct error *err)
 {
     struct gram_pass *pass = context;
     const struct robust_rows *rows = pass->rows;
-    size_t n = rows->count, size = robust_block(n);
-    float *origin = state, *block = origin + size;
-    double *piece = (double *)(block + n * size);
+    size_t n = rows->count, stride = robust_block(n) + GRAM_GAP;
+    float *origin = state, *block = origin + stride;
+    double *gram = pass->partial + stripe * n * n;
     TRY(read_origin(rows, at, count, origin, err));
     for (size_t i = 0; i < n; i++)
-        TRY(read_row(rows, pass->kernels, i, at, count, rows->has_origin ? origin : NULL, block + i * size, err));
-    for (size_t from = 0; from < count; from += GRAM_PIECE) {
-        size_t width = count - from < GRAM_PIECE ? count - from : GRAM_PIECE;
-        size_t padded = (width + ROBUST_LANES - 1) / ROBUST_LANES * ROBUST_LANES;
-        for (size_t i = 0; i < n; i++) {
-            pass->kernels->widen(piece + i * GRAM_PIECE, block + i * size + from, width);
-            memset(piece + i * GRAM_PIECE + width, 0, (padded - width) * sizeof *piece);
-        }
-        pass->kernels->gram(piece, n, GRAM_PIECE, padded, pass->partial + stripe * n * n);
-    }
+        TRY(read_row(rows, pass->kernels, i, at, count, rows->has_origin ? origin : NULL, block + i * stride, err));
+    if (pass->coarse)
+        gram_coarse(pass, block, stride, count, gram);
+    else
+        gram_fine(pass, block, stride, count, (double *)(block + n * stride), gram);
     return OK;
 }
 
@@ -94,15 +117,15 @@ static void sum_stripes(const double *partial, size_t stripes, size_t n, double 
         }
 }
 
-enum status robust_gram(const struct robust_rows *rows, double *out, struct error *err)
+static enum status gram_run(const struct robust_rows *rows, bool coarse, double *out, struct error *err)
 {
-    size_t n = rows->count, stripes = gram_stripes(n);
-    struct gram_pass own = {.rows = rows, .kernels = kernels_choose()};
+    size_t n = rows->count, stripes = gram_stripes(n), stride = robust_block(n) + GRAM_GAP;
+    struct gram_pass own = {.rows = rows, .kernels = kernels_choose(), .coarse = coarse};
     const struct pass pass = {.width = rows->width,
                               .stripes = stripes,
                               .threads = rows->threads,
                               .block = robust_block(n),
-                              .state = (n + 1) * robust_block(n) * sizeof(float) + n * GRAM_PIECE * sizeof(double),
+                              .state = (n + 1) * stride * sizeof(float) + n * GRAM_PIECE * sizeof(double),
                               .visit = gram_visit,
                               .context = &own};
     own.partial = calloc(stripes * n * n, sizeof *own.partial);
@@ -113,6 +136,33 @@ enum status robust_gram(const struct robust_rows *rows, double *out, struct erro
         sum_stripes(own.partial, stripes, n, out);
     free(own.partial);
     return status;
+}
+
+enum status robust_gram(const struct robust_rows *rows, double *out, struct error *err)
+{
+    return gram_run(rows, false, out, err);
+}
+
+enum status coarse_gram(const struct robust_rows *rows, double *out, struct error *err)
+{
+    return gram_run(rows, true, out, err);
+}
+
+/*
+ * Krum does no more with distances than to rank rows by them. Products in float32 mostly tell which rows it keeps, whatever their
+ * errors are; where they leave it open, as they may where rows are very near to each other, of the same score, or out of range, the
+ * exact ones are made after all. So no bit of the output hangs on them.
+ */
+static enum status decide_gram(const struct robust_rows *rows, const struct robust_how *how, double *out,
+                               struct error *err)
+{
+    bool ranks = (how->rule == ROBUST_KRUM || how->rule == ROBUST_MULTI_KRUM) && !how->bucket && !how->mix;
+    if (ranks) {
+        TRY(coarse_gram(rows, out, err));
+        if (krum_is_sure(out, rows->count, how, COARSE_SHARE, COARSE_REST * (double)rows->width))
+            return OK;
+    }
+    return robust_gram(rows, out, err);
 }
 
 /* The output. */
@@ -249,7 +299,7 @@ enum status robust_aggregate(const struct robust_rows *rows, const struct robust
         gram = calloc(rows->count * rows->count, sizeof *gram);
         if (!gram)
             abort();
-        enum status status = robust_gram(rows, gram, err);
+        enum status status = decide_gram(rows, how, gram, err);
         if (status != OK) {
             free(gram);
             return status;

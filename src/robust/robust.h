@@ -13,8 +13,10 @@
  * (federated 3.4, 3.7).
  *
  * The same bits come out for any number of threads and on any processor: sums are in double, in an order that depends
- * on the number of rows and their width alone. Who wants them for any order of arrival, too, sorts the rows by who sent
- * them. Values must be finite.
+ * on the number of rows and their width alone. Krum and Multi-Krum, where rows are not mixed or put into buckets, go by
+ * sums in float32 as long as these leave no doubt, whatever their errors, about which rows the ones in double would have
+ * kept: where updates are nearly the same, or out of float32's range, these are made, too, and the rule takes longer.
+ * Who wants the same bits for any order of arrival, too, sorts the rows by who sent them. Values must be finite.
  */
 #define ROBUST_ROWS_MOST 1024 /* for rules with a Gram matrix; others take ROBUST_COLUMN_MOST */
 #define ROBUST_COLUMN_MOST 4096

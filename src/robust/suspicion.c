@@ -67,7 +67,7 @@ void groups_mark(const double *gram, size_t count, struct group_mark *out)
     for (size_t i = 0; i < count; i++) {
         double distance = usual > 0 ? distances[i] / usual : distances[i] > 0 ? INFINITY : 1;
         out[i] = (struct group_mark){.norm = norms[i], .distance = distance, .along = way > 0 ? along[i] / way : 1};
-        out[i].flagged = count >= 3 && (out[i].distance > FAR || norms[i] > large || out[i].along < BEHIND);
+        out[i].flagged = count >= GROUPS_LEAST && (out[i].distance > FAR || norms[i] > large || out[i].along < BEHIND);
     }
     free(weights);
     free(distances);

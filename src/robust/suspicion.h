@@ -17,7 +17,8 @@ struct group_mark {
     bool flagged;
 };
 
-/* From the Gram matrix (count * count) of the groups' means. Fewer than three groups flag none. */
+#define GROUPS_LEAST 3 /* of fewer none is flagged */
+/* From the Gram matrix (count * count) of the groups' means: the same bits for the same matrix. */
 void groups_mark(const double *gram, size_t count, struct group_mark *out);
 
 /*

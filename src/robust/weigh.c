@@ -33,8 +33,10 @@ static int by_value(const void *left, const void *right)
     return a->line < b->line ? -1 : a->line > b->line;
 }
 
-/* Scores of the lines that are in; squared distances to the nearest others are summed from the smallest on. */
-static size_t krum_scores(const double *gram, size_t n, const bool *out, size_t nearest, struct ranked *scores)
+/* Scores of the lines that are in; squared distances to the nearest others are summed from the smallest on. Each is lengthened by that
+ * share of the two squares. */
+static size_t krum_scores(const double *gram, size_t n, const bool *out, size_t nearest, double share,
+                          struct ranked *scores)
 {
     struct ranked *others = array(n, sizeof *others);
     size_t count = 0;
@@ -44,7 +46,8 @@ static size_t krum_scores(const double *gram, size_t n, const bool *out, size_t 
             continue;
         for (size_t j = 0; j < n; j++)
             if (j != i && !out[j])
-                others[found++] = (struct ranked){distance(gram, n, i, j), j};
+                others[found++] =
+                    (struct ranked){distance(gram, n, i, j) + share * (gram[i * n + i] + gram[j * n + j]), j};
         qsort(others, found, sizeof *others, by_value);
         double sum = 0;
         for (size_t k = 0; k < nearest && k < found; k++)
@@ -63,21 +66,53 @@ static size_t krum_others(size_t n, size_t suspects, enum robust_convention conv
     return n > less + 1 ? n - less : 1;
 }
 
+static size_t krum_keep(size_t n, const struct robust_how *how)
+{
+    return how->rule == ROBUST_KRUM ? 1 : how->keep ? how->keep : n - how->suspects;
+}
+
 void weigh_krum(const double *gram, size_t n, const struct robust_how *how, const double *given, double *weights)
 {
     struct ranked *scores = array(n, sizeof *scores);
     bool *out = array(n, sizeof *out);
-    size_t keep = how->rule == ROBUST_KRUM ? 1 : how->keep ? how->keep : n - how->suspects;
-    krum_scores(gram, n, out, krum_others(n, how->suspects, how->convention), scores);
+    size_t keep = krum_keep(n, how);
+    krum_scores(gram, n, out, krum_others(n, how->suspects, how->convention), 0, scores);
     bool weighs = given && how->rule == ROBUST_MULTI_KRUM && how->convention == ROBUST_FLOWER;
     double total = 0;
-    for (size_t k = 0; k < keep; k++)
-        total += weighs ? given[scores[k].line] : 1;
     memset(weights, 0, n * sizeof *weights);
     for (size_t k = 0; k < keep; k++)
-        weights[scores[k].line] = (weighs ? given[scores[k].line] : 1) / total;
+        weights[scores[k].line] = weighs ? given[scores[k].line] : 1;
+    for (size_t i = 0; i < n; i++)
+        total += weights[i];
+    for (size_t i = 0; i < n; i++)
+        weights[i] /= total;
     free(scores);
     free(out);
+}
+
+/*
+ * A distance is off by the errors of two squares and of twice a product, and no product's is above the mean of the two squares'. The sum
+ * of the smallest of some numbers moves by no more than if each of them moved, in one direction: so a score is between the two that
+ * are computed here, and a line that is kept stays it where its upper one is below the lower ones of all that are not.
+ */
+bool krum_is_sure(const double *gram, size_t n, const struct robust_how *how, double share, double rest)
+{
+    struct ranked *low = array(n, sizeof *low), *high = array(n, sizeof *high);
+    bool *out = array(n, sizeof *out);
+    size_t keep = krum_keep(n, how), nearest = krum_others(n, how->suspects, how->convention);
+    double total = 0;
+    for (size_t i = 0; i < n * n; i++)
+        total += gram[i];
+    bool sure = isfinite(total);
+    if (sure && keep < n) {
+        krum_scores(gram, n, out, nearest, -2 * share, low);
+        krum_scores(gram, n, out, nearest, 2 * share, high);
+        sure = low[keep].value - high[keep - 1].value > 8 * (double)nearest * rest;
+    }
+    free(low);
+    free(high);
+    free(out);
+    return sure;
 }
 
 static int by_number(const void *left, const void *right)
@@ -92,7 +127,7 @@ void choose_bulyan(const double *gram, size_t n, size_t suspects, size_t *chosen
     bool *out = array(n, sizeof *out);
     size_t wanted = n - 2 * suspects;
     for (size_t k = 0; k < wanted; k++) {
-        krum_scores(gram, n, out, krum_others(n - k, suspects, ROBUST_FLOWER), scores);
+        krum_scores(gram, n, out, krum_others(n - k, suspects, ROBUST_FLOWER), 0, scores);
         chosen[k] = scores[0].line;
         out[chosen[k]] = true;
     }

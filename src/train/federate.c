@@ -136,7 +136,7 @@ static enum status run_round(struct round *round, cairn_train train, void *conte
     TRY(find_mode(round, &send, err));
     TRY(download(round, err));
     TRY(check_logged(round, err));
-    TRY(model_read(&round->model, &arena, err));
+    TRY(model_read(&round->model, &arena, send != send_plain || round->bound > 0 || round->scaffold, err));
     if (round->scaffold)
         TRY(control_begin(round, &arena, err));
     TRY(call_train(round, train, context, &trained, err));
@@ -202,7 +202,10 @@ static enum status step(struct cairn_federate *part, struct str run, cairn_train
     auto_json json_t *told = NULL;
     TRY(ask(part, "GET", "/round", (struct str){0}, (struct str){0}, &told, err));
     struct str state = json_get_str(told, "state");
-    *over = !str_eq(json_get_str(told, "run"), run) || str_eq(state, STR("finished"));
+    bool same = str_eq(json_get_str(told, "run"), run), finished = str_eq(state, STR("finished"));
+    if (same && part->sent.round && (finished || json_get_int(told, "round", 0) > part->sent.round))
+        TRY(check_counted(part, told, err));
+    *over = !same || finished;
     if (*over)
         return OK;
     if (!str_eq(state, STR("open")))
@@ -239,6 +242,7 @@ enum status part_begin(struct cairn_federate *part, struct error *err)
     *err = (struct error){0};
     part->given_up = false;
     part->knows_houses = false;
+    part->sent.round = 0;
     return check_settings(part, err);
 }
 

@@ -217,7 +217,7 @@ static enum status make_report(struct making *m, const struct cairn_trained *tra
         status = shard(m, vector, err);
     wipe(vector, count * sizeof *vector);
     TRY(status);
-    sha256(buf_view(&m->leader), m->report.leader);
+    blake3(buf_view(&m->leader), m->report.leader);
     report_sign(&m->report, &m->round->part->report_key, m->ctx);
     return OK;
 }
@@ -229,7 +229,7 @@ static enum status finish(struct making *m, int64_t examples, struct error *err)
     jw_object(&w);
     jw_key_int(&w, "round", m->round->number);
     jw_key_int(&w, "examples", examples);
-    jw_key_hex(&w, "sha256", m->report.leader, SHA256_SIZE);
+    jw_key_hex(&w, "blake3", m->report.leader, BLAKE3_SIZE);
     jw_key_str(&w, "report", base64_encode(m->arena, (struct str){(const char *)&m->report, sizeof m->report}));
     jw_end(&w);
     return ask(m->round->part, "POST", "/update", STR("application/json"), buf_view(&body), NULL, err);
@@ -239,6 +239,9 @@ enum status send_houses(struct round *round, const struct cairn_trained *trained
 {
     auto_arena struct arena arena = {0};
     struct making m = {.round = round, .arena = &arena};
+    struct cairn_federate *part = round->part;
+    part->sent.round =
+        0; /* where the hub has asked for another report, it has said itself that it does not count the one before */
     enum status status = read_config(&m, err);
     if (status == OK)
         status = make_report(&m, trained, err);
@@ -247,5 +250,9 @@ enum status send_houses(struct round *round, const struct cairn_trained *trained
     if (status == OK)
         status = finish(&m, 1, err); /* each weighs the same, and nobody needs to know with how many it was trained */
     buf_free(&m.leader);
-    return status;
+    TRY(status);
+    part->sent.round = round->number;
+    memcpy(part->sent.ctx, m.ctx, sizeof part->sent.ctx);
+    memcpy(part->sent.signature, m.report.signature, sizeof part->sent.signature);
+    return OK;
 }

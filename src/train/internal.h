@@ -26,6 +26,11 @@ struct cairn_federate {
     struct pact_key report_key;
     uint8_t hub_key[PACT_KEY_SIZE], house_key[PACT_KEY_SIZE];
     bool knows_houses;
+    /* Two houses: what was sent last, until its round is over and it is seen whether it was counted. */
+    struct {
+        int64_t round; /* 0: nothing */
+        uint8_t ctx[SHA256_SIZE], signature[PACT_SIGNATURE_SIZE];
+    } sent;
     /* Of the round before, used again: memory that is new costs as much as what is done in it. */
     struct buf bytes, values, update;
     struct kept *log; /* the hub's log as it was seen last, where no state folder was set */
@@ -60,11 +65,14 @@ struct model {
     struct buf bytes; /* the whole file; once it was read, in the form in which it is trained (leaf/form.h) */
     size_t data_at;
     struct tensor_list list;
-    struct cairn_tensor *tensors; /* with values of their own, which training changes */
-    struct buf values;
+    struct cairn_tensor *tensors; /* their values are changed by training */
+    struct buf values;            /* where these are not those of bytes */
 };
-/* Reads bytes; everything else lives in arena but values. INVALID when it is not a safetensors file that can be trained. */
-enum status model_read(struct model *model, struct arena *arena, struct error *err);
+/*
+ * Reads bytes; everything else lives in arena but values. keeps: what training makes is compared with bytes later, so that they must stay.
+ * INVALID when it is not a safetensors file that can be trained.
+ */
+enum status model_read(struct model *model, struct arena *arena, bool keeps, struct error *err);
 void model_free(struct model *model);
 /* The file of what training has made of it; drawn back to bound, unless that is 0 or the tensors are others. */
 enum status model_write(const struct model *model, const struct cairn_trained *trained, double bound, struct buf *out,
@@ -102,6 +110,12 @@ struct round {
 
 /* logged.c: the model, as it came, is the one in the hub's log. FORBIDDEN "NotLogged", with why, when it is not. */
 enum status check_logged(const struct round *round, struct error *err);
+
+/*
+ * counted.c: the report that was sent is in the sum of its round, or counted as rejected, by the record that both houses have signed. told: by
+ * the hub, after that round. FORBIDDEN "NotCounted", with why, when it is neither, or when the hub does not show it.
+ */
+enum status check_counted(struct cairn_federate *part, const json_t *told, struct error *err);
 
 /* control.c: what SCAFFOLD does before training, in place of model_write(), and once the update is accepted. */
 enum status control_begin(struct round *round, struct arena *arena, struct error *err);

@@ -53,7 +53,7 @@ static enum status judge_one(const struct judging *of, size_t number, struct jso
     buf_byte(&config, '\0');
     enum status status = download(of, number, &model.bytes, err);
     if (status == OK)
-        status = model_read(&model, &arena, err);
+        status = model_read(&model, &arena, false, err);
     if (status == OK && of->judge(of->context, config.data, model.tensors, model.list.count, &score) != 0) {
         of->part->given_up = true;
         status = fail(err, INVALID, NULL, "Judging was given up.");

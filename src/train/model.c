@@ -9,15 +9,15 @@ void model_free(struct model *model)
     buf_free(&model->values);
 }
 
-static enum status read_tensor(const struct model *model, struct arena *arena, const struct tensor *from,
-                               struct cairn_tensor *out, struct error *err)
+static enum status read_tensor(char *values, struct arena *arena, const struct tensor *from, struct cairn_tensor *out,
+                               struct error *err)
 {
     if (memchr(from->name.data, 0, from->name.len))
         return fail(err, INVALID, NULL, "The name of a tensor has a NUL in it.");
     *out = (struct cairn_tensor){.name = arena_cstr(arena, from->name),
                                  .shape = from->shape,
                                  .dimensions = from->dimensions,
-                                 .values = (float *)(model->values.data + from->begin),
+                                 .values = (float *)(values + from->begin),
                                  .count = (size_t)from->elements};
     return OK;
 }
@@ -57,7 +57,18 @@ static void take_form(struct model *model)
     model->bytes = form;
 }
 
-enum status model_read(struct model *model, struct arena *arena, struct error *err)
+/* Those of the file, if they may be changed and stand where floats can. */
+static char *values_of(struct model *model, bool keeps)
+{
+    if (!keeps && model->data_at % _Alignof(float) == 0)
+        return model->bytes.data + model->data_at;
+    struct str values = str_from(buf_view(&model->bytes), model->data_at);
+    buf_reserve(&model->values, values.len + 1);
+    buf_str(&model->values, values);
+    return model->values.data;
+}
+
+enum status model_read(struct model *model, struct arena *arena, bool keeps, struct error *err)
 {
     TRY(read_header(model, arena, err));
     for (size_t i = 0; i < model->list.count; i++)
@@ -69,12 +80,10 @@ enum status model_read(struct model *model, struct arena *arena, struct error *e
         take_form(model);
         TRY(read_header(model, arena, err));
     }
-    struct str values = str_from(buf_view(&model->bytes), model->data_at);
-    buf_reserve(&model->values, values.len + 1);
-    buf_str(&model->values, values);
+    char *values = values_of(model, keeps);
     model->tensors = arena_array(arena, model->list.count, sizeof *model->tensors);
     for (size_t i = 0; i < model->list.count; i++)
-        TRY(read_tensor(model, arena, &model->list.items[i], &model->tensors[i], err));
+        TRY(read_tensor(values, arena, &model->list.items[i], &model->tensors[i], err));
     return OK;
 }
 

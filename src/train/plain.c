@@ -75,12 +75,12 @@ static enum status finish(struct round *round, struct str all, int64_t examples,
 {
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
-    uint8_t digest[SHA256_SIZE];
-    sha256(all, digest);
+    uint8_t digest[BLAKE3_SIZE];
+    blake3(all, digest);
     jw_object(&w);
     jw_key_int(&w, "round", round->number);
     jw_key_int(&w, "examples", examples);
-    jw_key_hex(&w, "sha256", digest, sizeof digest);
+    jw_key_hex(&w, "blake3", digest, sizeof digest);
     jw_end(&w);
     return ask(round->part, "POST", "/update", STR("application/json"), buf_view(&body), NULL, err);
 }

@@ -16,6 +16,7 @@ from safetensors.numpy import load
 from nursery import Child
 from one_house import SECRET, Stranger
 from support import ROOT, SANITIZER, Hub, new_name, until
+from test_federate_rules import decide, notices_about, suspects
 from test_federate import KILLS, TRAIN, Participant, Sender, federate, fit, new_model, run_of, start_model
 from test_libcairn import LIBRARY, preload  # noqa: F401
 
@@ -439,6 +440,165 @@ def test_forty_participants_have_some_neighbours_each(hub, alice, preload, tmp_p
     assert same(load(alice.read(repo, "model.safetensors")), exact_mean(range(40)))
 
 
+# Many again, who train a round once the folder has a file with its number; one who is bad goes back.
+WATCHED = f"steps = {STEPS}" + """
+import json, os, sys, threading, time
+import numpy
+import cairn.federate
+url, repo, folder, bad, *tokens = sys.argv[1:]
+said = {}
+
+def wait_for(name):
+    while not os.path.exists(f"{folder}/{name}"):
+        time.sleep(0.05)
+
+def member(place, token):
+    dice = numpy.random.default_rng(place)
+    name = [""]
+    def train(model, config):
+        name[0] = f"{config['round']}-{place}"
+        wait_for(name[0])
+        change = (1 + 0.2 * dice.normal(size=400)) * (-1 if place == int(bad) else 1)
+        return {"w": model["w"] + change.astype(numpy.float32)}, 1
+    def progress(line):
+        for step, words in steps.items():
+            if words in line:
+                open(f"{folder}/{name[0]}-{step}", "w").close()
+    try:
+        cairn.federate.join(url, token, repo, train, progress=progress)
+        said[place] = "done"
+    except Exception as problem:
+        said[place] = str(problem)
+
+threads = [threading.Thread(target=member, args=pair) for pair in enumerate(tokens)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(json.dumps([said[place] for place in range(len(tokens))]))
+"""
+
+
+class Crowd:
+    """Those people in one program; `go(round, places)` lets these train it."""
+
+    def __init__(self, people, repo, folder, preload, bad=-1):  # noqa: F811
+        self.people, self.repo, self.folder = people, repo, folder
+        self.process = Child(preload, LIBRARY, WATCHED, people[0].hub.url, repo, str(folder), str(bad), *[person.token for person in people],
+                             XDG_STATE_HOME=str(folder))
+
+    def go(self, number, places):
+        for place in places:
+            (self.folder / f"{number}-{place}").touch()
+
+    def through(self, owner, number, places):
+        self.go(number, places)
+        until(lambda: run_of(owner, self.repo)["round"] == number + 1 or run_of(owner, self.repo)["state"] != "open")
+
+    def end(self):
+        out, errors = self.process.communicate()
+        assert self.process.wait() == 0 and not SANITIZER.search(errors), errors
+        return json.loads(out)
+
+
+def open_watched(person, *more, grace=600):
+    repo = new_model(person, {"w": numpy.zeros(400, numpy.float32)})
+    federate(person, "open", repo, "--mode", "one-house", "--min-participants", 9, "--rule", "bucketing:3+mean", "--grace", grace, *more)
+    return repo
+
+
+def test_who_spoils_sums_of_cohorts_is_proposed_and_removed_by_people_alone(alice, bob, crowd, preload, tmp_path):  # noqa: F811
+    repo = open_watched(alice, "--rounds", 12, "--suspicion", 7)
+    watched, bad, honest = Crowd(crowd, repo, tmp_path, preload, 4), crowd[4], [place for place in range(10) if place != 4]
+    for number in range(1, 6):
+        watched.through(alice, number, range(10))
+        assert suspects(alice, repo) == []
+    assert decide(alice, repo, bad.name, "remove").status_code == 404
+    while not suspects(alice, repo):
+        number += 1
+        watched.through(alice, number, range(10))
+    found, = suspects(alice, repo)
+    assert (found["user"], found["state"]) == (bad.name, "proposed") and found["flags"] == found["rounds"] == number <= 8
+    assert len(notices_about(alice, repo)) == 1
+    told = record(alice, repo, number)
+    assert sum(group["flagged"] for group in told["groups"]) == 1 and sorted(group["size"] for group in told["groups"]) == [3, 3, 4]
+    assert [group["size"] for group in told["groups"]] == [cohort["survivors"] for cohort in told["cohorts"]]
+    assert not any(person.name in json.dumps(told) for person in crowd)
+    for person in bob, bad:
+        assert person.http.get(f"/api/models/{repo}/federate/suspects").status_code == 403
+    # It is ready for the next round when it is removed: no cohort has it, and nobody waits for it.
+    watched.go(number + 1, [4])
+    until(lambda: (tmp_path / f"{number + 1}-4-keys").exists())
+    assert decide(alice, repo, bad.name, "remove").status_code == 200
+    for last in range(number + 1, 13):
+        watched.through(alice, last, honest)
+        told = record(alice, repo, last)
+        assert [cohort["members"] for cohort in told["cohorts"]] == [3, 3, 3] and not any(group["flagged"] for group in told["groups"])
+    said = watched.end()
+    assert [said[place] for place in honest] == ["done"] * 9 and "removed" in said[4]
+    assert [(one["user"], one["state"]) for one in suspects(alice, repo)] == [(bad.name, "removed")]
+
+
+def test_where_all_go_the_same_way_no_cohort_is_marked(alice, crowd, preload, tmp_path):  # noqa: F811
+    repo = open_watched(alice, "--rounds", 3, "--suspicion", 1)
+    watched = Crowd(crowd, repo, tmp_path, preload)
+    for number in range(1, 4):
+        watched.through(alice, number, range(10))
+        assert not any(group["flagged"] for group in record(alice, repo, number)["groups"])
+    assert suspects(alice, repo) == [] and watched.end() == ["done"] * 10
+
+
+class Held(Stranger):
+    """Stays away once it has dealt, until it is told to go on, and is refused then."""
+
+    def __init__(self, *how):
+        super().__init__(*how)
+        self.holds, self.goes_on = threading.Event(), threading.Event()
+
+    def mask_vector(self, told):
+        self.holds.set()
+        self.goes_on.wait()
+        try:
+            super().mask_vector(told)
+        except AssertionError:
+            raise InterruptedError
+        raise AssertionError("it was taken")
+
+    def take_part(self):
+        with pytest.raises(InterruptedError):
+            super().take_part()
+        assert self.http.get(f"{self.address}/cohort").status_code == 403
+
+
+def test_who_does_not_clip_is_marked_and_a_cohort_under_way_goes_on_without_who_is_removed(own_hub, preload, tmp_path):  # noqa: F811
+    """Its cohort's mean looks like the others', as it is drawn back to the bound; but none within it has one that is longer."""
+    owner, people = own_hub.person("owner"), [own_hub.person(f"part{number}") for number in range(9)]
+    bad, bound = people[8], 8
+    repo = open_watched(owner, "--rounds", 2, "--suspicion", 1, "--bound", bound, grace=7000)
+    change = 1 + 0.2 * numpy.random.default_rng(99).normal(size=400)
+    values = numpy.rint(4 * (1 << 20) * change / numpy.linalg.norm(change)).astype(int)  # four times the bound, the way that the others go
+    first = Stranger(bad, repo, owner.read(repo, "model.safetensors"), values)
+    running, watched = Running(first), Crowd(people[:8], repo, tmp_path, preload)
+    watched.through(owner, 1, range(8))
+    running.end()
+    told, proposed = record(owner, repo), [one["user"] for one in suspects(owner, repo)]
+    assert [group["flagged"] for group in told["groups"]] == [cohort["norm"] > bound for cohort in told["cohorts"]]
+    assert bad.name in proposed and len(proposed) == 3
+    held = Held(bad, repo, owner.read(repo, "model.safetensors"), values)
+    held.identity = first.identity
+    running = Running(held)
+    watched.go(2, range(8))
+    until(lambda: held.holds.is_set() and len(list(tmp_path.glob("2-*-mask"))) == 8 and len(list(tmp_path.glob("2-*-unmask"))) == 6)
+    assert decide(owner, repo, bad.name, "remove").status_code == 200
+    held.goes_on.set()
+    running.end()
+    later(own_hub)
+    assert watched.end() == ["done"] * 8
+    told = record(owner, repo, 2)  # its cohort is too small without it, and given up
+    assert [cohort["survivors"] for cohort in told["cohorts"]] == [3, 3] and told["accepted"] == 6
+    assert [group["flagged"] for group in told["groups"]] == [False] * 2
+
+
 def test_fewer_than_three_wait(alice, crowd, preload):  # noqa: F811
     repo = new_model(alice)
     open_run(alice, repo, 1, 1, "--grace", 60)
@@ -531,7 +691,8 @@ def test_kill_9_at_any_moment_of_a_run_loses_no_round(tmp_path, preload):  # noq
 @pytest.mark.parametrize("flags, word", [
     (("--noise", 1, "--rule", "median"), "noise"), (("--noise", 900), "room"), (("--rule", "trimmed-mean:2"), "cohorts"), (("--rule", "bucketing:2+median"), "cohort"),
     (("--rule", "bulyan"), "cohorts"), (("--rule", "scaffold"), "sees each update"), (("--rule", "fedbuff"), "sees each update"),
-    (("--most-examples", 9), "weighs the same"), (("--suspicion", 8), "plain alone")])
+    (("--most-examples", 9), "weighs the same"), (("--suspicion", 8), "3 groups at least"),
+    (("--suspicion", 8, "--rule", "bucketing:4+mean"), "has 2"), (("--suspicion", 8, "--rule", "bucketing:3+mean", "--noise", 1), "noise")])
 def test_what_the_mode_cannot_do_is_refused(alice, flags, word):
     refused = federate(alice, "open", new_model(alice), "--mode", "one-house", "--rounds", 1, "--min-participants", 10, *flags, check=False)
     assert refused.returncode == 1 and word in refused.stderr, refused.stderr

@@ -180,6 +180,7 @@ FEDERATED = {
     "POST /api/{api}/federate/join": ({}, 404, "no federated training"),
     "GET /api/{api}/federate/round": (None, 404, "no federated training"),
     "GET /api/{api}/federate/proof": (None, 400, "round"),
+    "GET /api/{api}/federate/reports": (None, 400, "round"),
     "GET /api/{api}/federate/control": (None, 404, "no federated training"),
     "GET /api/{api}/federate/suspects": (None, 404, "no federated training"),
     "POST /api/{api}/federate/suspects": ({"user": "bob", "decision": "remove"}, 404, "no federated training"),
@@ -187,7 +188,7 @@ FEDERATED = {
     "GET /api/{api}/federate/candidate": (None, 404, "no federated training"),
     "POST /api/{api}/federate/scores": ({"round": 1, "scores": []}, 404, "no federated training"),
     "PUT /api/{api}/federate/update": ({}, 400, "round"),
-    "POST /api/{api}/federate/update": ({"round": 1, "examples": 1, "sha256": "0" * 64}, 404, "no federated training"),
+    "POST /api/{api}/federate/update": ({"round": 1, "examples": 1, "blake3": "0" * 64}, 404, "no federated training"),
     "GET /api/{api}/federate/cohort": (None, 404, "no federated training"),
     "POST /api/{api}/federate/cohort": ({"attempt": 1, "step": "keys", "message": "00"}, 404, "no federated training"),
 }

@@ -13,6 +13,7 @@ import threading
 
 import numpy
 import pytest
+from blake3 import blake3
 from safetensors.numpy import load, save
 
 from nursery import Child
@@ -161,7 +162,7 @@ class Sender:
         return self.http.put(f"{self.address}/update", params={"round": number, "offset": offset}, content=data)
 
     def finish(self, data, examples=10, number=1, digest=None):
-        return self.http.post(f"{self.address}/update", json={"round": number, "examples": examples, "sha256": digest or sha256(data)})
+        return self.http.post(f"{self.address}/update", json={"round": number, "examples": examples, "blake3": digest or blake3(data).hexdigest()})
 
     def send(self, data, examples=10, number=1):
         put = self.put(data, number=number)
@@ -200,7 +201,7 @@ def test_a_round_leaves_its_record_and_a_leaf_that_names_it(alice, crowd):
     until(lambda: run_of(alice, repo)["state"] == "finished")
     text = alice.read(repo, "fl/rounds/000001.json")
     record = json.loads(text)
-    assert [(update["sha256"], update["examples"]) for update in record["updates"]] == [(sha256(updates[0]), 7), (sha256(updates[1]), 9)]
+    assert [(update["blake3"], update["examples"]) for update in record["updates"]] == [(blake3(updates[0]).hexdigest(), 7), (blake3(updates[1]).hexdigest(), 9)]
     assert record["model"] == sha256(alice.read(repo, "model.safetensors")) and record["baseModel"] == sha256(save(start_model()))
     assert not any(person.name in text.decode() for person in crowd)
     entries = alice.http.get(f"/api/models/{repo}/provenance").json()

@@ -18,6 +18,7 @@ from houses import Between, House, Reporter
 from nursery import Child
 from support import BINARY, SANITIZER, Hub, new_name, sha256, until
 from test_federate import Participant, Sender, federate, fit, new_model, run_of, start_model
+from test_federate_rules import decide, judged, notices_about, suspects
 from test_libcairn import LIBRARY, preload  # noqa: F401
 from tlog import leaf_hash, root_of
 
@@ -218,12 +219,222 @@ def test_a_robust_rule_over_buckets_withstands_attackers_within_the_bound(alice,
     assert numpy.linalg.norm(numbers_of(alice, repo) - honest) < mean_is_off / 2
 
 
+# The race of candidates.
+
+RULES = ["mean", "median", "geometric-median"]
+HOLD_OUT = """
+import json, sys
+import numpy
+import cairn.federate
+seen = []
+
+def evaluate(model, config):
+    seen.append([config["round"], config["candidates"][config["number"]], float(numpy.abs(model["w"] - 1).mean())])
+    return {"loss": seen[-1][-1], "largest": numpy.abs(model["w"]).max()}
+
+cairn.federate.judge(*sys.argv[1:4], evaluate, patience=60)
+print(json.dumps(seen))
+"""
+
+
+class HoldOut(Participant):
+    """A judge who knows that the model should be one everywhere."""
+
+    program = HOLD_OUT
+
+
+def signed_record(person, repo, number=1):
+    """The record, which the other house has signed as well."""
+    signed = json.loads(person.read(repo, f"fl/rounds/{number:06}.signatures.json"))
+    config = json.loads(base64.b64decode(signed["config"]["payload"]))
+    assert all(holds(envelope, [config[side]["key"] for side in ("hub", "house")]) for envelope in signed.values())
+    record = record_of(person, repo, number)
+    assert json.loads(base64.b64decode(signed["record"]["payload"])) == record and config["settings"]["rule"] == record["rule"]
+    return record
+
+
+def spoilt(parts, model, seed):
+    """All send what leads to one, but one of them, who goes as far the other way as the bound lets it."""
+    given = 1 + changes(len(parts), seed=seed) / 10 - model
+    given[5] = -numpy.ones(WIDTH) * 10 / math.sqrt(WIDTH) * 0.999
+    for part, change in zip(parts, given):
+        assert part.send(change).status_code == 200
+    return given
+
+
+def test_in_a_race_the_hold_out_finds_the_rule_that_withstands_an_attacker(alice, crowd, house, preload, tmp_path):  # noqa: F811
+    repo = wide_model(alice)
+    open_run(alice, repo, house, 2, 12, "--rule", "race:" + ",".join(RULES), "--suspicion", 8)
+    parts, judge = join_all(crowd[:12], repo, tmp_path), HoldOut(alice, repo, 0, preload)
+    for number in (1, 2):
+        given = spoilt(parts, numbers_of(alice, repo), number)
+        until(lambda: run_of(alice, repo)["round"] > number or run_of(alice, repo)["state"] == "finished")
+        record = signed_record(alice, repo, number)
+        assert record["judged"] and record["chosen"] in RULES[1:]
+        assert [bucket["members"] for bucket in record["buckets"]] == [4, 4, 4] and [group["flagged"] for group in record["groups"]].count(True) == 1
+        if number == 1:
+            mean_is_off = numpy.abs(given.mean(axis=0) - 1).mean()
+            assert abs(record["candidates"][0]["scores"]["loss"] - mean_is_off) < 1e-5  # buckets of four each, so it is the mean of all
+            assert numpy.abs(numbers_of(alice, repo) - 1).mean() < mean_is_off / 2
+    judge.join()
+    for number in (1, 2):
+        record, seen = record_of(alice, repo, number), [(rule, loss) for one, rule, loss in judge.said if one == number]
+        assert [(one["rule"], one["scores"]["loss"]) for one in record["candidates"]] == seen and [rule for rule, _ in seen] == RULES
+        assert record["chosen"] == min(seen, key=lambda one: one[1])[0]
+    assert run_of(alice, repo)["state"] == "finished"
+
+
+def candidates(sender, number):
+    told = until(lambda: [told for told in [sender.http.get(f"{sender.address}/candidates").json()] if told["judging"] and told["round"] == number])[0]
+    pieces = [sender.http.get(f"{sender.address}/candidate", params={"round": number, "number": place, "offset": 0}) for place in range(len(told["candidates"]))]
+    assert all(piece.status_code == 200 for piece in pieces)
+    return [piece.content for piece in pieces]
+
+
+def test_what_both_houses_commit_is_the_candidate_that_the_judge_has_chosen(alice, bob, crowd, house, tmp_path):
+    repo = wide_model(alice)
+    open_run(alice, repo, house, 3, 6, "--rule", "race:bucketing:2+mean,bucketing:2+median+fedadam,bucketing:2+centred-clipping", "--bound", 9, "--noise", 0.1,
+             "--judge", bob.name)
+    parts, judge = join_all(crowd[:6], repo, tmp_path), Sender(bob, repo)
+    for number, best in ((1, 1), (2, 2), (3, 0)):  # moments and the centre go on from what was chosen, in both houses
+        for part, change in zip(parts, changes(6, seed=number)):
+            assert part.send(change).status_code == 200
+        made = candidates(judge, number)
+        assert made[1] not in (made[0], made[2]) and parts[0].round()["closing"]
+        for person in crowd[0], crowd[7]:
+            assert judged(Sender(person, repo), [{"loss": 1}] * 3, number).status_code == 403
+        assert judged(judge, [{"loss": float(place != best)} for place in range(3)], number).status_code == 200
+        until(lambda: run_of(alice, repo)["round"] > number or run_of(alice, repo)["state"] != "open")
+        assert alice.read(repo, "model.safetensors") == made[best]
+        record = signed_record(alice, repo, number)
+        assert record["chosen"] == record["candidates"][best]["rule"] and [bucket["members"] for bucket in record["buckets"]] == [2, 2, 2]
+
+
+def test_where_nobody_judges_both_houses_commit_the_first_candidate(alice, crowd, house, tmp_path):
+    repo = wide_model(alice)
+    open_run(alice, repo, house, 1, 12, "--rule", "race:" + ",".join(RULES), "--judge-wait", 1)
+    given = spoilt(join_all(crowd[:12], repo, tmp_path), 0, 1)
+    assert finished(alice, repo)["state"] == "finished"
+    record = signed_record(alice, repo)
+    assert record["judged"] is False and record["chosen"] == "mean" and record["candidates"] == [{"rule": rule} for rule in RULES]
+    assert numpy.abs(numbers_of(alice, repo) - given.mean(axis=0)).max() < 1e-6
+
+
+# Who spoils sums that nobody looks into: seven in buckets of two or three, and a little noise. With as many numbers honest sums are marked by chance once
+# in some 5,000, and those with a bad one are not once in 10,000.
+WATCHED = "--rule", "bucketing:2+median", "--noise", 0.1, "--grace", 600
+WATCHED_WIDTH = 128
+
+
+def watched_model(person):
+    return new_model(person, {"w": numpy.zeros(WATCHED_WIDTH, numpy.float32)})
+
+
+def ways(count, bad, seed):
+    """All go the same way, each a little beside it; the bad one goes back."""
+    out = 0.8 + 0.08 * numpy.random.default_rng(seed).normal(size=(count, WATCHED_WIDTH))
+    for place in bad:
+        out[place] *= -1
+    return out
+
+
+def go_on(person, repo, parts, number, bad=()):
+    for part, change in zip(parts, ways(len(parts), bad, number)):
+        sent = part.send(change)
+        assert sent.status_code == 200, sent.text
+    until(lambda: run_of(person, repo)["round"] == number + 1)
+
+
+def test_who_spoils_hidden_sums_is_proposed_and_removed_by_people_alone(alice, bob, crowd, house, tmp_path):
+    repo, people = watched_model(alice), crowd[:7]
+    open_run(alice, repo, house, 30, 6, *WATCHED, "--suspicion", 8)
+    parts, bad = join_all(people, repo, tmp_path), people[3]
+    for number in range(1, 5):
+        go_on(alice, repo, parts, number, {3})
+        assert suspects(alice, repo) == []
+    assert decide(alice, repo, bad.name, "remove").status_code == 404
+    while not suspects(alice, repo):
+        number += 1
+        go_on(alice, repo, parts, number, {3})
+    found, = suspects(alice, repo)
+    assert (found["user"], found["state"]) == (bad.name, "proposed") and found["flags"] == found["rounds"] == number <= 7
+    assert len(notices_about(alice, repo)) == 1
+    text, record = alice.read(repo, f"fl/rounds/{number:06}.json").decode(), record_of(alice, repo, number)
+    assert sum(group["flagged"] for group in record["groups"]) == 1 and record["suspicion"] == 8
+    assert [group["size"] for group in record["groups"]] == [bucket["members"] for bucket in record["buckets"]] and len(record["groups"]) == 3
+    assert not any(person.name in text for person in people)
+    signed = json.loads(alice.read(repo, f"fl/rounds/{number:06}.signatures.json"))
+    assert base64.b64decode(signed["record"]["payload"]).decode() == text  # the house has made the same marks
+    assert json.loads(base64.b64decode(signed["config"]["payload"]))["settings"]["suspicion"] == 8
+    for person in bob, bad:
+        assert person.http.get(f"/api/models/{repo}/federate/suspects").status_code == 403
+    # Its report is in the round under way: once it is removed, that does not count, and no other of it.
+    honest = parts[:3] + parts[4:]
+    for part, change in zip(parts[:6], ways(6, {3}, 99)):
+        assert part.send(change).status_code == 200
+    before = run_of(alice, repo)
+    assert decide(alice, repo, bad.name, "remove").status_code == 200
+    after = run_of(alice, repo)
+    assert (after["accepted"], after["participants"]) == (before["accepted"] - 1, 6)
+    assert parts[3].deliver(number + 1, b"share", "AAAA").status_code == 403
+    assert bad.http.post(f"/api/models/{repo}/federate/join", json={}).status_code == 403
+    assert parts[6].send(ways(1, (), 99)[0]).status_code == 200
+    until(lambda: run_of(alice, repo)["round"] == number + 2)
+    go_on(alice, repo, honest, number + 2)
+    for last in number + 1, number + 2:
+        assert [group["flagged"] for group in record_of(alice, repo, last)["groups"]] == [False] * 3 and record_of(alice, repo, last)["accepted"] == 6
+    assert [(one["user"], one["state"]) for one in suspects(alice, repo)] == [(bad.name, "removed")]
+
+
+def test_where_all_go_the_same_way_no_hidden_sum_is_marked(alice, crowd, house, tmp_path):
+    repo = watched_model(alice)
+    open_run(alice, repo, house, 4, 6, *WATCHED, "--suspicion", 1)
+    parts = join_all(crowd[:7], repo, tmp_path)
+    for number in range(1, 4):
+        go_on(alice, repo, parts, number)
+        assert not any(group["flagged"] for group in record_of(alice, repo, number)["groups"])
+    assert suspects(alice, repo) == [] and notices_about(alice, repo) == []
+
+
+def test_who_is_removed_while_a_round_is_frozen_is_not_in_it_when_it_is_not(alice, crowd, house, tmp_path):
+    repo, between = watched_model(alice), Between(house)
+    open_run(alice, repo, between, 2, 7, *WATCHED, "--suspicion", 1)
+    parts = join_all(crowd[:7], repo, tmp_path)
+    go_on(alice, repo, parts, 1, {3})
+    proposed = [one["user"] for one in suspects(alice, repo)]  # one mark is enough, against all who were in it
+    assert crowd[3].name in proposed and len(proposed) in (2, 3)
+    place = next(place for place in range(7) if crowd[place].name in proposed and place != 3)
+    made = [part.make(change) for part, change in zip(parts, ways(7, (), 2))]
+    far = numpy.zeros(WATCHED_WIDTH)
+    far[0] = 10.1
+    made[3] = parts[3].make(far, "over")
+    between.answer = lambda path, ask: None
+    for part, report in zip(parts, made):
+        assert part.deliver(*report).status_code == 200
+    assert decide(alice, repo, crowd[place].name, "remove").status_code == 200
+    assert run_of(alice, repo)["accepted"] == 14  # it is frozen: whoever is in it, is
+    between.answer = lambda path, ask: ask()
+    until(lambda: run_of(alice, repo)["rejected"] == 1)  # with too few it waits for others, and the removed one is gone
+    assert run_of(alice, repo)["accepted"] == 12 and parts[place].deliver(*made[place]).status_code == 403
+    for part, change in zip(join_all(crowd[7:9], repo, tmp_path), ways(2, (), 3)):
+        assert part.send(change).status_code == 200
+    status = finished(alice, repo)
+    assert (status["state"], status["accepted"]) == ("finished", 14)
+
+
 def test_what_would_say_too_much_is_not_opened(alice, house):
     repo = wide_model(alice)
     for more, word in ((("--min-participants", 1), "at least"), (("--min-participants", 11, "--rule", "median"), "12"),
                        (("--min-participants", 20, "--rule", "bucketing:3+median"), "Buckets of 3"),
                        (("--min-participants", 20, "--rule", "fedbuff"), "sees each update"), (("--min-participants", 20, "--rule", "scaffold"), "sees each update"),
-                       (("--min-participants", 20, "--most-examples", 9), "weighs the same")):
+                       (("--min-participants", 20, "--most-examples", 9), "weighs the same"),
+                       (("--min-participants", 11, "--rule", "race:mean,median"), "12"),
+                       (("--min-participants", 12, "--rule", "race:mean,krum:2"), "takes 5 updates"),
+                       (("--min-participants", 12, "--rule", "race:mean,bucketing:4+median"), "the same buckets"),
+                       (("--min-participants", 12, "--rule", "race:bucketing:3+mean,bucketing:3+median"), "Buckets of 3"),
+                       (("--min-participants", 20, "--rule", "race+fedbuff"), "sees each update"), (("--min-participants", 20, "--judge", "bob"), "race"),
+                       (("--min-participants", 20, "--suspicion", 8), "3 groups at least"),
+                       (("--min-participants", 23, "--rule", "bucketing:8+median", "--suspicion", 8), "has 2")):
         done = federate(alice, "open", repo, "--mode", "two-houses", "--rounds", 1, "--house", house.url, *more, check=False)
         assert done.returncode == 1 and word in done.stderr
     done = federate(alice, "open", repo, "--mode", "two-houses", "--rounds", 1, "--min-participants", 3, check=False)

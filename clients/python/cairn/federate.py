@@ -73,8 +73,8 @@ def _library():
 def _arrays(tensors, count):
     arrays = {}
     for tensor in tensors[:count]:
-        flat = numpy.ctypeslib.as_array(tensor.values, (tensor.count,)) if tensor.count else numpy.empty(0, numpy.float32)
-        arrays[tensor.name.decode()] = flat.copy().reshape(tensor.shape[:tensor.dimensions])
+        arrays[tensor.name.decode()] = array = numpy.empty(tensor.shape[:tensor.dimensions], numpy.float32)
+        ctypes.memmove(array.ctypes.data, tensor.values, array.nbytes)
     return arrays
 
 

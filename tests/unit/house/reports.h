@@ -151,7 +151,7 @@ static inline void make_report(const struct pact *pact, const uint8_t right_ctx[
     memcpy(out->helper, helper_sealed.data, sizeof out->helper);
     if (evil == CUT)
         memmove(leader->data + HPKE_KEY_SIZE + 1, leader->data + HPKE_KEY_SIZE, leader->len - HPKE_KEY_SIZE - 1);
-    sha256(buf_view(leader), out->leader);
+    blake3(buf_view(leader), out->leader);
     report_sign(out, &key, right_ctx);
     out->signature[0] ^= evil == UNSIGNED;
     buf_free(&share);

@@ -59,14 +59,19 @@ static void table_free(struct table *table)
     free(table->out);
 }
 
+static struct robust_rows rows_of(struct table *table, unsigned threads)
+{
+    return (struct robust_rows){.count = table->rows,
+                                .width = table->width,
+                                .read = read_table,
+                                .context = table,
+                                .has_origin = true,
+                                .threads = threads};
+}
+
 static enum status run(struct table *table, const struct robust_how *how, unsigned threads, struct error *err)
 {
-    const struct robust_rows rows = {.count = table->rows,
-                                     .width = table->width,
-                                     .read = read_table,
-                                     .context = table,
-                                     .has_origin = true,
-                                     .threads = threads};
+    const struct robust_rows rows = rows_of(table, threads);
     const struct robust_sink sink = {write_table, table};
     return robust_aggregate(&rows, how, &sink, err);
 }
@@ -131,6 +136,98 @@ static void the_plain_loops_give_the_bits_of_the_fast_ones(void **state)
         kernels_plain.add(sums, weights[i], values + 16 * i, 16);
     fast->add_rows(sums_too, weights, values, 16, 16);
     assert_memory_equal(sums, sums_too, sizeof sums);
+}
+
+/* Every other number is so small that its products vanish beside the others'. */
+static void coarse_sums_are_off_by_no_more_than_is_promised(void **state)
+{
+    (void)state;
+    extern const struct kernels kernels_plain;
+    const struct kernels *both[] = {&kernels_plain, kernels_choose()};
+    enum { ROWS = 11, WIDE = 64 };
+    float rows[ROWS * WIDE];
+    dice = 6;
+    for (size_t i = 0; i < ROWS * WIDE; i++)
+        rows[i] = i % 2 ? roll() * 1e-25f : roll();
+    for (int which = 0; which < 2; which++) {
+        double gram[ROWS * ROWS] = {0};
+        bool differs = false;
+        both[which]->coarse_gram(rows, ROWS, WIDE, WIDE, gram);
+        for (size_t i = 0; i < ROWS; i++)
+            for (size_t j = i; j < ROWS; j++) {
+                double sum = 0, sizes = 0;
+                for (size_t k = 0; k < WIDE; k++) {
+                    double product = (double)rows[i * WIDE + k] * (double)rows[j * WIDE + k];
+                    sum += product;
+                    sizes += fabs(product);
+                }
+                double off = fabs(gram[i * ROWS + j] - sum);
+                assert_true(off <= (WIDE / ROBUST_COARSE_LANES + 3.01) * 0x1p-24 * sizes + WIDE * (double)FLT_MIN);
+                differs = differs || off > 0;
+            }
+        assert_true(differs); /* else there would be nothing to promise */
+    }
+}
+
+/* Tables among whose rows Krum has to choose: whether products in float32 tell which, and numbers that come from a common one. */
+static const struct {
+    const char *name;
+    float common, scale, first; /* first: what the first row is multiplied by, too */
+    bool sure;
+} kinds[] = {
+    {"ordinary", 0, 1, 1, true},
+    {"one row far from the others", 0, 1, 1e6f, true},
+    {"products above float32", 0, 1e30f, 1, false},
+    {"one row's products above float32", 0, 1, 1e25f, false},
+    {"products below float32", 0, 1e-30f, 1, false},
+    {"rows near to each other", 1, 1e-5f, 1, false},
+    {"equal rows", 1, 0, 1, false},
+};
+
+static void fill(struct table *table, size_t kind)
+{
+    float *values = (float *)table->values;
+    size_t width = (size_t)table->width;
+    for (size_t j = 0; j < width; j++) {
+        float common = roll() * kinds[kind].common;
+        for (size_t row = 0; row < table->rows; row++)
+            values[row * width + j] = (common + roll() * kinds[kind].scale) * (row == 0 ? kinds[kind].first : 1);
+        values[table->rows * width + j] = 0; /* the origin */
+    }
+}
+
+/* With buckets of one row each, the rule is the same and has exact products. */
+static void krum_keeps_the_rows_that_exact_products_tell(void **state)
+{
+    (void)state;
+    enum { WIDE = 3001, TABLES = 5 };
+    struct table table = table_new(13, WIDE);
+    double *first = calloc(WIDE, sizeof *first), coarse[13 * 13], exact[13 * 13], weights[13], exact_weights[13];
+    struct robust_rows rows = rows_of(&table, 2);
+    size_t misled = 0;
+    for (size_t at = 0; at < sizeof kinds / sizeof *kinds * TABLES * 4; at++) {
+        size_t kind = at / 4 / TABLES;
+        struct robust_how how = how_of(at % 2 ? ROBUST_MULTI_KRUM : ROBUST_KRUM);
+        how.convention = at / 2 % 2 ? ROBUST_BYZFL : ROBUST_FLOWER;
+        fill(&table, kind);
+        assert_int_equal(OK, coarse_gram(&rows, coarse, NULL));
+        bool sure = krum_is_sure(coarse, 13, &how, COARSE_SHARE, COARSE_REST * WIDE);
+        if (sure != kinds[kind].sure)
+            print_error("%s: float32 tells%s\n", kinds[kind].name, sure ? "" : " nothing");
+        assert_true(sure == kinds[kind].sure);
+        assert_int_equal(OK, run(&table, &how, 2, NULL));
+        memcpy(first, table.out, WIDE * sizeof *first);
+        how.bucket = 1;
+        assert_int_equal(OK, run(&table, &how, 2, NULL));
+        assert_memory_equal(first, table.out, WIDE * sizeof *first);
+        assert_int_equal(OK, robust_gram(&rows, exact, NULL));
+        weigh_krum(coarse, 13, &how, NULL, weights);
+        weigh_krum(exact, 13, &how, NULL, exact_weights);
+        misled += memcmp(weights, exact_weights, sizeof weights) != 0;
+    }
+    assert_true(misled > 0); /* float32 alone would have kept others */
+    free(first);
+    table_free(&table);
 }
 
 static void networks_sort_any_number_of_values(void **state)
@@ -250,6 +347,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
         cmocka_unit_test(the_plain_loops_give_the_bits_of_the_fast_ones),
+        cmocka_unit_test(coarse_sums_are_off_by_no_more_than_is_promised),
+        cmocka_unit_test(krum_keeps_the_rows_that_exact_products_tell),
         cmocka_unit_test(networks_sort_any_number_of_values),
         cmocka_unit_test(a_pruned_network_finds_the_ranks_that_are_wanted),
         cmocka_unit_test(rows_are_differences_to_the_origin),

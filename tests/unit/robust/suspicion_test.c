@@ -68,7 +68,8 @@ struct outcome {
     int rounds[PEOPLE]; /* after how many each was proposed; 0: never */
 };
 
-static void run_once(enum attack attack, struct outcome *out)
+/* noise: what is added to each group's mean, in norm over what all within the bound have. */
+static void run_once(enum attack attack, double noise, struct outcome *out)
 {
     double change[WIDTH], means[GROUPS][WIDTH];
     double scores[PEOPLE] = {0}, gram[GROUPS * GROUPS];
@@ -84,6 +85,8 @@ static void run_once(enum attack attack, struct outcome *out)
             for (int k = 0; k < WIDTH; k++)
                 means[group_of[i]][k] += change[k] / GROUP;
         }
+        for (int i = 0; noise > 0 && i < GROUPS * WIDTH; i++)
+            means[i / WIDTH][i % WIDTH] += noise * 1.4 * bell() / sqrt(WIDTH);
         for (int i = 0; i < GROUPS * GROUPS; i++) {
             gram[i] = 0;
             for (int k = 0; k < WIDTH; k++)
@@ -108,14 +111,14 @@ static int by_number(const void *left, const void *right)
     return (*a > *b) - (*a < *b);
 }
 
-static struct measured measure(enum attack attack, const char *name)
+static struct measured measure_with(enum attack attack, double noise, const char *name)
 {
     static int rounds[4 * RUNS];
     struct measured out = {0};
     dice = 7;
     for (int run = 0; run < RUNS; run++) {
         struct outcome outcome;
-        run_once(attack, &outcome);
+        run_once(attack, noise, &outcome);
         for (int i = 0; i < PEOPLE; i++) {
             bool bad = attack > ASTRAY && i < 4;
             if (outcome.rounds[i] && bad)
@@ -133,6 +136,11 @@ static struct measured measure(enum attack attack, const char *name)
         "wrongly in %d rounds (%.3f %%)\n",
         name, out.found, bad, out.after, out.slowest, out.wrong, good, ROUNDS, 100.0 * out.wrong / good);
     return out;
+}
+
+static struct measured measure(enum attack attack, const char *name)
+{
+    return measure_with(attack, 0, name);
 }
 
 static void four_attackers_of_forty_are_found_among_groups_of_four(void **state)
@@ -162,6 +170,22 @@ static void where_nobody_attacks_hardly_anybody_is_proposed(void **state)
     (void)state;
     assert_true(measure(NOBODY, "nobody attacks").wrong <= PEOPLE * RUNS * exp(-THRESHOLD));
     assert_true(measure(ASTRAY, "nobody attacks, and no two go the same way").wrong <= PEOPLE * RUNS * exp(-THRESHOLD));
+}
+
+/* All groups are as long and as far then: what cannot be seen is held against nobody. */
+static void noise_hides_attackers_and_accuses_nobody(void **state)
+{
+    (void)state;
+    struct measured half = measure_with(OPPOSITE, 0.5, "opposite, with noise of half the bound");
+    struct measured whole = measure_with(OPPOSITE, 1, "opposite, with noise of the bound");
+    struct measured thrice = measure_with(OPPOSITE, 3, "opposite, with noise of three times the bound");
+    assert_int_equal(half.found, 4 * RUNS);
+    assert_true(half.found >= whole.found && whole.found >= thrice.found && thrice.found == 0);
+    assert_true(half.wrong <= 36 * RUNS * exp(-THRESHOLD) * 3);
+    assert_true(whole.wrong <= 36 * RUNS * exp(-THRESHOLD) * 3);
+    assert_int_equal(thrice.wrong, 0);
+    assert_true(measure_with(NOBODY, 1, "nobody attacks, with noise of the bound").wrong <=
+                PEOPLE * RUNS * exp(-THRESHOLD));
 }
 
 static void groups_that_are_not_drawn_anew_put_the_blame_on_neighbours(void **state)
@@ -223,6 +247,7 @@ int main(void)
         cmocka_unit_test(four_attackers_of_forty_are_found_among_groups_of_four),
         cmocka_unit_test(who_begins_late_is_found_all_the_same),
         cmocka_unit_test(where_nobody_attacks_hardly_anybody_is_proposed),
+        cmocka_unit_test(noise_hides_attackers_and_accuses_nobody),
         cmocka_unit_test(groups_that_are_not_drawn_anew_put_the_blame_on_neighbours),
         cmocka_unit_test(evidence_is_the_likelihood_ratio),
         cmocka_unit_test(groups_of_one_are_the_rows_and_means_are_means),
