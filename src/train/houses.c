@@ -240,8 +240,8 @@ enum status send_houses(struct round *round, const struct cairn_trained *trained
     auto_arena struct arena arena = {0};
     struct making m = {.round = round, .arena = &arena};
     struct cairn_federate *part = round->part;
-    part->sent.round =
-        0; /* where the hub has asked for another report, it has said itself that it does not count the one before */
+    /* Where the hub has asked for another report, it has said itself that it does not count the one before. */
+    part->sent.round = 0;
     enum status status = read_config(&m, err);
     if (status == OK)
         status = make_report(&m, trained, err);
