@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "federate/internal.h"
 #include "use/use.h"
+#include <blake3.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
@@ -126,10 +127,17 @@ static enum status each_piece(int fd, int64_t size, piece_fn *fn, void *context,
     return OK;
 }
 
+struct digests {
+    struct hasher *sha256;
+    blake3_hasher blake3;
+};
+
 static enum status hash_piece(void *context, const void *data, size_t len, struct error *err)
 {
+    struct digests *digests = context;
     (void)err;
-    hasher_add(context, data, len);
+    hasher_add(digests->sha256, data, len);
+    blake3_hasher_update(&digests->blake3, data, len);
     return OK;
 }
 
@@ -141,10 +149,12 @@ static enum status keep_piece(void *context, const void *data, size_t len, struc
 static enum status keep_model(struct closing *c, struct error *err)
 {
     auto_receipt struct receipt *receipt = NULL;
-    struct hasher *hasher = hasher_sha256();
-    enum status status = each_piece(c->out, c->size, hash_piece, hasher, err);
-    hasher_end(hasher, c->sha256);
-    hasher_free(hasher);
+    struct digests digests = {.sha256 = hasher_sha256()};
+    blake3_hasher_init(&digests.blake3);
+    enum status status = each_piece(c->out, c->size, hash_piece, &digests, err);
+    hasher_end(digests.sha256, c->sha256);
+    hasher_free(digests.sha256);
+    blake3_hasher_finalize(&digests.blake3, c->blake3, BLAKE3_SIZE);
     TRY(status);
     TRY(receipt_open(c->hub->store, &receipt, err));
     TRY(each_piece(c->out, c->size, keep_piece, receipt, err));
@@ -193,6 +203,7 @@ static enum status append_round(struct db_conn *tx, const struct closing *c, str
     jw_object(&w);
     jw_key_int(&w, "accepted", (int64_t)c->count);
     jw_key_str(&w, "base", c->base.sha256);
+    jw_key_hex(&w, "blake3", c->blake3, BLAKE3_SIZE);
     jw_key_str(&w, "commit", oid_hex(c->arena, &c->commit));
     jw_key_str(&w, "mode", c->run.settings.mode->name);
     if (c->run.settings.noise > 0)

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "federate/federate.h"
+#include "federate/measure.h"
 #include "leaf/form.h"
 #include "repo/draft.h"
 #include "robust/optimiser.h"
@@ -223,6 +224,8 @@ void model_close(struct model *model);
 enum status update_check(const struct model *model, int fd, const char *path, const struct settings *settings,
                          struct update *out, struct error *err);
 #define CONTROL_PREFIX "control/"
+/* The last step of that: the norm, as it was measured (measure.h), is finite and within the bound. */
+enum status update_check_norm(const struct settings *settings, double norm, struct error *err);
 
 /* keep.c: what goes on from round to round beside the model. */
 
@@ -250,19 +253,21 @@ bool place_was_taken(const struct place *place); /* one that was made of the sam
 enum status update_open(const char *path, int *out, struct error *err);
 /* Asks again, with the file in hand: nobody writes to an update that was accepted. CONFLICT. */
 enum status update_check_not_taken(struct request *rq, struct place *place, struct error *err);
-/* Writes the request's body into a file from there on, which ends at limit at most: TOO_LARGE. */
-enum status update_receive(struct request *rq, int fd, int64_t at, int64_t limit, int64_t *end, struct error *err);
-enum digest_is {
-    DIGEST_CLAIMED, /* what the bytes are said to have, and must */
-    DIGEST_KNOWN,   /* what they have: who wrote them has computed it */
-    DIGEST_UNKNOWN, /* to be filled */
+/* Writes the request's body into a file from there on, which ends at limit at most: TOO_LARGE. sight sees it, too, unless NULL. */
+enum status update_receive(struct request *rq, int fd, int64_t at, int64_t limit, struct sight *sight, int64_t *end,
+                           struct error *err);
+/* What is to become an accepted update, or a refused one. */
+struct finishing {
+    const struct place *place;
+    struct update update;   /* account, examples and the round that it is of are known */
+    const json_t *body;     /* what else the mode is told of it */
+    int locked;             /* its file, from update_open(); -1: it is opened when it is looked at */
+    bool claims_digest;     /* update.digest is what the bytes are said to have, and must; otherwise it is filled */
+    const struct sighting *seen; /* what was seen of the bytes as they came; NULL: the file is read */
+    const struct error *refused; /* why, when that is clear without a look; NULL otherwise */
 };
-/*
- * Takes the update that lies in the participant's file, of which account and examples are known, or refuses it: UNPROCESSABLE
- * "UpdateRejected". locked: the file, from update_open(); -1: it is opened here. refused: why, when that is clear without a look.
- */
-enum status update_take(struct request *rq, const struct place *place, const struct update *update, int locked,
-                        enum digest_is digest, const struct error *refused, struct error *err);
+/* UNPROCESSABLE "UpdateRejected" for what is refused. The round ends if this was the last that it waited for. */
+enum status update_take(struct request *rq, struct finishing *finishing, struct error *err);
 
 /* api.c */
 
@@ -331,7 +336,7 @@ struct closing {
     size_t groups, *group_sizes, *group_of;
     int out;      /* the new model */
     int64_t size; /* of its file */
-    uint8_t sha256[SHA256_SIZE];
+    uint8_t sha256[SHA256_SIZE], blake3[BLAKE3_SIZE]; /* of the new model */
     struct str record;
     struct str signatures;     /* over it, in a file beside it; absent in modes that have none */
     struct house_facts *facts; /* two houses (houses.h) */

@@ -477,68 +477,27 @@ static enum status check_header(const struct model *model, bool with_control, in
     return OK;
 }
 
-#define MEASURED ((size_t)16 << 10) /* numbers at once: so many of both stay near the processor */
-
-/* Half a vector of floats widens to a whole one of doubles, on any processor that has these. */
-typedef float floats __attribute__((vector_size(2 * sizeof(float)), aligned(4), may_alias));
-typedef double doubles __attribute__((vector_size(2 * sizeof(double))));
-
-static doubles differences(const float *values, const float *model)
+enum status update_check_norm(const struct settings *settings, double norm, struct error *err)
 {
-    return __builtin_convertvector(*(const floats *)values - *(const floats *)model, doubles);
-}
-
-/* The squares of differences in float32, as the rules see them; in four sums, which need not wait for each other. Of numbers that are
- * none, or infinite, the sum is none, or infinite: those of finite ones are far from that as doubles. */
-static double squares_of(const float *values, const float *model, size_t count)
-{
-    doubles low = {0}, high = {0};
-    size_t i = 0;
-    for (; i + 4 <= count; i += 4) {
-        doubles a = differences(values + i, model + i), b = differences(values + i + 2, model + i + 2);
-        low += a * a;
-        high += b * b;
-    }
-    double sums[4] = {low[0], low[1], high[0], high[1]};
-    for (; i < count; i++) {
-        float difference = values[i] - model[i];
-        sums[i % 4] += (double)difference * (double)difference;
-    }
-    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-}
-
-/* The norm of the numbers from `from` on; where there is a model, of their difference to its. */
-static enum status measure(const struct model *model, int64_t width, int fd, int64_t from, double *norm,
-                           struct error *err)
-{
-    auto_buf struct buf room = {0};
-    double squares = 0;
-    buf_reserve(&room, 2 * MEASURED * sizeof(float));
-    float *values = (float *)room.data, *base = values + MEASURED;
-    memset(base, 0, MEASURED * sizeof *base);
-    for (int64_t at = 0; at < width; at += (int64_t)MEASURED) {
-        int64_t left = width - at;
-        size_t count = (uint64_t)left < MEASURED ? (size_t)left : MEASURED;
-        TRY(pread_full(fd, values, count * sizeof *values, from + at * (int64_t)sizeof *values, err));
-        if (model)
-            TRY(pread_full(model->fd, base, count * sizeof *base, model->data_at + at * (int64_t)sizeof *base, err));
-        squares += squares_of(values, base, count);
-    }
-    *norm = sqrt(squares);
-    return isfinite(squares) ? OK : reject(err, "Some of its numbers are infinite or not a number.");
+    if (!isfinite(norm))
+        return reject(err, "Some of its numbers are infinite or not a number.");
+    if (settings->bound > 0 && norm > settings->bound * BOUND_SLACK)
+        return reject(err, "It is %.6g away from the model; the bound of this training is %.6g.", norm,
+                      settings->bound);
+    return OK;
 }
 
 static enum status check_numbers(const struct model *model, int fd, const struct settings *settings, struct update *out,
                                  struct error *err)
 {
     double control = 0;
-    TRY(measure(model, model->width, fd, out->data_at, &out->norm, err));
-    if (settings->bound > 0 && out->norm > settings->bound * BOUND_SLACK)
-        return reject(err, "It is %.6g away from the model; the bound of this training is %.6g.", out->norm,
-                      settings->bound);
+    TRY(measure(fd, out->data_at, model->fd, model->data_at, model->width, &out->norm, err));
+    TRY(update_check_norm(settings, out->norm, err));
     if (!settings->scaffold)
         return OK;
-    TRY(measure(NULL, model->width, fd, out->data_at + model->width * (int64_t)sizeof(float), &control, err));
+    TRY(measure(fd, out->data_at + model->width * (int64_t)sizeof(float), -1, 0, model->width, &control, err));
+    if (!isfinite(control))
+        return reject(err, "Some numbers of its control variate are infinite or not a number.");
     if (settings->control_bound > 0 && control > settings->control_bound * BOUND_SLACK)
         return reject(err, "Its control variate changes by %.6g; the bound of that is %.6g.", control,
                       settings->control_bound);

@@ -88,7 +88,7 @@ enum status part_receive(struct request *rq, const char *path, int64_t limit, in
     auto_fd int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail_errno(err, path);
-    enum status status = update_receive(rq, fd, 0, limit, size, err);
+    enum status status = update_receive(rq, fd, 0, limit, NULL, size, err);
     if (status != OK) {
         unlink(path);
         return status;
@@ -98,13 +98,16 @@ enum status part_receive(struct request *rq, const char *path, int64_t limit, in
     return OK;
 }
 
-enum status part_finish(struct request *rq, const struct part *part, int fd, int64_t examples, const uint8_t *blake3,
+enum status part_finish(struct request *rq, const struct part *part, int fd, int64_t examples, const struct sighting *seen,
                         const struct error *refused, struct error *err)
 {
-    struct update update = {.account_id = rq->actor.account.id, .examples = examples};
-    update.based = ((const struct place *)part->place)->from.round;
-    if (blake3)
-        memcpy(update.digest, blake3, BLAKE3_SIZE);
+    const struct place *place = part->place;
+    struct finishing finishing = {
+        .place = place,
+        .update = {.account_id = rq->actor.account.id, .examples = examples, .based = place->from.round},
+        .locked = fd,
+        .seen = seen,
+        .refused = refused};
     request_done_reading(rq);
-    return update_take(rq, part->place, &update, fd, blake3 ? DIGEST_KNOWN : DIGEST_UNKNOWN, refused, err);
+    return update_take(rq, &finishing, err);
 }

@@ -2,6 +2,7 @@
 #ifndef CAIRN_FEDERATE_PART_H
 #define CAIRN_FEDERATE_PART_H
 
+#include "federate/measure.h"
 #include "leaf/tensor.h"
 #include "router/request.h"
 
@@ -49,10 +50,10 @@ enum status part_receive(struct request *rq, const char *path, int64_t limit, in
 
 /*
  * The file, which fd has locked, holds an update, with the model's head: it is checked, and accepted or refused, as update_finish()
- * does, and the round ends if this was the last. blake3 is of the file, NULL: not known yet. refused, when not NULL, says what is
- * wrong with it before anybody looks: UNPROCESSABLE with its message, and counted. part is of no use afterwards.
+ * does, and the round ends if this was the last. seen is what was seen of its bytes; NULL: it is read. refused, when not NULL, says
+ * what is wrong with it before anybody looks: UNPROCESSABLE with its message, and counted. part is of no use afterwards.
  */
-enum status part_finish(struct request *rq, const struct part *part, int fd, int64_t examples, const uint8_t *blake3,
+enum status part_finish(struct request *rq, const struct part *part, int fd, int64_t examples, const struct sighting *seen,
                         const struct error *refused, struct error *err);
 
 #endif

@@ -69,7 +69,8 @@ enum status update_open(const char *path, int *out, struct error *err)
     return OK;
 }
 
-enum status update_receive(struct request *rq, int fd, int64_t at, int64_t limit, int64_t *end, struct error *err)
+enum status update_receive(struct request *rq, int fd, int64_t at, int64_t limit, struct sight *sight, int64_t *end,
+                           struct error *err)
 {
     auto_buf struct buf piece = {0};
     buf_reserve(&piece, PIECE);
@@ -78,6 +79,8 @@ enum status update_receive(struct request *rq, int fd, int64_t at, int64_t limit
         if (at + (int64_t)got > limit)
             return fail(err, TOO_LARGE, NULL, "The update is longer than %lld bytes, which no update of this model is.",
                         (long long)limit);
+        if (sight)
+            TRY(sight_add(sight, piece.data, got, err));
         TRY(pwrite_full(fd, piece.data, got, at, err));
     }
     *end = at;
@@ -111,78 +114,7 @@ enum status update_check_not_taken(struct request *rq, struct place *place, stru
     return place_was_taken(place) ? refuse_taken(err) : OK;
 }
 
-/* The lock is given back before the answer goes out: who has it asks for more at once. */
-static enum status put_pieces(struct request *rq, struct place *place, int64_t offset, int64_t limit, int64_t *end,
-                              struct error *err)
-{
-    auto_lock int fd = -1;
-    struct stat about;
-    TRY(update_open(place->path, &fd, err));
-    TRY(update_check_not_taken(rq, place, err));
-    if (fstat(fd, &about) != 0)
-        return fail_errno(err, place->path);
-    if (offset == 0 && ftruncate(fd, 0) != 0)
-        return fail_errno(err, place->path);
-    if (offset != 0 && offset != about.st_size) {
-        reply_header(rq->http, "X-Received", "%lld", (long long)about.st_size);
-        return fail(err, CONFLICT, "WrongOffset", "The hub has %lld bytes of this update: go on from there.",
-                    (long long)about.st_size);
-    }
-    return update_receive(rq, fd, offset, limit, end, err);
-}
-
-/* PUT /api/{api}/federate/update?round=N&offset=N: bytes of the participant's update from there on. Whatever arrives stays, so that
- * after a broken line the rest is enough. */
-enum status update_put(struct request *rq, struct error *err)
-{
-    struct place place;
-    auto_model struct model model = {0};
-    int64_t round, offset, end = 0;
-    TRY(query_number(rq, "round", &round, err));
-    TRY(query_number(rq, "offset", &offset, err));
-    TRY(find_place(rq, round, &place, err));
-    if (place_was_taken(&place))
-        return refuse_taken(err);
-    request_done_reading(rq);
-    int64_t most;
-    if (place.run.settings.mode->size) {
-        TRY(place.run.settings.mode->size(rq->hub, rq->arena, &place.run, &most, err));
-    } else {
-        TRY(model_open(rq->hub, rq->arena, &place.from, false, &model, err));
-        most = (place.run.settings.scaffold ? 2 : 1) * model.size + HEADER_ROOM;
-    }
-    TRY(put_pieces(rq, &place, offset, most, &end, err));
-    reply_number(rq, "received", end);
-    return OK;
-}
-
-enum status reply_piece(struct request *rq, const char *path, struct error *err)
-{
-    auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-    auto_buf struct buf piece = {0};
-    int64_t offset;
-    TRY(query_number(rq, "offset", &offset, err));
-    if (fd < 0)
-        return fail(err, NOT_FOUND, NULL, "There is no such file in this round.");
-    request_done_reading(rq);
-    buf_reserve(&piece, OUT_PIECE);
-    ssize_t got = pread(fd, piece.data, OUT_PIECE, offset);
-    if (got < 0)
-        return offset < 0 ? fail(err, INVALID, NULL, "\"offset\" is below zero.") : fail_errno(err, path);
-    piece.len = (size_t)got;
-    reply_buf(rq->http, 200, STR("application/octet-stream"), &piece);
-    return OK;
-}
-
 /* The end. */
-
-struct finishing {
-    const struct place *place;
-    const json_t *body;
-    struct update update;
-    int locked;
-    enum digest_is digest; /* what update.digest is */
-};
 
 static enum status store_result(struct db_conn *tx, void *context, struct error *err)
 {
@@ -217,38 +149,49 @@ static enum status digest_file(int fd, uint8_t out[BLAKE3_SIZE], struct error *e
 static enum status check_digest(int fd, struct finishing *finishing, struct error *err)
 {
     uint8_t digest[BLAKE3_SIZE];
-    if (finishing->digest == DIGEST_KNOWN)
-        return OK;
-    TRY(digest_file(fd, digest, err));
-    if (finishing->digest == DIGEST_CLAIMED && memcmp(digest, finishing->update.digest, BLAKE3_SIZE) != 0)
+    if (finishing->seen)
+        memcpy(digest, finishing->seen->digest, BLAKE3_SIZE);
+    else
+        TRY(digest_file(fd, digest, err));
+    if (finishing->claims_digest && memcmp(digest, finishing->update.digest, BLAKE3_SIZE) != 0)
         return fail(err, INVALID, "DigestMismatch",
                     "The bytes that arrived do not have that BLAKE3: send them again, from the start.");
     memcpy(finishing->update.digest, digest, BLAKE3_SIZE);
     return OK;
 }
 
+static enum status check_update(struct request *rq, int fd, struct finishing *finishing, struct error *err)
+{
+    const struct place *place = finishing->place;
+    const struct settings *settings = &place->run.settings;
+    struct update *update = &finishing->update;
+    auto_model struct model model = {0};
+    if (settings->mode->accept)
+        return settings->mode->accept(rq, &place->run, fd, finishing->body, update, err);
+    if (finishing->seen && !settings->scaffold) {
+        update->data_at = finishing->seen->data_at;
+        update->norm = finishing->seen->norm;
+        return update_check_norm(settings, update->norm, err);
+    }
+    TRY(model_open(rq->hub, rq->arena, &place->from, false, &model, err));
+    return update_check(&model, fd, place->path, settings, update, err);
+}
+
 /* The bytes are on disk before anything says that they were accepted. *lock: the update's, until that is said. */
 static enum status check_bytes(struct request *rq, struct finishing *finishing, int *lock, struct error *err)
 {
-    const struct place *place = finishing->place;
-    struct update *update = &finishing->update;
-    auto_model struct model model = {0};
+    const char *path = finishing->place->path;
     if (finishing->locked < 0)
-        TRY(update_open(place->path, lock, err));
+        TRY(update_open(path, lock, err));
     int fd = finishing->locked < 0 ? *lock : finishing->locked;
     TRY(check_digest(fd, finishing, err));
-    if (place->run.settings.mode->accept) {
-        TRY(place->run.settings.mode->accept(rq, &place->run, fd, finishing->body, update, err));
-    } else {
-        TRY(model_open(rq->hub, rq->arena, &place->from, false, &model, err));
-        TRY(update_check(&model, fd, place->path, &place->run.settings, update, err));
-    }
-    return fdatasync(fd) == 0 ? OK : fail_errno(err, place->path);
+    TRY(check_update(rq, fd, finishing, err));
+    return fdatasync(fd) == 0 ? OK : fail_errno(err, path);
 }
 
-static enum status finish(struct request *rq, struct finishing *finishing, const struct error *refused,
-                          struct error *err)
+enum status update_take(struct request *rq, struct finishing *finishing, struct error *err)
 {
+    const struct error *refused = finishing->refused;
     struct error why = {0};
     auto_lock int lock = -1;
     enum status status = refused ? fail(&why, UNPROCESSABLE, "UpdateRejected", "%s", refused->message)
@@ -271,11 +214,22 @@ static enum status finish(struct request *rq, struct finishing *finishing, const
     return status;
 }
 
-enum status update_take(struct request *rq, const struct place *place, const struct update *update, int locked,
-                        enum digest_is digest, const struct error *refused, struct error *err)
+static enum status check_ending(int64_t examples, struct str digest, struct finishing *finishing, struct error *err)
 {
-    struct finishing finishing = {place, NULL, *update, locked, digest};
-    return finish(rq, &finishing, refused, err);
+    finishing->update.examples = examples;
+    finishing->claims_digest = true;
+    if (examples < 1 || examples > EXAMPLES_MOST)
+        return fail(err, INVALID, NULL, "\"examples\" must be a whole number from 1 to %lld.",
+                    (long long)EXAMPLES_MOST);
+    if (!hex_decode(digest, finishing->update.digest, BLAKE3_SIZE))
+        return fail(err, INVALID, NULL, "\"blake3\" must be 64 hex digits.");
+    return OK;
+}
+
+/* A buffer that is full, or has one of the participant already: the next one may take it. */
+static bool must_wait(const struct place *place)
+{
+    return place->run.settings.buffers && (place->run.frozen_us || place->before.state == UPDATE_ACCEPTED);
 }
 
 /* POST /api/{api}/federate/update: {"round": n, "examples": n, "blake3": hex of all bytes that were sent} */
@@ -284,26 +238,131 @@ enum status update_finish(struct request *rq, struct error *err)
     struct place place;
     json_t *body;
     TRY(request_json(rq, BODY_LIMIT, &body, err));
-    struct finishing finishing = {.place = &place, .body = body, .locked = -1, .digest = DIGEST_CLAIMED};
+    struct finishing finishing = {.place = &place, .body = body, .locked = -1};
     struct update *update = &finishing.update;
     update->account_id = rq->actor.account.id;
-    update->examples = json_get_int(body, "examples", -1);
-    if (update->examples < 1 || update->examples > EXAMPLES_MOST)
-        return fail(err, INVALID, NULL, "\"examples\" must be a whole number from 1 to %lld.",
-                    (long long)EXAMPLES_MOST);
-    if (!hex_decode(json_get_str(body, "blake3"), update->digest, BLAKE3_SIZE))
-        return fail(err, INVALID, NULL, "\"blake3\" must be 64 hex digits.");
+    TRY(check_ending(json_get_int(body, "examples", -1), json_get_str(body, "blake3"), &finishing, err));
     TRY(find_place(rq, json_get_int(body, "round", -1), &place, err));
     request_done_reading(rq);
     update->based = place.from.round;
     if (place_was_taken(&place)) { /* is it asked for again, as the answer was lost? */
         if (memcmp(place.who.taken, update->digest, BLAKE3_SIZE) != 0)
             return fail(err, CONFLICT, "RoundOver", "Another update of yours has been accepted in this round.");
-    } else if (place.run.settings.buffers && (place.run.frozen_us || place.before.state == UPDATE_ACCEPTED)) {
+    } else if (must_wait(&place)) {
         return not_yet(err);
     } else {
-        TRY(finish(rq, &finishing, NULL, err));
+        TRY(update_take(rq, &finishing, err));
     }
     request_reply_empty(rq);
+    return OK;
+}
+
+/* The pieces. */
+
+struct putting {
+    struct place place;
+    int64_t round, offset, most, end; /* offset to end: what came; most: bytes of an update */
+    bool is_last;                     /* the address says so, by what POST says in its body */
+    struct finishing finishing;
+    struct sight *sight;
+};
+
+static enum status put_pieces(struct request *rq, struct putting *p, int fd, struct error *err)
+{
+    struct stat about;
+    TRY(update_check_not_taken(rq, &p->place, err));
+    if (fstat(fd, &about) != 0)
+        return fail_errno(err, p->place.path);
+    if (p->offset == 0 && ftruncate(fd, 0) != 0)
+        return fail_errno(err, p->place.path);
+    if (p->offset != 0 && p->offset != about.st_size) {
+        reply_header(rq->http, "X-Received", "%lld", (long long)about.st_size);
+        return fail(err, CONFLICT, "WrongOffset", "The hub has %lld bytes of this update: go on from there.",
+                    (long long)about.st_size);
+    }
+    return update_receive(rq, fd, p->offset, p->most, p->sight, &p->end, err);
+}
+
+/* The lock is given back before the answer goes out: who has it asks for more at once. */
+static enum status put_locked(struct request *rq, struct putting *p, struct error *err)
+{
+    struct sighting seen;
+    auto_lock int fd = -1;
+    TRY(update_open(p->place.path, &fd, err));
+    TRY(put_pieces(rq, p, fd, err));
+    if (!p->is_last)
+        return OK;
+    if (must_wait(&p->place))
+        return not_yet(err);
+    p->finishing.locked = fd;
+    if (p->sight && sight_end(p->sight, &seen))
+        p->finishing.seen = &seen;
+    return update_take(rq, &p->finishing, err);
+}
+
+static enum status put(struct request *rq, struct putting *p, struct error *err)
+{
+    auto_model struct model model = {0};
+    const struct settings *settings = &p->place.run.settings;
+    if (settings->mode->size) {
+        TRY(settings->mode->size(rq->hub, rq->arena, &p->place.run, &p->most, err));
+        return put_locked(rq, p, err);
+    }
+    TRY(model_open(rq->hub, rq->arena, &p->place.from, false, &model, err));
+    p->most = (settings->scaffold ? 2 : 1) * model.size + HEADER_ROOM;
+    if (p->is_last && p->offset == 0)
+        p->sight = sight_begin(model.fd, buf_view(&model.head), model.size);
+    enum status status = put_locked(rq, p, err);
+    sight_free(&p->sight);
+    return status;
+}
+
+static enum status read_ending(struct request *rq, struct putting *p, struct error *err)
+{
+    int64_t examples;
+    struct str digest = request_query(rq, "blake3", 0);
+    p->is_last = str_given(digest);
+    if (!p->is_last)
+        return OK;
+    TRY(query_number(rq, "examples", &examples, err));
+    p->finishing = (struct finishing){.place = &p->place, .update = {.account_id = rq->actor.account.id}};
+    return check_ending(examples, digest, &p->finishing, err);
+}
+
+/* PUT /api/{api}/federate/update?round=N&offset=N: bytes of the participant's update from there on. Whatever arrives stays, so that
+ * after a broken line the rest is enough. With examples=N&blake3=HEX they are the last, and nothing more need be said. */
+enum status update_put(struct request *rq, struct error *err)
+{
+    struct putting p = {0};
+    TRY(query_number(rq, "round", &p.round, err));
+    TRY(query_number(rq, "offset", &p.offset, err));
+    TRY(read_ending(rq, &p, err));
+    TRY(find_place(rq, p.round, &p.place, err));
+    if (place_was_taken(&p.place))
+        return refuse_taken(err);
+    if (p.is_last && p.place.run.settings.mode->accept)
+        return fail(err, INVALID, NULL, "In this mode an update ends with POST, which says what else belongs to it.");
+    request_done_reading(rq);
+    p.finishing.update.based = p.place.from.round;
+    TRY(put(rq, &p, err));
+    reply_number(rq, "received", p.end);
+    return OK;
+}
+
+enum status reply_piece(struct request *rq, const char *path, struct error *err)
+{
+    auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    auto_buf struct buf piece = {0};
+    int64_t offset;
+    TRY(query_number(rq, "offset", &offset, err));
+    if (fd < 0)
+        return fail(err, NOT_FOUND, NULL, "There is no such file in this round.");
+    request_done_reading(rq);
+    buf_reserve(&piece, OUT_PIECE);
+    ssize_t got = pread(fd, piece.data, OUT_PIECE, offset);
+    if (got < 0)
+        return offset < 0 ? fail(err, INVALID, NULL, "\"offset\" is below zero.") : fail_errno(err, path);
+    piece.len = (size_t)got;
+    reply_buf(rq->http, 200, STR("application/octet-stream"), &piece);
     return OK;
 }

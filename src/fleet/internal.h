@@ -7,7 +7,6 @@
 #include "fleet/fleet.h"
 #include "fleet/npy.h"
 #include "fleet/proto.h"
-#include <blake3.h>
 
 #define MESSAGE_MOST ((size_t)1 << 20) /* of a request without arrays */
 #define TENSORS_MOST 4096              /* of a model for these clients: each is several objects of theirs */
@@ -82,9 +81,9 @@ struct sent {
     int to; /* the participant's file, locked */
     bool *there;
     size_t count;
-    blake3_hasher hasher; /* of the file, as long as arrays come in its order */
-    int64_t hashed;       /* bytes of numbers */
-    int64_t examples;     /* 0: not told yet */
+    struct sight *sight; /* of the file, as long as arrays come in its order */
+    int64_t in_order;    /* bytes of numbers that have come in it */
+    int64_t examples;    /* 0: not told yet */
 };
 /* CONFLICT while another request sends this update. */
 enum status sent_begin(struct request *rq, const struct part *part, const struct plan *plan, struct sent *out,

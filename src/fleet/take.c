@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* From Flower's arrays to an update as our own clients send it: the model's head, and its numbers in the model's order. Each number is
- * written where it belongs as it comes, and hashed then. */
+ * written where it belongs as it comes, and looked at then. */
 #include "base/file.h"
 #include "fleet/internal.h"
 #include <fcntl.h>
@@ -89,9 +89,9 @@ static size_t narrow(char *bytes, size_t len)
 /* Some of a tensor's numbers, at a place behind the model's head. */
 static enum status put(struct sent *sent, const char *bytes, size_t len, int64_t at, struct error *err)
 {
-    if (at == sent->hashed) {
-        blake3_hasher_update(&sent->hasher, bytes, len);
-        sent->hashed += (int64_t)len;
+    if (at == sent->in_order) {
+        TRY(sight_add(sent->sight, bytes, len, err));
+        sent->in_order += (int64_t)len;
     }
     return pwrite_full(sent->to, bytes, len, sent->plan->model.data_at + at, err);
 }
@@ -152,12 +152,12 @@ enum status sent_begin(struct request *rq, const struct part *part, const struct
 {
     struct str head = plan->model.head;
     *out = (struct sent){.rq = rq, .part = part, .plan = plan, .to = -1};
-    blake3_hasher_init(&out->hasher);
     out->there = arena_array(rq->arena, plan->count + 1, sizeof *out->there);
     TRY(part_file(rq, part, &out->to, err));
     if (ftruncate(out->to, 0) != 0)
         return fail_errno(err, "update");
-    blake3_hasher_update(&out->hasher, head.data, head.len);
+    out->sight = sight_begin(plan->model.fd, head, plan->model.size);
+    TRY(sight_add(out->sight, head.data, head.len, err));
     return pwrite_full(out->to, head.data, head.len, 0, err);
 }
 
@@ -186,7 +186,7 @@ static enum status check_all(const struct sent *sent, struct error *err)
 enum status sent_end(struct sent *sent, enum status status, const struct error *why, struct error *err)
 {
     struct error refused = {0}, last = {0};
-    uint8_t digest[BLAKE3_SIZE];
+    struct sighting seen;
     if (status == OK)
         status = check_all(sent, &last);
     else
@@ -195,17 +195,17 @@ enum status sent_end(struct sent *sent, enum status status, const struct error *
         *err = last;
         return status;
     }
-    blake3_hasher_finalize(&sent->hasher, digest, BLAKE3_SIZE);
-    bool known = sent->hashed == sent->plan->model.size - sent->plan->model.data_at;
+    bool saw_all = sight_end(sent->sight, &seen);
     if (status == UNPROCESSABLE)
         fail(&refused, UNPROCESSABLE, NULL, "The update is rejected. %s", last.message);
-    return part_finish(sent->rq, sent->part, sent->to, sent->examples, known ? digest : NULL,
+    return part_finish(sent->rq, sent->part, sent->to, sent->examples, saw_all ? &seen : NULL,
                        status == UNPROCESSABLE ? &refused : NULL, err);
 }
 
 void sent_close(struct sent *sent)
 {
     lock_close(&sent->to);
+    sight_free(&sent->sight);
 }
 
 enum status sent_failure(struct str why, struct error *err)

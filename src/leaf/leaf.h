@@ -25,9 +25,9 @@
  *   deployment  approval?, config?, env, hardware?, id, manifest, phase, region?, runtime?, tee?
  *                                                                  of a repo: manifest is a dirHash1, region a country
  *   federated-round
- *               accepted, base, mode, noise?, record, rejected, result, round, rule, run
- *                                                                  of a repo: base and result are digests of the model; noise in
- *                                                                  millionths of the bound
+ *               accepted, base, blake3?, mode, noise?, record, rejected, result, round, rule, run
+ *                                                                  of a repo: base and result are digests of the model, blake3
+ *                                                                  of the same bytes as result; noise in millionths of the bound
  *   access-decision
  *               basis, decision, expires?, policy?, role?          of either: role is what a member of an organisation may do
  *   key         digest, op, use                                    of the hub
@@ -41,7 +41,7 @@
 #define LEAF_REPO_SIZE 16
 #define LEAF_ACTOR_SIZE 16
 #define LEAF_LIST_MOST 8     /* subjects; commitments */
-#define LEAF_MEMBERS_MOST 10 /* of the body of a type that is known */
+#define LEAF_MEMBERS_MOST 11 /* of the body of a type that is known */
 
 /* How the hub knows that it was the actor. Only LEAF_HUB_ASSERTED needs no evidence. */
 enum leaf_auth { LEAF_HUB_ASSERTED, LEAF_OIDC, LEAF_SSH, LEAF_TOKEN, LEAF_USER_SIGNED };

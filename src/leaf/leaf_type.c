@@ -76,6 +76,7 @@ static const struct leaf_type types[] = {
      SCOPE_REPO,
      {{"accepted", LEAF_COUNT},
       {"base", LEAF_HEX, .digits = 64},
+      {"blake3", LEAF_HEX, .optional = true, .digits = 64},
       {"mode", LEAF_WORD, .words = "one-house plain two-houses"},
       {"noise", LEAF_COUNT, .optional = true},
       {"record", LEAF_HEX, .digits = 64},

@@ -29,16 +29,24 @@ static enum status fetch_proof(const struct round *round, struct buf *out, struc
     return status;
 }
 
-/* The SHA-256 of the file in hex, as the leaf has it: of the model that a round has made, or of a file in the list of a manifest. */
-static struct str logged_digest(struct run *run, struct str file)
+/* A digest of the file in hex, as the leaf has it: of the model that a round has made, or of a file in the list of a manifest. Of a round's model
+ * there is a BLAKE3, too, which takes a third of the time of a SHA-256. */
+struct logged {
+    struct str hex;
+    bool is_blake3;
+};
+
+static struct logged logged_digest(struct run *run, struct str file)
 {
     const struct proven *proven = &run->proven;
-    if (str_eq(proven->leaf.type, STR("federated-round")))
-        return leaf_get(&proven->leaf, "result").text;
+    if (str_eq(proven->leaf.type, STR("federated-round"))) {
+        struct str fast = leaf_get(&proven->leaf, "blake3").text;
+        return str_given(fast) ? (struct logged){fast, true} : (struct logged){leaf_get(&proven->leaf, "result").text};
+    }
     for (size_t i = 0; proven->has_files && i < proven->files.count; i++)
         if (str_eq(proven->files.files[i].name, file))
-            return hex_encode(&run->report.arena, proven->files.files[i].sha256, SHA256_SIZE);
-    return (struct str){0};
+            return (struct logged){hex_encode(&run->report.arena, proven->files.files[i].sha256, SHA256_SIZE)};
+    return (struct logged){0};
 }
 
 static enum status refuse(struct error *err, const char *why)
@@ -49,11 +57,15 @@ static enum status refuse(struct error *err, const char *why)
 static enum status compare(struct run *run, const struct round *round, struct error *err)
 {
     uint8_t digest[SHA256_SIZE];
-    struct str logged = logged_digest(run, json_get_str(round->told, "model"));
-    if (!str_given(logged))
+    struct str bytes = buf_view(&round->model.bytes);
+    struct logged logged = logged_digest(run, json_get_str(round->told, "model"));
+    if (!str_given(logged.hex))
         return refuse(err, "what the hub has logged of the commit does not say which model is in it.");
-    sha256(buf_view(&round->model.bytes), digest);
-    return str_eq(logged, hex_encode(&run->report.arena, digest, sizeof digest))
+    if (logged.is_blake3)
+        blake3(bytes, digest);
+    else
+        sha256(bytes, digest);
+    return str_eq(logged.hex, hex_encode(&run->report.arena, digest, sizeof digest))
                ? OK
                : refuse(err, "the hub has handed out another model than the one in its log.");
 }

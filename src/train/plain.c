@@ -11,6 +11,12 @@
 #define RETRY_MOST_US (5 * SECOND_US)
 #define WAIT_US (SECOND_US / 2)
 
+struct upload {
+    struct str all;
+    struct str ending; /* of the address that the last piece goes to */
+    bool has_ended;    /* that one was accepted */
+};
+
 /* How much of the update the hub has: after a broken line it may be more than was acknowledged. */
 static enum status received(struct round *round, struct str all, int64_t *out, struct error *err)
 {
@@ -18,20 +24,26 @@ static enum status received(struct round *round, struct str all, int64_t *out, s
     char path[64];
     snprintf(path, sizeof path, "/round?from=%lld", (long long)round->number);
     TRY(ask(round->part, "GET", path, (struct str){0}, (struct str){0}, &told, err));
+    const json_t *update = json_object_get(told, "update");
     if (json_get_int(told, "round", -1) != round->number && !round->buffered)
         return fail(err, CONFLICT, "RoundOver", "The round is over.");
-    *out = json_get_int(json_object_get(told, "update"), "received", 0);
+    bool accepted = !round->buffered && str_eq(json_get_str(update, "state"), STR("accepted"));
+    *out = accepted ? (int64_t)all.len : json_get_int(update, "received", 0);
     return *out >= 0 && *out <= (int64_t)all.len ? OK : fail(err, CONFLICT, NULL, "Another client sends an update.");
 }
 
-static enum status send_from(struct round *round, struct str all, int64_t at, struct error *err)
+static enum status send_from(struct round *round, struct upload *upload, int64_t at, struct error *err)
 {
-    char path[128];
+    struct str all = upload->all;
+    char path[256];
     while (at < (int64_t)all.len) {
         struct str piece = str_slice(all, (size_t)at, PIECE);
-        snprintf(path, sizeof path, "/update?round=%lld&offset=%lld", (long long)round->number, (long long)at);
+        bool last = at + (int64_t)piece.len == (int64_t)all.len;
+        snprintf(path, sizeof path, "/update?round=%lld&offset=%lld%.*s", (long long)round->number,
+                 (long long)at, STR_ARG(last ? upload->ending : STR("")));
         TRY(put_once(round->part, path, piece, err));
         at += (int64_t)piece.len;
+        upload->has_ended = last && str_given(upload->ending);
         tell(round->part, "Round %lld of %lld: %lld of %zu bytes sent", (long long)round->number,
              (long long)round->rounds, (long long)at, all.len);
     }
@@ -53,11 +65,12 @@ static bool goes_on(enum status status, const struct error *err)
 }
 
 /* A line may break as often as it likes, if only it carries something in between: what has come is not sent again. */
-enum status upload(struct round *round, struct str all, struct error *err)
+static enum status upload_all(struct round *round, struct upload *upload, struct error *err)
 {
+    struct str all = upload->all;
     int64_t at = 0, most = 0, wait = RETRY_US, until = monotonic_us() + round->part->patience_us;
     TRY(begin(round, err));
-    enum status status = send_from(round, all, 0, err);
+    enum status status = send_from(round, upload, 0, err);
     while (goes_on(status, err) && monotonic_us() < until) {
         doze(wait);
         TRY(received(round, all, &at, err));
@@ -66,36 +79,48 @@ enum status upload(struct round *round, struct str all, struct error *err)
         most = at > most ? at : most;
         tell(round->part, "Round %lld of %lld: the line broke; going on behind %lld of %zu bytes",
              (long long)round->number, (long long)round->rounds, (long long)at, all.len);
-        status = send_from(round, all, at, err);
+        status = send_from(round, upload, at, err);
     }
     return status;
 }
 
-static enum status finish(struct round *round, struct str all, int64_t examples, struct error *err)
+enum status upload(struct round *round, struct str all, struct error *err)
+{
+    struct upload upload = {.all = all};
+    return upload_all(round, &upload, err);
+}
+
+static enum status finish(struct round *round, const uint8_t digest[BLAKE3_SIZE], int64_t examples, struct error *err)
 {
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
-    uint8_t digest[BLAKE3_SIZE];
-    blake3(all, digest);
     jw_object(&w);
     jw_key_int(&w, "round", round->number);
     jw_key_int(&w, "examples", examples);
-    jw_key_hex(&w, "blake3", digest, sizeof digest);
+    jw_key_hex(&w, "blake3", digest, BLAKE3_SIZE);
     jw_end(&w);
     return ask(round->part, "POST", "/update", STR("application/json"), buf_view(&body), NULL, err);
 }
 
+/* What the hub is told of all bytes goes with the last of them; where nobody knows whether that has arrived, by itself. */
 enum status send_plain(struct round *round, const struct cairn_trained *trained, struct error *err)
 {
     struct buf *update = &round->part->update;
+    uint8_t digest[BLAKE3_SIZE];
+    auto_arena struct arena arena = {0};
     TRY(round->scaffold ? control_write(round, trained, update, err)
                         : model_write(&round->model, trained, round->bound, update, err));
-    TRY(upload(round, buf_view(update), err));
-    enum status status = finish(round, buf_view(update), trained->examples, err);
+    struct upload sending = {.all = buf_view(update)};
+    blake3(sending.all, digest);
+    sending.ending = arena_printf(&arena, "&examples=%lld&blake3=%.*s", (long long)trained->examples,
+                                  STR_ARG(hex_encode(&arena, digest, BLAKE3_SIZE)));
+    enum status status = upload_all(round, &sending, err);
+    if (status == OK && !sending.has_ended)
+        status = finish(round, digest, trained->examples, err);
     /* The buffer has one of ours, or is being closed: the next one takes it. */
     while (status == CONFLICT && error_is(err, "NotYet")) {
         doze(WAIT_US);
-        status = finish(round, buf_view(update), trained->examples, err);
+        status = finish(round, digest, trained->examples, err);
     }
     return status;
 }
