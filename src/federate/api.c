@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define WAIT_US (20 * SECOND_US) /* shorter than what proxies bear */
+
 /* Opening. */
 
 static enum status insert_run(struct db_conn *tx, void *context, struct error *err)
@@ -96,6 +98,7 @@ enum status run_stop(struct request *rq, struct error *err)
     run.by_id = rq->actor.account.id;
     request_done_reading(rq);
     TRY(db_write(rq->hub->db, stop_run, &run, err));
+    rounds_changed(rq->hub->federate);
     run.round = INT64_MAX; /* all that is there */
     run_files_remove(rq->hub->federate, &run);
     request_reply_empty(rq);
@@ -159,65 +162,106 @@ enum status run_join(struct request *rq, struct error *err)
     return OK;
 }
 
-static enum status write_own(struct request *rq, const struct run *run, struct json_writer *w, struct error *err)
-{
-    struct update update;
+/* How a round stands for a participant. */
+struct standing {
+    struct run run;
     struct participant who;
-    struct run from = *run;
-    struct stat about;
-    char path[4096];
-    bool buffers = run->settings.buffers;
-    TRY(update_find(rq->db, run, rq->actor.account.id, &update, err));
-    TRY(participant_find(rq->db, run->id, rq->actor.account.id, &who, err));
-    if (buffers && !str_to_i64(request_query(rq, "from", 0), &from.round))
-        from.round = run->round;
-    update_path(rq->hub->federate, &from, rq->actor.account.id, path);
-    bool there = (buffers ? who.based < from.round : update.state != UPDATE_ACCEPTED) && stat(path, &about) == 0;
-    jw_key(w, "update");
-    jw_object(w);
-    jw_key_str(w, "state",
-               update.state == UPDATE_ACCEPTED   ? STR("accepted")
-               : update.state == UPDATE_REJECTED ? STR("rejected")
-                                                 : STR("awaited"));
-    jw_key_int(w, "received", there ? about.st_size : 0);
-    if (buffers)
-        jw_key_int(w, "from", who.based);
-    jw_end(w);
+    struct update update;
+    bool closing; /* nothing can be sent now */
+};
+
+static enum status find_standing(struct request *rq, struct standing *out, struct error *err)
+{
+    const struct run *run = &out->run;
+    bool ready = true;
+    TRY(request_read(rq, err));
+    TRY(run_of_repo(rq->db, rq->arena, rq->repo.id, &out->run, err));
+    TRY(update_find(rq->db, run, rq->actor.account.id, &out->update, err));
+    TRY(participant_find(rq->db, run->id, rq->actor.account.id, &out->who, err));
+    if (run->settings.mode->is_ready)
+        TRY(run->settings.mode->is_ready(rq->db, run, &ready, err));
+    out->closing = run->frozen_us != 0 || !ready;
     return OK;
 }
 
+static bool has_nothing_to_do(const struct standing *s)
+{
+    if (s->run.state != RUN_OPEN)
+        return false;
+    if (s->run.settings.buffers) /* whoever is not waited for goes on as soon as there is a model that it has not trained */
+        return s->who.based >= s->run.round;
+    return s->closing || s->update.state == UPDATE_ACCEPTED;
+}
+
+/* With wait=true, as it is once there is something to do, or after some time; of one moment in any case. */
+static enum status await_standing(struct request *rq, struct standing *out, struct error *err)
+{
+    struct federate *federate = rq->hub->federate;
+    int64_t until = monotonic_us() + WAIT_US;
+    bool waits = request_query_true(rq, "wait");
+    for (;;) {
+        uint64_t changes = rounds_changes(federate);
+        TRY(find_standing(rq, out, err));
+        if (!waits || !has_nothing_to_do(out))
+            return OK;
+        request_done_reading(rq);
+        waits = rounds_wait(federate, rq->http, changes, until);
+    }
+}
+
+static void write_own(struct request *rq, const struct standing *s, struct json_writer *w)
+{
+    struct run from = s->run;
+    struct stat about;
+    char path[4096];
+    bool buffers = from.settings.buffers;
+    enum update_state state = s->update.state;
+    if (buffers && !str_to_i64(request_query(rq, "from", 0), &from.round))
+        from.round = s->run.round;
+    update_path(rq->hub->federate, &from, rq->actor.account.id, path);
+    bool there = (buffers ? s->who.based < from.round : state != UPDATE_ACCEPTED) && stat(path, &about) == 0;
+    jw_key(w, "update");
+    jw_object(w);
+    jw_key_str(w, "state",
+               state == UPDATE_ACCEPTED   ? STR("accepted")
+               : state == UPDATE_REJECTED ? STR("rejected")
+                                          : STR("awaited"));
+    jw_key_int(w, "received", there ? about.st_size : 0);
+    if (buffers)
+        jw_key_int(w, "from", s->who.based);
+    jw_end(w);
+}
+
 /* GET /api/{api}/federate/round: the round under way, and what the participant has sent for it; with buffers and from=N, of the update
- * that is made of round N's model. */
+ * that is made of round N's model. With wait=true it is answered when there is something to do for the participant. */
 enum status round_get(struct request *rq, struct error *err)
 {
-    struct run run;
+    struct standing standing;
+    const struct run *run = &standing.run;
     char path[4096];
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
-    TRY(run_of_repo(rq->db, rq->arena, rq->repo.id, &run, err));
+    TRY(await_standing(rq, &standing, err));
     jw_object(&w);
-    jw_key_str(&w, "run", run.public_id);
-    jw_key_str(&w, "state", run_state_name(run.state));
-    if (run.why.len)
-        jw_key_str(&w, "why", run.why);
-    jw_key_int(&w, "round", run.round);
-    jw_key_str(&w, "base", oid_hex(rq->arena, &run.base));
+    jw_key_str(&w, "run", run->public_id);
+    jw_key_str(&w, "state", run_state_name(run->state));
+    if (run->why.len)
+        jw_key_str(&w, "why", run->why);
+    jw_key_int(&w, "round", run->round);
+    jw_key_str(&w, "base", oid_hex(rq->arena, &run->base));
     jw_key_str(&w, "model", STR(MODEL_PATH));
-    bool ready = true;
-    if (run.settings.mode->is_ready)
-        TRY(run.settings.mode->is_ready(rq->db, &run, &ready, err));
-    jw_key_bool(&w, "closing", run.frozen_us != 0 || !ready);
-    settings_write(&run.settings, &w);
-    if (run.settings.buffers)
+    jw_key_bool(&w, "closing", standing.closing);
+    settings_write(&run->settings, &w);
+    if (run->settings.buffers)
         jw_key_bool(&w, "buffered", true);
-    if (run.settings.scaffold) {
+    if (run->settings.scaffold) {
         jw_key_bool(&w, "scaffold", true);
-        kept_path(rq->hub->federate, &run, run.round, KEPT_CONTROL, path);
+        kept_path(rq->hub->federate, run, run->round, KEPT_CONTROL, path);
         jw_key_bool(&w, "control", access(path, R_OK) == 0); /* otherwise it is zero */
     }
-    if (run.settings.mode->tell)
-        TRY(run.settings.mode->tell(rq, &run, &w, err));
-    TRY(write_own(rq, &run, &w, err));
+    if (run->settings.mode->tell)
+        TRY(run->settings.mode->tell(rq, run, &w, err));
+    write_own(rq, &standing, &w);
     jw_end(&w);
     request_reply_json(rq, &body);
     return OK;

@@ -139,6 +139,11 @@ bool http_must_end(struct http_request *rq)
     return atomic_load(&exchange_of(rq)->connection->server->cut);
 }
 
+bool http_is_stopping(struct http_request *rq)
+{
+    return atomic_load(&exchange_of(rq)->connection->server->stopping);
+}
+
 /* Whoever owns the connection finds it broken when it sends on, and epoll says so at once where it waits. Until done() has
  * returned, nobody closes the socket. Without lingering, the close that follows throws away what the kernel holds still. */
 void http_cut(struct http_request *rq)

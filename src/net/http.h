@@ -133,6 +133,9 @@ enum status reply_topic(struct http_request *rq, struct http_topic *topic, struc
  * then, and ends with UNAVAILABLE. */
 bool http_must_end(struct http_request *rq);
 
+/* Has it been told to stop? Who waits for something that may be long in coming answers without it. */
+bool http_is_stopping(struct http_request *rq);
+
 /*
  * Ends the connection of a request whose reply must not go on: what has not left this machine yet never does, and the client
  * sees that the reply is short. From any thread, but only after its handler has been called and before done() has returned for

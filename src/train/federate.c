@@ -195,12 +195,14 @@ static enum status check_settings(struct cairn_federate *part, struct error *err
     return OK;
 }
 
-/* *over: the run is, or another one has begun. */
+/* The hub answers when there is something to do, or after some seconds; where too many wait at once, so that it is asked again after
+ * *wait. *over: the run is, or another one has begun. */
 static enum status step(struct cairn_federate *part, struct str run, cairn_train train, void *context, bool *over,
                         int64_t *wait, struct error *err)
 {
     auto_json json_t *told = NULL;
-    TRY(ask(part, "GET", "/round", (struct str){0}, (struct str){0}, &told, err));
+    int64_t asked = monotonic_us();
+    TRY(ask(part, "GET", "/round?wait=true", (struct str){0}, (struct str){0}, &told, err));
     struct str state = json_get_str(told, "state");
     bool same = str_eq(json_get_str(told, "run"), run), finished = str_eq(state, STR("finished"));
     if (same && part->sent.round && (finished || json_get_int(told, "round", 0) > part->sent.round))
@@ -218,8 +220,9 @@ static enum status step(struct cairn_federate *part, struct str run, cairn_train
         *wait = POLL_LEAST_US;
         return take_part(part, told, train, context, err);
     }
-    doze(*wait);
-    *wait = *wait * 9 / 8 < POLL_MOST_US ? *wait * 9 / 8 : POLL_MOST_US; /* an eighth of the wait is lost at most */
+    if (monotonic_us() - asked < *wait)
+        doze(*wait);
+    *wait = *wait * 9 / 8 < POLL_MOST_US ? *wait * 9 / 8 : POLL_MOST_US;
     return OK;
 }
 
