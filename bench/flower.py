@@ -4,7 +4,8 @@ get, each a program of its own, n and the width of the model as bench/RESULTS.md
 (gRPC). The hub is measured with our own clients, and by its Fleet routes, with clients that ask as Flower's do but do not sleep for
 three seconds when there is nothing to do yet.
 
-A round's time is that from one begin to the next, as the first client sees it. Memory is the server's peak (VmHWM).
+A round's time is that from one begin to the next, in the mean of its clients: one of them alone is now early and now late. Memory is the
+server's peak (VmHWM).
 
   python bench/flower.py [--quick] [N,WIDTH ...]
 """
@@ -13,6 +14,7 @@ import json
 import os
 import re
 import socket
+import statistics
 import struct
 import subprocess
 import sys
@@ -128,14 +130,13 @@ def python(code, *arguments, path="", **more):
 
 def rounds_of(clients, server):
     """Seconds of each round but the first, in which clients are still starting; and the server's peak of memory."""
-    begins, most = [], 0
-    for line in clients[0].stdout:
-        begins.append(float(line))
+    most = 0
+    for _ in clients[0].stdout:
         most = max(most, peak(server.pid))
-    for client in clients:
-        client.wait(120)
+    outputs = [client.communicate(timeout=120)[0] for client in clients[1:]]
     if server.poll() is None:
         most = max(most, peak(server.pid))
+    begins = [statistics.mean(map(float, lines)) for lines in zip(*(output.split() for output in outputs), strict=True)]
     return [later - earlier for earlier, later in zip(begins[1:], begins[2:])], most
 
 

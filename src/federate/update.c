@@ -214,14 +214,15 @@ enum status update_take(struct request *rq, struct finishing *finishing, struct 
     return status;
 }
 
+/* digest: absent when nothing is said of the bytes. */
 static enum status check_ending(int64_t examples, struct str digest, struct finishing *finishing, struct error *err)
 {
     finishing->update.examples = examples;
-    finishing->claims_digest = true;
+    finishing->claims_digest = str_given(digest);
     if (examples < 1 || examples > EXAMPLES_MOST)
         return fail(err, INVALID, NULL, "\"examples\" must be a whole number from 1 to %lld.",
                     (long long)EXAMPLES_MOST);
-    if (!hex_decode(digest, finishing->update.digest, BLAKE3_SIZE))
+    if (finishing->claims_digest && !hex_decode(digest, finishing->update.digest, BLAKE3_SIZE))
         return fail(err, INVALID, NULL, "\"blake3\" must be 64 hex digits.");
     return OK;
 }
@@ -241,7 +242,8 @@ enum status update_finish(struct request *rq, struct error *err)
     struct finishing finishing = {.place = &place, .body = body, .locked = -1};
     struct update *update = &finishing.update;
     update->account_id = rq->actor.account.id;
-    TRY(check_ending(json_get_int(body, "examples", -1), json_get_str(body, "blake3"), &finishing, err));
+    struct str digest = json_get_str(body, "blake3");
+    TRY(check_ending(json_get_int(body, "examples", -1), str_given(digest) ? digest : STR(""), &finishing, err));
     TRY(find_place(rq, json_get_int(body, "round", -1), &place, err));
     request_done_reading(rq);
     update->based = place.from.round;
@@ -321,16 +323,19 @@ static enum status read_ending(struct request *rq, struct putting *p, struct err
 {
     int64_t examples;
     struct str digest = request_query(rq, "blake3", 0);
-    p->is_last = str_given(digest);
+    p->is_last = str_given(request_query(rq, "examples", 0));
     if (!p->is_last)
         return OK;
     TRY(query_number(rq, "examples", &examples, err));
+    if (p->offset != 0 && !str_given(digest))
+        return fail(err, INVALID, NULL, "The last of several pieces says the \"blake3\" of them all.");
     p->finishing = (struct finishing){.place = &p->place, .update = {.account_id = rq->actor.account.id}};
     return check_ending(examples, digest, &p->finishing, err);
 }
 
 /* PUT /api/{api}/federate/update?round=N&offset=N: bytes of the participant's update from there on. Whatever arrives stays, so that
- * after a broken line the rest is enough. With examples=N&blake3=HEX they are the last, and nothing more need be said. */
+ * after a broken line the rest is enough. With examples=N they are the last, and nothing more need be said; of several pieces the last also has
+ * blake3=HEX, of them all. */
 enum status update_put(struct request *rq, struct error *err)
 {
     struct putting p = {0};

@@ -99,6 +99,10 @@ void sent_close(struct sent *sent);
 int64_t sent_most(const struct plan *plan);
 /* The words of UNPROCESSABLE when the client says that it could not train: so it is not asked again and again. */
 enum status sent_failure(struct str why, struct error *err);
+
+/* examples.c */
+
+#define EXAMPLES_MOST (INT64_C(1) << 31)
 /* "num-examples" or "num_examples" of a MetricRecord: 0 when it is not there, or no whole number from 1 on. */
 enum status sent_examples(const struct proto *record, struct arena *arena, int64_t *out, struct error *err);
 

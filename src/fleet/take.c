@@ -4,11 +4,9 @@
 #include "base/file.h"
 #include "fleet/internal.h"
 #include <fcntl.h>
-#include <math.h>
 #include <unistd.h>
 
 #define PIECE ((size_t)1 << 20)
-#define EXAMPLES_MOST (INT64_C(1) << 31)
 
 int64_t sent_most(const struct plan *plan)
 {
@@ -211,47 +209,4 @@ void sent_close(struct sent *sent)
 enum status sent_failure(struct str why, struct error *err)
 {
     return fail(err, UNPROCESSABLE, NULL, "The client could not train: %.*s", STR_ARG(str_slice(why, 0, 500)));
-}
-
-/* MetricRecordValue: a double in 1, whole numbers in 2 (zigzag) and 3. */
-static int64_t whole(const struct proto_field *field)
-{
-    double number;
-    memcpy(&number, &field->value, sizeof number);
-    if (field->number == 1 && field->wire == PROTO_64 && number >= 1 && number <= EXAMPLES_MOST &&
-        floor(number) == number)
-        return (int64_t)number;
-    if (field->number == 2 && field->wire == PROTO_VARINT)
-        return proto_signed(field->value);
-    return field->number == 3 && field->wire == PROTO_VARINT && field->value <= EXAMPLES_MOST ? (int64_t)field->value
-                                                                                              : 0;
-}
-
-enum status sent_examples(const struct proto *record, struct arena *arena, int64_t *out, struct error *err)
-{
-    struct proto items = *record, item, value;
-    struct proto_field field, part;
-    struct str key;
-    bool found;
-    for (;;) {
-        TRY(proto_next(&items, &field, &found, err));
-        if (!found)
-            return OK;
-        if (field.number != 1)
-            continue;
-        TRY(proto_inside(&items, &field, &item, err));
-        TRY(proto_find(&item, 1, &part, &found, err));
-        if (!found)
-            continue;
-        TRY(proto_text(&item, &part, 4096, arena, &key, err));
-        if (!str_eq(key, STR("num-examples")) && !str_eq(key, STR("num_examples")))
-            continue;
-        TRY(proto_find(&item, 2, &part, &found, err));
-        if (!found)
-            continue;
-        TRY(proto_inside(&item, &part, &value, err));
-        TRY(proto_next(&value, &part, &found, err));
-        *out = found ? whole(&part) : 0;
-        return OK;
-    }
 }

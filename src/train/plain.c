@@ -13,8 +13,8 @@
 
 struct upload {
     struct str all;
-    struct str ending; /* of the address that the last piece goes to */
-    bool has_ended;    /* that one was accepted */
+    int64_t examples; /* the last piece says it, and so that it is the last; 0: none does */
+    bool has_ended;   /* that one was accepted */
 };
 
 /* How much of the update the hub has: after a broken line it may be more than was acknowledged. */
@@ -32,18 +32,32 @@ static enum status received(struct round *round, struct str all, int64_t *out, s
     return *out >= 0 && *out <= (int64_t)all.len ? OK : fail(err, CONFLICT, NULL, "Another client sends an update.");
 }
 
+/* Of several pieces the last says what they are together: what the hub has of one may be of another update. */
+static struct str ending_of(const struct upload *upload, int64_t at, struct arena *arena)
+{
+    uint8_t digest[BLAKE3_SIZE];
+    struct str examples = arena_printf(arena, "&examples=%lld", (long long)upload->examples);
+    if (at == 0)
+        return examples;
+    blake3(upload->all, digest);
+    return arena_printf(arena, "%.*s&blake3=%.*s", STR_ARG(examples),
+                        STR_ARG(hex_encode(arena, digest, sizeof digest)));
+}
+
 static enum status send_from(struct round *round, struct upload *upload, int64_t at, struct error *err)
 {
+    auto_arena struct arena arena = {0};
     struct str all = upload->all;
     char path[256];
     while (at < (int64_t)all.len) {
         struct str piece = str_slice(all, (size_t)at, PIECE);
-        bool last = at + (int64_t)piece.len == (int64_t)all.len;
+        bool ends = upload->examples && at + (int64_t)piece.len == (int64_t)all.len;
+        struct str ending = ends ? ending_of(upload, at, &arena) : STR("");
         snprintf(path, sizeof path, "/update?round=%lld&offset=%lld%.*s", (long long)round->number,
-                 (long long)at, STR_ARG(last ? upload->ending : STR("")));
+                 (long long)at, STR_ARG(ending));
         TRY(put_once(round->part, path, piece, err));
         at += (int64_t)piece.len;
-        upload->has_ended = last && str_given(upload->ending);
+        upload->has_ended = ends;
         tell(round->part, "Round %lld of %lld: %lld of %zu bytes sent", (long long)round->number,
              (long long)round->rounds, (long long)at, all.len);
     }
@@ -90,10 +104,12 @@ enum status upload(struct round *round, struct str all, struct error *err)
     return upload_all(round, &upload, err);
 }
 
-static enum status finish(struct round *round, const uint8_t digest[BLAKE3_SIZE], int64_t examples, struct error *err)
+static enum status finish(struct round *round, struct str all, int64_t examples, struct error *err)
 {
     auto_buf struct buf body = {0};
     struct json_writer w = jw_to(&body);
+    uint8_t digest[BLAKE3_SIZE];
+    blake3(all, digest);
     jw_object(&w);
     jw_key_int(&w, "round", round->number);
     jw_key_int(&w, "examples", examples);
@@ -102,25 +118,20 @@ static enum status finish(struct round *round, const uint8_t digest[BLAKE3_SIZE]
     return ask(round->part, "POST", "/update", STR("application/json"), buf_view(&body), NULL, err);
 }
 
-/* What the hub is told of all bytes goes with the last of them; where nobody knows whether that has arrived, by itself. */
+/* That these were all bytes goes with the last of them; where nobody knows whether it has arrived, by itself. */
 enum status send_plain(struct round *round, const struct cairn_trained *trained, struct error *err)
 {
     struct buf *update = &round->part->update;
-    uint8_t digest[BLAKE3_SIZE];
-    auto_arena struct arena arena = {0};
     TRY(round->scaffold ? control_write(round, trained, update, err)
                         : model_write(&round->model, trained, round->bound, update, err));
-    struct upload sending = {.all = buf_view(update)};
-    blake3(sending.all, digest);
-    sending.ending = arena_printf(&arena, "&examples=%lld&blake3=%.*s", (long long)trained->examples,
-                                  STR_ARG(hex_encode(&arena, digest, BLAKE3_SIZE)));
+    struct upload sending = {.all = buf_view(update), .examples = trained->examples};
     enum status status = upload_all(round, &sending, err);
     if (status == OK && !sending.has_ended)
-        status = finish(round, digest, trained->examples, err);
+        status = finish(round, sending.all, trained->examples, err);
     /* The buffer has one of ours, or is being closed: the next one takes it. */
     while (status == CONFLICT && error_is(err, "NotYet")) {
         doze(WAIT_US);
-        status = finish(round, digest, trained->examples, err);
+        status = finish(round, sending.all, trained->examples, err);
     }
     return status;
 }

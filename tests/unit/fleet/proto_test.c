@@ -3,7 +3,7 @@
 #include "../base/check.h"
 #include "base/file.h"
 #include "fleet/object.h"
-#include "fleet/proto.h"
+#include "fleet/internal.h"
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -172,6 +172,40 @@ static void a_message_that_arrives_is_walked_onwards_only(void **state)
     assert_int_equal(proto_text(&message, &field, big.len, &arena, &text, &err), INVALID);
 }
 
+static void put_metric(struct proto_out *out, const char *key, int64_t value)
+{
+    int64_t item = proto_mark(out), inner = item;
+    proto_put_signed(out, 2, value);
+    proto_close(out, 2, inner);
+    proto_put_text(out, 1, str_of(key));
+    proto_close(out, 1, item);
+}
+
+/* Wherever the line has cut them. */
+static void examples_are_found_while_they_arrive(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"num-examples", "num_examples", "examples"};
+    for (size_t i = 0; i < 3; i++) {
+        auto_proto struct proto_out out = {0};
+        auto_arena struct arena arena = {0};
+        struct proto_source source;
+        struct error err = {0};
+        put_metric(&out, "seconds", 12);
+        put_metric(&out, keys[i], 1234567);
+        put_metric(&out, "loss", 3);
+        proto_finish(&out);
+        for (size_t piece = 1; piece <= out.bytes.len; piece++) {
+            int64_t examples = 0;
+            struct arriving arriving = {buf_view(&out.bytes), piece};
+            proto_source_stream(&source, read_piece, &arriving, (int64_t)out.bytes.len);
+            struct proto record = proto_whole(&source);
+            assert_int_equal(sent_examples(&record, &arena, &examples, &err), OK);
+            assert_int_equal(examples, i < 2 ? 1234567 : 0);
+        }
+    }
+}
+
 static void check_object(struct str bytes, int64_t size, enum status wanted)
 {
     struct object_head head;
@@ -203,6 +237,7 @@ int main(void)
         cmocka_unit_test(what_is_no_message_is_refused),
         cmocka_unit_test(a_message_in_a_file_is_read_as_one_in_memory),
         cmocka_unit_test(a_message_that_arrives_is_walked_onwards_only),
+        cmocka_unit_test(examples_are_found_while_they_arrive),
         cmocka_unit_test(an_objects_head_fits_its_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
