@@ -55,7 +55,7 @@ static void *work_apart(void *context)
     enum status status = round_close_now(work.hub, work.run_id, &err);
     if (status == OK && !work.hub->stopping)
         status = prepare_round(work.hub, work.run_id, &err);
-    rounds_changed(work.hub->federate);
+    waits_changed(&work.hub->federate->waits);
     if (status != OK && status != STALE)
         log_line("error", "federate", "A round is not closed yet: %s", err.message);
     for (int64_t waited = 0; status != OK && waited < APART_PAUSE_US && !work.hub->stopping; waited += SECOND_US / 10)

@@ -98,7 +98,7 @@ enum status run_stop(struct request *rq, struct error *err)
     run.by_id = rq->actor.account.id;
     request_done_reading(rq);
     TRY(db_write(rq->hub->db, stop_run, &run, err));
-    rounds_changed(rq->hub->federate);
+    waits_changed(&rq->hub->federate->waits);
     run.round = INT64_MAX; /* all that is there */
     run_files_remove(rq->hub->federate, &run);
     request_reply_empty(rq);
@@ -196,16 +196,16 @@ static bool has_nothing_to_do(const struct standing *s)
 /* With wait=true, as it is once there is something to do, or after some time; of one moment in any case. */
 static enum status await_standing(struct request *rq, struct standing *out, struct error *err)
 {
-    struct federate *federate = rq->hub->federate;
+    struct waits *others = &rq->hub->federate->waits;
     int64_t until = monotonic_us() + WAIT_US;
     bool waits = request_query_true(rq, "wait");
     for (;;) {
-        uint64_t changes = rounds_changes(federate);
+        uint64_t seen = waits_seen(others);
         TRY(find_standing(rq, out, err));
         if (!waits || !has_nothing_to_do(out))
             return OK;
         request_done_reading(rq);
-        waits = rounds_wait(federate, rq->http, changes, until);
+        waits = waits_for_change(others, rq->http, seen, until);
     }
 }
 

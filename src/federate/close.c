@@ -357,7 +357,7 @@ bool round_ends_run(struct hub *hub, const struct run *run, const struct error *
     log_line("error", "federate", "Round %lld of the run %.*s: %s", (long long)run->round, STR_ARG(run->public_id),
              why->message);
     *status = db_write(hub->db, end_run, (void *)&ending, err);
-    rounds_changed(hub->federate);
+    waits_changed(&hub->federate->waits);
     return true;
 }
 
@@ -394,7 +394,7 @@ enum status round_close_now(struct hub *hub, int64_t run_id, struct error *err)
     if (!due)
         return OK;
     enum status status = make(&c, &waits, &why);
-    rounds_changed(hub->federate);
+    waits_changed(&hub->federate->waits);
     rows_close(&c.rows);
     fd_close(&c.out);
     model_close(&c.base);

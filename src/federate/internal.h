@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "federate/federate.h"
 #include "federate/measure.h"
+#include "federate/wait.h"
 #include "leaf/form.h"
 #include "repo/draft.h"
 #include "robust/optimiser.h"
@@ -49,22 +50,8 @@ struct federate {
     pthread_mutex_t apart_lock;
     pthread_cond_t apart_ended;
     int64_t apart[APART_MOST]; /* runs that a thread of their own is busy with (close.c); 0: none */
-    struct {
-        pthread_mutex_t lock;
-        pthread_cond_t told;
-        uint64_t changes; /* of any run's state */
-        unsigned waiting;
-    } waits;
+    struct waits waits; /* for a round to be another, or in another state */
 };
-
-/* wait.c: participants who wait until there is something to do for them. */
-void waits_begin(struct federate *federate);
-void waits_end(struct federate *federate);
-/* After a write that changed what rounds wait for. */
-void rounds_changed(struct federate *federate);
-uint64_t rounds_changes(struct federate *federate);
-/* Until something has changed since `changes` were. False: nothing has until then, the server stops, or too many wait already. */
-bool rounds_wait(struct federate *federate, struct http_request *rq, uint64_t changes, int64_t until_us);
 
 struct mode;
 struct agreement;

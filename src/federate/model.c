@@ -32,7 +32,7 @@ enum status federate_open(const char *dir, struct federate **out, struct error *
     pthread_mutex_init(&federate->closing, NULL);
     pthread_mutex_init(&federate->apart_lock, NULL);
     pthread_cond_init(&federate->apart_ended, NULL);
-    waits_begin(federate);
+    waits_begin(&federate->waits);
     *out = federate;
     if ((size_t)snprintf(federate->folder, sizeof federate->folder, "%s/federate", dir) >= sizeof federate->folder)
         return fail(err, INVALID, NULL, "The name of the data folder is too long");
@@ -48,7 +48,7 @@ void federate_close(struct federate *federate)
     pthread_mutex_destroy(&federate->closing);
     pthread_mutex_destroy(&federate->apart_lock);
     pthread_cond_destroy(&federate->apart_ended);
-    waits_end(federate);
+    waits_end(&federate->waits);
     identity_end(&federate->identity);
     free(federate);
 }

@@ -296,7 +296,7 @@ enum status suspects_post(struct request *rq, struct error *err)
     request_done_reading(rq);
     struct decision decision = {&run, account.id, rq->actor.account.id, str_eq(word, STR("remove"))};
     TRY(db_write(rq->hub->db, decide, &decision, err));
-    rounds_changed(rq->hub->federate);
+    waits_changed(&rq->hub->federate->waits);
     round_close(rq->hub, run.id, &later); /* it may have waited for that one alone */
     request_reply_empty(rq);
     return OK;

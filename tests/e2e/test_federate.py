@@ -10,7 +10,9 @@ import struct
 import subprocess
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import numpy
 import pytest
 from blake3 import blake3
@@ -148,7 +150,7 @@ class Sender:
     """A participant by plain HTTP, who can send what no client would."""
 
     def __init__(self, person, repo):
-        self.http, self.address, self.repo = person.http, f"/api/models/{repo}/federate", repo
+        self.person, self.http, self.address, self.repo = person, person.http, f"/api/models/{repo}/federate", repo
 
     def join(self):
         answer = self.http.post(f"{self.address}/join", json={})
@@ -158,11 +160,18 @@ class Sender:
     def round(self):
         return self.http.get(f"{self.address}/round").json()
 
+    def wait(self):
+        return httpx.get(f"{self.person.hub.url}{self.address}/round", params={"wait": "true"}, headers=self.http.headers, timeout=600).json()
+
     def put(self, data, offset=0, number=1):
         return self.http.put(f"{self.address}/update", params={"round": number, "offset": offset}, content=data)
 
     def finish(self, data, examples=10, number=1, digest=None):
         return self.http.post(f"{self.address}/update", json={"round": number, "examples": examples, "blake3": digest or blake3(data).hexdigest()})
+
+    def end(self, data, offset=0, number=1, **more):
+        """The last piece, which says that it is."""
+        return self.http.put(f"{self.address}/update", params={"round": number, "offset": offset, "examples": 10, **more}, content=data)
 
     def send(self, data, examples=10, number=1):
         put = self.put(data, number=number)
@@ -246,12 +255,13 @@ def hostile_updates():
     yield "one tensor more", save({**start_model(), "z": numpy.zeros(3, numpy.float32)}), "tensors"
 
 
+@pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("name, update, word", list(hostile_updates()), ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "")
-def test_hostile_bytes_are_refused_and_the_sum_is_the_same_to_the_bit(alice, crowd, hub, name, update, word):
+def test_hostile_bytes_are_refused_and_the_sum_is_the_same_to_the_bit(alice, crowd, hub, name, update, word, whole):
     repo = new_model(alice)
     open_run(alice, repo, 1, 2, "--bound", 100)
     bad = Sender(hub.person(new_name("bad")), repo).join()
-    refused = bad.send(update)
+    refused = bad.end(update) if whole else bad.send(update)
     assert refused.status_code == 422 and word in refused.json()["error"], refused.text
     for seed, person in enumerate(crowd[:2]):
         trained, examples = fit(start_model(), seed)  # noqa: F821
@@ -261,16 +271,63 @@ def test_hostile_bytes_are_refused_and_the_sum_is_the_same_to_the_bit(alice, cro
     assert run_of(alice, repo)["rejected"] == 1
 
 
-def test_an_update_in_another_order_of_tensors_is_the_same_update(alice, crowd):
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_update_in_another_order_of_tensors_is_the_same_update(alice, crowd, whole):
     repo = new_model(alice)
     open_run(alice, repo)
     trained, examples = fit(start_model(), 1)  # noqa: F821
     text = json.dumps({"w": {"dtype": "F32", "shape": [5], "data_offsets": [0, 20]},
                        "b": {"dtype": "F32", "shape": [1], "data_offsets": [20, 24]}}).encode()
     update = struct.pack("<Q", len(text)) + text + trained["w"].tobytes() + trained["b"].tobytes()
-    assert Sender(crowd[0], repo).join().send(update, examples).status_code == 200
+    sender = Sender(crowd[0], repo).join()
+    assert (sender.end(update, examples=examples) if whole else sender.send(update, examples)).status_code == 200
     until(lambda: run_of(alice, repo)["state"] == "finished")
     assert same(load(alice.read(repo, "model.safetensors")), reference([1], 1))
+
+
+def test_an_update_is_the_same_in_one_request_and_in_several(alice, crowd):
+    """To the bit, as its norm is in the record; and whether it was looked at as it came, or in its file."""
+    tensors = {"w": numpy.zeros(100003, numpy.float32)}
+    update, records = save({"w": numpy.random.default_rng(1).normal(size=100003).astype(numpy.float32)}), []
+    digest = blake3(update).hexdigest()
+    for how in ("whole", "claimed", "pieces", "asked"):
+        repo = new_model(alice, tensors)
+        open_run(alice, repo)
+        sender = Sender(crowd[0], repo).join()
+        if how == "pieces":
+            assert sender.put(update[:70001]).status_code == 200
+            assert sender.end(update[70001:], 70001).status_code == 400  # which of two updates is it that they make?
+            assert sender.end(update[70001:], 70001, blake3="0" * 64).json()["error"].startswith("The bytes that arrived")
+            assert sender.put(update[:70001]).status_code == 200
+            assert sender.end(update[70001:], 70001, blake3=digest).json() == {"received": len(update)}
+        elif how == "asked":
+            assert sender.send(update).status_code == 200
+        else:
+            assert sender.end(update, examples="many").status_code == sender.end(update, examples=0).status_code == 400
+            assert sender.end(update, blake3="0" * 64).status_code == sender.end(update, blake3="0").status_code == 400
+            assert sender.round()["update"] == {"state": "awaited", "received": 0}
+            assert sender.end(update, **({"blake3": digest} if how == "claimed" else {})).json() == {"received": len(update)}
+        until(lambda: run_of(alice, repo)["state"] == "finished")
+        records.append(json.loads(alice.read(repo, "fl/rounds/000001.json"))["updates"])
+    assert records == [records[0]] * 4 and records[0][0]["blake3"] == digest and records[0][0]["examples"] == 10
+
+
+def test_who_has_nothing_to_do_is_answered_when_there_is_something(alice, crowd):
+    repo = new_model(alice)
+    open_run(alice, repo, 2, 2)
+    update, (one, other) = save(start_model()), [Sender(person, repo).join() for person in crowd[:2]]
+    assert one.wait()["round"] == 1  # there is
+    assert one.end(update).status_code == 200
+    with ThreadPoolExecutor(70) as pool:
+        answers = [pool.submit(one.wait) for _ in range(70)]
+        until(lambda: sum(answer.done() for answer in answers) >= 6)  # more than 64 are not kept waiting
+        assert all(answer.result()["round"] == 1 for answer in answers if answer.done())
+        assert other.end(update).status_code == 200
+        assert {answer.result()["round"] for answer in answers} == {1, 2}
+        assert one.end(update, number=2).status_code == 200
+        last = pool.submit(one.wait)
+        assert alice.http.delete(f"/api/models/{repo}/federate").status_code == 200
+        assert last.result()["state"] == "stopped"
 
 
 def test_the_order_of_arrival_does_not_matter(alice, crowd):
