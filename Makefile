@@ -55,11 +55,12 @@ test: ## install what is missing, build, run every test; the last line counts th
 		{ echo "What the tests need could not be installed"; echo "0 passed, 1 failed"; exit 1; }
 	@python3 scripts/run-tests
 
-soak: all test-deps ## the long tests: 200 rounds of kill -9, a file over 5 GiB, others' monitors of the log, others' rules and accountants
+soak: all test-deps ## the long tests: 200 rounds of kill -9, a file over 5 GiB, others' monitors of the log, others' rules and accountants, PyTorch
+	@scripts/apt-install python3-torch dataset-fashion-mnist
 	@ninja -C build/release -j $(JOBS) bench tool_report
 	@CAIRN_SOAK=1 CAIRN_BINARY=$(CURDIR)/build/cairn .venv/bin/python -m pytest -p no:cacheprovider -v \
 		tests/e2e/test_crash.py tests/e2e/test_big.py tests/e2e/test_outside.py tests/e2e/test_log_drills.py \
-		tests/e2e/test_robust.py tests/e2e/test_federate.py tests/e2e/test_houses_crash.py
+		tests/e2e/test_robust.py tests/e2e/test_federate.py tests/e2e/test_houses_crash.py tests/e2e/test_examples.py
 
 bench: all test-deps ## measure against nginx and the plain pipeline; prints a table of ratios
 	@scripts/apt-install nginx-light wrk
