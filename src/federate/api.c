@@ -184,13 +184,11 @@ static enum status find_standing(struct request *rq, struct standing *out, struc
     return OK;
 }
 
+/* Where nobody is waited for, whoever has trained this model waits for the next. */
 static bool has_nothing_to_do(const struct standing *s)
 {
-    if (s->run.state != RUN_OPEN)
-        return false;
-    if (s->run.settings.buffers) /* whoever is not waited for goes on as soon as there is a model that it has not trained */
-        return s->who.based >= s->run.round;
-    return s->closing || s->update.state == UPDATE_ACCEPTED;
+    bool has_sent = s->run.settings.buffers ? s->who.based >= s->run.round : s->update.state == UPDATE_ACCEPTED;
+    return s->run.state == RUN_OPEN && (s->closing || has_sent);
 }
 
 /* With wait=true, as it is once there is something to do, or after some time; of one moment in any case. */

@@ -50,7 +50,7 @@ struct federate {
     pthread_mutex_t apart_lock;
     pthread_cond_t apart_ended;
     int64_t apart[APART_MOST]; /* runs that a thread of their own is busy with (close.c); 0: none */
-    struct waits waits; /* for a round to be another, or in another state */
+    struct waits waits;        /* for a round to be another, or in another state */
 };
 
 struct mode;
@@ -261,10 +261,10 @@ enum status update_receive(struct request *rq, int fd, int64_t at, int64_t limit
 /* What is to become an accepted update, or a refused one. */
 struct finishing {
     const struct place *place;
-    struct update update;   /* account, examples and the round that it is of are known */
-    const json_t *body;     /* what else the mode is told of it */
-    int locked;             /* its file, from update_open(); -1: it is opened when it is looked at */
-    bool claims_digest;     /* update.digest is what the bytes are said to have, and must; otherwise it is filled */
+    struct update update; /* account, examples and the round that it is of are known */
+    const json_t *body;   /* what else the mode is told of it */
+    int locked;           /* its file, from update_open(); -1: it is opened when it is looked at */
+    bool claims_digest;   /* update.digest is what the bytes are said to have, and must; otherwise it is filled */
     const struct sighting *seen; /* what was seen of the bytes as they came; NULL: the file is read */
     const struct error *refused; /* why, when that is clear without a look; NULL otherwise */
 };
@@ -338,7 +338,7 @@ struct closing {
     size_t groups, *group_sizes, *group_of;
     int out;      /* the new model */
     int64_t size; /* of its file */
-    uint8_t sha256[SHA256_SIZE], blake3[BLAKE3_SIZE]; /* of the new model */
+    uint8_t sha256[SHA256_SIZE], blake3[BLAKE3_SIZE];
     struct str record;
     struct str signatures;     /* over it, in a file beside it; absent in modes that have none */
     struct house_facts *facts; /* two houses (houses.h) */

@@ -98,8 +98,8 @@ enum status part_receive(struct request *rq, const char *path, int64_t limit, in
     return OK;
 }
 
-enum status part_finish(struct request *rq, const struct part *part, int fd, int64_t examples, const struct sighting *seen,
-                        const struct error *refused, struct error *err)
+enum status part_finish(struct request *rq, const struct part *part, int fd, int64_t examples,
+                        const struct sighting *seen, const struct error *refused, struct error *err)
 {
     const struct place *place = part->place;
     struct finishing finishing = {

@@ -53,7 +53,7 @@ enum status part_receive(struct request *rq, const char *path, int64_t limit, in
  * does, and the round ends if this was the last. seen is what was seen of its bytes; NULL: it is read. refused, when not NULL, says
  * what is wrong with it before anybody looks: UNPROCESSABLE with its message, and counted. part is of no use afterwards.
  */
-enum status part_finish(struct request *rq, const struct part *part, int fd, int64_t examples, const struct sighting *seen,
-                        const struct error *refused, struct error *err);
+enum status part_finish(struct request *rq, const struct part *part, int fd, int64_t examples,
+                        const struct sighting *seen, const struct error *refused, struct error *err);
 
 #endif

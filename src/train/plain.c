@@ -53,8 +53,8 @@ static enum status send_from(struct round *round, struct upload *upload, int64_t
         struct str piece = str_slice(all, (size_t)at, PIECE);
         bool ends = upload->examples && at + (int64_t)piece.len == (int64_t)all.len;
         struct str ending = ends ? ending_of(upload, at, &arena) : STR("");
-        snprintf(path, sizeof path, "/update?round=%lld&offset=%lld%.*s", (long long)round->number,
-                 (long long)at, STR_ARG(ending));
+        snprintf(path, sizeof path, "/update?round=%lld&offset=%lld%.*s", (long long)round->number, (long long)at,
+                 STR_ARG(ending));
         TRY(put_once(round->part, path, piece, err));
         at += (int64_t)piece.len;
         upload->has_ended = ends;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What is seen of an update as it comes is what its file says, to the bit, wherever the line has cut it. */
-#include "federate/measure.h"
 #include "../base/check.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "federate/measure.h"
 #include <math.h>
 #include <stdlib.h>
 #include <sys/mman.h>

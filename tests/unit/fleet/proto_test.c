@@ -2,8 +2,8 @@
 /* Messages as they are on the wire: written from the end, read from the beginning, in memory and in files. */
 #include "../base/check.h"
 #include "base/file.h"
-#include "fleet/object.h"
 #include "fleet/internal.h"
+#include "fleet/object.h"
 #include <sys/mman.h>
 #include <unistd.h>
 
