@@ -84,22 +84,29 @@ enum status pwrite_full(int fd, const void *data, size_t len, int64_t offset, st
     return OK;
 }
 
-enum status pread_full(int fd, void *data, size_t len, int64_t offset, struct error *err)
+enum status pread_most(int fd, void *data, size_t len, int64_t offset, size_t *got, struct error *err)
 {
-    for (char *at = data; len;) {
-        ssize_t got = pread(fd, at, len, offset);
-        if (got < 0 && errno == EINTR)
+    for (*got = 0; *got < len;) {
+        ssize_t count = pread(fd, (char *)data + *got, len - *got, offset + (int64_t)*got);
+        if (count < 0 && errno == EINTR)
             continue;
-        if (got < 0)
+        if (count < 0)
             return fail_errno(err, "read");
-        if (got == 0)
-            return fail(err, CORRUPT, NULL, "a stored file ends at byte %lld, %zu bytes too early", (long long)offset,
-                        len);
-        at += got;
-        offset += got;
-        len -= (size_t)got;
+        if (count == 0)
+            return OK;
+        *got += (size_t)count;
     }
     return OK;
+}
+
+enum status pread_full(int fd, void *data, size_t len, int64_t offset, struct error *err)
+{
+    size_t got;
+    TRY(pread_most(fd, data, len, offset, &got, err));
+    if (got == len)
+        return OK;
+    return fail(err, CORRUPT, NULL, "a stored file ends at byte %lld, %zu bytes too early",
+                (long long)offset + (long long)got, len - got);
 }
 
 static enum status write_and_sync(int fd, struct str content, unsigned mode, struct error *err)

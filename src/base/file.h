@@ -19,6 +19,8 @@ enum status write_full(int fd, const void *data, size_t len, struct error *err);
 enum status pwrite_full(int fd, const void *data, size_t len, int64_t offset, struct error *err);
 /* Reads exactly len bytes at offset; CORRUPT when the file is shorter. */
 enum status pread_full(int fd, void *data, size_t len, int64_t offset, struct error *err);
+/* As many as there are, up to len: *got. One pread() may give fewer than that. */
+enum status pread_most(int fd, void *data, size_t len, int64_t offset, size_t *got, struct error *err);
 enum status folder_make(const char *path, unsigned mode, struct error *err); /* with parents; fine when it exists */
 enum status folder_sync(const char *path, struct error *err);                /* makes renames in it durable */
 

@@ -136,14 +136,13 @@ static enum status digest_file(int fd, uint8_t out[BLAKE3_SIZE], struct error *e
     blake3_hasher_init(&hasher);
     buf_reserve(&room, PIECE + LINE);
     char *piece = room.data + LINE - (uintptr_t)room.data % LINE;
-    ssize_t got = 1;
-    for (int64_t at = 0; got > 0; at += got) {
-        got = pread(fd, piece, PIECE, at);
-        if (got > 0)
-            blake3_hasher_update(&hasher, piece, (size_t)got);
+    size_t got = PIECE;
+    for (int64_t at = 0; got == PIECE; at += (int64_t)got) {
+        TRY(pread_most(fd, piece, PIECE, at, &got, err));
+        blake3_hasher_update(&hasher, piece, got);
     }
     blake3_hasher_finalize(&hasher, out, BLAKE3_SIZE);
-    return got == 0 ? OK : fail_errno(err, "update");
+    return OK;
 }
 
 static enum status check_digest(int fd, struct finishing *finishing, struct error *err)
@@ -363,11 +362,10 @@ enum status reply_piece(struct request *rq, const char *path, struct error *err)
     if (fd < 0)
         return fail(err, NOT_FOUND, NULL, "There is no such file in this round.");
     request_done_reading(rq);
+    if (offset < 0)
+        return fail(err, INVALID, NULL, "\"offset\" is below zero.");
     buf_reserve(&piece, OUT_PIECE);
-    ssize_t got = pread(fd, piece.data, OUT_PIECE, offset);
-    if (got < 0)
-        return offset < 0 ? fail(err, INVALID, NULL, "\"offset\" is below zero.") : fail_errno(err, path);
-    piece.len = (size_t)got;
+    TRY(pread_most(fd, piece.data, OUT_PIECE, offset, &piece.len, err));
     reply_buf(rq->http, 200, STR("application/octet-stream"), &piece);
     return OK;
 }

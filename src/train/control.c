@@ -62,8 +62,9 @@ static void load_state(struct round *round, size_t numbers)
     struct str path = state_path(round, &arena);
     auto_fd int fd = str_given(path) ? open(path.data, O_RDONLY | O_CLOEXEC) : -1;
     auto_buf struct buf found = {0};
-    set_zero(&found, numbers + 1);
-    if (fd < 0 || pread(fd, found.data, found.len, 0) != (ssize_t)(numbers * sizeof(float)))
+    size_t got = 0;
+    set_zero(&found, numbers + 1); /* one more than there may be */
+    if (fd < 0 || pread_most(fd, found.data, found.len, 0, &got, NULL) != OK || got != numbers * sizeof(float))
         return;
     memcpy(round->part->control.data, found.data, numbers * sizeof(float));
 }
