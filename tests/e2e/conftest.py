@@ -5,15 +5,15 @@ import functools
 import importlib.util
 import os
 import shutil
-import socket
+import sqlite3
 import ssl
 import tempfile
 from pathlib import Path
 
+from ports import free_port
+
 HOME = tempfile.mkdtemp(prefix="cairn-e2e-")
-with socket.socket() as _probe:
-    _probe.bind(("127.0.0.1", 0))
-    PORT = _probe.getsockname()[1]
+PORT = free_port()
 
 for _name in [name for name in os.environ if name.startswith(("HF_", "CAIRN_")) and name not in
               ("CAIRN_BINARY", "CAIRN_SOAK", "CAIRN_CRASH_ROUNDS")]:
@@ -26,14 +26,22 @@ os.environ.update(
     HF_HUB_DISABLE_UPDATE_CHECK="1",
     HF_HUB_DISABLE_PROGRESS_BARS="1",
     HF_HUB_DISABLE_IMPLICIT_TOKEN="1",
+    HF_HUB_DOWNLOAD_TIMEOUT="120",
+    HF_HUB_ETAG_TIMEOUT="120",
 )
 
 # Nobody here speaks TLS, and each client would read the world's authorities anew, which takes 25 ms.
 ssl.create_default_context = functools.cache(ssl.create_default_context)
 
+import httpx  # noqa: E402
 import pytest  # noqa: E402
 
 from support import Hub  # noqa: E402
+
+# Where nothing else is said, both wait for five seconds, which is less than a busy disk may take.
+sqlite3.connect = functools.partial(sqlite3.connect, timeout=120)
+for _wait in "connect", "read", "write", "pool":
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _wait, 120)
 
 
 def pytest_configure(config):

@@ -12,7 +12,7 @@ import httpx
 import numpy
 from blake3 import blake3
 
-from support import BINARY, SANITIZER, free_port, new_name, until
+from support import BINARY, PATIENCE, SANITIZER, free_port, new_name, until
 
 
 class House:
@@ -53,7 +53,7 @@ class House:
         if self.process is None:
             return
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(60)
+        status = self.process.wait(PATIENCE)
         self.process = None
         text = self.log.read_text(errors="replace")
         assert status == 0 and not SANITIZER.search(text), text[-6000:]

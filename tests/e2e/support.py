@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -19,18 +20,16 @@ from pathlib import Path
 import httpx
 from huggingface_hub import CommitOperationAdd, HfApi
 
+from ports import free_port
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 BINARY = Path(os.environ.get("CAIRN_BINARY", ROOT / "build" / "cairn"))
 HF = Path(sys.executable).parent / "hf"
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|Assertion .* failed")
 
+PATIENCE = 600  # seconds: so long that a slow machine is no reason to give up
+
 _numbers = itertools.count(1)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def sha256(data):
@@ -54,8 +53,8 @@ def add(path, content):
     return CommitOperationAdd(path, content if isinstance(content, (bytes, str)) else bytes(content))
 
 
-def until(what, seconds=600):
-    """Waits for something that comes in the background; for so long that a slow machine is no reason to give up."""
+def until(what, seconds=PATIENCE):
+    """Waits for something that comes in the background."""
     end = time.monotonic() + seconds
     while (asked := time.monotonic()) < end:
         found = what()
@@ -63,6 +62,14 @@ def until(what, seconds=600):
             return found
         time.sleep(max(0.05, 2 * (time.monotonic() - asked)))  # who asks by starting a program leaves room for what he waits for
     raise AssertionError("it did not come")
+
+
+def answered(lines):
+    """What there is to read from these sockets now, if only that they were closed."""
+    ready = select.poll()
+    for line in lines:
+        ready.register(line, select.POLLIN)
+    return ready.poll(0)
 
 
 @functools.cache
@@ -95,7 +102,7 @@ class Hub:
         }
         self.process = None
 
-    def start(self, timeout=60, anew=False):
+    def start(self, timeout=PATIENCE, anew=False):
         """With anew, a hub that was never there makes its tables itself."""
         if not anew and not self.data.exists():
             shutil.copytree(empty_data()[1], self.data)
@@ -109,16 +116,19 @@ class Hub:
             time.sleep(0.02)
         return self
 
+    def listens(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
     def answers(self):
-        with socket.socket() as probe:  # most often asked while it does not listen yet, where a client would cost more than the answer
-            if probe.connect_ex(("127.0.0.1", self.port)) != 0:
-                return False
+        if not self.listens():  # most often asked while it does not, where a client would cost more than the answer
+            return False
         try:
-            return httpx.get(f"{self.url}/healthz", timeout=5).status_code == 200
+            return httpx.get(f"{self.url}/healthz", timeout=PATIENCE).status_code == 200
         except httpx.TransportError:
             return False
 
-    def stop(self, timeout=60):
+    def stop(self, timeout=PATIENCE):
         """Asks the hub to stop, and insists that it ends well and that no sanitizer complained."""
         if self.process is None:
             return
@@ -127,7 +137,7 @@ class Hub:
             status = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            raise AssertionError("the hub did not stop within a minute of SIGTERM") from None
+            raise AssertionError("the hub did not stop after SIGTERM") from None
         finally:
             self.process = None
         complaint = SANITIZER.search(self.log_text())
@@ -143,7 +153,7 @@ class Hub:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def cairn(self, *arguments, check=True, said=None, **environment):
-        done = subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=120, input=said,
+        done = subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE, input=said,
                               env={**self.environment, **environment})
         assert not SANITIZER.search(done.stderr), done.stderr
         assert not check or done.returncode == 0, f"cairn {' '.join(map(str, arguments))}: {done.stderr}{done.stdout}"
@@ -204,6 +214,8 @@ class Person:
             "HF_HUB_DISABLE_UPDATE_CHECK": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DOWNLOAD_TIMEOUT": "120",
+            "HF_HUB_ETAG_TIMEOUT": "120",
             **more,
         }
 

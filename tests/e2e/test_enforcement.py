@@ -373,9 +373,13 @@ def test_strikes_lapse_and_suspensions_end_by_the_clock(tmp_path):
 
 def test_every_step_is_in_the_log(alice, culprit):
     repo = gated(alice)
-    before = alice.http.get(f"/api/models/{repo}/provenance").json()
+
+    def entries():
+        """Without those of manifests, which come when the hub gets to them."""
+        return [entry for entry in alice.http.get(f"/api/models/{repo}/provenance").json()["entries"] if entry["type"] != "manifest"]
+
+    before = entries()
     step(alice, repo, culprit, "notice")
-    after = alice.http.get(f"/api/models/{repo}/provenance").json()
-    kinds = [entry.get("type", entry.get("kind")) for entry in after["entries"]]
-    assert len(after["entries"]) == len(before["entries"]) + 1 and "access-decision" in kinds[0], kinds
-    assert culprit.name not in str(after["entries"][0])
+    added, *rest = entries()
+    assert rest == before and added["type"] == "access-decision"
+    assert culprit.name not in str(added)

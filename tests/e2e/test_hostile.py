@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from support import add, sha256
+from support import add, answered, sha256, until
 
 TRICKS = ["../up.txt", "a/../../up.txt", "..", ".", "a/./b", "/absolute", "//x", "a//b", "a/..", ".git/config", "a/.git/x", ".GIT/x",
           "git~1/x", ".git./x", ".gi\u200ct/x", "back\\slash", "..\\ddd", "nul\0byte", "new\nline", "tab\tab", "del\x7f", "", " /../x",
@@ -53,7 +53,7 @@ def test_reading_by_a_trick_finds_nothing(hub, repo, route, path):
     assert b"root:" not in body
 
 
-def raw_request(hub, data, wait=10):
+def raw_request(hub, data, wait=60):
     """Sends bytes as they are and reads until the hub closes; returns status, head and body."""
     with socket.create_connection(("127.0.0.1", hub.port), timeout=wait) as line:
         line.sendall(data)
@@ -237,30 +237,30 @@ def test_slow_clients_do_not_stop_the_others(hub, alice, repo):
     try:
         for line in lines:
             line.sendall(b"POST /api/validate-yaml HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
-        started = time.monotonic()
         assert alice.api.model_info(repo).id == repo
         alice.commit_files(repo, {"a.txt": b"a"})
-        assert time.monotonic() - started < 10
+        assert not answered(lines), "while the hub still waits for all of them"
     finally:
         for line in lines:
             line.close()
 
 
 def test_a_head_that_never_ends_is_cut_off(hub):
-    started = time.monotonic()
     with socket.create_connection(("127.0.0.1", hub.port), timeout=60) as line:
         line.settimeout(1)
         line.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n")
-        while time.monotonic() - started < 45:
+
+        def is_cut_off():
             try:
                 line.sendall(b"x-drip: 1\r\n")
-                if line.recv(1000):
-                    break
+                line.recv(1000)
             except TimeoutError:
-                continue
+                return False
             except OSError:
-                break
-    assert time.monotonic() - started < 40
+                pass
+            return True
+
+        until(is_cut_off)
 
 
 def test_a_pipelined_line_answers_in_order(hub):

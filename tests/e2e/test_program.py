@@ -14,7 +14,7 @@ import time
 import httpx
 import pytest
 
-from support import BINARY, ROOT, Hub, Person, free_port, new_name, sha256
+from support import BINARY, ROOT, Hub, Person, free_port, new_name, sha256, until
 
 WEIGHTS = os.urandom(3 << 20)
 
@@ -87,7 +87,7 @@ def test_help_is_there():
 @pytest.mark.parametrize("flags, told", [(["--frobnicate", "x"], "--frobnicate"), (["--listen"], "--listen"), (["stray"], "stray"),
                                          (["--listen", "x"], "x: "), (["--listen", "127.0.0.1:99999"], "99999")])
 def test_flags_that_make_no_sense_are_refused(tmp_path, flags, told):
-    refused = subprocess.run([BINARY, "serve", "--data", tmp_path, *flags], capture_output=True, text=True, timeout=20)
+    refused = subprocess.run([BINARY, "serve", "--data", tmp_path, *flags], capture_output=True, text=True, timeout=120)
     assert refused.returncode in (1, 2) and told in refused.stderr
 
 
@@ -105,10 +105,10 @@ def test_flags_may_stand_in_the_environment(tmp_path):
         assert answer.json()["url"] == "https://hub.example/eve/r"
     finally:
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
 
 
-def wait_for(condition, timeout=30):
+def wait_for(condition, timeout=600):
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         try:
@@ -138,14 +138,14 @@ def test_only_this_machine_reaches_it_unless_told_otherwise(tmp_path):
 
 def test_a_second_server_on_the_same_data_is_refused(own_hub):
     other = subprocess.run([BINARY, "serve", "--data", own_hub.data, "--listen", f"127.0.0.1:{free_port()}"],
-                           capture_output=True, text=True, timeout=30)
+                           capture_output=True, text=True, timeout=120)
     assert other.returncode == 1 and "running" in other.stderr
     assert own_hub.answers()
 
 
 def test_a_taken_port_is_told(own_hub, tmp_path):
     other = subprocess.run([BINARY, "serve", "--data", tmp_path / "other", "--listen", f"127.0.0.1:{own_hub.port}"],
-                           capture_output=True, text=True, timeout=30)
+                           capture_output=True, text=True, timeout=120)
     assert other.returncode == 1 and other.stderr.strip()
 
 
@@ -202,7 +202,7 @@ def test_a_download_in_flight_is_finished_before_stopping(own_hub):
         pieces = answer.iter_raw(65536)
         received += next(pieces)
         own_hub.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
+        until(lambda: not own_hub.listens())
         assert own_hub.process.poll() is None
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{own_hub.url}/healthz", timeout=2)
@@ -217,18 +217,16 @@ def test_an_upload_in_flight_is_finished_before_stopping(own_hub):
     person = own_hub.person("sender")
     repo = person.new_repo()
     href = person.batch(repo, (sha256(WEIGHTS), len(WEIGHTS))).json()["objects"][0]["actions"]["upload"]["href"]
-    begun = threading.Event()
 
     def slowly():
         yield WEIGHTS[:1 << 20]
-        begun.set()
-        time.sleep(0.7)
+        until(lambda: not own_hub.listens())
         yield WEIGHTS[1 << 20:]
 
     sent = {}
-    sender = threading.Thread(target=lambda: sent.update(status=httpx.put(href, content=slowly()).status_code))
+    sender = threading.Thread(target=lambda: sent.update(status=httpx.put(href, content=slowly(), timeout=120).status_code))
     sender.start()
-    begun.wait(10)
+    until(lambda: list((own_hub.data / "store/incoming").iterdir()))  # what has come of it
     own_hub.stop()
     sender.join()
     assert sent["status"] == 200
@@ -238,7 +236,7 @@ def test_an_upload_in_flight_is_finished_before_stopping(own_hub):
 
 def test_asking_many_times_to_stop_is_asking_once(own_hub):
     for _ in range(3):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while own_hub.process.poll() is None:
             assert time.monotonic() < deadline, "it does not end"
             own_hub.process.send_signal(signal.SIGTERM)

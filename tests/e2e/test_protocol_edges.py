@@ -8,7 +8,7 @@ import os
 import httpx
 import pytest
 
-from support import Hub, git_blob_id, new_name, pointer_of, sha256
+from support import Hub, answered, git_blob_id, new_name, pointer_of, sha256
 
 LARGE = b"\0large" * 1000
 MIB = 1 << 20
@@ -170,7 +170,7 @@ def test_a_crowd_of_parameters_costs_little(alice, repo):
     many = "&".join(["expand=sha"] * 2500)
     assert alice.http.get(f"/api/models/{repo}?{many}").json().keys() == {"_id", "id", "sha"}
     many = "&".join(["filter=x"] * 3000)
-    assert alice.http.get(f"/api/models?{many}", timeout=5).json() == []
+    assert alice.http.get(f"/api/models?{many}", timeout=60).json() == []
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=-1", "limit=x", "limit=99999999999999999999", "limit=", "cursor=nowhere",
@@ -323,7 +323,8 @@ def test_slow_senders_do_not_keep_others_from_reading(own_hub):
         for i in range(70):
             half(f"/api/models/{repo}/preupload/main", 1000)
             half(f"/api/models/{repo}/commit/main", 1000)
-        assert owner.http.get(f"/api/models/{repo}", timeout=8).status_code == 200
+        assert owner.http.get(f"/api/models/{repo}").status_code == 200
+        assert not answered(started), "while the hub still waits for all of them"
         readers = next(line for line in owner.http.get("/metrics").text.splitlines() if line.startswith("cairn_database_readers "))
         assert int(float(readers.split()[1])) < 128
     finally:
@@ -462,6 +463,5 @@ def test_lost_bytes_are_told_as_damage(own_hub):
     own_hub.start()
     lost = owner.http.get(f"/{repo}/resolve/main/w.bin")
     assert lost.status_code == 500 and "w.bin" in lost.json()["error"]
-    entries = [json.loads(line) for line in own_hub.log_text().splitlines()]
-    [told] = [entry for entry in entries if entry.get("level") == "error"]
-    assert lost.headers["x-request-id"] in told["message"] and "w.bin" in told["message"]
+    [told] = [line for line in own_hub.log_text().splitlines() if '"level":"error"' in line and lost.headers["x-request-id"] in line]
+    assert "w.bin" in json.loads(told)["message"]

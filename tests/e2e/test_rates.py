@@ -23,11 +23,11 @@ def test_a_hub_of_which_nobody_has_limited_anything_says_nothing_on_its_own_mach
 
 
 def test_answers_say_what_is_left_as_stock_clients_read_it(own_hub):
-    publish(own_hub, "basic", rate("req.api", 100, 50, per=10))
+    publish(own_hub, "basic", rate("req.api", 100, 50, per=100_000))
     ada = own_hub.person("ada")
     applies(ada)
     info = parse_ratelimit_headers(ask(ada).headers)
-    assert (info.resource_type, info.limit, info.window_seconds) == ("api", 50, 5)
+    assert (info.resource_type, info.limit, info.window_seconds) == ("api", 50, 50_000)
     before = info.remaining
     assert parse_ratelimit_headers(ask(ada).headers).remaining <= before
     assert before > 40
@@ -37,8 +37,9 @@ def test_who_is_over_the_limit_is_told_the_exact_wait_and_may_go_on_after_it(own
     publish(own_hub, "basic", rate("req.api", 1, 3, per=2))
     ada = own_hub.person("ada")
     applies(ada)
-    answers = [ask(ada) for _ in range(8)]
-    refused = next(answer for answer in answers if answer.status_code == 429)
+    while (refused := ask(ada)).status_code == 200:
+        pass
+    assert refused.status_code == 429
     info = parse_ratelimit_headers(refused.headers)
     assert info.remaining == 0 and 1 <= info.reset_in_seconds <= 2
     assert refused.headers["retry-after"] == str(info.reset_in_seconds)
@@ -123,19 +124,15 @@ def test_a_head_and_what_is_not_modified_cost_a_tenth(own_hub):
 
 
 def test_stock_huggingface_hub_is_slowed_and_recovers_by_itself(own_hub):
-    publish(own_hub, "basic", rate("req.resolve", 1, 2, per=1), rate("req.api", 1, 2, per=1))
+    publish(own_hub, "basic", rate("req.resolve", 1, 2, per=4), rate("req.api", 1, 2, per=1))
     ada = own_hub.person("ada")
     applies(ada)
     repo = f"ada/{new_name()}"
     ada.api.create_repo(repo)
-    files = {f"{i}.txt": str(i).encode() for i in range(6)}
-    ada.commit_files(repo, files)
-    began = time.monotonic()
-    for path, content in files.items():
-        answer = http_backoff("GET", f"{own_hub.url}/{repo}/resolve/main/{path}", headers={"authorization": f"Bearer {ada.token}"})
-        assert answer.status_code == 200 and answer.content == content
-    assert time.monotonic() - began > 1, "it had to wait"
-    assert '"status":429' in own_hub.log_text()
+    ada.commit_files(repo, {"a.txt": b"a"})
+    while not re.search(r'"path":"[^"]*/resolve/[^"]*","status":429', own_hub.log_text()):  # two go through, and the third has to wait
+        answer = http_backoff("GET", f"{own_hub.url}/{repo}/resolve/main/a.txt", headers={"authorization": f"Bearer {ada.token}"})
+        assert answer.status_code == 200 and answer.content == b"a"
 
 
 def test_a_client_that_does_not_wait_says_which_limit_and_how_long(own_hub):

@@ -142,7 +142,8 @@ def test_the_log_has_one_key_and_one_history_over_restarts(own_hub):
     person = own_hub.person("carol")
     person.commit_files(person.new_repo(), {"a.txt": b"a"})
     log = Log(person.http)
-    before, entries = log.checkpoint(), log.entries(log.checkpoint().size)
+    before = log.checkpoint()
+    entries = log.entries(before.size)
     own_hub.stop()
     own_hub.start()
     person.commit_files(person.new_repo(), {"b.txt": b"b"})
@@ -233,7 +234,6 @@ def test_the_history_of_a_repo_has_no_gap_and_opens_to_its_names(alice, log):
     repo = alice.new_repo()
     for number in range(7):
         alice.commit_files(repo, {"n.txt": b"%d" % number})
-    until(lambda: history(alice, repo)["entries"][0]["type"] == "manifest")  # of the last commit: nothing comes any more
     entries = history(alice, repo)["entries"]
     assert [entry["rseq"] for entry in entries] == list(range(len(entries) - 1, -1, -1))
     for newer, older in zip(entries, entries[1:]):
@@ -243,8 +243,10 @@ def test_the_history_of_a_repo_has_no_gap_and_opens_to_its_names(alice, log):
     assert all(opens(json.loads(entry["leaf"]), opening) for entry in entries for opening in entry["openings"])
     short = alice.http.get(f"/api/models/{repo}/provenance?limit=3")
     following = alice.http.get(short.links["next"]["url"])
-    assert [entry["index"] for entry in short.json()["entries"] + following.json()["entries"]] == [
-        entry["index"] for entry in entries[:6]]
+    paged = [entry["index"] for entry in short.json()["entries"] + following.json()["entries"]]
+    whole = [entry["index"] for entry in history(alice, repo)["entries"]]
+    begin = whole.index(paged[0])  # a manifest may have come since
+    assert paged == whole[begin:begin + 6]
 
 
 def head_of(person, repo, log):

@@ -3,6 +3,7 @@
 the specification alone)."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import sqlite3
@@ -38,6 +39,19 @@ def tensors(person, repo, revision="main", **query):
         if "next" not in answer.links:
             return answer.json() | {"tensors": found}
         answer = person.http.get(answer.links["next"]["url"])
+
+
+@contextlib.contextmanager
+def later(hub):
+    """What is committed meanwhile is looked at only afterwards, as if there were much to look at before."""
+    def ask(sql):
+        with sqlite3.connect(hub.data / "cairn.db", timeout=60) as database:
+            database.execute(sql)
+
+    ask("CREATE TRIGGER later AFTER INSERT ON tensor_seen BEGIN UPDATE tensor_seen SET due_us = 1 << 62 WHERE state = 0; END")
+    yield
+    ask("DROP TRIGGER later")
+    ask("UPDATE tensor_seen SET due_us = 0")
 
 
 def looked_at(person, repo):
@@ -305,8 +319,9 @@ def test_what_is_known_of_a_file_from_a_private_repo_is_found_out_again_for_anot
     new_model(alice, {"model.safetensors": file}, private=True)
     assert [state for state, _ in states()] == [1]
     mine = bob.new_repo("tensors")
-    bob.commit_files(mine, {"model.safetensors": file})
-    assert tensors(bob, mine)["state"] == "pending"
+    with later(hub):
+        bob.commit_files(mine, {"model.safetensors": file})
+        assert tensors(bob, mine)["state"] == "pending"
     assert looked_at(bob, mine)["state"] == "ready"
     other = alice.new_repo("tensors")
     alice.commit_files(other, {"model.safetensors": file})
@@ -489,17 +504,11 @@ def test_a_model_that_is_signed_right_after_the_upload_keeps_its_tensors(alice, 
 
 
 def test_what_takes_longer_is_told_and_neither_signed_nor_believed(own_hub, right_after):
-    def ask(sql):
-        with sqlite3.connect(own_hub.data / "cairn.db", timeout=60) as database:
-            database.execute(sql)
-
     carol = own_hub.person("carol")
-    ask("CREATE TRIGGER later AFTER INSERT ON tensor_seen BEGIN UPDATE tensor_seen SET due_us = 1 << 62 WHERE state = 0; END")
-    repo, folder, sign, verify = right_after(carol, 1220)
-    signed, verified = sign(), verify()
-    assert signed.returncode == 1 and "still looking" in signed.stderr, signed.stderr
-    assert verified.returncode == 3 and "says nothing of files" in verified.stderr and "again" in verified.stderr, verified.stderr
-    assert carol.http.get(f"/api/models/{repo}/oms/main").json()["signatures"] == [] == manifests(carol, repo)
-    ask("DROP TRIGGER later")
-    ask("UPDATE tensor_seen SET due_us = 0")
+    with later(own_hub):
+        repo, folder, sign, verify = right_after(carol, 1220)
+        signed, verified = sign(), verify()
+        assert signed.returncode == 1 and "still looking" in signed.stderr, signed.stderr
+        assert verified.returncode == 3 and "says nothing of files" in verified.stderr and "again" in verified.stderr, verified.stderr
+        assert carol.http.get(f"/api/models/{repo}/oms/main").json()["signatures"] == [] == manifests(carol, repo)
     assert sign().returncode == 0 and "1 tensors have the root" in verify().stdout

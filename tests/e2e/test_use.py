@@ -149,7 +149,7 @@ def test_the_owner_sees_who_has_fetched_which_revision(alice, bob, holder, tmp_p
     for _ in range(5):
         holder.read(repo, "config.json")
     alice.read(repo, "config.json")  # a member of the owner is recorded, too
-    until(lambda: len(uses(alice, repo)) >= 3)
+    until(lambda: [row["reads"] for row in uses(alice, repo) if row.get("revision") == alice.head(repo)].count(5) and len(uses(alice, repo)) == 3)
     rows = {row["revision"]: row for row in uses(alice, repo, user=holder.name) if "revision" in row}
     assert rows[first]["bytes"] >= len(LARGE) or rows[first]["reads"] >= 1
     assert (rows[alice.head(repo)]["reads"], rows[alice.head(repo)]["bytes"]) == (5, 15)

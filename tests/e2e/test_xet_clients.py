@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 import javascript
-from support import sha256
+from support import sha256, until
 
 MIB = 1 << 20
 
@@ -138,9 +138,9 @@ def test_the_default_client_speaks_xet_both_ways(hub, alice, clients, tmp_path):
     (tmp_path / "w.bin").write_bytes(data)
     posts, fetches = requests(hub, '"path":"/xet/v1/xorbs/'), requests(hub, '"path":"/xet/data/')
     clients.up_hf(alice, repo, "w.bin", tmp_path / "w.bin")
-    assert requests(hub, '"path":"/xet/v1/xorbs/') > posts
+    until(lambda: requests(hub, '"path":"/xet/v1/xorbs/') > posts)
     assert clients.down_hf(alice, repo, "w.bin") == data
-    assert requests(hub, '"path":"/xet/data/') > fetches
+    until(lambda: requests(hub, '"path":"/xet/data/') > fetches)
 
 
 @pytest.mark.parametrize("kind", ["dataset", "space"])

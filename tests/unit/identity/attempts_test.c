@@ -34,15 +34,16 @@ static void guess(const char *account, const char *remote, size_t count, int64_t
 static void each_guess_at_an_account_takes_twice_as_long_up_to_a_minute(void **state)
 {
     (void)state;
-    int64_t waits[16];
+    int64_t waits[16], since = monotonic_us();
     char remote[32];
     for (size_t i = 0; i < 16; i++) {
         snprintf(remote, sizeof remote, "10.0.%zu.1", i);
         guess("ada", remote, 1, &waits[i]);
     }
+    int64_t gone = (monotonic_us() - since) / SECOND_US; /* the clock of the machine goes on, too */
     static const int64_t wanted[] = {0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60};
     for (size_t i = 0; i < 16; i++)
-        assert_in_range(waits[i], wanted[i], wanted[i] + 1);         /* the clock of the machine goes on, too */
+        assert_true(waits[i] >= wanted[i] - gone && waits[i] <= wanted[i] + 1);
     assert_int_equal(0, attempt_begin(STR("bob"), STR("10.0.1.1"))); /* others do not wait */
 }
 

@@ -225,8 +225,8 @@ static inline void site_open_file(struct site *site)
     assert_true(site->file >= 0);
 }
 
-/* With site->config filled as far as a test cares. */
-static inline void site_start(struct site *site)
+/* With site->config filled as far as a test cares. Clients can dial from now on, and even speak; nobody listens to them yet. */
+static inline void site_listen(struct site *site)
 {
     struct error err = {0};
     if (!site->config.listen)
@@ -241,7 +241,17 @@ static inline void site_start(struct site *site)
     site_open_file(site);
     if (http_server_new(&site->config, &site->server, &err) != OK)
         fail_msg("%s", err.message);
+}
+
+static inline void site_serve(struct site *site)
+{
     assert_int_equal(pthread_create(&site->thread, NULL, site_run, site), 0);
+}
+
+static inline void site_start(struct site *site)
+{
+    site_listen(site);
+    site_serve(site);
 }
 
 static inline void site_open_gate(struct site *site)

@@ -122,7 +122,7 @@ static void a_key_downloads_its_bytes_of_a_day_and_waits_exactly_until_the_day_i
     limiter_leave(limiter, &visit, 429, 0);
     assert_int_equal(visit_once(limiter, &small, UNIT_API, 0), OK);
     assert_int_equal(visit_once(limiter, &other, UNIT_RESOLVE, 1000), OK);
-    clock_travel(86399 * SECOND_US - 2 * SECOND_US);
+    clock_travel((86400 - 60) * SECOND_US); /* the clock of the machine goes on, too */
     assert_int_equal(visit_once(limiter, &small, UNIT_RESOLVE, 1000), TOO_MANY);
     clock_travel(86401 * SECOND_US);
     assert_int_equal(visit_once(limiter, &small, UNIT_RESOLVE, 1000), OK);
