@@ -167,7 +167,7 @@ static enum status check_update(struct request *rq, int fd, struct finishing *fi
     auto_model struct model model = {0};
     if (settings->mode->accept)
         return settings->mode->accept(rq, &place->run, fd, finishing->body, update, err);
-    if (finishing->seen && !settings->scaffold) {
+    if (finishing->seen) {
         update->data_at = finishing->seen->data_at;
         update->norm = finishing->seen->norm;
         return update_check_norm(settings, update->norm, err);
@@ -311,7 +311,7 @@ static enum status put(struct request *rq, struct putting *p, struct error *err)
     }
     TRY(model_open(rq->hub, rq->arena, &p->place.from, false, &model, err));
     p->most = (settings->scaffold ? 2 : 1) * model.size + HEADER_ROOM;
-    if (p->is_last && p->offset == 0)
+    if (p->is_last && p->offset == 0 && !settings->scaffold)
         p->sight = sight_begin(model.fd, buf_view(&model.head), model.size);
     enum status status = put_locked(rq, p, err);
     sight_free(&p->sight);

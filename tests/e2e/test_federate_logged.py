@@ -8,10 +8,11 @@ import threading
 import httpx
 import numpy
 import pytest
+from blake3 import blake3
 from safetensors.numpy import load
 
 from houses import Between
-from support import Hub, until
+from support import Hub, sha256, until
 from test_federate import begin, crowd, ends, federate, new_model, open_run, run_of  # noqa: F401
 from test_houses import WIDTH, house, join_all  # noqa: F401
 from test_libcairn import preload  # noqa: F401
@@ -79,6 +80,23 @@ def test_the_model_of_a_later_round_is_proved_by_the_leaf_of_the_round_that_made
     manifest, by_round = ({entry["type"]: entry for entry in alice.http.get(f"/api/models/{repo}/provenance").json()["entries"]
                            if f"index {entry['index']}\n" in proof} for proof in proofs)
     assert list(manifest) == ["manifest"] and list(by_round) == ["federated-round"]
+
+
+def test_another_model_in_a_later_round_is_not_trained(alice, crowd, between, preload):  # noqa: F811
+    """It is known by its BLAKE3 then, which the first, in a manifest, is not."""
+    repo, asked = new_model(alice), []
+    open_run(alice, repo, 2)
+
+    def answer(path, ask):
+        asked.append("/resolve/" in path)
+        return changed(path, ask) if sum(asked) == 2 else ask()
+
+    between.answer = answer
+    why, trained = ends(begin(PROGRAM, crowd[0], repo, preload, between.url))
+    assert "another model" in why and trained == [1]
+    leaf, = [json.loads(entry["leaf"])["b"] for entry in alice.http.get(f"/api/models/{repo}/provenance").json()["entries"] if entry["type"] == "federated-round"]
+    model = alice.read(repo, "model.safetensors")
+    assert (leaf["result"], leaf["blake3"]) == (sha256(model), blake3(model).hexdigest())
 
 
 @pytest.mark.parametrize("what, word", [("old", "not about commit"), ("cut", "trained"), ("nothing", None)])
