@@ -16,6 +16,7 @@ A thin binding of libcairn (include/cairn/federate.h). Needs numpy.
 import ctypes
 import json
 import os
+import sys
 
 import numpy
 
@@ -70,11 +71,30 @@ def _library():
     return _ready
 
 
-def _arrays(tensors, count):
-    arrays = {}
+def _take(spare, name):
+    """An array of the round before, and how many have it."""
+    array = spare.pop(name, None)
+    return array, sys.getrefcount(array) if array is not None else 0
+
+
+_ALONE = _take({"": numpy.empty(0)}, "")[1]
+_SPARE_MOST = 64 << 20
+
+
+def _arrays(tensors, count, spare=None):
+    """Arrays of the round before that nobody has kept, nor changed but for their numbers, are used again: memory that is new costs more than
+    what is copied into it."""
+    spare, arrays = {} if spare is None else spare, {}
     for tensor in tensors[:count]:
-        arrays[tensor.name.decode()] = array = numpy.empty(tensor.shape[:tensor.dimensions], numpy.float32)
+        name, shape = tensor.name.decode(), tuple(tensor.shape[:tensor.dimensions])
+        array, users = _take(spare, name)
+        if users != _ALONE or array.shape != shape or array.dtype != numpy.float32 or not array.flags.carray:
+            array = numpy.empty(shape, numpy.float32)
+        arrays[name] = array
         ctypes.memmove(array.ctypes.data, tensor.values, array.nbytes)
+    spare.clear()
+    if sum(array.nbytes for array in arrays.values()) <= _SPARE_MOST:
+        spare.update(arrays)
     return arrays
 
 
@@ -133,12 +153,13 @@ def join(url, token, repo, train, *, progress=None, patience=None, state=None, p
 
     Raises what train raises; NotAccepted; ConnectionError; ValueError for settings that cannot be.
     """
-    library, kept, raised = _library(), [None], []
+    library, kept, raised, spare = _library(), [None], [], {}
 
     def call(context, config, trained):
         try:
+            kept[0] = None
             told, given = json.loads(config), trained.contents
-            model = _arrays(given.tensors, given.count)
+            model = _arrays(given.tensors, given.count, spare)
             order = list(model)
             if given.correction:
                 told["correction"] = _arrays(given.correction, given.count)
