@@ -447,6 +447,43 @@ def test_who_says_that_it_has_ever_so_many_examples_rules_only_where_there_is_no
     assert record.get("mostExamples") == most and record["updates"][2]["examples"] == 10**9
 
 
+KEEPER = """
+import json, sys
+import cairn.federate
+url, token, repo, how = sys.argv[1:5]
+kept, places = [], []
+
+def train(model, config):
+    places.append(model["w"].ctypes.data)
+    copies = {name: values.copy() for name, values in model.items()}
+    if how == "array":
+        kept.append((model["w"], copies["w"]))
+    if how == "view":
+        kept.append((model["w"][1:3], copies["w"][1:3]))
+    if how == "result":
+        kept.append((model, copies))
+    if how == "shape":
+        model["w"].shape = (5, 1)
+    if how == "locked":
+        model["w"].flags.writeable = False
+    return {name: values.reshape(copies[name].shape) + 1 for name, values in model.items()}, 1
+
+cairn.federate.join(url, token, repo, train)
+same = all(((now == then).all() if how != "result" else all((now[name] == then[name]).all() for name in then)) for now, then in kept)
+print(json.dumps([len(kept), bool(same), len(set(places))]))
+"""
+
+
+@pytest.mark.parametrize("how, keeps", [("nothing", 0), ("array", 4), ("view", 4), ("result", 4), ("shape", 0), ("locked", 0)])
+def test_arrays_that_a_participant_keeps_stay_as_they_are(alice, crowd, preload, how, keeps):  # noqa: F811
+    """Those that it does not are used again in the next round."""
+    repo = new_model(alice)
+    open_run(alice, repo, 4)
+    count, same, places = ends(begin(KEEPER, crowd[0], repo, preload, alice.hub.url, how))
+    assert (count, same) == (keeps, True) and (places == 1 if how == "nothing" else places == 4 if keeps else places >= 1)
+    assert numpy.allclose(load(alice.read(repo, "model.safetensors"))["w"], 4.125)
+
+
 def test_updates_are_drawn_back_to_the_bound_by_the_client(alice, crowd, preload):  # noqa: F811
     repo = new_model(alice)
     open_run(alice, repo, 1, 1, "--bound", 0.01)
