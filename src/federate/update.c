@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define PIECE ((size_t)1 << 20)
+#define IN_PIECE ((size_t)128 << 10) /* so small that malloc() has it at hand: memory that is new costs more than its bytes */
 #define OUT_PIECE ((size_t)4 << 20)
 #define HEADER_ROOM (1 << 20) /* bytes by which an update may be longer than the model: its header may say more */
 
@@ -73,9 +74,9 @@ enum status update_receive(struct request *rq, int fd, int64_t at, int64_t limit
                            struct error *err)
 {
     auto_buf struct buf piece = {0};
-    buf_reserve(&piece, PIECE);
+    buf_reserve(&piece, IN_PIECE);
     for (size_t got = 1; got > 0; at += (int64_t)got) {
-        TRY(body_read(rq->http, piece.data, PIECE, &got, err));
+        TRY(body_read(rq->http, piece.data, IN_PIECE, &got, err));
         if (at + (int64_t)got > limit)
             return fail(err, TOO_LARGE, NULL, "The update is longer than %lld bytes, which no update of this model is.",
                         (long long)limit);

@@ -66,6 +66,16 @@ static bool consistent(struct run *run, const struct source *source, const struc
     return status == OK || found_error(&run->report, "consistency", &err);
 }
 
+/* Its signature has been looked at with the proof. */
+static bool proof_seen(struct run *run, struct seen *out)
+{
+    struct str note = run->proven.proof.checkpoint;
+    if (!run->trust.has_log)
+        return seen_open(run, note, false, out);
+    *out = (struct seen){.log = run->trust.log, .checkpoint = run->proven.verdict.checkpoint, .note = note};
+    return true;
+}
+
 /* The hub's newest checkpoint (unless this is to be brief), that of the proof, and the one remembered must all be of one history. */
 static bool history_check(struct run *run, const struct source *source)
 {
@@ -74,8 +84,7 @@ static bool history_check(struct run *run, const struct source *source)
     struct error err;
     bool known, same;
     /* Others on this machine may remember something newer at any time: what is recalled must be older than what is asked for after it. */
-    if (!seen_open(run, run->proven.proof.checkpoint, false, &proof) ||
-        !memory_recall(run, &proof.log, &before, &known))
+    if (!proof_seen(run, &proof) || !memory_recall(run, &proof.log, &before, &known))
         return false;
     const struct seen *newest = &proof;
     if (!run->brief || (known && proof.checkpoint.size < before.checkpoint.size)) {

@@ -191,15 +191,24 @@ static bool checkpoint_path(struct run *run, const struct note_verifier *log, st
     return path_of(run, "checkpoints", buf_view(&line), out);
 }
 
+/* What this process has in its memory it has verified before. */
+static enum status reopen(struct run *run, struct seen *seen, struct error *err)
+{
+    struct note parsed;
+    if (!run->kept)
+        return checkpoint_open(&run->report.arena, seen->note, &seen->log, &parsed, &seen->checkpoint, err);
+    TRY(note_parse(&run->report.arena, seen->note, &parsed, err));
+    return checkpoint_parse(parsed.text, &seen->checkpoint, err);
+}
+
 bool memory_recall(struct run *run, const struct note_verifier *log, struct seen *out, bool *known)
 {
     struct str path;
-    struct note parsed;
     struct error err;
     if (!checkpoint_path(run, log, &path) || !recall(run, path, &out->note, known))
         return false;
     out->log = *log;
-    if (!*known || checkpoint_open(&run->report.arena, out->note, log, &parsed, &out->checkpoint, &err) == OK)
+    if (!*known || reopen(run, out, &err) == OK)
         return true;
     return found(&run->report, UNABLE, "memory", "The checkpoint that was remembered in %.*s is damaged. %s",
                  STR_ARG(path), err.message);

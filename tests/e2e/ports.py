@@ -2,29 +2,30 @@
 """Ports for what the tests start. conftest.py takes one before the client library may be imported, so this imports nothing of ours."""
 
 import itertools
-import os
-import random
 import socket
 from pathlib import Path
 
-FIRST = 11_000  # browsers refuse 10080
+FIRST, SOME = 11_000, 400  # browsers refuse 10080
 
 
 def _mine():
     """Below those that the kernel gives to whoever asks for any: between the moment when we look and the one when a hub listens, or while
-    it is stopped, such a port can become somebody else's. Each worker of pytest has some of its own, and another run begins elsewhere."""
+    it is stopped, such a port can become somebody else's. Each process that runs tests has some of its own, as long as it holds their name."""
     try:
         end = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     except OSError:
         end = 32_768
-    workers, number = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)), int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    some = max(0, end - FIRST) // workers
-    ports = list(range(FIRST + number * some, FIRST + (number + 1) * some)) or [0]
-    start = random.SystemRandom().randrange(len(ports))
-    return itertools.cycle(ports[start:] + ports[:start])
+    for begin in range(FIRST, end - SOME, SOME):
+        name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            name.bind(f"\0cairn-tests-{begin}")
+            return name, itertools.cycle(range(begin, begin + SOME))
+        except OSError:
+            name.close()
+    return None, itertools.repeat(0)
 
 
-_ports = _mine()
+_name, _ports = _mine()
 
 
 def free_port():
