@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #define PIECE ((size_t)1 << 20)
-#define IN_PIECE ((size_t)128 << 10) /* so small that malloc() has it at hand: memory that is new costs more than its bytes */
+#define IN_PIECE                                                                                                       \
+    ((size_t)128 << 10) /* so small that malloc() has it at hand: memory that is new costs more than its bytes */
 #define OUT_PIECE ((size_t)4 << 20)
 #define HEADER_ROOM (1 << 20) /* bytes by which an update may be longer than the model: its header may say more */
 
