@@ -17,7 +17,7 @@ from nursery import Child
 from one_house import SECRET, Stranger
 from support import ROOT, SANITIZER, Hub, new_name, until
 from test_federate_rules import decide, notices_about, suspects
-from test_federate import KILLS, TRAIN, Participant, Sender, federate, fit, new_model, run_of, start_model
+from test_federate import TRAIN, Participant, Sender, federate, fit, kill_meanwhile, new_model, run_of, start_model
 from test_libcairn import LIBRARY, preload  # noqa: F401
 
 # What is trained here is a whole number of 1/1024 away from the model, so that nothing is rounded and sums are exact.
@@ -669,13 +669,7 @@ def test_kill_9_at_any_moment_of_a_run_loses_no_round(tmp_path, preload):  # noq
     repo = new_model(owner)
     open_run(owner, repo, 3, 3, "--grace", 600)
     members = [Member(person, repo, seed, preload) for seed, person in enumerate(people)]
-    dice = numpy.random.default_rng(7)
-    for _ in range(KILLS):
-        members[0].join(dice.uniform(0.2, 1.5))
-        if not any(member.is_alive() for member in members):
-            break
-        hub.kill()
-        hub.start()
+    assert kill_meanwhile(hub, owner, repo, members, seed=7) > 1
     assert end(members) == [["done", [1, 2, 3]]] * 3
     assert run_of(owner, repo)["accepted"] == 9
     model = start_model()

@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 
 from nursery import Child
 from support import ROOT, SANITIZER, Hub, new_name, sha256, until
-from test_federate import KILLS, Participant, Sender, crowd, ends, federate, fit, new_model, open_run, run_of, same, start_model  # noqa: F401
+from test_federate import KILLS, Participant, Sender, crowd, ends, federate, fit, kill_meanwhile, new_model, open_run, run_of, same, start_model  # noqa: F401
 from test_libcairn import LIBRARY, preload  # noqa: F401
 
 # Buffers (FedBuff).
@@ -165,13 +165,7 @@ def test_participants_of_a_buffer_go_on_at_once_and_no_work_of_theirs_is_lost(tm
     open_run(owner, repo, 12, 2, "--rule", "mean+fedbuff")
     models = [model_of(owner, repo)]
     parts = [Participant(person, repo, seed, preload) for seed, person in enumerate(people)]
-    dice = numpy.random.default_rng(6)
-    for _ in range(KILLS):
-        parts[0].join(dice.uniform(0.2, 1.5))
-        if not any(part.is_alive() for part in parts):
-            break
-        hub.kill()
-        hub.start()
+    assert kill_meanwhile(hub, owner, repo, parts, seed=6) > 1
     for part in parts:
         part.join()
     assert [part.said[0] for part in parts] == ["done"] * 4, [part.said for part in parts]
