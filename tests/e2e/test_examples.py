@@ -41,35 +41,27 @@ def all_at_once(people, commands, preload):  # noqa: F811
     assert [one.returncode for one in done] == [0] * len(people), [one.stdout + one.stderr for one in done]
 
 
-def test_scikit_learn_learns_digits_at_three_places(trio, preload):  # noqa: F811
-    repo = f"alice/digits-{os.getpid()}"
-    example = [sys.executable, EXAMPLES / "digits.py"]
-
+def learns(trio, preload, example, repo, rounds, least):  # noqa: F811
     def accuracy():
         return float(re.search(r"nobody trained with: ([0-9.]+)", run(trio[0], [*example, "try", repo], preload).stdout)[1])
     assert run(trio[0], [*example, "start", repo], preload).returncode == 0
     assert accuracy() < 0.3
-    federate(trio[0], "open", repo, "--mode", "plain", "--rounds", 3, "--min-participants", 3)
+    federate(trio[0], "open", repo, "--mode", "plain", "--rounds", rounds, "--min-participants", 3)
     all_at_once(trio, [[*example, "join", repo, f"{i}/3"] for i in range(3)], preload)
-    assert accuracy() > 0.9
-    assert federate(trio[0], "status", repo)["accepted"] == 9
+    assert accuracy() > least
+    assert federate(trio[0], "status", repo)["accepted"] == 3 * rounds
+
+
+def test_scikit_learn_learns_digits_at_three_places(trio, preload):  # noqa: F811
+    learns(trio, preload, [sys.executable, EXAMPLES / "digits.py"], f"alice/digits-{os.getpid()}", 3, 0.9)
 
 
 @pytest.mark.skipif("CAIRN_SOAK" not in os.environ, reason="make soak installs PyTorch")
 def test_pytorch_learns_pictures_at_three_places(trio, preload):  # noqa: F811
-    repo = f"alice/fashion-{os.getpid()}"
     # Debian's Python has PyTorch, which wants the numpy beside it; all else is to be imported from here.
     program = "import numpy, runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_path(sys.argv.pop(1), None, '__main__')"
     example = ["/usr/bin/python3", "-c", program, sysconfig.get_path("purelib"), EXAMPLES / "fashion.py"]
-
-    def accuracy():
-        return float(re.search(r"nobody trained with: ([0-9.]+)", run(trio[0], [*example, "try", repo], preload).stdout)[1])
-    assert run(trio[0], [*example, "start", repo], preload).returncode == 0
-    assert accuracy() < 0.3
-    federate(trio[0], "open", repo, "--mode", "plain", "--rounds", 2, "--min-participants", 3)
-    all_at_once(trio, [[*example, "join", repo, f"{i}/3"] for i in range(3)], preload)
-    assert accuracy() > 0.8
-    assert federate(trio[0], "status", repo)["accepted"] == 6
+    learns(trio, preload, example, f"alice/fashion-{os.getpid()}", 2, 0.8)
 
 
 def test_a_line_is_found_in_plain_c(trio, tmp_path, preload):  # noqa: F811
